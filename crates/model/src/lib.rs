@@ -1,0 +1,37 @@
+//! The words all of Barograph shares.
+//!
+//! In the order one needs them:
+//!
+//! 1. [`Timestamp`] and [`TimeRange`]: milliseconds since the Unix epoch, and half-open spans of them.
+//! 2. [`Labels`]: a sorted, unique set of names and values. A *series* is one label set and its samples.
+//! 3. [`Sample`]: a timestamp and a value; [`is_stale`] tells the marker that ends a series.
+//! 4. [`Matcher`]: one condition on a label. A slice of them, a *selector*, names series.
+//! 5. [`MetricType`], [`Metadata`]: what the catalog knows of a metric.
+//! 6. [`Source`]: how series are read, a batch at a time, under a [`Budget`].
+//!
+//! This crate knows no files, no formats of the outside, no clock and no threads.
+//!
+//! ```
+//! use barograph_model::{Labels, Matcher, MatchOp};
+//!
+//! let series = Labels::from_pairs([("__name__", "up"), ("job", "api")]).unwrap();
+//! let matcher = Matcher::new("job", MatchOp::Regex, "a.*").unwrap();
+//! assert!(matcher.matches(series.value("job").unwrap_or("")));
+//! assert_eq!(series.to_string(), r#"up{job="api"}"#);
+//! ```
+
+mod budget;
+mod labels;
+mod matcher;
+mod metric;
+mod sample;
+mod source;
+mod time;
+
+pub use budget::{Budget, BudgetError};
+pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use metric::{Exemplar, Metadata, MetricType};
+pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
+pub use source::{Batch, Selection, SeriesCursor, Source, SourceError};
+pub use time::{TimeRange, Timestamp};

@@ -1,0 +1,95 @@
+//! How series are read: the trait at which the store and the query engine meet.
+//!
+//! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
+//! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
+
+use crate::{Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, TimeRange};
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// All of these must hold for a series to be read. Empty means every series.
+    pub matchers: &'a [Matcher],
+    /// Only samples in this range are read; series with none in it may be left out.
+    pub range: TimeRange,
+}
+
+/// Some samples of one series, in time order, as columns of equal length.
+///
+/// Staleness markers are among them; what to do with them is the reader's business.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Milliseconds since the epoch, strictly increasing within a series.
+    pub timestamps: &'a [i64],
+    /// One value a timestamp.
+    pub values: &'a [f64],
+}
+
+impl Batch<'_> {
+    /// The most samples in one batch.
+    pub const MAX: usize = 1024;
+}
+
+/// The series of a selection, one after the other.
+pub trait SeriesCursor {
+    /// Goes to the next series and returns its labels, or `None` after the last. Samples of the series before
+    /// that were not read are skipped.
+    fn next_series(&mut self) -> Result<Option<Labels>, SourceError>;
+
+    /// The next samples of the current series, or `None` when it has no more.
+    fn next_batch(&mut self) -> Result<Option<Batch<'_>>, SourceError>;
+}
+
+/// A place series are read from.
+///
+/// Everything is sorted: series by [`Labels`], names and values by their bytes.
+pub trait Source: Send + Sync {
+    /// Reads the samples of a selection, in label order.
+    fn select<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError>;
+
+    /// The label sets of a selection that may have samples in its range; at most `limit` of them, and whether
+    /// there were more.
+    fn series(
+        &self,
+        selection: &Selection<'_>,
+        limit: usize,
+        budget: &Budget,
+    ) -> Result<(Vec<Labels>, bool), SourceError>;
+
+    /// The label names in use by a selection.
+    fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError>;
+
+    /// The values of one label in use by a selection.
+    fn label_values(
+        &self,
+        name: &str,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<String>, SourceError>;
+
+    /// The catalog: what is known of each metric, by metric name; of one metric if `name` is given.
+    fn metadata(&self, name: Option<&str>) -> Vec<(String, Metadata)>;
+
+    /// The exemplars of a selection by series, those of a series in time order.
+    fn exemplars(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError>;
+}
+
+/// Why reading stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The query may not read any further.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// The store cannot read what it should have; the cause says which file and where.
+    #[error("cannot read stored samples")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
