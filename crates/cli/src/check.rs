@@ -39,18 +39,19 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
 
 /// What the server says of itself; a server that cannot be reached is critical.
 fn health_of(client: &Client) -> (Health, String) {
-    match client.fetch("/health", "application/health+json") {
+    match client.get("/health", &[]) {
         Ok(reply) => judge(&reply),
         Err(error) => (Health::Critical, error.to_string()),
     }
 }
 
-/// The part of `application/health+json` that decides.
+/// The part of a health document that decides: our own, or `application/health+json`, which others answer.
 #[derive(Deserialize)]
 struct Document {
     status: String,
-    /// Why, if it is not `pass`.
-    output: Option<String>,
+    /// Why all is not well.
+    #[serde(alias = "output")]
+    reason: Option<String>,
 }
 
 fn judge(reply: &Reply) -> (Health, String) {
@@ -61,12 +62,12 @@ fn judge(reply: &Reply) -> (Health, String) {
         );
     };
     let health = match document.status.as_str() {
-        "pass" | "ok" | "up" => Health::Ok,
-        "warn" => Health::Warning,
-        "fail" | "error" | "down" => Health::Critical,
+        "healthy" | "pass" => Health::Ok,
+        "degraded" | "warn" => Health::Warning,
+        "unhealthy" | "fail" => Health::Critical,
         _ => Health::Unknown,
     };
-    let why = document.output.map(|output| format!(": {output}")).unwrap_or_default();
+    let why = document.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     (health, format!("{} says {}{why}", reply.url, document.status))
 }
 
@@ -81,6 +82,9 @@ mod tests {
 
     #[test]
     fn the_status_decides() {
+        check(r#"{"status":"healthy","reason":null}"#, Health::Ok);
+        check(r#"{"status":"degraded","reason":"a file was set aside"}"#, Health::Warning);
+        check(r#"{"status":"unhealthy"}"#, Health::Critical);
         check(r#"{"status":"pass"}"#, Health::Ok);
         check(r#"{"status":"warn","output":"disk 91 % full"}"#, Health::Warning);
         check(r#"{"status":"fail"}"#, Health::Critical);

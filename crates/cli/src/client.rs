@@ -64,7 +64,7 @@ impl Client {
     ///
     /// There is no whole answer in time. An answer of any status is one.
     pub(crate) fn post(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
-        self.ask(Method::POST, path, form(fields), "application/json")
+        self.ask(Method::POST, path, form(fields))
     }
 
     /// Asks with `fields` in the URL.
@@ -74,24 +74,15 @@ impl Client {
     /// As [`Client::post`].
     pub(crate) fn get(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
         let question = if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", form(fields)) };
-        self.ask(Method::GET, &question, String::new(), "application/json")
+        self.ask(Method::GET, &question, String::new())
     }
 
-    /// Asks for a document of the type `accept`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::post`].
-    pub(crate) fn fetch(&self, path: &str, accept: &str) -> Result<Reply, Error> {
-        self.ask(Method::GET, path, String::new(), accept)
-    }
-
-    fn ask(&self, method: Method, path: &str, body: String, accept: &str) -> Result<Reply, Error> {
+    fn ask(&self, method: Method, path: &str, body: String) -> Result<Reply, Error> {
         let url = format!("{}{path}", self.base);
         let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .header(ACCEPT, accept)
+            .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");

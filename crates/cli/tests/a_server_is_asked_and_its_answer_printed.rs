@@ -164,9 +164,9 @@ fn colour_is_asked_for() {
 #[test]
 fn health_is_an_exit_code() {
     for (status, body, code, word) in [
-        ("200 OK", r#"{"status":"pass"}"#, 0, "ok"),
-        ("200 OK", r#"{"status":"warn"}"#, 1, "warning"),
-        ("503 Service Unavailable", r#"{"status":"fail","output":"disk full"}"#, 2, "critical"),
+        ("200 OK", r#"{"status":"healthy"}"#, 0, "ok"),
+        ("200 OK", r#"{"status":"degraded"}"#, 1, "warning"),
+        ("503 Service Unavailable", r#"{"status":"unhealthy","reason":"disk full"}"#, 2, "critical"),
         ("404 Not Found", "nothing", 3, "unknown"),
     ] {
         let server = Server::answering(status, body);
