@@ -1,0 +1,73 @@
+//! Our own server as a child process, with a data directory that outlives it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{place, server::Server, shell};
+
+/// How the tasks start `barograph serve`; starting again continues with the same data.
+#[derive(Clone, Debug)]
+pub(crate) struct Barograph {
+    binary: PathBuf,
+    folder: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Barograph {
+    /// The server whose data and log lie in `folder`.
+    pub(crate) fn new(binary: &Path, folder: &Path) -> Self {
+        Self { binary: binary.to_owned(), folder: folder.to_owned(), arguments: Vec::new() }
+    }
+
+    /// The same with more arguments for `serve`.
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Starts it on a free port and waits until it is ready.
+    pub(crate) fn start(&self) -> Result<Server> {
+        self.start_at("127.0.0.1:0")
+    }
+
+    /// Starts it at a fixed address and waits until it is ready.
+    pub(crate) fn start_at(&self, address: &str) -> Result<Server> {
+        let mut server = Server::start_announced(self.command(address), &self.folder.join("barograph.log"))?;
+        server.wait_ready("/-/ready")?;
+        Ok(server)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn command(&self, address: &str) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.current_dir(&self.folder).arg("serve").arg("--data-dir").arg(self.data());
+        command.args(["--http-addr", address, "--grpc-addr", "127.0.0.1:0", "--log-format", "text"]);
+        command.args(&self.arguments);
+        command
+    }
+}
+
+/// Builds the binary as tests want it, with the features the whole workspace has then, and says where it lies.
+pub(crate) fn build_for_tests() -> Result<PathBuf> {
+    shell::run(&mut shell::cargo(&["build", "--quiet", "--workspace", "--all-targets"]))?;
+    binary(&place::target().join("debug"))
+}
+
+/// Builds the binary as it is shipped, and says where it lies.
+pub(crate) fn build_for_benches() -> Result<PathBuf> {
+    shell::run(&mut shell::cargo(&["build", "--release", "--package", "barograph-cli"]))?;
+    binary(&place::target().join("release"))
+}
+
+fn binary(folder: &Path) -> Result<PathBuf> {
+    let binary = folder.join("barograph");
+    ensure!(binary.is_file(), "the build left no {}", binary.display());
+    Ok(binary)
+}

@@ -1,0 +1,100 @@
+//! Benchmarks against the peers: both sides get the same bytes in the same run, by turns, and the median counts.
+
+mod contender;
+mod ingest;
+mod query;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+pub(crate) use contender::Contender;
+pub(crate) use report::{Better, Report};
+
+use crate::{barograph, peers};
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Subject {
+    /// Remote write: acknowledged samples, CPU, memory, bytes on disk.
+    Ingest,
+    /// Eleven kinds of queries over a day of the same data.
+    Query,
+}
+
+/// How to measure it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to measure.
+    #[arg(value_enum)]
+    subject: Subject,
+    /// Send 100,000 series that were never seen before (ingest only).
+    #[arg(long)]
+    new_series: bool,
+    /// Samples a run, about (ingest); the load is never less than two samples a series.
+    #[arg(long, default_value_t = 6_000_000)]
+    samples: usize,
+    /// Series of the load; the default depends on the subject.
+    #[arg(long)]
+    series: Option<usize>,
+    /// Connections (ingest); both 4 and 32 by default.
+    #[arg(long)]
+    connections: Vec<usize>,
+    /// Runs of each contender (ingest), or asks of each query (query).
+    #[arg(long)]
+    repeat: Option<usize>,
+    /// Seed of the load.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the rows to this file, as a JSON array.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Leave out contenders, by name.
+    #[arg(long)]
+    without: Vec<String>,
+}
+
+/// Measures, prints the table, and writes the rows if asked to.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut contenders = Vec::new();
+    if !arguments.leaves_out(contender::BAROGRAPH) {
+        contenders.push(Contender::barograph(&barograph::build_for_benches()?));
+    }
+    contenders.extend(Contender::peers(&peers::bring(false)?));
+    contenders.retain(|contender| !arguments.leaves_out(contender.name));
+    ensure!(!contenders.is_empty(), "every contender is left out");
+    let mut report = Report::new(arguments.seed);
+    match arguments.subject {
+        Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
+        Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
+        Subject::Query => query::run(arguments, &contenders, &mut report)?,
+    }
+    report.print();
+    arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+}
+
+impl Arguments {
+    fn leaves_out(&self, name: &str) -> bool {
+        self.without.iter().any(|without| without == name)
+    }
+}
+
+/// The middle one of some measurements, the mean of the two in the middle if their count is even.
+fn median(mut values: Vec<f64>) -> f64 {
+    assert!(!values.is_empty(), "a median needs a measurement");
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_middle_is_taken() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]).to_bits(), 2.5_f64.to_bits());
+    }
+}

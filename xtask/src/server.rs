@@ -1,0 +1,180 @@
+//! Servers as child processes: started on loopback, awaited, observed through `/proc`, ended by their own id.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{http::Client, shell};
+
+/// Longest wait for a server to say its address and to be ready.
+const START_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a server to end by itself.
+const STOP_MAX: Duration = Duration::from_secs(60);
+/// Distance between two looks at something awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A running program whose output goes to a file. Ends with the value.
+pub(crate) struct Server {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    /// `host:port` of its HTTP.
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts a program that listens where it was told.
+    pub(crate) fn start(command: Command, address: &str, log: &Path) -> Result<Self> {
+        Self::spawn(command, address.to_owned(), log)
+    }
+
+    /// Starts a program that says in its output where it listens, as `http://HOST:PORT`.
+    pub(crate) fn start_announced(command: Command, log: &Path) -> Result<Self> {
+        let mut server = Self::spawn(command, String::new(), log)?;
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            if let Some(address) = announced(&fs::read_to_string(log)?) {
+                server.address = address;
+                return Ok(server);
+            }
+            server.look_again(deadline, "has not said its address")?;
+        }
+    }
+
+    fn spawn(mut command: Command, address: String, log: &Path) -> Result<Self> {
+        let name =
+            Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let output = fs::File::create(log).with_context(|| format!("cannot make {}", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name, child, log: log.to_owned(), address })
+    }
+
+    /// Waits until `path` answers 200.
+    pub(crate) fn wait_ready(&mut self, path: &str) -> Result<()> {
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            if Client::new(&self.address).get(path).is_ok_and(|reply| reply.status == 200) {
+                return Ok(());
+            }
+            self.look_again(deadline, "is not ready")?;
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// CPU time used so far, in user and kernel mode, by all threads.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold spaces; the state is the first field behind it.
+        let (_, fields) = stat.rsplit_once(')').context("stat has no name")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks =
+            |index: usize| -> Result<f64> { Ok(fields.get(index).context("stat is short")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+    }
+
+    /// Resident memory now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("status has no VmRSS")?;
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024.0)
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn terminate(mut self) -> Result<ExitStatus> {
+        shell::output(&mut shell::command("kill", &["-TERM", &self.child.id().to_string()]))?;
+        let deadline = Instant::now() + STOP_MAX;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < deadline, "{} does not end within {STOP_MAX:?}", self.name);
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The last lines of its output, for messages.
+    pub(crate) fn log_end(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        shell::last_lines(&String::from_utf8_lossy(&text), 20)
+    }
+
+    fn look_again(&mut self, deadline: Instant, complaint: &str) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} ended: {status}\n{}", self.name, self.log_end());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{} {complaint} within {START_MAX:?}\n{}",
+            self.name,
+            self.log_end()
+        );
+        thread::sleep(LOOK_EVERY);
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `127.0.0.1:PORT` with a port that was free just now.
+pub(crate) fn free_address() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+/// The address after the first `http://127.0.0.1:` of a text, once its line is whole.
+fn announced(log: &str) -> Option<String> {
+    const START: &str = "http://127.0.0.1:";
+    let whole = &log[..=log.rfind('\n')?];
+    let from = whole.find(START)? + START.len();
+    let digits: String = whole[from..].chars().take_while(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then(|| format!("127.0.0.1:{digits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_from_whole_lines_only() {
+        let check = |log: &str, expected: Option<&str>| assert_eq!(announced(log).as_deref(), expected);
+        check("starting\nlistening http=http://127.0.0.1:4", None);
+        check("listening http=http://127.0.0.1:4711 grpc=…\n", Some("127.0.0.1:4711"));
+        check("{\"http\":\"http://127.0.0.1:4711/\"}\n", Some("127.0.0.1:4711"));
+        check("listening\n", None);
+    }
+}
