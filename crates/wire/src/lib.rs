@@ -1,1 +1,3 @@
-//! placeholder
+//! The formats of the outside, to and from the model.
+
+pub mod exposition;
