@@ -1,8 +1,12 @@
-//! The text formats of `/metrics` pages: Prometheus text 0.0.4 and 1.0.0, and OpenMetrics 1.0.0.
+//! The text formats in which metrics are exposed and scraped.
+//!
+//! A [`Family`] is one metric: its name, type, unit, help and points. [`negotiate`] picks the [`Format`] a client
+//! asked for, [`write`] spells families in it.
 
-//mod parse;
+mod family;
+mod negotiate;
+mod write;
 
-/*pub use parse::{
-    Dialect, ExemplarText, Item, LINE_BYTES_MAX, Pairs, ParseError, Parser, Sample, SeriesText, encode_pairs,
-    parse,
-};*/
+pub use family::{Family, Point};
+pub use negotiate::{Format, negotiate};
+pub use write::{format_float, write};
