@@ -93,7 +93,7 @@ struct Envelope {
 pub(crate) fn open(reply: Reply) -> Result<Answer, Error> {
     let foreign = |why: String| Error::Foreign { url: reply.url.clone(), status: reply.status, why };
     let envelope: Envelope =
-        serde_json::from_slice(&reply.body).map_err(|error| foreign(error.to_string()))?;
+        serde_json::from_slice(&reply.body).map_err(|error| foreign(other_words(&reply.body, &error)))?;
     match (envelope.status.as_str(), envelope.data) {
         ("success", Some(data)) => {
             Ok(Answer { data, warnings: envelope.warnings, infos: envelope.infos, url: reply.url })
