@@ -93,7 +93,7 @@ struct Envelope {
 pub(crate) fn open(reply: Reply) -> Result<Answer, Error> {
     let foreign = |why: String| Error::Foreign { url: reply.url.clone(), status: reply.status, why };
     let envelope: Envelope =
-        serde_json::from_slice(&reply.body).map_err(|error| foreign(error.to_string()))?;
+        serde_json::from_slice(&reply.body).map_err(|error| foreign(other_words(&reply.body, &error)))?;
     match (envelope.status.as_str(), envelope.data) {
         ("success", Some(data)) => {
             Ok(Answer { data, warnings: envelope.warnings, infos: envelope.infos, url: reply.url })
@@ -104,6 +104,23 @@ pub(crate) fn open(reply: Reply) -> Result<Answer, Error> {
         ("success", None) => Err(foreign("success without data".to_owned())),
         (other, _) => Err(foreign(format!("unknown status `{other}`"))),
     }
+}
+
+/// The most characters of a foreign answer that are shown.
+const WORDS_CHARS_MAX: usize = 200;
+
+/// What an answer in another form says: the detail of a problem document (RFC 9457), else its first line if it
+/// is plain text, else why it could not be read.
+fn other_words(body: &[u8], error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    let detail = serde_json::from_slice(body).map(|problem: Problem| problem.detail);
+    let first_line = || std::str::from_utf8(body).ok()?.lines().next().map(str::trim).map(str::to_owned);
+    let plain = |line: &String| !line.is_empty() && !line.starts_with(['<', '{', '[']);
+    let words = detail.ok().or_else(|| first_line().filter(plain)).unwrap_or_else(|| error.to_string());
+    words.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect()
 }
 
 impl Answer {
@@ -145,6 +162,19 @@ mod tests {
         assert_eq!(data.histograms(), 1);
         let QueryData::Vector(series) = data else { panic!("not a vector") };
         assert_eq!(series[0].value.as_ref().unwrap().1, "NaN");
+    }
+
+    #[test]
+    fn what_is_said_in_another_form_is_passed_on() {
+        for (body, told) in [
+            (r#"{"type":"about:blank","status":403,"detail":"not from there"}"#, "not from there"),
+            ("the store is being opened; send again\n", "the store is being opened; send again"),
+            ("<html>", "expected value at line 1 column 1"),
+            ("", "EOF while parsing a value at line 1 column 0"),
+        ] {
+            let Err(Error::Foreign { why, .. }) = opened(body) else { panic!("{body} is foreign") };
+            assert_eq!(why, told);
+        }
     }
 
     #[test]

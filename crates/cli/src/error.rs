@@ -24,7 +24,7 @@ pub(crate) enum Error {
     #[error("no answer from {url} within {seconds} s")]
     Late { url: String, seconds: f64 },
     /// What answers there is not a server that speaks the Prometheus API.
-    #[error("{url} answers {status}, but not in the form of the Prometheus API: {why}")]
+    #[error("{url} answers {status}, and not in the form of the Prometheus API: {why}")]
     Foreign { url: String, status: u16, why: String },
     /// The server understood, and says no.
     #[error("{message}")]

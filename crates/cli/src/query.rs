@@ -23,12 +23,16 @@ const AUTO_STEPS: i64 = 250;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// The value of an expression at one time.
+    #[command(override_usage = "barograph query instant [OPTIONS] [URL] EXPR")]
     Instant(InstantArgs),
     /// The values of an expression over a range of time.
+    #[command(override_usage = "barograph query range [OPTIONS] [URL] EXPR")]
     Range(RangeArgs),
     /// The names of labels, or the values of one of them.
+    #[command(override_usage = "barograph query labels [OPTIONS] [URL] [LABEL]")]
     Labels(LabelsArgs),
     /// The series that selectors match.
+    #[command(override_usage = "barograph query series [OPTIONS] [URL] SELECTOR...")]
     Series(SeriesArgs),
 }
 
@@ -56,7 +60,7 @@ pub(crate) struct InstantArgs {
     #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
     time: Moment,
     /// The expression in PromQL, after the server's URL if it is given here.
-    #[arg(value_name = "[URL] EXPR", required = true, num_args = 1..=2)]
+    #[arg(value_name = "EXPR", required = true, num_args = 1..=2)]
     words: Vec<String>,
 }
 
@@ -74,7 +78,7 @@ pub(crate) struct RangeArgs {
     #[arg(long, value_name = "SPAN")]
     step: Option<Span>,
     /// The expression in PromQL, after the server's URL if it is given here.
-    #[arg(value_name = "[URL] EXPR", required = true, num_args = 1..=2)]
+    #[arg(value_name = "EXPR", required = true, num_args = 1..=2)]
     words: Vec<String>,
 }
 
@@ -99,7 +103,7 @@ pub(crate) struct LabelsArgs {
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// The label whose values to list, after the server's URL if it is given here; without it, names are listed.
-    #[arg(value_name = "[URL] [LABEL]", num_args = 0..=2)]
+    #[arg(value_name = "LABEL", num_args = 0..=2)]
     words: Vec<String>,
 }
 
@@ -113,7 +117,7 @@ pub(crate) struct SeriesArgs {
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Selectors, after the server's URL if it is given here.
-    #[arg(value_name = "[URL] SELECTOR")]
+    #[arg(value_name = "SELECTOR")]
     words: Vec<String>,
 }
 
