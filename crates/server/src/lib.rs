@@ -1,1 +1,3 @@
-//! placeholder
+//! The engine with its edges, as a library.
+
+pub mod config;
