@@ -17,10 +17,10 @@ const SERIES: usize = 10_000;
 const INTERVAL_MS: i64 = 60_000;
 /// Rounds in a day.
 const ROUNDS: usize = 24 * 60;
-/// Series and rounds of a loading request. Half an hour a request keeps the times of all series close together,
+/// Series and rounds of a loading request. A quarter of an hour a request keeps the times of all series close together,
 /// as a server expects them that takes no old samples.
-const LOAD_SERIES: usize = 200;
-const LOAD_ROUNDS: usize = 30;
+const LOAD_SERIES: usize = 400;
+const LOAD_ROUNDS: usize = 15;
 const LOAD_CONNECTIONS: usize = 4;
 const ASKS: usize = 15;
 const WARM_UPS: usize = 2;
