@@ -1,1 +1,91 @@
-fn main() {}
+//! The `barograph` binary: the server, and the commands that ask one.
+//!
+//! This file is the tree of commands and nothing else; each command lives in a module of its name.
+//! What all of them promise: data goes to standard output and messages to standard error, a reader
+//! that goes away early is no failure, and the exit code says what happened ([`exit`]).
+
+mod answer;
+mod check;
+mod client;
+mod error;
+mod exit;
+mod output;
+mod pointer;
+mod query;
+mod serve;
+mod shell;
+mod terminal;
+mod time;
+
+use crate::{
+    error::Error,
+    terminal::{ColorChoice, Terminal},
+};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Barograph keeps metrics, answers questions about them in PromQL, and draws them.
+///
+/// Start a server with `barograph serve`, then open http://127.0.0.1:10701/ or ask it with `barograph query`.
+#[derive(Parser)]
+#[command(name = "barograph", version, max_term_width = 100)]
+struct Cli {
+    /// When to use colour; `auto` asks the terminal, NO_COLOR, CLICOLOR_FORCE and TERM.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server: take samples, keep them, answer questions, serve the pages.
+    Serve(serve::Args),
+    /// Ask a running server.
+    #[command(subcommand)]
+    Query(query::Command),
+    /// Look for faults: in a configuration file, in a running server.
+    #[command(subcommand)]
+    Check(check::Command),
+    /// Print what makes a shell complete the commands of this program.
+    Completions {
+        /// The shell to complete in.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command, in roff: `barograph man query range | man -l -`.
+    Man {
+        /// The command, as it is typed; without it, the program's own page.
+        command: Vec<String>,
+    },
+    /// Print the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut terminal = Terminal::new(cli.color);
+    let outcome = run(cli.command, &mut terminal);
+    let outcome = outcome.and_then(|code| terminal.finish().map(|()| code).map_err(Error::Output));
+    outcome.unwrap_or_else(|error| error.report(&terminal))
+}
+
+fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
+    match command {
+        Command::Serve(args) => serve::run(args, terminal),
+        Command::Query(command) => query::run(command, terminal),
+        Command::Check(command) => check::run(command, terminal),
+        Command::Completions { shell } => shell::completions(shell, Cli::command(), terminal),
+        Command::Man { command } => shell::manual(&command, Cli::command(), terminal),
+        Command::Version => shell::version(terminal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

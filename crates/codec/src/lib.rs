@@ -1,1 +1,38 @@
-//! placeholder
+//! Columns of timestamps and values to bytes and back.
+//!
+//! In the order one needs them:
+//!
+//! 1. [`Encoder`] and [`Decoder`] ([`stream`]): the light code of the head, a sample at a time, byte-aligned.
+//! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`column`]): the dense code of blocks, by `pco`:
+//!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
+//! 3. [`varint`]: small integers in few bytes, for logs and indexes.
+//!
+//! Every bit pattern of a value comes back, NaN payloads included. Decoders take any bytes: they answer
+//! [`Malformed`] and never panic or allocate more than they are told to expect.
+//!
+//! This crate knows no files and no threads. Bytes: `docs/format.md`, "Columns" and "Stream".
+//!
+//! ```
+//! use barograph_codec::{Decoder, Encoder};
+//!
+//! let (mut encoder, mut bytes) = (Encoder::new(), Vec::new());
+//! assert!(encoder.push(&mut bytes, 1_000, 0.25));
+//! assert!(encoder.push(&mut bytes, 2_000, 0.5));
+//! let samples: Vec<_> = Decoder::new(&bytes, encoder.count()).collect();
+//! assert_eq!(samples, [(1_000, 0.25), (2_000, 0.5)]);
+//! ```
+
+pub mod column;
+pub mod stream;
+pub mod varint;
+
+pub use column::{ColumnChunk, Layout, NUMBERS_MAX, encode_timestamps, encode_values};
+pub use stream::{Decoder, Encoder};
+
+/// Bytes that no encoder of this crate wrote. Retrying won't help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed {what}")]
+pub struct Malformed {
+    /// Which part.
+    pub what: &'static str,
+}

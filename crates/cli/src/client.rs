@@ -1,0 +1,196 @@
+//! Asking a server over HTTP.
+//!
+//! One request at a time, answered whole: a command asks, waits and prints. Size and time of an answer are
+//! limited. No redirects, no proxies, no TLS.
+
+use crate::{error::Error, time::Span};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Uri,
+    body::Bytes,
+    header::{ACCEPT, CONTENT_TYPE, USER_AGENT},
+};
+use hyper_util::{
+    client::legacy::{Client as Pool, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::{runtime, time::timeout};
+
+/// The most bytes of an answer that are taken.
+const ANSWER_BYTES_MAX: usize = 512 << 20;
+
+/// A server, and how long to wait for it.
+pub(crate) struct Client {
+    /// Scheme, authority and path prefix, without a slash at the end.
+    base: String,
+    pool: Pool<HttpConnector, Full<Bytes>>,
+    patience: Span,
+    runtime: runtime::Runtime,
+}
+
+/// What a server said.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// Where it was asked.
+    pub(crate) url: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body, whole.
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    /// A client of the server at `url`: `http://HOST:PORT`, with a path if the server lives under one.
+    ///
+    /// # Errors
+    ///
+    /// The URL is not one, or asks for what this client has not.
+    pub(crate) fn new(url: &str, patience: Span) -> Result<Self, Error> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Failed { what: "cannot start the network", source: error.into() })?;
+        Ok(Self {
+            base: base_of(url)?,
+            pool: Pool::builder(TokioExecutor::new()).build_http(),
+            patience,
+            runtime,
+        })
+    }
+
+    /// Asks with `fields` in the body, as a form, so that their length does not matter.
+    ///
+    /// # Errors
+    ///
+    /// There is no whole answer in time. An answer of any status is one.
+    pub(crate) fn post(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
+        self.ask(Method::POST, path, form(fields))
+    }
+
+    /// Asks with `fields` in the URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`].
+    pub(crate) fn get(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
+        let question = if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", form(fields)) };
+        self.ask(Method::GET, &question, String::new())
+    }
+
+    fn ask(&self, method: Method, path: &str, body: String) -> Result<Reply, Error> {
+        let url = format!("{}{path}", self.base);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&url)
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| Error::Usage(format!("{url} is no URL: {error}")))?;
+        self.runtime.block_on(async {
+            timeout(self.patience.to_duration(), self.exchange(request, &url)).await.unwrap_or_else(|_| {
+                Err(Error::Late { url: self.base.clone(), seconds: self.patience.seconds() })
+            })
+        })
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {
+        let broken = |source| Error::Unreachable { url: self.base.clone(), source };
+        let answer = self.pool.request(request).await.map_err(|error| broken(innermost(&error)))?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|source| {
+            if source.is::<LengthLimitError>() {
+                return Error::Failed {
+                    what: "the answer is larger than 512 MiB; ask for less of it",
+                    source,
+                };
+            }
+            broken(source)
+        })?;
+        Ok(Reply { url: url.to_owned(), status, body: body.to_bytes() })
+    }
+}
+
+/// The last cause, which is what a person can act on: `Connection refused (os error 111)`.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> Box<dyn std::error::Error + Send + Sync> {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string().into()
+}
+
+fn base_of(url: &str) -> Result<String, Error> {
+    let wrong = |why: &str| Error::Usage(format!("`{url}` cannot be asked: {why}"));
+    let parsed: Uri =
+        url.parse().map_err(|_| wrong("it is no URL; one looks like http://127.0.0.1:10701"))?;
+    match parsed.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(wrong("this client speaks plain HTTP only")),
+        _ => return Err(wrong("it must begin with http://")),
+    }
+    let authority = parsed.authority().ok_or_else(|| wrong("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("this client sends no user name or password"));
+    }
+    if parsed.query().is_some() {
+        return Err(wrong("it must end with the path, without a question mark"));
+    }
+    Ok(format!("http://{authority}{}", parsed.path().trim_end_matches('/')))
+}
+
+/// `application/x-www-form-urlencoded`, where everything that is not a letter, digit or one of `-._` is escaped.
+fn form(fields: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        escape(name, &mut text);
+        text.push('=');
+        escape(value, &mut text);
+    }
+    text
+}
+
+fn escape(part: &str, into: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            into.push(char::from(byte));
+        } else {
+            into.push('%');
+            into.push(char::from(HEX[usize::from(byte >> 4)]));
+            into.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_scheme_host_and_prefix() {
+        for (url, base) in [
+            ("http://127.0.0.1:10701", "http://127.0.0.1:10701"),
+            ("http://[::1]:10701/", "http://[::1]:10701"),
+            ("http://example.org/metrics/", "http://example.org/metrics"),
+        ] {
+            assert_eq!(base_of(url).unwrap(), base);
+        }
+        for url in ["", "up", "localhost:10701", "https://a", "http://me:word@a", "http://a/?x=1", "http://"]
+        {
+            assert!(matches!(base_of(url), Err(Error::Usage(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_form_escapes_all_that_means_something() {
+        let fields = [("query", "a{b=\"c d\"} + 1".to_owned()), ("match[]", "é".to_owned())];
+        assert_eq!(form(&fields), "query=a%7Bb%3D%22c%20d%22%7D%20%2B%201&match%5B%5D=%C3%A9");
+    }
+}

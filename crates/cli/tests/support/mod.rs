@@ -1,0 +1,104 @@
+//! The real binary, and a server that answers what a test tells it to.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+/// What a run of the binary left behind.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs `barograph` with `words`, in an environment that says nothing about colour.
+pub(crate) fn barograph(words: &[&str]) -> Run {
+    barograph_with(words, &[])
+}
+
+/// Runs `barograph` with `words` and with these variables besides.
+pub(crate) fn barograph_with(words: &[&str], environment: &[(&str, &str)]) -> Run {
+    let mut command = command(words);
+    command.envs(environment.iter().copied());
+    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+    Run {
+        code: status.code().expect("it was not killed"),
+        out: String::from_utf8(stdout).expect("output is text"),
+        err: String::from_utf8(stderr).expect("messages are text"),
+    }
+}
+
+/// The binary, not yet started.
+pub(crate) fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_barograph"));
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "TERM"] {
+        command.env_remove(name);
+    }
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+/// A request, as far as tests look at it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// `POST /api/v1/query`
+    pub(crate) line: String,
+    pub(crate) body: String,
+}
+
+/// A server on a free port of the loopback.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    requests: Receiver<Asked>,
+}
+
+impl Server {
+    /// Answers one request, with `status` and `body`.
+    pub(crate) fn answering(status: &str, body: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let (asked, requests) = channel();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+            let _ = asked.send(read_request(&mut stream));
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        Self { url, requests }
+    }
+
+    /// The request that came.
+    pub(crate) fn asked(&self) -> Asked {
+        self.requests.recv_timeout(Duration::from_secs(20)).expect("a request")
+    }
+}
+
+fn read_request(stream: &mut TcpStream) -> Asked {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let read = stream.read(&mut piece).expect("the request comes");
+        bytes.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+            .unwrap_or(0);
+        if body.len() >= length || read == 0 {
+            let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+            return Asked { line, body: body.to_owned() };
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! What a histogram records: for each thread and series a cell of bucket counts, read and summed at collection.
+//!
+//! Of the buckets at scale 5 (see `sketch`) a cell counts those between 2^-28 and 2^36, in octaves of 32 counts
+//! that are claimed when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
+//! tiny, huge) goes to a sketch of the series behind a lock, and so is slower by the price of the lock. Values that
+//! are not finite belong to no distribution; they are counted apart.
+//!
+//! *Classic buckets are exact.* A classic bound either ends a bucket or lies inside one. The count of values up to
+//! the bound is then that of all lower buckets, plus those of that one bucket that are not above the bound. Only
+//! these are compared with it: an octave has a mask of its buckets with bounds inside, so that the usual record
+//! pays one test of a bit.
+//!
+//! *Counts do not wrap.* They have 32 bits; one that reaches [`CARRY`] moves it to the series, under its lock. Who
+//! sums holds that lock, and so sees the carry and the emptied count together.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{
+            AtomicU8, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+};
+
+use crate::{
+    scale::{SCALE, place, upper_bound},
+    shard::{self, DistributionCells, Shard},
+    sketch::Sketch,
+    slab::Slab,
+};
+
+/// The classic bounds of a histogram that names none: those OpenTelemetry advises for durations in seconds.
+pub const SECONDS_BOUNDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Octaves that cells count: from 2^-28, as a biased exponent.
+const FIRST_OCTAVE: u32 = 1023 - 28;
+const OCTAVES: usize = 64;
+const BUCKETS: usize = OCTAVES * 32;
+/// The index in a sketch of the first bucket of the first octave.
+const FIRST_INDEX: i32 = -28 * 32;
+
+/// How many octaves a cell has room for at once; more are added by 4, 8, 16 and 32.
+const NEAR: usize = 4;
+/// The directory's word for an octave that was never hit.
+const NONE: u8 = u8::MAX;
+
+/// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
+const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 31 };
+
+/// The place of a series' cell in a shard; the cell is made when the thread first records.
+#[derive(Default)]
+pub(crate) struct DistributionSlot(OnceLock<Box<Cell>>);
+
+/// What one thread recorded of one series.
+#[repr(align(128))]
+struct Cell {
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+    zeros: AtomicU64,
+    /// For each octave the place of its counts, or [`NONE`].
+    directory: [AtomicU8; OCTAVES],
+    near: [Octave; NEAR],
+    far: [OnceLock<Box<[Octave]>>; 4],
+    /// For each classic bound inside a bucket, how many values of that bucket are not above it.
+    within: Box<[AtomicU64]>,
+    series: &'static Series,
+}
+
+#[derive(Default)]
+struct Octave {
+    counts: [AtomicU32; 32],
+    /// A bit for each bucket that has a classic bound inside.
+    divided: AtomicU32,
+}
+
+/// What the cells of a series share.
+struct Series {
+    layout: Arc<Layout>,
+    rest: Mutex<Rest>,
+}
+
+/// What of a series is in no cell.
+#[derive(Default)]
+struct Rest {
+    /// Values outside the octaves that cells count.
+    outside: Sketch,
+    /// The same by classic bucket, not cumulative; empty until there are any.
+    outside_classic: Vec<u64>,
+    /// Counts moved here by carries, by place in the octaves.
+    carried: BTreeMap<usize, u64>,
+    not_finite: u64,
+}
+
+/// The classic bounds of a histogram and where they fall among the buckets.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Layout {
+    bounds: Box<[f64]>,
+    /// Bounds inside a bucket of a cell, ascending.
+    dividing: Box<[Dividing]>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Dividing {
+    /// The bucket, counted from the first of the first octave.
+    bucket: usize,
+    bound: f64,
+}
+
+/// A reading of a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Distribution {
+    /// All values by bucket, with their exact count, sum, least and greatest.
+    pub sketch: Sketch,
+    /// For each classic bound, how many values are no greater: exact, ascending, without `+Inf`.
+    pub classic: Vec<(f64, u64)>,
+    /// How many values were left out because they were infinite or no number.
+    pub not_finite: u64,
+}
+
+impl Layout {
+    /// `bounds` are finite and strictly ascending.
+    pub(crate) fn new(bounds: &[f64]) -> Self {
+        let dividing = bounds.iter().filter_map(|bound| {
+            let bucket = bucket_of(*bound)?;
+            let ends = upper_bound(index_of_bucket(bucket), SCALE) == *bound;
+            (!ends).then_some(Dividing { bucket, bound: *bound })
+        });
+        Self { dividing: dividing.collect(), bounds: bounds.into() }
+    }
+
+    pub(crate) fn bounds(&self) -> &[f64] {
+        &self.bounds
+    }
+
+    /// The mask of an octave's divided buckets.
+    fn divided(&self, octave: usize) -> u32 {
+        let here = self.dividing.iter().filter(|dividing| dividing.bucket / 32 == octave);
+        here.fold(0, |mask, dividing| mask | 1 << (dividing.bucket % 32))
+    }
+}
+
+/// The bucket of a value, counted from the first of the first octave, if cells count it.
+fn bucket_of(value: f64) -> Option<usize> {
+    let (octave, bucket) = place(value.to_bits().wrapping_sub(1));
+    let octave = octave.wrapping_sub(FIRST_OCTAVE) as usize;
+    (octave < OCTAVES).then_some(octave * 32 + bucket as usize)
+}
+
+/// The index in a sketch of a bucket that cells count.
+fn index_of_bucket(bucket: usize) -> i32 {
+    i32::try_from(bucket).expect("cells count few buckets") + FIRST_INDEX
+}
+
+static SERIES: Slab<OnceLock<Series>, 256, 256> = Slab::new();
+static SECONDS: LazyLock<Arc<Layout>> = LazyLock::new(|| Arc::new(Layout::new(&SECONDS_BOUNDS)));
+
+/// Makes the series at `index`, which no one else makes.
+pub(crate) fn create(index: u32, layout: Arc<Layout>) {
+    SERIES.cell(index).get_or_init(|| Series { layout, rest: Mutex::default() });
+}
+
+fn series(index: u32) -> &'static Series {
+    let series = || Series { layout: Arc::clone(&SECONDS), rest: Mutex::default() };
+    SERIES.cell(index).get_or_init(series)
+}
+
+/// Records a value in the calling thread's cell of a series.
+#[inline]
+pub(crate) fn record(index: u32, value: f64) {
+    let shard = shard::current();
+    let slot = shard.distributions.cell(index);
+    let cell = slot.0.get().map_or_else(|| make_cell(slot, index), Box::as_ref);
+    // Zero and negative values, infinities and NaN all have an octave far off.
+    let (octave, bucket) = place(value.to_bits().wrapping_sub(1));
+    let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize);
+    if octave >= OCTAVES {
+        return cell.record_outside(value, shard);
+    }
+    if shard.shared {
+        return cell.record_shared(octave, bucket, value);
+    }
+    let place = cell.directory[octave].load(Relaxed);
+    let counts = cell.near.get(usize::from(place)).unwrap_or_else(|| cell.far_octave(octave));
+    let count = &counts.counts[bucket & 31];
+    let next = count.load(Relaxed) + 1;
+    if next < CARRY {
+        count.store(next, Relaxed);
+    } else {
+        cell.series.carry(octave * 32 + bucket, || count.store(0, Relaxed));
+    }
+    if counts.divided.load(Relaxed) >> (bucket & 31) & 1 != 0 {
+        cell.divide(octave * 32 + bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
+    }
+    cell.add_moments(value);
+}
+
+#[cold]
+fn make_cell(slot: &DistributionSlot, index: u32) -> &Cell {
+    slot.0.get_or_init(|| Box::new(Cell::new(series(index))))
+}
+
+impl Cell {
+    fn new(series: &'static Series) -> Self {
+        Self {
+            sum: AtomicU64::new(0f64.to_bits()),
+            min: AtomicU64::new(f64::INFINITY.to_bits()),
+            max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
+            zeros: AtomicU64::new(0),
+            directory: [const { AtomicU8::new(NONE) }; OCTAVES],
+            near: Default::default(),
+            far: Default::default(),
+            within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
+            series,
+        }
+    }
+
+    /// Sum, least and greatest, by the only thread that writes here.
+    #[inline]
+    fn add_moments(&self, value: f64) {
+        let sum = f64::from_bits(self.sum.load(Relaxed)) + value;
+        self.sum.store(sum.to_bits(), Relaxed);
+        if value < f64::from_bits(self.min.load(Relaxed)) {
+            self.min.store(value.to_bits(), Relaxed);
+        }
+        if value > f64::from_bits(self.max.load(Relaxed)) {
+            self.max.store(value.to_bits(), Relaxed);
+        }
+    }
+
+    /// The same by one of several threads.
+    fn add_moments_shared(&self, value: f64) {
+        let update = |cell: &AtomicU64, with: fn(f64, f64) -> f64| {
+            let next = |bits| Some(with(f64::from_bits(bits), value).to_bits());
+            let _ = cell.fetch_update(Relaxed, Relaxed, next);
+        };
+        update(&self.sum, |sum, value| sum + value);
+        update(&self.min, f64::min);
+        update(&self.max, f64::max);
+    }
+
+    /// The counts of an octave that is not near: far, or claimed now.
+    #[inline(never)]
+    fn far_octave(&self, octave: usize) -> &Octave {
+        let mut place = self.directory[octave].load(Acquire);
+        if place == NONE {
+            place = self.claim(octave);
+        }
+        self.at(usize::from(place))
+    }
+
+    /// Gives an octave the next free place, under the lock of the series: late threads may claim at once.
+    #[cold]
+    fn claim(&self, octave: usize) -> u8 {
+        let _rest = self.series.rest();
+        let claimed = self.directory[octave].load(Relaxed);
+        if claimed != NONE {
+            return claimed;
+        }
+        let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
+        self.at(used).divided.store(self.series.layout.divided(octave), Relaxed);
+        let place = u8::try_from(used).expect("there are 64 octaves");
+        self.directory[octave].store(place, Release);
+        place
+    }
+
+    fn at(&self, place: usize) -> &Octave {
+        if place < NEAR {
+            return &self.near[place];
+        }
+        let power = place.ilog2();
+        let size = 1 << power;
+        let far = self.far[power as usize - 2].get_or_init(|| (0..size).map(|_| Octave::default()).collect());
+        &far[place - size]
+    }
+
+    #[cold]
+    fn divide(&self, bucket: usize, value: f64, add: impl Fn(&AtomicU64)) {
+        let dividing = self.series.layout.dividing.iter().zip(&self.within);
+        for (_, within) in dividing.filter(|(at, _)| at.bucket == bucket && value <= at.bound) {
+            add(within);
+        }
+    }
+
+    #[cold]
+    fn record_shared(&self, octave: usize, bucket: usize, value: f64) {
+        let counts = self.far_octave(octave);
+        let count = &counts.counts[bucket & 31];
+        let bucket = octave * 32 + bucket;
+        if count.fetch_add(1, Relaxed) + 1 == CARRY {
+            self.series.carry(bucket, || {
+                count.fetch_sub(CARRY, Relaxed);
+            });
+        }
+        self.divide(bucket, value, |within| {
+            within.fetch_add(1, Relaxed);
+        });
+        self.add_moments_shared(value);
+    }
+
+    #[cold]
+    fn record_outside(&self, value: f64, shard: &Shard) {
+        if value != 0.0 {
+            return self.series.record_outside(value);
+        }
+        if shard.shared {
+            self.zeros.fetch_add(1, Relaxed);
+            self.add_moments_shared(0.0);
+        } else {
+            self.zeros.store(self.zeros.load(Relaxed) + 1, Relaxed);
+            self.add_moments(0.0);
+        }
+    }
+}
+
+impl Series {
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cold]
+    fn carry(&self, bucket: usize, empty: impl FnOnce()) {
+        let mut rest = self.rest();
+        *rest.carried.entry(bucket).or_default() += u64::from(CARRY);
+        empty();
+    }
+
+    fn record_outside(&self, value: f64) {
+        let mut rest = self.rest();
+        if !value.is_finite() {
+            rest.not_finite += 1;
+            return;
+        }
+        rest.outside.add(value);
+        let bounds = &self.layout.bounds;
+        rest.outside_classic.resize(bounds.len() + 1, 0);
+        rest.outside_classic[bounds.partition_point(|bound| *bound < value)] += 1;
+    }
+}
+
+/// Sums a series over all shards.
+pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
+    let series = series(index);
+    let rest = series.rest();
+    let mut buckets = vec![0u64; BUCKETS];
+    let mut within = vec![0u64; series.layout.dividing.len()];
+    let mut sketch = Sketch::new();
+    let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
+    for cell in cells {
+        for (octave, place) in cell.directory.iter().enumerate() {
+            let place = place.load(Acquire);
+            if place == NONE {
+                continue;
+            }
+            let counts = cell.at(usize::from(place)).counts.iter();
+            for (bucket, count) in buckets[octave * 32..].iter_mut().zip(counts) {
+                *bucket += u64::from(count.load(Relaxed));
+            }
+        }
+        for (sum, cell) in within.iter_mut().zip(&cell.within) {
+            *sum += cell.load(Relaxed);
+        }
+        sketch.add_zeros(cell.zeros.load(Relaxed));
+        let [sum, min, max] =
+            [&cell.sum, &cell.min, &cell.max].map(|bits| f64::from_bits(bits.load(Relaxed)));
+        sketch.add_moments(sum, min, max);
+    }
+    for (bucket, count) in &rest.carried {
+        buckets[*bucket] += count;
+    }
+    let classic = classic(&series.layout, &buckets, &within, sketch.zeros(), &rest.outside_classic);
+    for (bucket, count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+        sketch.add_bucket(false, index_of_bucket(bucket), *count);
+    }
+    sketch.merge(&rest.outside);
+    Distribution { sketch, classic, not_finite: rest.not_finite }
+}
+
+/// Cumulative counts at the classic bounds.
+///
+/// A thread may record between the readings of a bucket and of what lies within it, so each count is held between
+/// its neighbours; once recording rests, that changes nothing.
+fn classic(layout: &Layout, buckets: &[u64], within: &[u64], zeros: u64, outside: &[u64]) -> Vec<(f64, u64)> {
+    let mut dividing = layout.dividing.iter().zip(within).peekable();
+    let (mut next, mut below, mut outside_below, mut last) = (0, 0, 0, 0);
+    let mut classic = Vec::with_capacity(layout.bounds.len());
+    for (i, &bound) in layout.bounds.iter().enumerate() {
+        outside_below += outside.get(i).copied().unwrap_or(0);
+        let divided = dividing.next_if(|(at, _)| at.bound == bound);
+        let end = match (divided, bucket_of(bound)) {
+            (Some((at, _)), _) => at.bucket,
+            (None, Some(bucket)) => bucket + 1,
+            (None, None) if bound > 1.0 => BUCKETS,
+            (None, None) => 0,
+        };
+        below += buckets[next.min(end)..end].iter().sum::<u64>();
+        next = next.max(end);
+        let part = divided.map_or(0, |(at, within)| (*within).min(buckets[at.bucket]));
+        let zeros = if bound >= 0.0 { zeros } else { 0 };
+        last = (below + part + zeros + outside_below).max(last);
+        classic.push((bound, last));
+    }
+    classic
+}
+
+/// How many series there can be.
+pub(crate) const SERIES_MAX: u32 = DistributionCells::CELLS_MAX;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Indices that no registry gives out in unit tests, from the top down.
+    fn series_of(bounds: &[f64]) -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(SERIES_MAX - 1);
+        let index = NEXT.fetch_sub(1, Relaxed);
+        create(index, Arc::new(Layout::new(bounds)));
+        index
+    }
+
+    fn reading(index: u32) -> Distribution {
+        read(index, &shard::all())
+    }
+
+    #[test]
+    fn counts_carry_before_they_wrap() {
+        let index = series_of(&[1.0, 3.0]);
+        let values = 5 * u64::from(CARRY) + 7;
+        for _ in 0..values {
+            record(index, 2.5);
+        }
+        let read = reading(index);
+        assert_eq!(read.sketch.count(), values);
+        assert_eq!(read.classic, [(1.0, 0), (3.0, values)]);
+    }
+
+    #[test]
+    fn values_outside_the_octaves_are_counted_too() {
+        let index = series_of(&[-1.0, 0.0, 1e-12, 1.0, 1e12]);
+        for value in [-2.0, -1.0, 0.0, -0.0, 1e-12, 0.5, 1e11, 1e300, f64::NAN, f64::INFINITY] {
+            record(index, value);
+        }
+        let read = reading(index);
+        assert_eq!((read.sketch.count(), read.not_finite), (8, 2));
+        assert_eq!(read.classic, [(-1.0, 2), (0.0, 4), (1e-12, 5), (1.0, 6), (1e12, 7)]);
+        assert_eq!((read.sketch.min(), read.sketch.max()), (Some(-2.0), Some(1e300)));
+    }
+
+    #[test]
+    fn every_octave_has_room() {
+        let index = series_of(&[]);
+        for exponent in -30..40 {
+            record(index, 1.5 * 2f64.powi(exponent));
+        }
+        let read = reading(index);
+        assert_eq!(read.sketch.count(), 70);
+        assert!(read.sketch.positive().all(|(_, count)| count == 1));
+    }
+
+    #[test]
+    fn a_dense_set_of_bounds_divides_one_bucket_often() {
+        let index = series_of(&[1.001, 1.002, 1.003, 1.5]);
+        for i in 0..5000 {
+            record(index, 1.0 + f64::from(i) / 1e6);
+        }
+        assert_eq!(reading(index).classic, [(1.001, 1001), (1.002, 2001), (1.003, 3001), (1.5, 5000)]);
+    }
+
+    #[test]
+    fn late_threads_lose_nothing_in_the_shared_cell() {
+        let index = series_of(&[2.0, 3.0]);
+        let shared: &'static Shard = shard::all().last().copied().unwrap();
+        assert!(shared.shared);
+        let slot = shared.distributions.cell(index);
+        let cell = slot.0.get().map_or_else(|| make_cell(slot, index), Box::as_ref);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for i in 0..4000 {
+                        let value = 1.0 + f64::from(i % 4);
+                        let bucket = bucket_of(value).unwrap();
+                        cell.record_shared(bucket / 32, bucket % 32, value);
+                        cell.record_outside(0.0, shared);
+                    }
+                });
+            }
+        });
+        let read = reading(index);
+        assert_eq!(read.sketch.count(), 32_000);
+        assert_eq!(read.sketch.sum(), 40_000.0);
+        assert_eq!(read.classic, [(2.0, 24_000), (3.0, 28_000)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn classic_buckets_are_exact(
+            mut bounds in prop::collection::btree_set(-50i32..400, 0..20),
+            values in prop::collection::vec(-10.0f64..60.0, 1..300),
+            on_bounds in prop::collection::vec(-50i32..400, 0..30),
+        ) {
+            let step = |i: i32| f64::from(i) / 7.0;
+            bounds.insert(7);
+            let bounds: Vec<f64> = bounds.into_iter().map(step).collect();
+            let values = [values, on_bounds.into_iter().map(step).collect()].concat();
+            let index = series_of(&bounds);
+            values.iter().for_each(|value| record(index, *value));
+            let read = reading(index);
+            for (bound, count) in read.classic {
+                let exact = values.iter().filter(|value| **value <= bound).count() as u64;
+                prop_assert_eq!(count, exact, "le {}", bound);
+            }
+            let mut sketch = Sketch::new();
+            values.iter().for_each(|value| sketch.add(*value));
+            prop_assert_eq!(read.sketch.count(), sketch.count());
+            prop_assert!(read.sketch.positive().eq(sketch.positive()));
+            prop_assert!(read.sketch.negative().eq(sketch.negative()));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One metric of a registry: what it is, and its series.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use barograph_model::{Labels, Metadata, MetricType};
+use barograph_wire::exposition::{Family, Point, format_float};
+
+use crate::{
+    Error,
+    distribution::{self, Layout},
+    handle::{self, COUNTER_INDICES, GAUGE_INDICES, Gauge, HISTOGRAM_INDICES, Indices},
+    shard::Shard,
+};
+
+/// The value that stands for all label values beyond the cap of a metric.
+pub const OVERFLOW: &str = "__overflow__";
+
+/// How many series a metric may have if it does not say.
+pub const SERIES_MAX: usize = 2_000;
+
+/// The most bytes of a label's value; what is longer is cut.
+pub const VALUE_BYTES_MAX: usize = 4_096;
+
+/// What kind of cells a metric's series have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counter,
+    FloatCounter,
+    UpDownCounter,
+    Gauge,
+    Histogram,
+}
+
+/// A closure that tells a value when it is collected.
+pub(crate) type Observer = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Where a series has its value.
+#[derive(Clone)]
+enum Origin {
+    Cell(u32),
+    Observer(Observer),
+}
+
+/// A metric and its series.
+pub(crate) struct Metric {
+    /// Unlike that of any other metric of the process.
+    pub(crate) id: u64,
+    /// The exposed name, without `_total`.
+    pub(crate) name: String,
+    /// The name as given.
+    pub(crate) given: String,
+    pub(crate) metadata: Metadata,
+    pub(crate) kind: Kind,
+    pub(crate) layout: Option<Arc<Layout>>,
+    series_max: usize,
+    series: Mutex<BTreeMap<Labels, Origin>>,
+    overflowed: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Kind {
+    pub(crate) const fn metric_type(self) -> MetricType {
+        match self {
+            Self::Counter | Self::FloatCounter => MetricType::Counter,
+            Self::UpDownCounter | Self::Gauge => MetricType::Gauge,
+            Self::Histogram => MetricType::Histogram,
+        }
+    }
+
+    pub(crate) const fn is_counter(self) -> bool {
+        matches!(self, Self::Counter | Self::FloatCounter)
+    }
+
+    fn indices(self) -> &'static Indices {
+        match self {
+            Self::Counter | Self::FloatCounter | Self::UpDownCounter => &COUNTER_INDICES,
+            Self::Gauge => &GAUGE_INDICES,
+            Self::Histogram => &HISTOGRAM_INDICES,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::FloatCounter => "counter of floats",
+            Self::UpDownCounter => "up-down counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+impl Metric {
+    pub(crate) fn new(
+        given: &str,
+        name: String,
+        metadata: Metadata,
+        kind: Kind,
+        layout: Option<Arc<Layout>>,
+        series_max: usize,
+    ) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: IDS.fetch_add(1, Relaxed),
+            name,
+            given: given.to_owned(),
+            metadata,
+            kind,
+            layout,
+            series_max,
+            series: Mutex::default(),
+            overflowed: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        }
+    }
+
+    /// All names under which points of this metric appear.
+    pub(crate) fn exposed_names(&self) -> Vec<String> {
+        let suffixes: &[&str] = match self.kind {
+            Kind::Counter | Kind::FloatCounter => &["", "_total", "_created"],
+            Kind::UpDownCounter | Kind::Gauge => &[""],
+            Kind::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+        };
+        suffixes.iter().map(|suffix| format!("{}{suffix}", self.name)).collect()
+    }
+
+    /// The cell of a series, made if it is new; that of the overflow series once the cap is reached, and `true`.
+    pub(crate) fn cell(&self, labels: &Labels, overflow: &Labels) -> Result<(u32, bool), Error> {
+        let mut series = self.series();
+        let full = !series.contains_key(labels) && series.len() >= self.series_max;
+        let labels = if full {
+            self.overflowed.fetch_add(1, Relaxed);
+            overflow
+        } else {
+            labels
+        };
+        match series.get(labels) {
+            Some(Origin::Cell(index)) => return Ok((*index, full)),
+            Some(Origin::Observer(_)) => return Err(self.taken(labels, "an observed value")),
+            None => {}
+        }
+        let indices = self.kind.indices();
+        let index = indices.take().ok_or(Error::Full { max: indices.max() })?;
+        if let Some(layout) = &self.layout {
+            distribution::create(index, Arc::clone(layout));
+        }
+        series.insert(labels.clone(), Origin::Cell(index));
+        Ok((index, full))
+    }
+
+    /// Lets `observer` tell the value of a series; in place of an earlier one.
+    pub(crate) fn observe(&self, labels: Labels, observer: Observer) -> Result<(), Error> {
+        let mut series = self.series();
+        match series.get(&labels) {
+            Some(Origin::Cell(_)) => return Err(self.taken(&labels, "an instrument")),
+            None if series.len() >= self.series_max => {
+                self.overflowed.fetch_add(1, Relaxed);
+                return Ok(());
+            }
+            _ => {}
+        }
+        series.insert(labels, Origin::Observer(observer));
+        Ok(())
+    }
+
+    /// How often a label set found the metric at its cap.
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Relaxed)
+    }
+
+    /// How many observers panicked when asked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
+    }
+
+    /// The points of all series, in label order. Observers run without a lock held.
+    pub(crate) fn collect(&self, shards: &[&'static Shard]) -> Family {
+        let series: Vec<_> =
+            self.series().iter().map(|(labels, origin)| (labels.clone(), origin.clone())).collect();
+        let mut points = Vec::with_capacity(series.len());
+        for (labels, origin) in series {
+            match origin {
+                Origin::Cell(index) => self.collect_cell(labels, index, shards, &mut points),
+                Origin::Observer(observer) => match catch_unwind(AssertUnwindSafe(|| observer())) {
+                    Ok(value) => points.push(Point::new(self.suffix(), labels, value)),
+                    Err(_) => {
+                        self.panics.fetch_add(1, Relaxed);
+                    }
+                },
+            }
+        }
+        Family {
+            name: self.name.clone(),
+            help: self.metadata.help.clone(),
+            unit: self.metadata.unit.clone(),
+            kind: self.metadata.kind,
+            points,
+        }
+    }
+
+    fn collect_cell(&self, labels: Labels, index: u32, shards: &[&'static Shard], points: &mut Vec<Point>) {
+        let value = match self.kind {
+            Kind::Counter => handle::sum_cells(index, shards) as f64,
+            Kind::UpDownCounter => handle::sum_cells(index, shards).cast_signed() as f64,
+            Kind::FloatCounter => handle::sum_float_cells(index, shards),
+            Kind::Gauge => Gauge(index).value(),
+            Kind::Histogram => return collect_histogram(&labels, index, shards, points),
+        };
+        points.push(Point::new(self.suffix(), labels, value));
+    }
+
+    const fn suffix(&self) -> &'static str {
+        if self.kind.is_counter() { "_total" } else { "" }
+    }
+
+    fn taken(&self, labels: &Labels, existing: &'static str) -> Error {
+        Error::Taken { series: format!("{}{labels}", self.name), existing }
+    }
+
+    fn series(&self) -> MutexGuard<'_, BTreeMap<Labels, Origin>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn collect_histogram(labels: &Labels, index: u32, shards: &[&'static Shard], points: &mut Vec<Point>) {
+    let read = distribution::read(index, shards);
+    let count = read.sketch.count() as f64;
+    let bounds = read.classic.iter().map(|(bound, count)| (format_float(*bound), *count as f64));
+    for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
+        points.push(Point::new("_bucket", labels.with("le", &bound), count));
+    }
+    points.push(Point::new("_sum", labels.clone(), read.sketch.sum()));
+    points.push(Point::new("_count", labels.clone(), count));
+}

@@ -1,0 +1,361 @@
+//! The metrics of a program, by name.
+//!
+//! A registry hands out instruments and collects what they recorded. Most programs use the one of the process,
+//! [`Registry::global`]; tests and libraries make their own. Registering the same metric again gives the same
+//! series, so that two parts of a program need not know of each other; with another type, unit or bounds it is an
+//! error. Series live as long as the process, also when their registry does not.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use barograph_model::{Labels, LabelsBuilder, Metadata, MetricType};
+use barograph_wire::exposition::{self, Format, Point};
+
+use crate::{
+    Counter, Error, Family, FloatCounter, Gauge, Histogram, Unit, UpDownCounter,
+    distribution::{Layout, SECONDS_BOUNDS},
+    handle::SINK,
+    instrument::{Instrument, Observed},
+    metric::{Kind, Metric, OVERFLOW, SERIES_MAX},
+    name, shard,
+};
+
+/// How many failed registrations are kept to be shown.
+const PROBLEMS_MAX: usize = 64;
+
+/// The metrics of a program, by name. Cloning it is cheap, and clones are the same registry.
+#[derive(Clone, Default)]
+pub struct Registry(Arc<Mutex<Metrics>>);
+
+#[derive(Default)]
+struct Metrics {
+    by_name: BTreeMap<String, Arc<Metric>>,
+    /// The exposed names of all metrics' points, and the metric each belongs to.
+    exposed: BTreeMap<String, String>,
+    problems: Vec<Error>,
+    problem_count: u64,
+}
+
+/// A metric as the catalog knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    /// The name as given, perhaps dotted.
+    pub given: String,
+    /// The name of the family as exposed, without `_total`.
+    pub name: String,
+    /// Type, unit and help.
+    pub metadata: Metadata,
+}
+
+impl Registry {
+    /// A registry with no metrics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The registry of the process.
+    pub fn global() -> &'static Self {
+        static GLOBAL: LazyLock<Registry> = LazyLock::new(Registry::new);
+        &GLOBAL
+    }
+
+    /// Begins the definition of a counter. Its exposed name ends in `_total`.
+    pub fn counter(&self, name: &str) -> Builder<'_, Counter> {
+        Builder::new(self, name)
+    }
+
+    /// Begins the definition of a counter of amounts that are no whole numbers.
+    pub fn float_counter(&self, name: &str) -> Builder<'_, FloatCounter> {
+        Builder::new(self, name)
+    }
+
+    /// Begins the definition of a counter that goes up and down; it is exposed as a gauge.
+    pub fn up_down_counter(&self, name: &str) -> Builder<'_, UpDownCounter> {
+        Builder::new(self, name)
+    }
+
+    /// Begins the definition of a gauge.
+    pub fn gauge(&self, name: &str) -> Builder<'_, Gauge> {
+        Builder::new(self, name)
+    }
+
+    /// Begins the definition of a histogram.
+    pub fn histogram(&self, name: &str) -> Builder<'_, Histogram> {
+        Builder::new(self, name)
+    }
+
+    /// All metrics with their points as they stand now: families by name, series by labels. Metrics that hit
+    /// their cap of series or whose observers panicked are told by `barograph_sdk_overflow_total` and
+    /// `barograph_sdk_observer_panics_total`, failed registrations by `barograph_sdk_registration_errors_total`.
+    pub fn collect(&self) -> Vec<exposition::Family> {
+        let (metrics, problems) = {
+            let metrics = self.metrics();
+            (metrics.by_name.values().cloned().collect::<Vec<_>>(), metrics.problem_count)
+        };
+        let shards = shard::all();
+        let mut families: Vec<_> = metrics.iter().map(|metric| metric.collect(&shards)).collect();
+        families.extend(troubles(&metrics, problems));
+        families.retain(|family| !family.points.is_empty());
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+        families
+    }
+
+    /// What [`Registry::collect`] gives, as text.
+    pub fn expose(&self, format: Format) -> String {
+        let mut text = String::new();
+        exposition::write(&mut text, &self.collect(), format);
+        text
+    }
+
+    /// What is registered, by name.
+    pub fn catalog(&self) -> Vec<Described> {
+        let describe = |metric: &Arc<Metric>| Described {
+            given: metric.given.clone(),
+            name: metric.name.clone(),
+            metadata: metric.metadata.clone(),
+        };
+        self.metrics().by_name.values().map(describe).collect()
+    }
+
+    /// The first failed registrations of static instruments, which have no one else to tell.
+    pub fn problems(&self) -> Vec<Error> {
+        self.metrics().problems.clone()
+    }
+
+    pub(crate) fn note_problem(&self, problem: Error) {
+        let mut metrics = self.metrics();
+        metrics.problem_count += 1;
+        if metrics.problems.len() < PROBLEMS_MAX {
+            metrics.problems.push(problem);
+        }
+    }
+
+    /// The metric of this name, registered if it is new.
+    fn metric(&self, new: Metric) -> Result<Arc<Metric>, Error> {
+        let mut metrics = self.metrics();
+        if let Some(metric) = metrics.by_name.get(&new.name) {
+            return same(metric, &new).map(|()| Arc::clone(metric));
+        }
+        let names = new.exposed_names();
+        if let Some((name, owner)) = names.iter().find_map(|name| metrics.exposed.get_key_value(name)) {
+            return Err(Error::Conflict { name: name.clone(), what: "name", existing: owner.clone() });
+        }
+        metrics.exposed.extend(names.into_iter().map(|name| (name, new.name.clone())));
+        let metric = Arc::new(new);
+        metrics.by_name.insert(metric.name.clone(), Arc::clone(&metric));
+        Ok(metric)
+    }
+
+    fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registry({} metrics)", self.metrics().by_name.len())
+    }
+}
+
+/// Whether a registered metric is what another registration asks for.
+fn same(old: &Metric, new: &Metric) -> Result<(), Error> {
+    let differs = |what, existing| Err(Error::Conflict { name: old.name.clone(), what, existing });
+    if old.kind != new.kind {
+        return differs("type", old.kind.to_string());
+    }
+    if old.metadata.unit != new.metadata.unit {
+        return differs("unit", old.metadata.unit.clone());
+    }
+    if old.layout != new.layout {
+        let bounds = old.layout.as_ref().map(|layout| layout.bounds());
+        return differs("bounds", format!("{:?}", bounds.unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// The registry's own metrics; those that count nothing are left out.
+fn troubles(metrics: &[Arc<Metric>], problems: u64) -> [exposition::Family; 3] {
+    let family = |name: &str, help: &str, points: Vec<Point>| exposition::Family {
+        name: name.to_owned(),
+        help: help.to_owned(),
+        unit: String::new(),
+        kind: MetricType::Counter,
+        points,
+    };
+    let by_metric = |count: fn(&Metric) -> u64| {
+        let counts = metrics.iter().map(|metric| (metric, count(metric))).filter(|(_, count)| *count > 0);
+        let point = |(metric, count): (&Arc<Metric>, u64)| {
+            Point::new("_total", Labels::empty().with("metric", &metric.name), count as f64)
+        };
+        counts.map(point).collect()
+    };
+    let problems = (problems > 0).then(|| Point::new("_total", Labels::empty(), problems as f64));
+    [
+        family(
+            "barograph_sdk_overflow",
+            "Label sets that were counted in the overflow series because the metric had reached its cap of series.",
+            by_metric(Metric::overflowed),
+        ),
+        family(
+            "barograph_sdk_observer_panics",
+            "Observers that panicked when they were asked for their value.",
+            by_metric(Metric::panics),
+        ),
+        family(
+            "barograph_sdk_registration_errors",
+            "Static instruments that could not be registered and record nothing.",
+            problems.into_iter().collect(),
+        ),
+    ]
+}
+
+/// The definition of a metric, to be registered.
+#[must_use = "a metric exists once it is registered"]
+pub struct Builder<'r, H> {
+    registry: &'r Registry,
+    name: String,
+    help: String,
+    unit: Unit,
+    labels: Vec<(String, String)>,
+    bounds: Vec<f64>,
+    series_max: usize,
+    instrument: PhantomData<fn() -> H>,
+}
+
+impl<'r, H: Instrument> Builder<'r, H> {
+    fn new(registry: &'r Registry, name: &str) -> Self {
+        Self::define(registry, name, &SECONDS_BOUNDS)
+    }
+
+    /// With bounds, which only a histogram looks at.
+    pub(crate) fn define(registry: &'r Registry, name: &str, bounds: &[f64]) -> Self {
+        Self {
+            registry,
+            name: name.to_owned(),
+            help: String::new(),
+            unit: Unit::None,
+            labels: Vec::new(),
+            bounds: bounds.to_vec(),
+            series_max: SERIES_MAX,
+            instrument: PhantomData,
+        }
+    }
+
+    /// One line for people: what is measured, and what it means.
+    pub fn help(mut self, help: &str) -> Self {
+        help.clone_into(&mut self.help);
+        self
+    }
+
+    /// What it is measured in; part of the exposed name.
+    pub fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// A label with a fixed value.
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.labels.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// How many series the metric may have before the rest shares the overflow series. The first registration
+    /// decides. 2,000 by default.
+    pub fn series_max(mut self, series_max: usize) -> Self {
+        self.series_max = series_max;
+        self
+    }
+
+    /// Registers the metric and gives the instrument of the series with the fixed labels.
+    ///
+    /// # Errors
+    /// A name, label or bounds that cannot be exposed, a metric of that name that is another, or a full process.
+    pub fn register(self) -> Result<H, Error> {
+        let (metric, labels) = self.metric()?;
+        let overflow = labels.iter().fold(LabelsBuilder::new(), |mut overflow, (name, _)| {
+            overflow.set(name, OVERFLOW);
+            overflow
+        });
+        let (index, _) = metric.cell(&labels, &overflow.build())?;
+        Ok(H::from_index(index))
+    }
+
+    /// Registers the metric with labels whose values come with each recording.
+    ///
+    /// # Errors
+    /// As [`Builder::register`].
+    pub fn family<const N: usize>(self, names: [&str; N]) -> Result<Family<H, N>, Error> {
+        let mut exposed = names.map(str::to_owned);
+        for name in &mut exposed {
+            *name = name::exposed_label(name, H::KIND == Kind::Histogram)?;
+        }
+        let (metric, fixed) = self.metric()?;
+        let twice = |(i, name): (usize, &String)| exposed[..i].contains(name) || fixed.value(name).is_some();
+        if let Some(name) = exposed.iter().enumerate().find(|pair| twice(*pair)).map(|pair| pair.1) {
+            return Err(Error::InvalidLabel { name: name.clone(), reason: "it stands twice" });
+        }
+        Ok(Family::new(metric, exposed, fixed))
+    }
+
+    /// The metric, and the fixed labels.
+    fn metric(self) -> Result<(Arc<Metric>, Labels), Error> {
+        let histogram = H::KIND == Kind::Histogram;
+        let name = name::exposed(&self.name, self.unit, H::KIND.is_counter())?;
+        let mut labels = LabelsBuilder::new();
+        for (given, value) in &self.labels {
+            let label = name::exposed_label(given, histogram)?;
+            if labels.value(&label).is_some() {
+                return Err(Error::InvalidLabel { name: given.clone(), reason: "it stands twice" });
+            }
+            labels.set(&label, value);
+        }
+        let ascending = self.bounds.is_sorted_by(|a, b| a < b) && self.bounds.iter().all(|b| b.is_finite());
+        if histogram && !ascending {
+            return Err(Error::InvalidBounds { name });
+        }
+        let layout = histogram.then(|| Arc::new(Layout::new(&self.bounds)));
+        let unit = self.unit.as_str().to_owned();
+        let metadata = Metadata { kind: H::KIND.metric_type(), unit, help: self.help };
+        let metric = Metric::new(&self.name, name, metadata, H::KIND, layout, self.series_max);
+        Ok((self.registry.metric(metric)?, labels.build()))
+    }
+}
+
+impl<H: Observed> Builder<'_, H> {
+    /// Registers a series whose value `observer` tells whenever it is collected, in place of an earlier observer
+    /// of that series. It should be quick and must not collect itself; if it panics, the point is left out.
+    ///
+    /// # Errors
+    /// As [`Builder::register`], and [`Error::Taken`] if there is an instrument for that series.
+    pub fn observe(self, observer: impl Fn() -> f64 + Send + Sync + 'static) -> Result<(), Error> {
+        let (metric, labels) = self.metric()?;
+        metric.observe(labels, Arc::new(observer))
+    }
+}
+
+impl Builder<'_, Histogram> {
+    /// The classic bucket bounds to expose, finite and strictly ascending; `+Inf` is understood. By default
+    /// [`SECONDS_BOUNDS`]. The sketch is kept beside them and does not depend on them.
+    pub fn bounds(mut self, bounds: &[f64]) -> Self {
+        self.bounds = bounds.to_vec();
+        self
+    }
+}
+
+impl<H> fmt::Debug for Builder<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Builder({})", self.name)
+    }
+}
+
+/// The instrument if it could be registered, else one whose recordings are shown nowhere.
+pub(crate) fn or_sink<H: Instrument>(registry: &Registry, registered: Result<H, Error>) -> H {
+    registered.unwrap_or_else(|problem| {
+        registry.note_problem(problem);
+        H::from_index(SINK)
+    })
+}

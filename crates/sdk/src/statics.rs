@@ -1,0 +1,170 @@
+//! Instruments in statics: defined where they are used, registered when first touched.
+//!
+//! A static has no one to return an error to and must not fail the program it measures: if its definition is
+//! wrong it records nothing, and [`Registry::problems`] of the global registry tells why.
+
+use std::{ops::Deref, sync::OnceLock};
+
+use crate::{
+    Counter, Error, Family, FloatCounter, Gauge, Histogram, Registry, Unit, UpDownCounter,
+    distribution::SECONDS_BOUNDS,
+    instrument::Instrument,
+    registry::{Builder, or_sink},
+};
+
+/// An instrument of the global registry, kept in a static.
+///
+/// ```
+/// use barograph::{Counter, Histogram, Static, Unit};
+///
+/// static MISSES: Static<Counter> = Static::counter("cache_misses_total", "Look-ups that found nothing.");
+/// static LOAD: Static<Histogram> =
+///     Static::histogram("page_load", "Time until the page was shown.").unit(Unit::Seconds);
+///
+/// MISSES.inc();
+/// LOAD.record(0.25);
+/// assert_eq!(MISSES.value(), 1);
+/// ```
+#[derive(Debug)]
+pub struct Static<H> {
+    definition: Definition,
+    handle: OnceLock<H>,
+}
+
+/// A [`Family`] of the global registry, kept in a static.
+///
+/// ```
+/// use barograph::{Counter, StaticFamily};
+///
+/// static REPLIES: StaticFamily<Counter, 2> =
+///     StaticFamily::counter("replies_total", "Replies sent.", ["method", "status"]);
+///
+/// REPLIES.with(["GET", "200"]).inc();
+/// ```
+#[derive(Debug)]
+pub struct StaticFamily<H, const N: usize> {
+    definition: Definition,
+    names: [&'static str; N],
+    family: OnceLock<Result<Family<H, N>, Error>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Definition {
+    name: &'static str,
+    help: &'static str,
+    unit: Unit,
+    labels: &'static [(&'static str, &'static str)],
+    bounds: &'static [f64],
+}
+
+impl Definition {
+    const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, unit: Unit::None, labels: &[], bounds: &SECONDS_BOUNDS }
+    }
+
+    fn builder<H: Instrument>(&self) -> Builder<'static, H> {
+        let builder = Builder::define(Registry::global(), self.name, self.bounds);
+        let builder = builder.help(self.help).unit(self.unit);
+        self.labels.iter().fold(builder, |builder, (name, value)| builder.label(name, value))
+    }
+}
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $make:ident: $handle:ident;)*) => {$(
+        impl Static<$handle> {
+            $(#[$doc])*
+            pub const fn $make(name: &'static str, help: &'static str) -> Self {
+                Self { definition: Definition::new(name, help), handle: OnceLock::new() }
+            }
+        }
+
+        impl<const N: usize> StaticFamily<$handle, N> {
+            $(#[$doc])*
+            pub const fn $make(name: &'static str, help: &'static str, names: [&'static str; N]) -> Self {
+                Self { definition: Definition::new(name, help), names, family: OnceLock::new() }
+            }
+        }
+    )*};
+}
+
+constructors! {
+    /// Defines a counter.
+    counter: Counter;
+    /// Defines a counter of amounts that are no whole numbers.
+    float_counter: FloatCounter;
+    /// Defines a counter that goes up and down.
+    up_down_counter: UpDownCounter;
+    /// Defines a gauge.
+    gauge: Gauge;
+    /// Defines a histogram.
+    histogram: Histogram;
+}
+
+impl<H> Static<H> {
+    /// The same in a unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.definition.unit = unit;
+        self
+    }
+
+    /// The same with fixed labels.
+    #[must_use]
+    pub const fn labels(mut self, labels: &'static [(&'static str, &'static str)]) -> Self {
+        self.definition.labels = labels;
+        self
+    }
+}
+
+impl Static<Histogram> {
+    /// The same with other classic bucket bounds.
+    #[must_use]
+    pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {
+        self.definition.bounds = bounds;
+        self
+    }
+}
+
+impl<H: Instrument> Deref for Static<H> {
+    type Target = H;
+
+    /// The instrument, registered the first time.
+    #[inline]
+    fn deref(&self) -> &H {
+        self.handle.get_or_init(|| or_sink(Registry::global(), self.definition.builder().register()))
+    }
+}
+
+impl<H, const N: usize> StaticFamily<H, N> {
+    /// The same in a unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.definition.unit = unit;
+        self
+    }
+}
+
+impl<const N: usize> StaticFamily<Histogram, N> {
+    /// The same with other classic bucket bounds.
+    #[must_use]
+    pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {
+        self.definition.bounds = bounds;
+        self
+    }
+}
+
+impl<H: Instrument, const N: usize> StaticFamily<H, N> {
+    /// The instrument for these values; see [`Family::with`].
+    #[inline]
+    pub fn with(&self, values: [&str; N]) -> H {
+        match self.family.get_or_init(|| self.register()) {
+            Ok(family) => family.with(values),
+            Err(_) => H::from_index(crate::handle::SINK),
+        }
+    }
+
+    fn register(&self) -> Result<Family<H, N>, Error> {
+        let registered = self.definition.builder().family(self.names);
+        registered.inspect_err(|problem| Registry::global().note_problem(problem.clone()))
+    }
+}

@@ -1,0 +1,32 @@
+/** Pictures of every page in both themes, wide and narrow, into `screenshots/`: for a person to look at. */
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { browser, open, server } from "./browser.js";
+
+const FOLDER = fileURLToPath(new URL("../screenshots/", import.meta.url));
+const WIDTHS = { wide: { width: 1440, height: 1000 }, narrow: { width: 360, height: 740 } };
+const PAGES = {
+  overview: "/ui/",
+  explore: `/ui/explore?q=${encodeURIComponent("sum by (source) (rate(barograph_ingest_samples_total[30s]))")}`,
+  table: `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
+  mistake: `/ui/explore?q=${encodeURIComponent("sum(rate(up[5m])")}`,
+};
+
+const to = await server();
+const chromium = await browser();
+await mkdir(FOLDER, { recursive: true });
+for (const [width, viewport] of Object.entries(WIDTHS)) {
+  for (const theme of ["light", "dark"]) {
+    const page = await open(chromium, { viewport, colorScheme: theme, deviceScaleFactor: width === "wide" ? 1 : 2, hasTouch: width === "narrow" });
+    for (const [name, path] of Object.entries(PAGES)) {
+      await page.goto(to.url + path);
+      await page.waitForTimeout(2500);
+      await page.screenshot({ path: `${FOLDER}${name}-${theme}-${width}.png`, fullPage: true });
+    }
+    for (const problem of page.problems) console.log(`${theme} ${width}: ${problem}`);
+    await page.context().close();
+  }
+}
+await chromium.close();
+await to.close();
+console.log(FOLDER);

@@ -1,0 +1,115 @@
+/**
+ * The server's API as far as the pages use it, over generated metrics: for development without a server.
+ *
+ * `POST /mock/down?ms=3000` closes every connection and refuses new ones for a while, as a restart would look.
+ */
+import { evaluate, METRICS, parseError } from "./series.js";
+
+const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
+
+/** A handler `(request, response, next)` that answers API paths and passes on the rest. */
+export function createApi() {
+  const streams = new Set();
+  let down_until = 0;
+
+  return async function api(request, response, next) {
+    const url = new URL(request.url, "http://mock");
+    if (Date.now() < down_until) return request.socket.destroy();
+    if (url.pathname === "/mock/down") {
+      down_until = Date.now() + Number(url.searchParams.get("ms") ?? 3000);
+      for (const stream of streams) stream.socket.destroy();
+      return send(response, 200, {});
+    }
+    if (url.pathname === "/api/barograph/v1/live") return live(request, response, url, streams);
+    if (!url.pathname.startsWith("/api/v1/")) return next();
+    const params = new URLSearchParams(url.search);
+    if (request.method === "POST") for (const [name, value] of new URLSearchParams(await body(request))) params.append(name, value);
+    const answer = route(url.pathname.slice("/api/v1/".length), params);
+    if (answer.error === undefined) send(response, 200, { status: "success", data: answer });
+    else send(response, answer.status ?? 400, { status: "error", errorType: "bad_data", error: answer.error });
+  };
+}
+
+function route(path, params) {
+  const query = params.get("query") ?? "";
+  const label = /^label\/(.+)\/values$/.exec(path)?.[1];
+  if (label !== undefined) return label === "__name__" ? Object.keys(METRICS).sort() : valuesOf(decodeURIComponent(label));
+  switch (path) {
+    case "labels":
+      return [...new Set(Object.values(METRICS).flatMap(({ series }) => series.slice(0, 10).flatMap(({ labels }) => Object.keys(labels)))), "__name__"].sort();
+    case "series":
+      return seriesOf(params.getAll("match[]"));
+    case "metadata":
+      return Object.fromEntries(Object.entries(METRICS).map(([name, { type, unit, help }]) => [name, [{ type, unit, help }]]));
+    case "query": {
+      const problem = parseError(query);
+      if (problem !== null) return { error: `invalid parameter "query": ${problem}` };
+      const time = Number(params.get("time") ?? Date.now() / 1000);
+      return { resultType: "vector", result: evaluate(query, time).map(({ metric, value }) => ({ metric, value: [time, FLAT(value)] })) };
+    }
+    case "query_range": {
+      const problem = parseError(query);
+      return problem === null ? range(query, Number(params.get("start")), Number(params.get("end")), Number(params.get("step"))) : { error: `invalid parameter "query": ${problem}` };
+    }
+    case "status/buildinfo":
+      return { version: "3.14.0" };
+    default:
+      return { error: "not found", status: 404 };
+  }
+}
+
+function range(query, start, end, step) {
+  if ((end - start) / step > 11_000) return { error: "exceeded maximum resolution of 11,000 points per timeseries" };
+  const found = new Map();
+  for (let t = start; t <= end; t += step) {
+    for (const { metric, value } of evaluate(query, t).slice(0, 500)) {
+      const key = JSON.stringify(metric);
+      if (!found.has(key)) found.set(key, { metric, values: [] });
+      found.get(key).values.push([t, FLAT(value)]);
+    }
+  }
+  return { resultType: "matrix", result: [...found.values()] };
+}
+
+function valuesOf(label) {
+  const values = Object.values(METRICS).flatMap(({ series }) => series.slice(0, 100).map(({ labels }) => labels[label]));
+  return [...new Set(values.filter((value) => value !== undefined))].sort();
+}
+
+function seriesOf(selectors) {
+  return selectors.flatMap((selector) => {
+    const name = /[a-zA-Z_:][\w:]*/.exec(selector)?.[0];
+    return (METRICS[name]?.series ?? []).slice(0, 100).map(({ labels }) => ({ __name__: name, ...labels }));
+  });
+}
+
+function live(request, response, url, streams) {
+  const queries = url.searchParams.getAll("query");
+  const step = Number.parseFloat(url.searchParams.get("step") ?? "1");
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  response.write(`event: hello\ndata: ${JSON.stringify({ version: "mock", now: Date.now() / 1000 })}\n\n`);
+  const event = (time) => {
+    const results = queries.map((query) => evaluate(query, time).map(({ metric, value }) => ({ metric, value: FLAT(value) })));
+    response.write(`event: points\nid: ${time * 1000}\ndata: ${JSON.stringify({ time, results })}\n\n`);
+  };
+  const newest = () => Math.floor(Date.now() / 1000 / step) * step;
+  let sent = newest();
+  const resume = Number(request.headers["last-event-id"]) / 1000;
+  if (resume > 0) sent = Math.max(Math.ceil(resume / step) * step, newest() - 600 * step);
+  const timer = setInterval(() => {
+    while (sent + step <= newest()) event((sent += step));
+  }, 50);
+  streams.add(response);
+  response.on("close", () => (clearInterval(timer), streams.delete(response)));
+}
+
+async function body(request) {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text;
+}
+
+function send(response, status, value) {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(value));
+}

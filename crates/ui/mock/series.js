@@ -1,0 +1,112 @@
+/**
+ * Generated metrics: every value is a pure function of series and time, so that a range, a live event, and a reload agree.
+ */
+
+/** The time before which nothing was stored, Unix seconds; the mock's own start less an hour. */
+export const STARTED = Math.floor(Date.now() / 1000) - 3600;
+
+const GIB = 1024 ** 3;
+
+/** A smooth wander between 0 and 1, different for each seed. */
+function wander(seed, t) {
+  const a = Math.sin(t / 47 + seed * 1.7) + Math.sin(t / 13.3 + seed * 3.1) * 0.4 + Math.sin(t / 331 + seed) * 1.3;
+  const noise = Math.abs(Math.sin(t * 12.9898 + seed * 78.233) * 43758.5453) % 1;
+  return Math.min(1, Math.max(0, (a + 2.7) / 5.4 + (noise - 0.5) * 0.06));
+}
+
+const own = { job: "barograph", instance: "127.0.0.1:10701" };
+const one = (value) => [{ labels: own, value }];
+const by = (name, values, value) => values.map((v, i) => ({ labels: { ...own, [name]: v }, value: (t) => value(i, t) }));
+
+/** name → type, unit, help, and its series: labels and a function of time. */
+export const METRICS = {
+  system_cpu_usage: gauge("percent", "Busy share of all processors", one((t) => 8 + 40 * wander(1, t) ** 2)),
+  system_memory_used: gauge("bytes", "Memory in use", one((t) => (9.2 + 1.4 * wander(2, t)) * GIB)),
+  system_memory_total: gauge("bytes", "Memory there is", one(() => 23.4 * GIB)),
+  system_memory_free: gauge("bytes", "Memory not in use", one((t) => (14.2 - 1.4 * wander(2, t)) * GIB)),
+  system_memory_percentage: gauge("percent", "Memory in use", one((t) => ((9.2 + 1.4 * wander(2, t)) / 23.4) * 100)),
+  system_load_1m: gauge("", "Load, one minute", one((t) => 0.3 + 1.8 * wander(3, t))),
+  system_load_5m: gauge("", "Load, five minutes", one((t) => 0.5 + 1.1 * wander(3, t / 4))),
+  system_load_15m: gauge("", "Load, fifteen minutes", one((t) => 0.7 + 0.5 * wander(3, t / 12))),
+  system_uptime: gauge("seconds", "Time since boot", one((t) => t - STARTED + 86_400 * 12.3)),
+  process_uptime: gauge("seconds", "Time since start", one((t) => t - STARTED)),
+  process_cpu_usage: gauge("percent", "Busy share of one processor", one((t) => 1.5 + 9 * wander(5, t))),
+  process_memory_rss: gauge("bytes", "Resident memory", one((t) => (182 + 24 * wander(6, t)) * 1024 ** 2)),
+  process_memory_heap_used: gauge("bytes", "Memory the allocator has handed out", one((t) => (121 + 18 * wander(7, t)) * 1024 ** 2)),
+  process_memory_heap_total: gauge("bytes", "Memory the allocator holds", one((t) => (160 + 18 * wander(7, t)) * 1024 ** 2)),
+  process_eventloop_utilization: gauge("ratio", "Busy share of the runtime", one((t) => 0.02 + 0.2 * wander(8, t))),
+  process_handles_active: gauge("", "Open handles", one((t) => 38 + Math.round(6 * wander(9, t)))),
+  process_requests_active: gauge("", "Requests under way", one((t) => Math.round(4 * wander(10, t)))),
+  barograph_head_series: gauge("", "Series in memory", one((t) => 12_400 + Math.floor((t - STARTED) / 40))),
+  barograph_ingest_samples_total: counter("", "Samples stored", by("source", ["remote_write", "scrape", "import", "self"], (i, t) => [9800, 2400, 120, 96][i] * (0.8 + 0.4 * wander(20 + i, t)))),
+  barograph_wal_fsync_duration_seconds_bucket: counter("seconds", "Time to make a log record durable", by("le", ["0.005", "0.01", "+Inf"], (i, t) => 100 * (i + 1) * wander(30, t))),
+  up: gauge("", "Whether the last scrape worked", by("target", ["a", "b", "c"], () => 1)),
+  http_requests_total: counter("", "Requests answered", by("code", ["200", "204", "301", "400", "404", "422", "429", "500", "503"], (i, t) => (200 / (i + 1)) * (0.7 + 0.6 * wander(40 + i, t)))),
+  http_request_duration_seconds_sum: counter("seconds", "Time spent answering", one((t) => 3 * wander(50, t))),
+  http_request_duration_seconds_count: counter("", "Requests timed", one((t) => 40 + 20 * wander(51, t))),
+  mock_many: gauge("bytes", "Ten thousand series", Array.from({ length: 10_000 }, (_, i) => ({ labels: { id: String(i).padStart(5, "0"), ...own }, value: (t) => 1e6 * (i + wander(i, t)) }))),
+};
+
+function gauge(unit, help, series) {
+  return { type: "gauge", unit, help, series };
+}
+
+/** The functions are rates; the counter itself is time times a mean. */
+function counter(unit, help, series) {
+  return { type: "counter", unit, help, series };
+}
+
+/** A vector at a time: what an expression that names a metric answers. Enough of PromQL to draw pictures, no more. */
+export function evaluate(expression, t) {
+  const bare = expression.trim();
+  if (/^-?[\d.]+$/.test(bare)) return [{ metric: {}, value: Number(bare) }];
+  if (t < STARTED) return [];
+  const name = Object.keys(METRICS).sort((a, b) => b.length - a.length).find((metric) => new RegExp(`\\b${metric}\\b`).test(bare));
+  if (name === undefined) return [];
+  const { type, series } = METRICS[name];
+  const quantile = /histogram_quantile\s*\(\s*([\d.]+)/.exec(bare);
+  if (quantile) return [{ metric: {}, value: 0.0038 + 0.004 * Number(quantile[1]) * wander(Number(quantile[1]) * 10, t) }];
+  const is_rate = /\b(i?rate|deriv)\s*\(/.test(bare);
+  let points = filtered(series, bare).map(({ labels, value }) => ({
+    metric: is_rate ? labels : { __name__: name, ...labels },
+    value: type === "counter" && !is_rate ? Math.floor(value(STARTED) * (t - STARTED)) : value(t),
+  }));
+  const group = /^(sum|avg|max|min|count)\b\s*(?:by\s*\(([^)]*)\))?/.exec(bare);
+  if (group) points = grouped(points, group[1], (group[2] ?? "").split(",").map((label) => label.trim()).filter(Boolean));
+  return points;
+}
+
+function filtered(series, expression) {
+  const matchers = [...expression.matchAll(/([a-z_]+)\s*(=~|=)\s*"([^"]*)"/g)];
+  return series.filter(({ labels }) => matchers.every(([, label, op, want]) => (op === "=" ? (labels[label] ?? "") === want : new RegExp(`^(?:${want})$`).test(labels[label] ?? ""))));
+}
+
+function grouped(points, how, labels) {
+  const groups = new Map();
+  for (const { metric, value } of points) {
+    const kept = Object.fromEntries(labels.filter((label) => metric[label] !== undefined).map((label) => [label, metric[label]]));
+    const key = JSON.stringify(kept);
+    groups.set(key, { metric: kept, values: [...(groups.get(key)?.values ?? []), value] });
+  }
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const fold = { sum, count: (v) => v.length, avg: (v) => sum(v) / v.length, max: (v) => Math.max(...v), min: (v) => Math.min(...v) }[how];
+  return [...groups.values()].map(({ metric, values }) => ({ metric, value: fold(values) }));
+}
+
+/** The server's message for an expression whose brackets do not match; `null` when they do. */
+export function parseError(expression) {
+  const stack = [];
+  const place = (at) => `${expression.slice(0, at).split("\n").length}:${at - expression.lastIndexOf("\n", at - 1)}`;
+  for (let i = 0; i < expression.length; i += 1) {
+    const c = expression[i];
+    if (c === '"') {
+      i = expression.indexOf('"', i + 1);
+      if (i < 0) return `${place(expression.length)}: parse error: unterminated quoted string`;
+    }
+    if ("([{".includes(c)) stack.push(i);
+    if (")]}".includes(c) && stack.pop() === undefined) return `${place(i)}: parse error: unexpected right parenthesis '${c}'`;
+    if ("^$&?;".includes(c)) return `${place(i)}: parse error: unexpected character: '${c}'`;
+  }
+  if (stack.length > 0) return `${place(stack.at(-1))}: parse error: unclosed left parenthesis`;
+  return expression.trim() === "" ? "1:1: parse error: no expression found in input" : null;
+}

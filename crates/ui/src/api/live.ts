@@ -1,0 +1,107 @@
+/**
+ * The live stream: the answers of several queries at each step, as the server computes them.
+ *
+ * A lost connection is tried again, at first at once, then ever more slowly, and resumes after the last moment that arrived,
+ * so that no step is missed. Silence for longer than the stream should be silent counts as lost.
+ */
+import { ApiError, encode, isAbort, ROOT, send } from "./client";
+import { EventReader } from "./sse";
+import type { Hello, LivePoints } from "./types";
+
+export interface LiveRequest {
+  queries: readonly string[];
+  /** Seconds between two events. */
+  step: number;
+  /** The last moment already known, Unix seconds: the stream starts after it. */
+  after: number;
+}
+
+export interface LiveHandlers {
+  hello(hello: Hello): void;
+  points(points: LivePoints): void;
+  lost(reason: string): void;
+}
+
+/** The server sends at most this many missed steps; a longer gap is asked for by range. */
+export const RESUME_STEPS_MAX = 600;
+
+const WAITS_MS = [100, 500, 1000, 2000, 4000];
+const SILENCE_MS_MIN = 10_000;
+
+/** Runs until the signal aborts. Never throws. */
+export async function follow(request: LiveRequest, handlers: LiveHandlers, signal: AbortSignal): Promise<void> {
+  let after = request.after;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await readStream({ ...request, after }, {
+        ...handlers,
+        hello: (hello) => {
+          failures = 0;
+          handlers.hello(hello);
+        },
+        points: (points) => {
+          after = Math.max(after, points.time);
+          handlers.points(points);
+        },
+      }, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      handlers.lost(error instanceof Error ? error.message : String(error));
+    }
+    await wait(WAITS_MS[Math.min(failures, WAITS_MS.length - 1)] ?? 0, signal);
+    failures += 1;
+  }
+}
+
+/** One connection. Ends by throwing: a stream has no end of its own. */
+async function readStream(request: LiveRequest, handlers: LiveHandlers, signal: AbortSignal): Promise<void> {
+  const guard = new AbortController();
+  const stop = (): void => guard.abort();
+  signal.addEventListener("abort", stop, { once: true });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const rearm = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(stop, Math.max(SILENCE_MS_MIN, request.step * 2500));
+  };
+  try {
+    rearm();
+    const response = await send(liveUrl(request), {
+      headers: { Accept: "text/event-stream", "Last-Event-ID": String(Math.round(request.after * 1000)) },
+      cache: "no-store",
+      signal: guard.signal,
+    });
+    if (!response.ok || response.body === null) throw new ApiError("failed", `the live stream answered ${response.status}`);
+    const body = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const events = new EventReader();
+    for (;;) {
+      const { done, value } = await body.read();
+      if (done) throw new ApiError("unreachable", "the live stream ended");
+      rearm();
+      for (const event of events.push(value)) {
+        if (event.name === "hello") handlers.hello(JSON.parse(event.data) as Hello);
+        if (event.name === "points") handlers.points(JSON.parse(event.data) as LivePoints);
+      }
+    }
+  } catch (error) {
+    if (isAbort(error) && !signal.aborted) throw new ApiError("unreachable", "the live stream fell silent");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+    guard.abort();
+  }
+}
+
+function liveUrl({ queries, step }: LiveRequest): URL {
+  const url = new URL("api/barograph/v1/live", ROOT);
+  url.search = encode({ query: queries, step: `${step}s` }).toString();
+  return url;
+}
+
+function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
+  });
+}

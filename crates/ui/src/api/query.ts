@@ -1,0 +1,67 @@
+/** The questions the pages ask, with their answers in the pages' own words. */
+import type { Point, RangeSeries } from "../charts/frame";
+import type { Labels } from "../promql/series";
+import type { MetricFacts } from "../promql/unit";
+import { ask, look, type Answer } from "./client";
+import { numberOf, type MetadataData, type QueryData } from "./types";
+
+export interface RangeRequest {
+  query: string;
+  /** Unix seconds, multiples of `step`. */
+  start: number;
+  end: number;
+  step: number;
+}
+
+export interface InstantRow extends Point {
+  /** Unix seconds. */
+  at: number;
+}
+
+export async function queryRange(request: RangeRequest, signal?: AbortSignal): Promise<Answer<RangeSeries[]>> {
+  const { data, notes } = await ask<QueryData>("query_range", { ...request }, signal);
+  if (data.resultType !== "matrix") return { data: [], notes };
+  const series = data.result.map(({ metric, values }) => ({
+    labels: metric,
+    samples: values.map(([at, value]) => [at, numberOf(value)] as const),
+  }));
+  return { data: series, notes };
+}
+
+/** The answer at one moment, one row a series; scalars and strings are one row without labels. */
+export async function queryInstant(query: string, time: number, signal?: AbortSignal): Promise<Answer<InstantRow[]>> {
+  const { data, notes } = await ask<QueryData>("query", { query, time }, signal);
+  return { data: rowsOf(data), notes };
+}
+
+function rowsOf(data: QueryData): InstantRow[] {
+  const row = (labels: Labels, [at, value]: readonly [number, string]): InstantRow => ({ labels, at, value: numberOf(value) });
+  switch (data.resultType) {
+    case "vector":
+      return data.result.map(({ metric, value }) => row(metric, value));
+    case "matrix":
+      return data.result.flatMap(({ metric, values }) => values.map((value) => row(metric, value)));
+    case "scalar":
+      return [row({}, data.result)];
+    case "string":
+      return [row({ value: data.result[1] }, [data.result[0], "NaN"])];
+  }
+}
+
+let catalog: Promise<Map<string, MetricFacts>> | undefined;
+
+/** What the server knows of every metric. Asked once; a failure is forgotten, so the next caller asks again. */
+export function metricCatalog(): Promise<Map<string, MetricFacts>> {
+  catalog ??= look<MetadataData>("metadata", {}).then(
+    ({ data }) => new Map(Object.entries(data).flatMap(([name, [facts]]) => (facts ? [[name, facts] as const] : []))),
+    (error: unknown) => {
+      catalog = undefined;
+      throw error;
+    },
+  );
+  return catalog;
+}
+
+export async function metricNames(signal?: AbortSignal): Promise<string[]> {
+  return (await look<string[]>("label/__name__/values", {}, signal)).data;
+}

@@ -1,0 +1,99 @@
+/** How a time chart is drawn, as options of uPlot: axes, scales and series, each a small function of plain data. */
+import type uPlot from "uplot";
+import { formatDay, formatTime, parts, type Zone } from "../time/moment";
+import { format, tickSteps, type Unit } from "../units/format";
+import type { Frame } from "./frame";
+import { strokeOf } from "./palette";
+
+/** What the theme decides. */
+export interface Ink {
+  night: boolean;
+  text: string;
+  grid: string;
+  font: string;
+}
+
+export function xAxis(zone: Zone, ink: Ink): uPlot.Axis {
+  return {
+    ...axisInk(ink),
+    space: 76,
+    size: 24,
+    gap: 4,
+    incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000],
+    values: (_, ticks, _axis, _space, step) => ticks.map((at, i) => tickText(at, ticks[i - 1], step, zone)),
+  };
+}
+
+/** Time of day; the day itself at midnight, and wherever the ticks are days apart. */
+export function tickText(at: number, before: number | undefined, step: number, zone: Zone): string {
+  const { hour, minute, second } = parts(at, zone);
+  const is_new_day = before !== undefined && formatDay(before, zone) !== formatDay(at, zone);
+  if (step >= 86_400 || is_new_day || (hour === 0 && minute === 0 && second === 0)) return formatDay(at, zone).slice(5);
+  return formatTime(at, zone, step < 60);
+}
+
+export function yAxis(unit: Unit, ink: Ink): uPlot.Axis {
+  const steps = tickSteps(unit);
+  return {
+    ...axisInk(ink),
+    space: 32,
+    gap: 4,
+    size: (_, values) => Math.max(36, ...(values ?? []).map((text) => 14 + text.length * 6.4)),
+    values: (_, ticks) => ticks.map((tick) => format(tick, unit)),
+    ...(steps && { incrs: steps }),
+  };
+}
+
+function axisInk(ink: Ink): uPlot.Axis {
+  return {
+    stroke: ink.text,
+    font: ink.font,
+    grid: { stroke: ink.grid, width: 1 },
+    ticks: { show: false },
+    border: { show: false },
+  };
+}
+
+/** The visible extent of y: from zero where zero means something and is near, with a little air, and never flat. */
+export function yRange(min: number | null, max: number | null, unit: Unit): [number, number] {
+  if (min === null || max === null) return [0, unit === "percent" ? 100 : 1];
+  const is_from_zero = min >= 0 && (unit !== "number" && unit !== "time" ? true : min < max * 0.7 || max === 0);
+  const low = is_from_zero ? 0 : min - (max - min || Math.abs(max) || 1) * 0.08;
+  const width = max - low;
+  if (width <= 0) return [low, low + (unit === "percent" ? 100 : 1)];
+  const high = max + width * 0.06;
+  if (unit === "ratio" && low === 0 && max <= 1) return [0, Math.min(1, high)];
+  return [low, unit === "percent" && low === 0 && max <= 100 ? Math.min(100, high) : high];
+}
+
+/** uPlot's series for a frame: the times, then one per line. A single line gets a light fill. */
+export function seriesOf(frame: Frame, names: readonly string[], hidden: ReadonlySet<string>, ink: Ink): uPlot.Series[] {
+  const is_single = frame.lines.length === 1;
+  return [
+    {},
+    ...frame.lines.map((line, i) => {
+      const { color, dash } = strokeOf(i, ink.night);
+      return {
+        label: names[i] ?? "",
+        stroke: color,
+        width: 1.5,
+        dash,
+        show: !hidden.has(line.key),
+        spanGaps: false,
+        points: { show: isLonely(line.values), size: 4, fill: color },
+        ...(is_single && { fill: `${color}1f` }),
+      };
+    }),
+  ];
+}
+
+/** A line of too few values to see without dots. */
+function isLonely(values: readonly (number | null)[]): boolean {
+  let count = 0;
+  for (const value of values) if (value !== null && (count += 1) > 2) return false;
+  return count > 0;
+}
+
+export function dataOf(frame: Frame): uPlot.AlignedData {
+  return [frame.times as number[], ...frame.lines.map((line) => line.values as (number | null)[])];
+}

@@ -1,0 +1,76 @@
+/** The keys that work on every page, from key presses to commands. Knows no page: it reads the list of routes. */
+import { ROUTES } from "../routes";
+
+export type Command =
+  | { do: "open"; path: string }
+  | { do: "palette" | "help" | "time" | "live" | "theme" }
+  | { do: "shift"; direction: -1 | 1 }
+  | { do: "scale"; factor: number };
+
+/** For the help: keys and what they do. */
+export const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
+  [["/"], "Search pages, commands and metrics"],
+  [["Ctrl", "K"], "The same, also while typing"],
+  ...ROUTES.map((route) => [["g", route.key], `Go to ${route.title}`] as const),
+  [["t"], "Choose the time range"],
+  [["["], "Earlier by half the range"],
+  [["]"], "Later by half the range"],
+  [["+"], "Zoom in"],
+  [["-"], "Zoom out"],
+  [["l"], "Live, or paused"],
+  [["n"], "Theme: system, day, night"],
+  [["←", "→"], "Move the crosshair of a focused chart"],
+  [["Esc"], "Close what is open"],
+  [["?"], "This help"],
+];
+
+/** How long `g` waits for its second key. */
+const SEQUENCE_MS = 1200;
+
+/** Joins `g` and the key after it. */
+export class KeySequence {
+  #first_at = -Infinity;
+
+  take(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "timeStamp">): string {
+    const key = event.ctrlKey || event.metaKey ? `ctrl ${event.key.toLowerCase()}` : event.altKey ? "" : event.key;
+    const follows = event.timeStamp - this.#first_at < SEQUENCE_MS;
+    this.#first_at = key === "g" && !follows ? event.timeStamp : -Infinity;
+    return follows ? `g ${key}` : key;
+  }
+}
+
+/** While a person types, only the combinations with Ctrl count. */
+export function commandOf(keys: string, typing: boolean): Command | null {
+  if (keys === "ctrl k" || keys === "g ctrl k") return { do: "palette" };
+  if (typing) return null;
+  const route = ROUTES.find((one) => keys === `g ${one.key}`);
+  if (route !== undefined) return { do: "open", path: route.path };
+  switch (keys) {
+    case "/":
+      return { do: "palette" };
+    case "?":
+      return { do: "help" };
+    case "t":
+      return { do: "time" };
+    case "l":
+      return { do: "live" };
+    case "n":
+      return { do: "theme" };
+    case "[":
+      return { do: "shift", direction: -1 };
+    case "]":
+      return { do: "shift", direction: 1 };
+    case "+":
+    case "=":
+      return { do: "scale", factor: 0.5 };
+    case "-":
+      return { do: "scale", factor: 2 };
+    default:
+      return null;
+  }
+}
+
+export function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || target.matches("input, textarea, select, [data-typing]") || target.closest("dialog") !== null;
+}

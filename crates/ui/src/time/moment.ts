@@ -1,0 +1,80 @@
+/**
+ * Moments as text, in a zone: what the header, the axes and the tooltips print, and what a person may type.
+ *
+ * A zone is the browser's own or UTC. Text is `YYYY-MM-DD HH:MM:SS`, which sorts and which nobody misreads.
+ */
+export type Zone = "local" | "utc";
+
+interface Parts {
+  year: number;
+  month: number;
+  day: number;
+  hour: number;
+  minute: number;
+  second: number;
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+/** The clock-on-the-wall parts of a moment. */
+export function parts(seconds: number, zone: Zone): Parts {
+  const date = new Date(seconds * 1000);
+  return zone === "utc"
+    ? { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate(), hour: date.getUTCHours(), minute: date.getUTCMinutes(), second: date.getUTCSeconds() }
+    : { year: date.getFullYear(), month: date.getMonth() + 1, day: date.getDate(), hour: date.getHours(), minute: date.getMinutes(), second: date.getSeconds() };
+}
+
+export function formatDay(seconds: number, zone: Zone): string {
+  const p = parts(seconds, zone);
+  return `${p.year}-${two(p.month)}-${two(p.day)}`;
+}
+
+/** Time of day; with tenths for what is not a whole second, without seconds when asked. */
+export function formatTime(seconds: number, zone: Zone, with_seconds = true): string {
+  const p = parts(seconds, zone);
+  return `${two(p.hour)}:${two(p.minute)}${with_seconds ? `:${two(p.second)}` : ""}`;
+}
+
+export function formatMoment(seconds: number, zone: Zone): string {
+  return `${formatDay(seconds, zone)} ${formatTime(seconds, zone)}`;
+}
+
+/** Two moments, the second without its day when that is the same. */
+export function formatBetween(from: number, to: number, zone: Zone): string {
+  const same_day = formatDay(from, zone) === formatDay(to, zone);
+  return `${formatMoment(from, zone)} to ${same_day ? formatTime(to, zone) : formatMoment(to, zone)}`;
+}
+
+/** `UTC+02:00` and the like, for the moment that is shown. */
+export function zoneName(zone: Zone, at: number): string {
+  if (zone === "utc") return "UTC";
+  const minutes = -new Date(at * 1000).getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const size = Math.abs(minutes);
+  return `UTC${minutes < 0 ? "−" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+}
+
+/**
+ * What a person typed as one moment: `now`, Unix seconds, ISO 8601, `2026-03-01`, `2026-03-01 10:00`, or `10:00`
+ * (on the day of `day_of`). `null` for anything else.
+ */
+export function parseMoment(text: string, day_of: number, zone: Zone, now = day_of): number | null {
+  const clean = text.trim();
+  if (clean.toLowerCase() === "now") return now;
+  if (/^\d{9,11}(\.\d+)?$/.test(clean)) return Number(clean);
+  if (/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/i.test(clean)) {
+    const at = Date.parse(clean);
+    return Number.isNaN(at) ? null : at / 1000;
+  }
+  const match = /^(?:(\d{4})-(\d{1,2})-(\d{1,2}))?(?:[T ]*(\d{1,2}):(\d\d)(?::(\d\d))?)?$/.exec(clean);
+  if (match === null || clean === "") return null;
+  const day = parts(day_of, zone);
+  const pick = (index: number, otherwise: number): number => (match[index] === undefined ? otherwise : Number(match[index]));
+  return fromParts({ year: pick(1, day.year), month: pick(2, day.month), day: pick(3, day.day), hour: pick(4, 0), minute: pick(5, 0), second: pick(6, 0) }, zone);
+}
+
+function fromParts(p: Parts, zone: Zone): number | null {
+  if (p.month < 1 || p.month > 12 || p.day < 1 || p.day > 31 || p.hour > 23 || p.minute > 59 || p.second > 59) return null;
+  const at = zone === "utc" ? Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second) : new Date(p.year, p.month - 1, p.day, p.hour, p.minute, p.second).getTime();
+  return Number.isNaN(at) ? null : at / 1000;
+}
