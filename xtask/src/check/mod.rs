@@ -3,6 +3,7 @@
 mod dependencies;
 mod layers;
 mod licence;
+mod links;
 mod tidy;
 
 use std::time::Instant;
@@ -14,9 +15,10 @@ use crate::{npm, shell};
 type Check = (&'static str, fn() -> Result<()>);
 
 /// The quick ones first.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))),
     ("tidy", tidy::check),
+    ("links", links::check),
     ("dependencies", dependencies::check),
     ("layers", layers::check),
     ("lints", lints),
