@@ -14,19 +14,12 @@ use crate::{place, server::Server, shell};
 pub(crate) struct Barograph {
     binary: PathBuf,
     folder: PathBuf,
-    arguments: Vec<String>,
 }
 
 impl Barograph {
     /// The server whose data and log lie in `folder`.
     pub(crate) fn new(binary: &Path, folder: &Path) -> Self {
-        Self { binary: binary.to_owned(), folder: folder.to_owned(), arguments: Vec::new() }
-    }
-
-    /// The same with more arguments for `serve`.
-    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        self
+        Self { binary: binary.to_owned(), folder: folder.to_owned() }
     }
 
     /// Starts it on a free port and waits until it is ready.
@@ -41,15 +34,15 @@ impl Barograph {
         Ok(server)
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
+    /// Starts it on a free port and does not wait for anything.
+    pub(crate) fn start_unready(&self) -> Result<Server> {
+        Server::start(self.command("127.0.0.1:0"), "", &self.folder.join("barograph.log"))
     }
 
     fn command(&self, address: &str) -> Command {
         let mut command = Command::new(&self.binary);
-        command.current_dir(&self.folder).arg("serve").arg("--data-dir").arg(self.data());
+        command.current_dir(&self.folder).arg("serve").arg("--data-dir").arg(self.folder.join("data"));
         command.args(["--http-addr", address, "--grpc-addr", "127.0.0.1:0", "--log-format", "text"]);
-        command.args(&self.arguments);
         command
     }
 }

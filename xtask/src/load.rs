@@ -189,13 +189,13 @@ pub(crate) fn compressed(message: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(message).expect("a request is far below the 4 GiB snappy takes")
 }
 
-fn push_field(message: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+pub(crate) fn push_field(message: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     message.push(tag);
     push_varint(message, bytes.len() as u64);
     message.extend_from_slice(bytes);
 }
 
-pub(crate) fn push_varint(message: &mut Vec<u8>, mut number: u64) {
+fn push_varint(message: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         message.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
         number >>= 7;

@@ -7,13 +7,18 @@
 
 mod barograph;
 mod bench;
+mod check;
 mod http;
 mod load;
+mod npm;
 mod peers;
 mod place;
 mod random;
 mod server;
 mod shell;
+mod suites;
+mod tally;
+mod test;
 
 use std::process::ExitCode;
 
@@ -29,14 +34,42 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// All tests: those of the workspace, then those with real clients and a real browser.
+    Test {
+        /// Only these: `workspace`, or suites by name.
+        names: Vec<String>,
+    },
     /// Download the servers we are tested with and measured against, without installing them.
     Peers {
         /// Replace those that are there by the newest.
         #[arg(long)]
         refresh: bool,
     },
+    /// Format, lints, documentation, dependency policy, pages, tidiness.
+    Check {
+        /// Only these.
+        names: Vec<String>,
+    },
     /// Measure the server beside its peers.
     Bench(bench::Arguments),
+    /// Kill the server under load, many times, and see that nothing acknowledged is lost.
+    Kill {
+        /// Kills in all, those of earlier calls included.
+        #[arg(long, default_value_t = 500)]
+        count: u64,
+        /// Seed of a new campaign.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Begin anew rather than go on.
+        #[arg(long)]
+        restart: bool,
+    },
+    /// Restart the server of a running browser suite (for its tests).
+    #[command(hide = true)]
+    RestartServer {
+        /// Where the suite listens.
+        control: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -56,6 +89,10 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Peers { refresh } => peers::print(&peers::bring(refresh)?),
+        Task::Check { names } => check::run(&names),
+        Task::Test { names } => test::run(&names),
+        Task::Kill { count, seed, restart } => suites::kill::campaign(count, seed, restart),
+        Task::RestartServer { control } => suites::ask_for_restart(&control),
         Task::Bench(arguments) => bench::run(&arguments),
     }
 }

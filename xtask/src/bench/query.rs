@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Arguments, Better, Contender, Report, median};
 use crate::{
     http::{Client, form},
-    load::{self, Fleet, Round},
+    load::{self, Body, Fleet, Round},
     place,
     server::Server,
 };
@@ -17,10 +17,9 @@ const SERIES: usize = 10_000;
 const INTERVAL_MS: i64 = 60_000;
 /// Rounds in a day.
 const ROUNDS: usize = 24 * 60;
-/// Series and rounds of a loading request. Half an hour a request keeps the times of all series close together,
-/// as a server expects them that takes no old samples.
-const LOAD_SERIES: usize = 200;
-const LOAD_ROUNDS: usize = 30;
+/// Series and rounds of a loading request.
+const LOAD_SERIES: usize = 400;
+const LOAD_ROUNDS: usize = 15;
 const LOAD_CONNECTIONS: usize = 4;
 const ASKS: usize = 15;
 const WARM_UPS: usize = 2;
@@ -79,17 +78,20 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     let end_ms = (load::now_ms()? - 5 * 60_000) / INTERVAL_MS * INTERVAL_MS;
     let start_ms = end_ms - i64::try_from(ROUNDS)? * INTERVAL_MS;
     eprintln!("encoding a day of {series} series");
-    let lanes = encode(&mut Fleet::new(series, 0, arguments.seed), start_ms);
+    let day = encode(&mut Fleet::new(series, 0, arguments.seed), start_ms);
     let mut running = Vec::new();
     for contender in contenders {
         let folder = place::fresh(&format!("bench-query/{}", contender.name))?;
         let server = contender.start(&folder)?;
-        let took = load::send(&server.address, &lanes, LOAD_CONNECTIONS)
-            .with_context(|| format!("while loading {}", contender.name))?;
-        eprintln!("{}: loaded in {:.1} s", contender.name, took.as_secs_f64());
+        let started = Instant::now();
+        for step in &day {
+            load::send(&server.address, step, LOAD_CONNECTIONS)
+                .with_context(|| format!("while loading {}", contender.name))?;
+        }
+        eprintln!("{}: loaded in {:.1} s", contender.name, started.elapsed().as_secs_f64());
         running.push((contender.name, server));
     }
-    drop(lanes);
+    drop(day);
     // Merges that the loading set off should not disturb the asking.
     std::thread::sleep(Duration::from_secs(5));
     for question in &QUESTIONS {
@@ -99,17 +101,18 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     Ok(())
 }
 
-fn encode(fleet: &mut Fleet, start_ms: i64) -> Vec<Vec<load::Body>> {
+/// The day in steps; each is sent before the next begins. A server that takes no old samples may hold up one
+/// connection for long while it writes a block, and must not be overtaken by the others.
+fn encode(fleet: &mut Fleet, start_ms: i64) -> Vec<Vec<Vec<Body>>> {
     let series = fleet.len();
-    let starts = (0..series).step_by(LOAD_SERIES);
-    starts
-        .map(|start| {
-            let part = start..(start + LOAD_SERIES).min(series);
-            let firsts = (0..ROUNDS as u64).step_by(LOAD_ROUNDS);
-            firsts
-                .map(|index| {
-                    let round = Round { start_ms, interval_ms: INTERVAL_MS, index };
-                    fleet.request(part.clone(), round, LOAD_ROUNDS)
+    let firsts = (0..ROUNDS as u64).step_by(LOAD_ROUNDS);
+    firsts
+        .map(|index| {
+            let round = Round { start_ms, interval_ms: INTERVAL_MS, index };
+            let starts = (0..series).step_by(LOAD_SERIES);
+            starts
+                .map(|start| {
+                    vec![fleet.request(start..(start + LOAD_SERIES).min(series), round, LOAD_ROUNDS)]
                 })
                 .collect()
         })

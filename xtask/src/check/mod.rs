@@ -1,0 +1,67 @@
+//! What is checked before the tests run: format, lints, documentation, dependencies, pages, tidiness.
+
+mod dependencies;
+mod layers;
+mod licence;
+mod links;
+mod tidy;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::{npm, shell};
+
+type Check = (&'static str, fn() -> Result<()>);
+
+/// The quick ones first.
+const CHECKS: [Check; 8] = [
+    ("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))),
+    ("tidy", tidy::check),
+    ("links", links::check),
+    ("dependencies", dependencies::check),
+    ("layers", layers::check),
+    ("lints", lints),
+    ("docs", docs),
+    ("pages", pages),
+];
+
+/// Runs the named checks, or all of them; goes on after one that fails.
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| !CHECKS.iter().any(|check| check.0 == **name)) {
+        bail!("no check is called {unknown:?}; there are {}", CHECKS.map(|check| check.0).join(", "));
+    }
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        eprintln!("== {name}");
+        let started = Instant::now();
+        let outcome = check();
+        let seconds = started.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => println!("{name}: fine ({seconds:.1} s)"),
+            Err(error) => {
+                println!("{name}: failed ({seconds:.1} s): {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn lints() -> Result<()> {
+    shell::run(&mut shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn docs() -> Result<()> {
+    // The binary has the name of the SDK's library, whose pages its own would overwrite.
+    let arguments = ["doc", "--workspace", "--no-deps", "--exclude", "barograph-cli"];
+    shell::run(shell::cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn pages() -> Result<()> {
+    npm::install()?;
+    shell::run(&mut npm::command(&["run", "check"]))
+}

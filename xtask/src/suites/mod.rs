@@ -1,0 +1,70 @@
+//! Tests with real parts: the product's own binary, real clients of it and a real browser, all as processes on
+//! loopback, each with a limit of time and ended by its own id.
+
+mod answers;
+mod browser;
+mod grafana;
+pub(crate) mod kill;
+mod promtool;
+mod real_prometheus;
+mod remote_write;
+
+pub(crate) use browser::ask_for_restart;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{
+    peers::{self, Peers},
+    tally::Tally,
+};
+
+/// What every suite may use.
+pub(crate) struct Ground {
+    /// The `barograph` binary.
+    pub(crate) binary: PathBuf,
+    peers: std::cell::OnceCell<Result<Peers, String>>,
+}
+
+impl Ground {
+    pub(crate) fn new(binary: PathBuf) -> Self {
+        Self { binary, peers: std::cell::OnceCell::new() }
+    }
+
+    /// The peers, or why there are none.
+    fn peers(&self) -> Result<&Peers, &str> {
+        let brought = self.peers.get_or_init(|| peers::bring(false).map_err(|error| format!("{error:#}")));
+        brought.as_ref().map_err(String::as_str)
+    }
+}
+
+type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
+
+const SUITES: [Suite; 6] = [
+    ("remote_write", remote_write::run),
+    ("grafana", grafana::run),
+    ("kill", kill::run),
+    ("promtool", promtool::run),
+    ("real_prometheus", real_prometheus::run),
+    ("browser", browser::run),
+];
+
+/// The names of all suites.
+pub(crate) fn names() -> [&'static str; SUITES.len()] {
+    SUITES.map(|suite| suite.0)
+}
+
+/// Runs the named suites, or all of them. A suite that cannot go on counts as one failed test.
+pub(crate) fn run(ground: &Ground, wanted: &[String], tally: &mut Tally) {
+    for (name, suite) in SUITES {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("== suite {name}");
+        tally.enter(name);
+        if let Err(error) = suite(ground, tally) {
+            tally.check("goes on to its end", Err(error));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! promtool, the command line of Prometheus, as a client of ours.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Ground;
+use crate::{
+    barograph::Barograph,
+    load::{self, REMOTE_WRITE_HEADERS},
+    place,
+    server::Server,
+    shell,
+    tally::Tally,
+};
+
+pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
+    let promtool = match ground.peers() {
+        Ok(peers) => &peers.promtool,
+        Err(why) => {
+            tally.skip("promtool", why);
+            return Ok(());
+        }
+    };
+    let server = Barograph::new(&ground.binary, &place::fresh("promtool")?).start()?;
+    let at_s = load::now_ms()? / 1000 - 60;
+    write(&server, at_s)?;
+    let (at, later, url) = (at_s.to_string(), (at_s + 2).to_string(), server.url());
+    let mut ask = |name: &str, arguments: &[&str], expected: &[&str]| {
+        tally.check(name, answers(promtool, arguments, expected));
+    };
+    let instant = format!("weather{{city=\"Oslo\"}} => 3.5 @[{at}]");
+    ask("query instant", &["query", "instant", "--time", &at, &url, "weather{city=\"Oslo\"}"], &[&instant]);
+    let range = ["query", "range", "--start", &at, "--end", &later, "--step", "1s", &url, "weather"];
+    ask("query range", &range, &["weather{city=\"Lima\"} =>", "weather{city=\"Oslo\"} =>", "3.5 @["]);
+    ask("query labels", &["query", "labels", &url, "city"], &["Lima", "Oslo"]);
+    let series = ["query", "series", "--match=weather", "--start", &at, "--end", &later, &url];
+    ask("query series", &series, &["city=\"Lima\"", "city=\"Oslo\""]);
+    tally.check("an error is reported", fails(promtool, &["query", "instant", &url, "weather{"]));
+    tally.check("check metrics", check_metrics(promtool, &server));
+    Ok(())
+}
+
+fn write(server: &Server, at_s: i64) -> Result<()> {
+    let mut message = Vec::new();
+    for (city, value) in [("Lima", 18.25), ("Oslo", 3.5)] {
+        let labels = barograph_model::Labels::from_pairs([("__name__", "weather"), ("city", city)])?;
+        load::push_series(&mut message, labels.as_bytes(), &[(at_s * 1000, value)]);
+    }
+    let body = load::compressed(&message);
+    let reply = server.client().send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &body)?;
+    ensure!(reply.status == 204, "remote write answered {}: {}", reply.status, reply.excerpt());
+    Ok(())
+}
+
+fn answers(promtool: &Path, arguments: &[&str], expected: &[&str]) -> Result<()> {
+    let printed = shell::output(Command::new(promtool).args(arguments))?;
+    for part in expected {
+        ensure!(printed.contains(part), "{part:?} is not in:\n{printed}");
+    }
+    Ok(())
+}
+
+fn fails(promtool: &Path, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(promtool).args(arguments).output()?;
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(!output.status.success(), "an error was taken for an answer");
+    ensure!(message.contains("bad_data"), "the kind of the error is lost: {message}");
+    Ok(())
+}
+
+/// The linter complains on standard error and by its exit code.
+fn check_metrics(promtool: &Path, server: &Server) -> Result<()> {
+    let metrics = server.client().get("/metrics")?;
+    ensure!(metrics.status == 200, "/metrics answered {}", metrics.status);
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("standard input is piped")?.write_all(&metrics.body)?;
+    let output = child.wait_with_output()?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}", output.status, complaints.trim());
+    Ok(())
+}
