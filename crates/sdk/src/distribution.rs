@@ -45,7 +45,7 @@ const FIRST_INDEX: i32 = -28 * 32;
 /// How many octaves are made at a time, as their counts are claimed.
 const BLOCK: usize = 8;
 /// The directory's word for an octave that was never hit: a place in a block that is never made.
-const NONE: u8 = (OCTAVES + BLOCK) as u8;
+const NONE: u8 = 64 + 8;
 
 /// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
 const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 31 };
