@@ -1,27 +1,10 @@
-//! A load as a fleet of hosts makes it: label sets of about 130 bytes, values of the kinds that exporters send,
-//! and remote-write requests of them.
-//!
-//! The encoder is a second one beside the product's, on purpose: what it writes follows the protobuf definition
-//! alone.
+//! The series of a fleet of hosts: label sets of about 130 bytes, and values of the kinds that exporters send.
 
-use std::{
-    collections::VecDeque,
-    sync::Mutex,
-    thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
-
-use anyhow::{Result, ensure};
 use barograph_model::Labels;
 
-use crate::{http::Client, random::Random};
+use super::{Body, compressed, push_series};
+use crate::random::Random;
 
-/// Headers of a remote-write 1.0 request.
-pub(crate) const REMOTE_WRITE_HEADERS: [(&str, &str); 3] = [
-    ("Content-Encoding", "snappy"),
-    ("Content-Type", "application/x-protobuf"),
-    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-];
 /// Largest distance of a scrape from its due time, in milliseconds.
 const JITTER_MS: u64 = 5;
 
@@ -55,12 +38,6 @@ struct Member {
 pub(crate) struct Fleet {
     members: Vec<Member>,
     seed: u64,
-}
-
-/// An encoded, compressed request.
-pub(crate) struct Body {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) samples: usize,
 }
 
 impl Fleet {
@@ -130,77 +107,6 @@ impl Member {
         }
         self.value
     }
-}
-
-/// Sends every lane's bodies in order, over `connections` at a time; a lane is never sent on two at once, so the
-/// samples of a series stay in order. The time from the first byte to the last acknowledgement.
-///
-/// # Errors
-/// If an answer is not a success.
-pub(crate) fn send(address: &str, lanes: &[Vec<Body>], connections: usize) -> Result<Duration> {
-    let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new((0..lanes.len()).map(|lane| (lane, 0)).collect());
-    let started = Instant::now();
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            let mut client = Client::new(address);
-            loop {
-                // An empty queue means that each lane left is in another worker's hands, who goes on with it.
-                let Some((lane, index)) = queue.lock().expect("no worker panics").pop_front() else {
-                    return Ok(());
-                };
-                let Some(body) = lanes[lane].get(index) else { continue };
-                let reply = client.send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &body.bytes)?;
-                ensure!(
-                    reply.status / 100 == 2,
-                    "remote write answered {}: {}",
-                    reply.status,
-                    reply.excerpt()
-                );
-                queue.lock().expect("no worker panics").push_back((lane, index + 1));
-            }
-        };
-        let workers: Vec<_> = (0..connections).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
-    })?;
-    Ok(started.elapsed())
-}
-
-/// The present, in milliseconds since the epoch.
-pub(crate) fn now_ms() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
-}
-
-/// Appends a `TimeSeries` to a `WriteRequest`: the labels as their protobuf bytes, and samples.
-pub(crate) fn push_series(message: &mut Vec<u8>, labels: &[u8], samples: &[(i64, f64)]) {
-    let mut series = Vec::with_capacity(labels.len() + samples.len() * 18);
-    series.extend_from_slice(labels);
-    for (at, value) in samples {
-        let mut sample = vec![0x09];
-        sample.extend_from_slice(&value.to_le_bytes());
-        sample.push(0x10);
-        push_varint(&mut sample, at.cast_unsigned());
-        push_field(&mut series, 0x12, &sample);
-    }
-    push_field(message, 0x0a, &series);
-}
-
-/// The snappy block of a message, as remote write sends it.
-pub(crate) fn compressed(message: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(message).expect("a request is far below the 4 GiB snappy takes")
-}
-
-pub(crate) fn push_field(message: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    message.push(tag);
-    push_varint(message, bytes.len() as u64);
-    message.extend_from_slice(bytes);
-}
-
-fn push_varint(message: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        message.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
-        number >>= 7;
-    }
-    message.push(u8::try_from(number).expect("what is left is below 0x80"));
 }
 
 fn hundredths(value: f64) -> f64 {
@@ -306,12 +212,5 @@ mod tests {
         sets.sort_unstable();
         sets.dedup();
         assert_eq!(sets.len(), 10_000);
-    }
-
-    #[test]
-    fn a_request_has_the_protobuf_shape() {
-        let mut message = Vec::new();
-        push_series(&mut message, b"L", &[(1, 0.0)]);
-        assert_eq!(message, [0x0a, 14, b'L', 0x12, 11, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1]);
     }
 }
