@@ -1,35 +1,106 @@
 //! `barograph serve`: the server in the foreground, until a signal ends it.
+//!
+//! The first SIGTERM or SIGINT stops taking, flushes and exits with 0; the second exits at once.
 
-use crate::{error::Error, terminal::Terminal};
+use crate::{error::Error, exit, terminal::Terminal};
+use barograph_server::{
+    Server, Settings,
+    config::{Config, parse_size},
+    logging::{self, LogFormat},
+};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The settings, in YAML; a plain prometheus.yml will do.
     #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Where data is kept.
     #[arg(long, value_name = "DIR", default_value = "./barograph-data")]
-    pub(crate) data_dir: PathBuf,
+    data_dir: PathBuf,
     /// Where to listen for HTTP: pages, queries, remote write. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10701")]
-    pub(crate) http_addr: SocketAddr,
+    http_addr: SocketAddr,
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
-    pub(crate) grpc_addr: SocketAddr,
+    grpc_addr: SocketAddr,
     /// How log lines are written.
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
-    pub(crate) log_format: String,
-    /// The least important log lines that are written.
-    #[arg(long, value_name = "LEVEL", default_value = "info",
-          value_parser = ["error", "warn", "info", "debug", "trace"])]
-    pub(crate) log_level: String,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// The least important log lines that are written: error, warn, info, debug, trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
     /// The memory that data, caches and queries may take together: 512MB, 2GiB [default: half of the machine's].
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
 }
 
-pub(crate) fn run(_args: Args, _terminal: &mut Terminal) -> Result<ExitCode, Error> {
-    Err(Error::Usage("this build has no server".to_owned()))
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error> {
+    let format = match args.log_format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    };
+    logging::start(format, &args.log_level).map_err(Error::Usage)?;
+    let config = Config::load(args.config.as_deref(), std::env::vars())
+        .map_err(|source| failed("cannot read the configuration", source))?;
+    let settings = Settings {
+        config,
+        data_dir: args.data_dir,
+        http_addr: args.http_addr,
+        grpc_addr: Some(args.grpc_addr),
+        memory: args.memory,
+    };
+    terminal.finish()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| failed("cannot start the runtime", source))?;
+    runtime.block_on(serve(settings))?;
+    Ok(exit::FINE)
+}
+
+async fn serve(settings: Settings) -> Result<(), Error> {
+    let mut signals = Signals::new().map_err(|source| failed("cannot listen for signals", source))?;
+    // A signal while the log is being replayed ends the process at once: nothing was taken yet.
+    let server = tokio::select! {
+        () = signals.next() => return Ok(()),
+        server = Server::start(settings) => server.map_err(|source| failed("cannot start the server", source))?,
+    };
+    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = server.stop() => {}
+    }
+    Ok(())
+}
+
+/// The signals that ask for an end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Failed { what, source: Box::new(source) }
 }

@@ -293,7 +293,9 @@ pub fn quote(text: &str) -> Cow<'static, str> {
 }
 
 fn is_label_identifier(name: &str) -> bool {
-    name.bytes().enumerate().all(|(i, b)| b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit()))
+    name.bytes()
+        .enumerate()
+        .all(|(i, b)| b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit()))
 }
 
 fn is_metric_identifier(name: &str) -> bool {

@@ -29,5 +29,5 @@ mod syntax;
 pub use eval::{Answer, Error, Options, STEPS_MAX, Steps, Value, evaluate_instant, evaluate_range};
 pub use syntax::{
     Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
-    unquote,
+    parse_selector, selectors, unquote,
 };

@@ -1,1 +1,29 @@
-//! placeholder
+//! The engine with its edges: HTTP, scraping, collection, configuration, as a library.
+//!
+//! [`Server::start`] takes [`Settings`] and returns a running server; the `barograph` binary does little more than
+//! call it. Everything asynchronous, every thread and every clock of the product is in this crate; what it calls
+//! below is synchronous and told the time.
+//!
+//! - [`config`]: the configuration file
+//! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - `http`: what is answered
+
+pub mod clock;
+mod collect;
+mod commits;
+pub mod config;
+pub mod engine;
+mod errors;
+mod grpc;
+mod http;
+pub mod logging;
+mod memory;
+mod server;
+mod telemetry;
+
+pub use commits::CommitError;
+pub use engine::Engine;
+pub use server::{Server, Settings, StartError};
+
+/// The version of this crate, which is that of the product.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -13,12 +13,14 @@ pub(crate) mod number;
 mod parser;
 mod print;
 mod selector;
+mod series;
 mod span;
 mod token;
 
 pub use functions::{Arity, Function};
 pub use number::{duration_text, parse_duration, unquote};
 pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, parse};
+pub use series::{parse_selector, selectors};
 pub use span::{ParseError, Span};
 
 pub(crate) use length::Times;

@@ -11,7 +11,7 @@ use super::{
 /// How samples are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Age at which raw samples are deleted; 24 hours by default.
+    /// Age at which raw samples are deleted; 15 days by default.
     pub retention_raw: Duration,
     /// When a write is acknowledged.
     pub durability: Durability,
@@ -19,7 +19,7 @@ pub struct Storage {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { retention_raw: Duration::from_secs(86_400), durability: Durability::Batch }
+        Self { retention_raw: Duration::from_secs(15 * 86_400), durability: Durability::Batch }
     }
 }
 

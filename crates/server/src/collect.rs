@@ -1,0 +1,189 @@
+//! The built-in collectors and our own metrics, stored like those of any other program.
+//!
+//! Every second each collector that is due reads, our own instruments are added, and all of it is appended under
+//! `job="barograph"`. The next group commit takes it along. Nobody waits for it, and a collector that fails or
+//! panics costs only its own readings.
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use barograph::{
+    collector::{Process, Runner, RuntimeProbe, System, Writer},
+    exposition::Family,
+};
+use barograph_model::{Labels, METRIC_NAME, Metadata, Timestamp};
+use barograph_tsdb::Row;
+use serde_json::{Value, json};
+use tokio::{runtime::RuntimeMetrics, sync::watch};
+
+use crate::{
+    Engine,
+    config::{self, Config},
+    errors::chain,
+    server::stopped,
+    telemetry::Origin,
+};
+
+/// How often due collectors are looked for.
+const TICK_MS: i64 = 1_000;
+
+/// The built-in collectors with their state.
+#[derive(Debug)]
+pub struct Collectors {
+    state: Mutex<State>,
+    /// What the process collector cannot know by itself: requests in flight, how busy the runtime is.
+    pub probe: RuntimeProbe,
+    /// The labels by which our own series are told from others.
+    own: [(&'static str, String); 2],
+}
+
+#[derive(Debug)]
+struct State {
+    runners: Vec<Runner>,
+    /// What each collector read last, by its place in `runners`.
+    latest: Vec<Writer>,
+}
+
+impl Collectors {
+    /// The collectors that the configuration leaves on.
+    pub fn new(config: &Config, address: SocketAddr) -> Self {
+        let probe = RuntimeProbe::new();
+        let system = runner(Runner::new(Box::new(System::new())), config.collectors.system);
+        let process = Process::new().with_probe(probe.clone());
+        let process = runner(Runner::new(Box::new(process)), config.collectors.process);
+        let runners = vec![system, process];
+        let latest = runners.iter().map(|_| Writer::new()).collect();
+        let own = [("instance", address.to_string()), ("job", "barograph".to_owned())];
+        Self { state: Mutex::new(State { runners, latest }), probe, own }
+    }
+
+    /// What was read last, as families to expose.
+    pub fn families(&self) -> Vec<Family> {
+        self.state().latest.iter().flat_map(Writer::families).collect()
+    }
+
+    /// The collectors and how they fare, as the API shows them.
+    pub fn document(&self) -> Value {
+        let state = self.state();
+        let list: Vec<_> = state.runners.iter().map(describe).collect();
+        json!({ "collectors": list })
+    }
+
+    /// Runs the collectors that are due and returns everything there is to store, one family list a source.
+    fn tick(&self, now: Timestamp) -> Vec<Family> {
+        let mut state = self.state();
+        let State { runners, latest } = &mut *state;
+        let mut families = Vec::new();
+        for (runner, latest) in runners.iter_mut().zip(latest) {
+            let mut out = Writer::new();
+            if runner.tick(now, &mut out) {
+                families.extend(out.families());
+                *latest = out;
+            }
+        }
+        families
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The label set of one of our own points.
+    fn series(&self, name: &str, labels: &Labels) -> Option<Labels> {
+        let own = self.own.iter().map(|(name, value)| (*name, value.as_str()));
+        let others = labels.iter().filter(|(name, _)| *name != "instance" && *name != "job");
+        Labels::from_pairs(own.chain(others).chain([(METRIC_NAME, name)])).ok()
+    }
+}
+
+fn runner(mut runner: Runner, config: config::Collector) -> Runner {
+    runner.set_enabled(config.enabled);
+    runner.set_interval(config.interval);
+    runner
+}
+
+fn describe(runner: &Runner) -> Value {
+    let stats = runner.stats();
+    let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+    json!({
+        "name": runner.name(),
+        "enabled": runner.enabled(),
+        "interval_seconds": runner.interval().as_secs_f64(),
+        "unsupported": runner.unsupported(),
+        "stats": {
+            "runs": stats.runs,
+            "points": stats.points,
+            "errors": stats.errors,
+            "last_error": stats.last_error.as_ref().map(|e| json!({"at": e.at.seconds(), "message": e.message})),
+            "last_run": stats.last_run.map(Timestamp::seconds),
+            "last_duration_ms": millis(stats.last_duration),
+            "average_duration_ms": millis(stats.average_duration()),
+        },
+    })
+}
+
+/// Collects at every whole second until told to stop; the first time at once.
+pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+    let mut described = HashSet::new();
+    let runtime = tokio::runtime::Handle::current().metrics();
+    loop {
+        let now = engine.clock.now();
+        let at = Timestamp(now.0.div_euclid(TICK_MS) * TICK_MS);
+        engine.collectors.probe.set_busy(busy(&runtime), runtime.num_workers());
+        engine.telemetry.observe_store(&engine.store.stats());
+        let mut families = engine.collectors.tick(at);
+        families.extend(engine.telemetry.registry.collect());
+        store(&engine, at, &families, &mut described);
+        engine.ticks.send_replace(at);
+        let wait = u64::try_from(at.0 + TICK_MS - engine.clock.now().0).unwrap_or(0);
+        tokio::select! {
+            () = stopped(&mut stopping) => return,
+            () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+        }
+    }
+}
+
+fn store(engine: &Engine, at: Timestamp, families: &[Family], described: &mut HashSet<String>) {
+    let mut points = Vec::new();
+    for family in families {
+        for point in &family.points {
+            let name = format!("{}{}", family.name, point.suffix);
+            if let Some(labels) = engine.collectors.series(&name, &point.labels) {
+                points.push((labels, point.value));
+            }
+        }
+    }
+    let rows: Vec<_> = points
+        .iter()
+        .map(|(labels, value)| Row { labels: labels.as_bytes(), at: at.0, value: *value })
+        .collect();
+    match engine.append(Origin::Own, &rows) {
+        Ok(appended) => engine.commits.want(appended.ticket),
+        Err(error) => tracing::warn!(error = chain(&error), "own metrics were not stored"),
+    }
+    for family in families {
+        let name = described_name(family);
+        if described.insert(name.clone()) {
+            let metadata =
+                Metadata { kind: family.kind, unit: family.unit.clone(), help: family.help.clone() };
+            engine.store.set_metadata(&name, &metadata);
+        }
+    }
+}
+
+/// The name under which the catalog knows a family: that of a counter's series ends in `_total`.
+fn described_name(family: &Family) -> String {
+    match family.points.first() {
+        Some(point) if point.suffix == "_total" => format!("{}_total", family.name),
+        _ => family.name.clone(),
+    }
+}
+
+/// How long the runtime's workers were busy together since they started.
+fn busy(runtime: &RuntimeMetrics) -> Duration {
+    (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker)).sum()
+}

@@ -1,0 +1,158 @@
+//! Group commit: one thread makes appended rows durable, and many requests wait for it.
+//!
+//! The thread starts the next commit as soon as the last one ended, so whatever arrived during an fsync shares
+//! the following one and nobody waits on purpose. A failed commit fails everyone who waited for it; their rows
+//! stay queued in the store and a later commit may still make them durable, which harms nobody: sending the same
+//! sample twice stores it once.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use barograph_tsdb::Store;
+use tokio::sync::watch;
+
+use crate::{clock::Clock, telemetry::Telemetry};
+
+/// After a failure the disk gets this long before the next try.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How far the log is durable, and how often that failed.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    through: u64,
+    failures: u64,
+    reason: Arc<str>,
+}
+
+/// A commit failed; the rows may be sent again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the write-ahead log cannot be made durable: {0}")]
+pub struct CommitError(pub Arc<str>);
+
+/// The waiting side of group commit, and the thread behind it.
+#[derive(Debug)]
+pub struct Commits {
+    signal: Arc<Signal>,
+    progress: watch::Receiver<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<Wanted>,
+    changed: Condvar,
+    /// The newest ticket anyone asked for; checked without the lock.
+    newest: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    ticket: u64,
+    stop: bool,
+}
+
+impl Commits {
+    /// Starts the committing thread. It ends after [`Commits::stop`], with one last commit.
+    ///
+    /// # Errors
+    /// The system refuses another thread.
+    pub fn start(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        telemetry: Arc<Telemetry>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let signal = Arc::new(Signal::default());
+        let (report, progress) = watch::channel(Progress::default());
+        let thread = std::thread::Builder::new().name("commit".into()).spawn({
+            let signal = signal.clone();
+            move || commit_until_stopped(&store, &signal, &report, &*clock, telemetry)
+        })?;
+        Ok((Self { signal, progress }, thread))
+    }
+
+    /// Asks for a commit of everything up to `ticket`, without waiting.
+    pub fn want(&self, ticket: u64) {
+        if self.signal.newest.fetch_max(ticket, Ordering::Relaxed) >= ticket {
+            return;
+        }
+        let mut wanted = self.signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.ticket = wanted.ticket.max(ticket);
+        self.signal.changed.notify_one();
+    }
+
+    /// Waits until everything up to `ticket` is durable.
+    ///
+    /// # Errors
+    /// [`CommitError`] when a commit fails meanwhile; the rows may be sent again.
+    pub async fn durable(&self, ticket: u64) -> Result<(), CommitError> {
+        let mut progress = self.progress.clone();
+        let failures = progress.borrow_and_update().failures;
+        self.want(ticket);
+        loop {
+            {
+                let now = progress.borrow_and_update();
+                if now.through >= ticket {
+                    return Ok(());
+                }
+                if now.failures > failures {
+                    return Err(CommitError(now.reason.clone()));
+                }
+            }
+            if progress.changed().await.is_err() {
+                return Err(CommitError("the server is shutting down".into()));
+            }
+        }
+    }
+
+    /// Ends the thread after a last commit.
+    pub fn stop(&self) {
+        self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.signal.changed.notify_one();
+    }
+}
+
+fn commit_until_stopped(
+    store: &Store,
+    signal: &Signal,
+    report: &watch::Sender<Progress>,
+    clock: &dyn Clock,
+    telemetry: Arc<Telemetry>,
+) {
+    let mut through = 0;
+    loop {
+        let stop = {
+            let wanted = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = |wanted: &mut Wanted| wanted.ticket <= through && !wanted.stop;
+            signal.changed.wait_while(wanted, idle).unwrap_or_else(PoisonError::into_inner).stop
+        };
+        let began = clock.elapsed();
+        match store.commit() {
+            Ok(ticket) => {
+                through = ticket;
+                telemetry.commit_duration.record((clock.elapsed() - began).as_secs_f64());
+                report.send_modify(|progress| progress.through = ticket);
+            }
+            Err(error) => {
+                telemetry.commit_failures.inc();
+                let reason: Arc<str> = crate::errors::chain(&error).into();
+                tracing::error!(%reason, "cannot make the write-ahead log durable");
+                report.send_modify(|progress| {
+                    progress.failures += 1;
+                    progress.reason = reason;
+                });
+                if !stop {
+                    let wanted = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = signal.changed.wait_timeout_while(wanted, RETRY_AFTER, |wanted| !wanted.stop);
+                }
+            }
+        }
+        if stop {
+            return;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The engine: the store with everything that drives it, and the one way in for samples.
+//!
+//! Every input (remote write, scrape, import, own collectors) turns what it got into rows and hands them to
+//! [`Engine::append`]. Whoever promised something to a sender then waits for [`Engine::durable`].
+
+use std::sync::Arc;
+
+use barograph_model::Timestamp;
+use barograph_query::Options as QueryOptions;
+use barograph_tsdb::{Appended, Row, Store};
+use tokio::sync::Semaphore;
+
+use crate::{
+    clock::Clock,
+    collect::Collectors,
+    commits::{CommitError, Commits},
+    config::{self, Durability},
+    errors::chain,
+    telemetry::{Origin, Telemetry},
+};
+
+/// The running store and its helpers, shared by everything at the edge.
+pub struct Engine {
+    /// The time-series store.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Group commit.
+    pub commits: Commits,
+    /// Our own metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// What a query may cost.
+    pub limits: config::Query,
+    /// How queries are evaluated.
+    pub query_options: QueryOptions,
+    /// One permit a running query.
+    pub query_turns: Semaphore,
+    /// The built-in collectors.
+    pub collectors: Collectors,
+    /// The time of the collectors' last tick.
+    pub ticks: tokio::sync::watch::Sender<Timestamp>,
+}
+
+impl Engine {
+    /// Appends rows and counts what became of them; the caller decides whether to wait until they are durable.
+    ///
+    /// # Errors
+    /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.
+    pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
+        let appended = self.store.append(rows, self.clock.now())?;
+        self.telemetry.appended(origin, &appended);
+        Ok(appended)
+    }
+
+    /// Waits until what `ticket` stands for survives a crash, if durability is promised; asks for it in any case.
+    ///
+    /// # Errors
+    /// [`CommitError`]: the sender must send again.
+    pub async fn durable(&self, ticket: u64) -> Result<(), CommitError> {
+        match self.durability {
+            Durability::Batch => self.commits.durable(ticket).await,
+            Durability::Sync => {
+                let store = self.store.clone();
+                let committed = tokio::task::spawn_blocking(move || store.commit()).await;
+                let failed = |why: String| CommitError(why.into());
+                committed.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(chain(&e)))?;
+                Ok(())
+            }
+            Durability::Relaxed => {
+                self.commits.want(ticket);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The gRPC port: `grpc.health.v1.Health`, saying of the whole server what `/-/ready` says.
+
+use tokio::{net::TcpListener, sync::watch};
+use tonic::transport::{Server, server::TcpIncoming};
+use tonic_health::ServingStatus;
+
+use crate::{errors::chain, server::stopped};
+
+/// Serves until told to stop: NOT_SERVING before the store is open and again while stopping, SERVING between.
+pub(crate) async fn run(
+    listener: TcpListener,
+    mut ready: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    let mut stop = stopping.clone();
+    let follow = async move {
+        if ready.wait_for(|ready| *ready).await.is_ok() {
+            reporter.set_service_status("", ServingStatus::Serving).await;
+        }
+        stopped(&mut stop).await;
+        reporter.set_service_status("", ServingStatus::NotServing).await;
+    };
+    let end = async move { stopped(&mut stopping).await };
+    let serve =
+        Server::builder().add_service(health).serve_with_incoming_shutdown(TcpIncoming::from(listener), end);
+    let (served, ()) = tokio::join!(serve, follow);
+    if let Err(error) = served {
+        tracing::error!(error = chain(&error), "the gRPC port failed");
+    }
+}

@@ -1,0 +1,99 @@
+//! Who may call while no authentication is configured: this machine, and no web page of another origin.
+//!
+//! A page anywhere on the web can make a browser send requests to a loopback port. It cannot forge `Host` without
+//! DNS rebinding, nor leave out `Origin` on what it sends, so both are checked.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::problem::Problem;
+
+/// Refuses a `Host` that is not a loopback name and an `Origin` that is not ours, with 403, and sets the headers
+/// that keep a browser careful with what we send.
+pub(crate) async fn loopback_only(
+    State(address): State<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = match judge(&request, address) {
+        Ok(()) => next.run(request).await,
+        Err(why) => Problem::new(StatusCode::FORBIDDEN, why).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_POLICY));
+    response
+}
+
+fn judge(request: &Request, address: SocketAddr) -> Result<(), String> {
+    let header = |name| request.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    let host = header(header::HOST).or_else(|| request.uri().authority().map(|a| a.as_str()));
+    verdict(host, header(header::ORIGIN), address)
+}
+
+/// Scripts only from us; styles may be set by scripts, which the editor and the charts need.
+const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; \
+                              object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+fn verdict(host: Option<&str>, origin: Option<&str>, address: SocketAddr) -> Result<(), String> {
+    // HTTP/1.0 clients may leave the host out; a browser never does.
+    if let Some(host) = host
+        && !is_loopback_name(host)
+    {
+        return Err(format!(
+            "host {host:?} is not a loopback name; until authentication is configured only this machine may call"
+        ));
+    }
+    if let Some(origin) = origin {
+        let ours = origin.strip_prefix("http://").is_some_and(|authority| {
+            is_loopback_name(authority) && port_of(authority).unwrap_or(80) == address.port()
+        });
+        if !ours {
+            return Err(format!("a page of origin {origin:?} may not call this server"));
+        }
+    }
+    Ok(())
+}
+
+fn is_loopback_name(authority: &str) -> bool {
+    let name = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn port_of(authority: &str) -> Option<u16> {
+    authority.rsplit_once(':')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: Option<&str>, origin: Option<&str>, allowed: bool) {
+        let address: SocketAddr = "127.0.0.1:10701".parse().unwrap();
+        assert_eq!(verdict(host, origin, address).is_ok(), allowed, "{host:?} {origin:?}");
+    }
+
+    #[test]
+    fn only_loopback_names_and_our_own_pages() {
+        check(None, None, true);
+        check(Some("127.0.0.1:10701"), None, true);
+        check(Some("localhost:10701"), Some("http://localhost:10701"), true);
+        check(Some("[::1]:10701"), None, true);
+        check(Some("127.0.0.1:10701"), Some("http://127.0.0.1:3000"), false);
+        check(Some("127.0.0.1:10701"), Some("https://evil.example"), false);
+        check(Some("127.0.0.1:10701"), Some("null"), false);
+        check(Some("evil.example:10701"), None, false);
+        check(Some("127.0.0.1.evil.example"), None, false);
+    }
+}

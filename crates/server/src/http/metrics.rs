@@ -1,0 +1,29 @@
+//! `GET /metrics`: our own metrics in the exposition format the client asks for.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use barograph::exposition::{negotiate, write};
+
+use super::{App, compress::compressed};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/metrics", get(metrics)).route("/internal/metrics", get(metrics))
+}
+
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let Some(engine) = app.ready() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n").into_response();
+    };
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let format = negotiate(accept);
+    let mut families = engine.collectors.families();
+    families.extend(engine.telemetry.registry.collect());
+    let mut text = String::with_capacity(32 << 10);
+    write(&mut text, &families, format);
+    compressed(&headers, ([(header::CONTENT_TYPE, format.content_type())], text).into_response())
+}

@@ -1,0 +1,189 @@
+//! Parameters of a request: from the URL and, for POST, from the form in the body, as the Prometheus API takes them.
+//!
+//! A form value comes before a URL value of the same name, and repeated names keep all their values.
+
+use barograph_model::Timestamp;
+
+use super::prom::ApiError;
+use crate::config::parse_duration;
+
+/// The decoded names and values of one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads the query string and a form-encoded body; pass an empty body for GET.
+    pub(crate) fn new(query: &str, form: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(form).chain(form_urlencoded::parse(query.as_bytes()));
+        Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// The first value of a parameter; one that is empty counts as absent.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|pair| pair.0 == name)
+            .map(|pair| pair.1.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// All values of a parameter.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
+    }
+
+    /// A point in time: Unix seconds or RFC 3339.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        self.parsed(name, parse_time)
+    }
+
+    /// A span in milliseconds: seconds or a duration such as `5m`.
+    pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.parsed(name, parse_duration_ms)
+    }
+
+    /// A whole number, zero or more; zero and absence mean no limit.
+    pub(crate) fn limit(&self, name: &str) -> Result<usize, ApiError> {
+        let limit = self.parsed(name, |text| {
+            text.parse::<usize>().map_err(|_| format!("cannot parse {text:?} to a whole number"))
+        })?;
+        Ok(limit.filter(|&limit| limit > 0).unwrap_or(usize::MAX))
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ApiError> {
+        self.first(name).map(|text| parse(text).map_err(|e| ApiError::bad_parameter(name, &e))).transpose()
+    }
+}
+
+/// Unix seconds with a fraction, or RFC 3339.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds_to_ms(seconds).map(Timestamp).ok_or_else(|| bad_time(text));
+    }
+    // How upstream's own clients spell the ends of time.
+    match text {
+        "-292273086-05-16T16:47:06Z" => Ok(Timestamp::MIN),
+        "292277025-08-18T07:12:54.999999999Z" => Ok(Timestamp::MAX),
+        _ => rfc3339_ms(text).map(Timestamp).ok_or_else(|| bad_time(text)),
+    }
+}
+
+fn bad_time(text: &str) -> String {
+    format!("cannot parse {text:?} to a valid timestamp")
+}
+
+/// Seconds with a fraction, or a duration such as `1h30m`.
+pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
+    let ms = match text.parse::<f64>() {
+        Ok(seconds) => seconds_to_ms(seconds),
+        Err(_) => parse_duration(text).ok().and_then(|duration| i64::try_from(duration.as_millis()).ok()),
+    };
+    ms.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
+}
+
+fn seconds_to_ms(seconds: f64) -> Option<i64> {
+    let ms = (seconds * 1e3).round();
+    #[expect(clippy::cast_possible_truncation, reason = "checked to lie within i64")]
+    (ms.abs() < 9.2e18).then_some(ms as i64)
+}
+
+/// `2026-01-31T10:20:30.5Z` or with an offset `+02:00`; a space or a lower-case `t` may stand for `T`.
+fn rfc3339_ms(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let part = text.get(from..to)?;
+        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+    };
+    let is = |at: usize, any: &str| text.get(at..=at).is_some_and(|c| any.contains(c));
+    if !(is(4, "-") && is(7, "-") && is(10, "Tt ") && is(13, ":") && is(16, ":")) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut rest = text.get(19..)?;
+    let mut millis = 0;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 {
+            return None;
+        }
+        millis = format!("{:0<3}", &fraction[..digits.min(3)]).parse().ok()?;
+        rest = &fraction[digits..];
+    }
+    let offset_minutes = match rest {
+        "Z" | "z" => 0,
+        _ => {
+            let sign = if rest.starts_with('-') { -1 } else { 1 };
+            let (hours, minutes) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
+            let two = |part: &str| (part.len() == 2).then(|| part.parse::<i64>().ok())?;
+            sign * (two(hours)?.min(23) * 60 + two(minutes)?.min(59))
+        }
+    };
+    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some((seconds - offset_minutes * 60) * 1000 + millis)
+}
+
+/// Days from 1970-01-01 in the proleptic Gregorian calendar, counting years from March so that the leap day is
+/// the last of its year.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times() {
+        let check =
+            |text: &str, ms: Option<i64>| assert_eq!(parse_time(text).ok().map(|t| t.0), ms, "{text}");
+        check("0", Some(0));
+        check("1435781451.781", Some(1_435_781_451_781));
+        check("2015-07-01T20:10:51.781Z", Some(1_435_781_451_781));
+        check("2015-07-01T22:10:51.781+02:00", Some(1_435_781_451_781));
+        check("1969-12-31T23:59:59.9999Z", Some(-1));
+        check("2024-02-29T00:00:00Z", Some(1_709_164_800_000));
+        check("2023-02-29T00:00:00Z", None);
+        check("2015-07-01", None);
+        check("NaN", None);
+        check("1e300", None);
+        check("ä015-07-01T20:10:51.781Z", None);
+    }
+
+    #[test]
+    fn reads_durations() {
+        let check = |text: &str, ms: Option<i64>| assert_eq!(parse_duration_ms(text).ok(), ms, "{text}");
+        check("15", Some(15_000));
+        check("0.5", Some(500));
+        check("1h30m", Some(5_400_000));
+        check("5ms", Some(5));
+        check("30m1h", None);
+        check("5", Some(5_000));
+        check("m", None);
+        check("99999999999999999y", None);
+    }
+
+    #[test]
+    fn a_form_comes_before_the_url() {
+        let params = Params::new("query=url&match[]=a", b"query=form&match%5B%5D=b");
+        assert_eq!(params.first("query"), Some("form"));
+        assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["b", "a"]);
+    }
+}

@@ -1,0 +1,36 @@
+//! The Prometheus HTTP API under `/api/v1`: queries, labels, series, metadata, status.
+//!
+//! Paths, parameters, envelope and error words are upstream's (`conventions` of its API documentation), so that
+//! Grafana and promtool work unchanged. Every path takes GET; those Grafana posts to take a form-encoded POST too.
+
+mod answer;
+mod error;
+mod labels;
+mod query;
+mod status;
+
+pub(crate) use answer::{write_labels, write_sample_value};
+pub(crate) use error::ApiError;
+pub(crate) use query::run;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use super::App;
+
+/// Everything under `/api/v1` that reads.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/query", get(query::instant).post(query::instant))
+        .route("/api/v1/query_range", get(query::range).post(query::range))
+        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/series", get(labels::series).post(labels::series))
+        .route("/api/v1/labels", get(labels::names).post(labels::names))
+        .route("/api/v1/label/{name}/values", get(labels::values))
+        .route("/api/v1/metadata", get(status::metadata))
+        .route("/api/v1/format_query", post(query::format).get(query::format))
+        .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route("/api/v1/{*unknown}", get(error::unknown_path).post(error::unknown_path))
+}

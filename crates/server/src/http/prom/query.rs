@@ -1,0 +1,221 @@
+//! `query`, `query_range`, `query_exemplars`, `format_query`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use barograph_model::{Budget, Exemplar, Labels, Selection, Source, TimeRange};
+use barograph_query::{Answer, STEPS_MAX, Steps, Value, ast::Expr};
+
+use super::{
+    answer::{query_data, success, write_labels, write_list, write_sample_value, write_string},
+    error::ApiError,
+};
+use crate::{
+    Engine,
+    http::{App, params::Params},
+};
+
+/// `GET|POST /api/v1/query`
+pub(crate) async fn instant(
+    State(app): State<App>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let engine = app.engine()?;
+    let expr = expression(&params)?;
+    let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
+    let asked = Asked::new(&engine, &params)?;
+    let limit = params.limit("limit")?;
+    let (options, work) = (asked.options.clone(), engine.clone());
+    let answer = asked
+        .run(&engine, move |budget| {
+            Ok(barograph_query::evaluate_instant(&*work.store, &expr, at, &options, budget)?)
+        })
+        .await?;
+    Ok(reply(&headers, answer, limit))
+}
+
+/// `GET|POST /api/v1/query_range`
+pub(crate) async fn range(
+    State(app): State<App>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let engine = app.engine()?;
+    let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
+    let start = params.time("start")?.ok_or_else(|| needed("start"))?;
+    let end = params.time("end")?.ok_or_else(|| needed("end"))?;
+    if end < start {
+        return Err(ApiError::bad_parameter("end", &"end timestamp must not be before start time"));
+    }
+    let step_ms = params.duration_ms("step")?.ok_or_else(|| {
+        ApiError::bad_parameter("step", &"it is missing; give seconds or a duration such as 15s")
+    })?;
+    if step_ms <= 0 {
+        return Err(ApiError::bad_parameter(
+            "step",
+            &"zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
+    }
+    if end.0.saturating_sub(start.0) / step_ms > STEPS_MAX {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
+             (?step=XX)",
+        ));
+    }
+    let expr = expression(&params)?;
+    let asked = Asked::new(&engine, &params)?;
+    let limit = params.limit("limit")?;
+    let steps = Steps { start, end, step_ms };
+    let (options, work) = (asked.options.clone(), engine.clone());
+    let answer = asked
+        .run(&engine, move |budget| {
+            Ok(barograph_query::evaluate_range(&*work.store, &expr, steps, &options, budget)?)
+        })
+        .await?;
+    Ok(reply(&headers, answer, limit))
+}
+
+/// `GET|POST /api/v1/query_exemplars`
+pub(crate) async fn exemplars(
+    State(app): State<App>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let engine = app.engine()?;
+    let expr = expression(&params)?;
+    let start = params.time("start")?.unwrap_or(barograph_model::Timestamp::MIN);
+    let end = params.time("end")?.unwrap_or(barograph_model::Timestamp::MAX);
+    let asked = Asked::new(&engine, &params)?;
+    let work = engine.clone();
+    let found = asked
+        .run(&engine, move |budget| {
+            let mut found: Vec<(Labels, Vec<Exemplar>)> = Vec::new();
+            for matchers in barograph_query::selectors(&expr) {
+                let selection = Selection { matchers: &matchers, range: TimeRange::closed(start, end) };
+                found.extend(work.store.exemplars(&selection, budget)?);
+            }
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            found.dedup_by(|a, b| a.0 == b.0);
+            Ok(found)
+        })
+        .await?;
+    let mut data = String::new();
+    write_list(&mut data, &found, |out, (series, exemplars)| {
+        out.push_str(r#"{"seriesLabels":"#);
+        write_labels(out, series);
+        out.push_str(r#","exemplars":"#);
+        write_list(out, exemplars, |out, exemplar| {
+            out.push_str(r#"{"labels":"#);
+            write_labels(out, &exemplar.labels);
+            out.push_str(r#","value":"#);
+            write_sample_value(out, exemplar.sample.value);
+            out.push_str(&format!(r#","timestamp":{}}}"#, exemplar.sample.at));
+        });
+        out.push('}');
+    });
+    Ok(success(&headers, &data, &[], &[]))
+}
+
+/// `GET|POST /api/v1/format_query`
+pub(crate) async fn format(headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+    let mut data = String::new();
+    write_string(&mut data, &expression(&params)?.to_string());
+    Ok(success(&headers, &data, &[], &[]))
+}
+
+/// The parsed `query` parameter.
+fn expression(params: &Params) -> Result<Expr, ApiError> {
+    let text = params.first("query").unwrap_or_default();
+    barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e))
+}
+
+/// What a request asks for beside its expression: how long it may take and how far to look back.
+pub(crate) struct Asked {
+    timeout: Duration,
+    options: barograph_query::Options,
+}
+
+impl Asked {
+    pub(crate) fn new(engine: &Engine, params: &Params) -> Result<Self, ApiError> {
+        let mut timeout = engine.limits.timeout;
+        if let Some(ms) = params.duration_ms("timeout")? {
+            timeout = timeout.min(Duration::from_millis(ms.max(0).unsigned_abs()));
+        }
+        let mut options = engine.query_options.clone();
+        if let Some(ms) = params.duration_ms("lookback_delta")? {
+            options.lookback_ms = ms.max(1);
+        }
+        Ok(Self { timeout, options })
+    }
+
+    /// Runs `work` when it is its turn, on a thread that may block. It is cancelled when time is up, or when the
+    /// client goes away and this future is dropped.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        engine: &Engine,
+        work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        run(engine, self.timeout, work).await
+    }
+}
+
+/// Runs a query's work under the engine's limits.
+pub(crate) async fn run<T: Send + 'static>(
+    engine: &Engine,
+    timeout: Duration,
+    work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let began = engine.clock.elapsed();
+    let budget = Arc::new(Budget::new(engine.limits.max_samples));
+    let _cancelled_when_dropped = CancelOnDrop(budget.clone());
+    let limited = tokio::time::timeout(timeout, async {
+        let turn = engine.query_turns.acquire().await.map_err(|_| ApiError::unavailable("shutting down"))?;
+        let charged = budget.clone();
+        let outcome = tokio::task::spawn_blocking(move || work(&charged)).await;
+        drop(turn);
+        outcome.unwrap_or_else(|_| Err(ApiError::internal("the query failed; the log says why")))
+    });
+    let outcome = match limited.await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ApiError::timeout("query timed out in expression evaluation")),
+    };
+    engine.telemetry.queried(engine.clock.elapsed() - began, budget.spent(), outcome.is_ok());
+    outcome
+}
+
+/// Stops the reading behind a query nobody waits for any more.
+struct CancelOnDrop(Arc<Budget>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Why series were left out of an answer.
+const TRUNCATED: &str = "results truncated due to limit";
+
+fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
+    let truncated = match &mut answer.value {
+        Value::Vector(series) => cut(series, limit),
+        Value::Matrix(series) => cut(series, limit),
+        _ => false,
+    };
+    if truncated {
+        answer.warnings.push(TRUNCATED.into());
+    }
+    success(headers, &query_data(&answer), &answer.warnings, &answer.infos)
+}
+
+/// Cuts a list to `limit` and tells whether that took anything away.
+pub(crate) fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    more
+}
+
+/// The warning for an answer that was cut.
+pub(crate) fn truncation(cut: bool) -> Vec<String> {
+    if cut { vec![TRUNCATED.to_owned()] } else { Vec::new() }
+}

@@ -1,0 +1,229 @@
+//! `POST /api/v1/write`: Prometheus remote write 1.0.
+//!
+//! The request is walked in place: label bytes go to the store as they lie, and nothing is copied for a series
+//! that is known. What is good in a request is stored; what is not is listed, by reason, in a 400.
+
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt::Write as _};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use barograph_model::{Exemplar, Timestamp};
+use barograph_tsdb::{Appended, Error as StoreError, Row};
+use barograph_wire::remote_write::{self, Entry};
+
+use super::App;
+use crate::{Engine, config::Durability, errors::chain, telemetry::Origin};
+
+/// A request may carry this many samples.
+const SAMPLES_MAX: usize = 100_000;
+/// So many rejected samples are described one by one; of the rest only the number is told.
+const EXAMPLES_MAX: usize = 5;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/write", post(write))
+}
+
+async fn write(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(engine) = app.ready() else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
+    };
+    if let Err(why) = supported(&headers) {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
+    }
+    let large = body.len() > INLINE_BYTES_MAX;
+    let stored = if large {
+        let work = engine.clone();
+        let stored = tokio::task::spawn_blocking(move || store(&work, &body)).await;
+        stored.unwrap_or_else(|_| {
+            Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
+        })
+    } else {
+        store(&engine, &body)
+    };
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err((status, why)) => return refused(status, &why),
+    };
+    if let Err(error) = engine.durable(stored.ticket).await {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+    }
+    match stored.complaint {
+        Some(complaint) => refused(StatusCode::BAD_REQUEST, &complaint),
+        None => acknowledged(&engine),
+    }
+}
+
+/// Requests up to this size, well under a millisecond of work, are not worth another thread.
+const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// 204; it says so where an acknowledgement may still be lost with the machine.
+pub(super) fn acknowledged(engine: &Engine) -> Response {
+    match engine.durability {
+        Durability::Batch | Durability::Sync => StatusCode::NO_CONTENT.into_response(),
+        Durability::Relaxed => {
+            (StatusCode::NO_CONTENT, [("x-barograph-durability", "relaxed")]).into_response()
+        }
+    }
+}
+
+/// An error in words; one that passes by itself also says when to come again.
+pub(super) fn refused(status: StatusCode, why: &str) -> Response {
+    let mut response = (status, format!("{why}\n")).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// The media type and encoding of a request must be those of remote write 1.0.
+fn supported(headers: &HeaderMap) -> Result<(), String> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(kind) = text(header::CONTENT_TYPE) {
+        let mut parts = kind.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        if !media.eq_ignore_ascii_case("application/x-protobuf") {
+            return Err(format!("content type {kind:?} is not supported; send application/x-protobuf"));
+        }
+        for parameter in parts {
+            let Some((name, value)) = parameter.split_once('=') else { continue };
+            if name.eq_ignore_ascii_case("proto") && value.trim_matches('"') != "prometheus.WriteRequest" {
+                return Err(format!("message {value:?} is not supported; send prometheus.WriteRequest"));
+            }
+        }
+    }
+    match text(header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(coding) if coding.eq_ignore_ascii_case("snappy") => Ok(()),
+        Some(coding) => Err(format!("content encoding {coding:?} is not supported; send snappy")),
+    }
+}
+
+/// What became of a request that could be read.
+struct Stored {
+    ticket: u64,
+    /// What was not stored and why; `None` when all was.
+    complaint: Option<String>,
+}
+
+thread_local! {
+    /// Room for one decoded request, kept by each thread that decodes.
+    static DECODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn store(engine: &Engine, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
+    DECODED.with_borrow_mut(|scratch| {
+        let stored = remote_write::decompress(body, scratch, remote_write::DECODED_BYTES_MAX)
+            .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
+            .and_then(|decoded| store_decoded(engine, decoded));
+        // One huge request must not hold its memory for ever.
+        if scratch.capacity() > 8 << 20 {
+            *scratch = Vec::new();
+        }
+        stored
+    })
+}
+
+fn store_decoded(engine: &Engine, decoded: &[u8]) -> Result<Stored, (StatusCode, String)> {
+    let malformed = |e| (StatusCode::BAD_REQUEST, format!("cannot read prometheus.WriteRequest: {e}"));
+    let mut rows: Vec<Row<'_>> = Vec::with_capacity(decoded.len() / 128);
+    // The series of an encoder that puts other fields between the labels, whose bytes had to be gathered.
+    let mut gathered = Vec::new();
+    let mut metadata = Vec::new();
+    let mut with_exemplars = Vec::new();
+    let mut histograms = 0;
+    for entry in remote_write::entries(decoded) {
+        match entry.map_err(malformed)? {
+            Entry::Sample { labels, sample } => {
+                rows.push(Row { labels, at: sample.at.0, value: sample.value })
+            }
+            Entry::Series(series) => {
+                if let Cow::Borrowed(labels) = series.labels {
+                    for sample in series.samples() {
+                        let sample = sample.map_err(malformed)?;
+                        rows.push(Row { labels, at: sample.at.0, value: sample.value });
+                    }
+                } else {
+                    gathered.push(series.clone());
+                }
+                if series.has_more {
+                    histograms += series.histogram_times().count();
+                    with_exemplars.push(series);
+                }
+            }
+            Entry::Metadata(entry) => metadata.push(entry),
+        }
+        if rows.len() > SAMPLES_MAX {
+            return Err((
+                StatusCode::BAD_REQUEST,
+                format!("more than {SAMPLES_MAX} samples in one request; send them in several"),
+            ));
+        }
+    }
+    for series in &gathered {
+        for sample in series.samples() {
+            let sample = sample.map_err(malformed)?;
+            rows.push(Row { labels: &series.labels, at: sample.at.0, value: sample.value });
+        }
+    }
+    let appended = engine.append(Origin::RemoteWrite, &rows).map_err(|e| not_stored(&e))?;
+    for entry in metadata {
+        engine.store.set_metadata(&entry.name, &entry.metadata);
+    }
+    for series in with_exemplars {
+        keep_exemplars(engine, &series);
+    }
+    let complaint = complaint(rows.len(), &rows, &appended, histograms);
+    Ok(Stored { ticket: appended.ticket, complaint })
+}
+
+/// Exemplars are examples: one that cannot be kept is left out and never fails the request.
+fn keep_exemplars(engine: &Engine, series: &remote_write::Series<'_>) {
+    let Ok(labels) = remote_write::parse_labels(&series.labels) else { return };
+    for exemplar in series.exemplars().flatten() {
+        if let Ok(own) = remote_write::parse_labels(&exemplar.labels) {
+            engine.store.append_exemplar(&labels, Exemplar { labels: own, sample: exemplar.sample });
+        }
+    }
+}
+
+/// The status for a request of which nothing was stored: one after which senders try again.
+pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
+    let status = match error {
+        StoreError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("cannot store the request: {}", chain(error)))
+}
+
+/// What was not stored, by reason, with a few examples; `None` when all was.
+fn complaint(sent: usize, rows: &[Row<'_>], appended: &Appended, histograms: usize) -> Option<String> {
+    if appended.rejected.is_empty() && histograms == 0 {
+        return None;
+    }
+    let total = sent + histograms;
+    let mut text = format!("{} of {total} samples stored", appended.stored);
+    let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
+    for rejected in &appended.rejected {
+        *by_reason.entry(rejected.reason.to_string()).or_default() += 1;
+    }
+    if histograms > 0 {
+        by_reason.insert("native histogram: not supported yet".into(), histograms);
+    }
+    for (reason, count) in by_reason {
+        let _ = write!(text, "\n{count} × {reason}");
+    }
+    for rejected in appended.rejected.iter().take(EXAMPLES_MAX) {
+        let row = &rows[rejected.row];
+        let series =
+            remote_write::parse_labels(row.labels).map_or_else(|e| format!("({e})"), |l| l.to_string());
+        let _ = write!(text, "\n{series} at {}: {}", Timestamp(row.at), rejected.reason);
+    }
+    Some(text)
+}

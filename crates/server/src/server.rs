@@ -1,0 +1,302 @@
+//! Starting and stopping: the order in which the parts of a server come to life and go.
+//!
+//! The data directory is locked first, so that a second server fails at once. Then the port opens and answers
+//! health and pages while the store is opened behind it. Stopping goes the other way: no new requests, inputs end,
+//! those in flight finish, the log is made durable, the lock goes.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use barograph_disk::RealDisk;
+use barograph_tsdb::Store;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    collect::Collectors,
+    commits::Commits,
+    config::{self, Config},
+    engine::Engine,
+    errors::chain,
+    http::{self, App},
+    memory,
+    telemetry::Telemetry,
+};
+
+/// Requests in flight get this long to finish when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// A client gets this long to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many connections are served at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// What a server needs to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration file's content.
+    pub config: Config,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where HTTP listens; port 0 takes a free one. Must be a loopback address until authentication exists.
+    pub http_addr: SocketAddr,
+    /// Where gRPC listens; `None` opens no such port.
+    pub grpc_addr: Option<SocketAddr>,
+    /// The memory everything together may use, in bytes; `None` takes half of what there is.
+    pub memory: Option<u64>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address can be reached from other machines, and nothing yet tells friend from foe.
+    #[error("{0} is not a loopback address; without authentication the server listens on loopback only")]
+    NotLoopback(SocketAddr),
+    /// The port is taken or not ours to open.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be used: locked by another server, not writable.
+    #[error("cannot use the data directory {path}")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// Why.
+        source: barograph_disk::Error,
+    },
+    /// The store in it cannot be opened.
+    #[error("cannot open the store in {path}")]
+    Store {
+        /// The directory.
+        path: String,
+        /// Why.
+        source: barograph_tsdb::Error,
+    },
+    /// One of our own metrics is not valid.
+    #[error("cannot register the server's own metrics")]
+    Telemetry(#[source] barograph::Error),
+    /// The system refuses a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+    running: Running,
+}
+
+/// What runs behind the port.
+struct Running {
+    engine: Arc<Engine>,
+    committing: std::thread::JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts everything and returns when the server is ready.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let addresses = [Some(settings.http_addr), settings.grpc_addr];
+        if let Some(address) = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
+            return Err(StartError::NotLoopback(address));
+        }
+        let path = settings.data_dir.display().to_string();
+        let disk = RealDisk::open(&settings.data_dir)
+            .map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+        let (listener, address) = listen(settings.http_addr).await?;
+        let grpc = match settings.grpc_addr {
+            Some(asked) => Some(listen(asked).await?),
+            None => None,
+        };
+        let http = format!("http://{address}");
+        let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
+        tracing::info!(http, grpc = grpc_at, data_dir = path, version = crate::VERSION, "listening");
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (stop, stopping) = watch::channel(false);
+        let app = App::new(clock.clone(), address, stopping.clone());
+        let mut serving = vec![tokio::spawn(accept(listener, app.clone(), stopping.clone()))];
+        let (ready, is_ready) = watch::channel(false);
+        if let Some((listener, _)) = grpc {
+            serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
+        }
+
+        let running = match open(&settings, disk, path, clock, address, stopping).await {
+            Ok(running) => running,
+            Err(error) => {
+                serving.iter().for_each(JoinHandle::abort);
+                return Err(error);
+            }
+        };
+        app.set_ready(running.engine.clone());
+        let _ = ready.send(true);
+        tracing::info!("ready");
+        Ok(Self { address, stop, serving, running })
+    }
+
+    /// Where HTTP listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking requests, finishes those in flight, makes everything durable and returns.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        let _ = self.stop.send(true);
+        for task in self.running.tasks.into_iter().chain(self.serving) {
+            let _ = task.await;
+        }
+        self.running.engine.commits.stop();
+        let committing = self.running.committing;
+        let _ = tokio::task::spawn_blocking(move || committing.join()).await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Opens the store and starts what drives it.
+async fn open(
+    settings: &Settings,
+    disk: RealDisk,
+    path: String,
+    clock: Arc<dyn Clock>,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+) -> Result<Running, StartError> {
+    let options = store_options(&settings.config, settings.memory.unwrap_or_else(memory::default_budget));
+    let now = clock.now();
+    let began = clock.elapsed();
+    let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), options, now))
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
+    for file in &recovery.set_aside {
+        tracing::warn!(
+            path = file.path,
+            reason = file.reason,
+            "a corrupt file was set aside; the rest serves"
+        );
+    }
+    tracing::info!(
+        series = recovery.series,
+        samples = recovery.samples,
+        blocks = recovery.blocks,
+        torn_bytes = recovery.torn_bytes,
+        took_ms = (clock.elapsed() - began).as_millis(),
+        "store opened"
+    );
+
+    let store = Arc::new(store);
+    let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
+    let (commits, committing) =
+        Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
+    let engine = Arc::new(Engine {
+        store,
+        commits,
+        telemetry,
+        durability: settings.config.storage.durability,
+        query_options: query_options(&settings.config.query),
+        query_turns: Semaphore::new(
+            usize::try_from(settings.config.query.max_concurrency).unwrap_or(usize::MAX >> 4),
+        ),
+        limits: settings.config.query.clone(),
+        ticks: watch::Sender::new(clock.now()),
+        collectors: Collectors::new(&settings.config, address),
+        clock,
+    });
+    let tasks = vec![tokio::spawn(crate::collect::run(engine.clone(), stopping.clone()))];
+    Ok(Running { engine, committing, tasks })
+}
+
+fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
+    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut options = barograph_tsdb::Options::default();
+    options.retention = Some(config.storage.retention_raw);
+    options.cache_bytes = memory::cache_share(memory_bytes);
+    options.pending_bytes_max = memory::pending_share(memory_bytes);
+    options.series_max = count(config.limits.active_series);
+    options.labels_max = count(config.limits.labels_per_series);
+    options.label_name_bytes_max = count(config.limits.label_name_bytes);
+    options.label_value_bytes_max = count(config.limits.label_value_bytes);
+    options
+}
+
+fn query_options(query: &config::Query) -> barograph_query::Options {
+    let lookback_ms = i64::try_from(query.lookback.as_millis()).unwrap_or(i64::MAX);
+    barograph_query::Options { lookback_ms, ..Default::default() }
+}
+
+/// Accepts connections until told to stop, then lets those in flight finish.
+async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<bool>) {
+    let router = http::router(app);
+    let connections = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { break };
+        let stream = tokio::select! {
+            () = stopped(&mut stopping) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, usually: others finish and give some back.
+                    tracing::warn!(error = chain(&error), "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = connections.watch(connection(stream, service));
+        tokio::spawn(async move {
+            // A client that breaks off is its own business.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Waits until the server is told to stop.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender goes only with the server.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn connection(
+    stream: TcpStream,
+    service: TowerToHyperService<axum::Router>,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<axum::Router>> {
+    // Small answers go out at once.
+    let _ = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+}

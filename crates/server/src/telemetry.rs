@@ -1,0 +1,225 @@
+//! What the server measures of itself, with its own SDK, under the prefix `barograph_`.
+//!
+//! The same figures are exposed at `/metrics` and stored every second like those of any other program.
+
+use std::time::Duration;
+
+use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
+use barograph_tsdb::{Appended, Stats};
+
+/// Where samples came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Remote write.
+    RemoteWrite,
+    /// Targets that were scraped.
+    Scrape,
+    /// Exposition text that was posted.
+    Import,
+    /// The built-in collectors and our own metrics.
+    Own,
+}
+
+impl Origin {
+    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::RemoteWrite => "remote_write",
+            Self::Scrape => "scrape",
+            Self::Import => "import",
+            Self::Own => "self",
+        }
+    }
+}
+
+/// The server's instruments.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Where they are registered.
+    pub registry: Registry,
+    /// How long a group commit took, most of it one fsync.
+    pub commit_duration: Histogram,
+    /// Group commits that failed.
+    pub commit_failures: Counter,
+    /// Rounds of maintenance that failed.
+    pub maintenance_failures: Counter,
+    stored: [Counter; Origin::ALL.len()],
+    rejected: Family<Counter, 1>,
+    queries: Family<Counter, 1>,
+    query_duration: Histogram,
+    query_samples: Counter,
+    requests: Family<Counter, 2>,
+    request_duration: Family<Histogram, 1>,
+    in_flight: UpDownCounter,
+    store: StoreGauges,
+}
+
+/// The store's own figures, set at each tick from one snapshot.
+#[derive(Debug)]
+struct StoreGauges {
+    series: Gauge,
+    bytes: Family<Gauge, 1>,
+    blocks: Gauge,
+    set_aside: Gauge,
+    cache_bytes: Gauge,
+    pending_bytes: Gauge,
+    exemplars: Gauge,
+}
+
+impl Telemetry {
+    /// Registers everything.
+    ///
+    /// # Errors
+    /// A name is not valid or stands twice, which a test would have found.
+    pub fn register() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let ingested = registry
+            .counter("barograph_ingest_samples_total")
+            .help("Samples stored, by where they came from.")
+            .family(["source"])?;
+        let info = registry
+            .gauge("barograph_build_info")
+            .help("Always 1; the labels tell the build.")
+            .label("version", crate::VERSION)
+            .register()?;
+        info.set(1.0);
+        Ok(Self {
+            commit_duration: registry
+                .histogram("barograph_wal_fsync_duration")
+                .unit(Unit::Seconds)
+                .help("Time a group commit of the write-ahead log took.")
+                .register()?,
+            commit_failures: registry
+                .counter("barograph_wal_commit_failures_total")
+                .help("Group commits that failed.")
+                .register()?,
+            maintenance_failures: registry
+                .counter("barograph_maintenance_failures_total")
+                .help("Rounds of store maintenance that failed.")
+                .register()?,
+            stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            rejected: registry
+                .counter("barograph_ingest_rejected_samples_total")
+                .help("Samples refused, by reason.")
+                .family(["reason"])?,
+            queries: registry
+                .counter("barograph_queries_total")
+                .help("Queries answered, by outcome.")
+                .family(["outcome"])?,
+            query_duration: registry
+                .histogram("barograph_query_duration")
+                .unit(Unit::Seconds)
+                .help("Time a query took, waiting for its turn included.")
+                .register()?,
+            query_samples: registry
+                .counter("barograph_query_samples_total")
+                .help("Samples read by queries.")
+                .register()?,
+            requests: registry
+                .counter("barograph_http_requests_total")
+                .help("HTTP requests answered, by route and status.")
+                .family(["route", "status"])?,
+            request_duration: registry
+                .histogram("barograph_http_request_duration")
+                .unit(Unit::Seconds)
+                .help("Time until the head of an answer was ready.")
+                .family(["route"])?,
+            in_flight: registry
+                .up_down_counter("barograph_http_requests_in_flight")
+                .help("HTTP requests being answered.")
+                .register()?,
+            store: StoreGauges {
+                series: registry
+                    .gauge("barograph_head_series")
+                    .help("Series that have samples in memory.")
+                    .register()?,
+                bytes: registry
+                    .gauge("barograph_storage")
+                    .unit(Unit::Bytes)
+                    .help("Bytes on disk, by what they hold.")
+                    .family(["kind"])?,
+                blocks: registry.gauge("barograph_storage_blocks").help("Blocks on disk.").register()?,
+                set_aside: registry
+                    .gauge("barograph_storage_files_set_aside")
+                    .help("Files set aside because their bytes were not what was written.")
+                    .register()?,
+                pending_bytes: registry
+                    .gauge("barograph_wal_pending")
+                    .unit(Unit::Bytes)
+                    .help("Bytes that wait for the next group commit.")
+                    .register()?,
+                exemplars: registry.gauge("barograph_exemplars").help("Exemplars in memory.").register()?,
+                cache_bytes: registry
+                    .gauge("barograph_block_cache")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of blocks held in memory.")
+                    .register()?,
+            },
+            registry,
+        })
+    }
+
+    /// Counts what became of rows.
+    pub fn appended(&self, origin: Origin, appended: &Appended) {
+        self.stored[origin as usize].add(appended.stored as u64);
+        for rejected in &appended.rejected {
+            self.rejected.with([rejected.reason.as_str()]).inc();
+        }
+    }
+
+    /// Counts a query.
+    pub fn queried(&self, took: Duration, samples: u64, succeeded: bool) {
+        self.queries.with([if succeeded { "ok" } else { "error" }]).inc();
+        self.query_duration.record(took.as_secs_f64());
+        self.query_samples.add(samples);
+    }
+
+    /// Counts a request as being answered until the returned value is dropped.
+    pub fn enter_request(&self) -> InFlight {
+        self.in_flight.add(1);
+        InFlight(self.in_flight)
+    }
+
+    /// How many requests are being answered.
+    pub fn requests_in_flight(&self) -> i64 {
+        self.in_flight.value()
+    }
+
+    /// Counts an answer.
+    pub fn answered(&self, route: &str, status: u16, took: Duration) {
+        self.requests.with([route, &status.to_string()]).inc();
+        self.request_duration.with([route]).record(took.as_secs_f64());
+    }
+
+    /// Takes over the store's figures.
+    pub fn observe_store(&self, stats: &Stats) {
+        self.store.series.set(stats.series as f64);
+        self.store.set_aside.set(stats.set_aside as f64);
+        self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
+        self.store.exemplars.set(stats.exemplars as f64);
+        for (kind, bytes) in [("wal", stats.wal_bytes)] {
+            self.store.bytes.with([kind]).set(bytes as f64);
+        }
+    }
+}
+
+/// A request being answered.
+#[derive(Debug)]
+pub struct InFlight(UpDownCounter);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.add(-1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_valid_and_unique() {
+        assert!(Telemetry::register().is_ok());
+    }
+}
