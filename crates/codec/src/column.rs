@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pco::{
     ChunkConfig, DeltaSpec, PagingSpec,
-    data_types::Number,
+    data_types,
     metadata::{DeltaEncoding, Mode},
     wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor},
 };
@@ -26,6 +26,13 @@ use crate::Malformed;
 pub const NUMBERS_MAX: usize = 1 << 16;
 
 const LEVEL: usize = 4;
+
+/// What a column holds: `i64` for timestamps, `f64` for values.
+pub trait Number: data_types::Number + Default {}
+
+impl Number for i64 {}
+
+impl Number for f64 {}
 
 /// Where the parts of an encoded chunk ended up: the meta first, then page after page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +84,7 @@ fn encode<T: Number>(numbers: &[T], counts: &[usize], out: &mut Vec<u8>) -> Layo
 #[derive(Clone, Debug)]
 pub struct ColumnChunk<T: Number>(ChunkDecompressor<T>);
 
-impl<T: Number + Default> ColumnChunk<T> {
+impl<T: Number> ColumnChunk<T> {
     /// Reads the meta of a chunk.
     ///
     /// # Errors

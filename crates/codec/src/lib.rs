@@ -26,7 +26,7 @@ pub mod column;
 pub mod stream;
 pub mod varint;
 
-pub use column::{ColumnChunk, Layout, NUMBERS_MAX, encode_timestamps, encode_values};
+pub use column::{ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
 pub use stream::{Decoder, Encoder};
 
 /// Bytes that no encoder of this crate wrote. Retrying won't help.

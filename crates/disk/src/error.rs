@@ -57,6 +57,14 @@ impl Error {
         Self::Corrupt { what, path: path.to_owned(), offset }
     }
 
+    /// The file or folder it is about.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Io { path, .. } | Self::Locked { path, .. } => path,
+            Self::Corrupt { path, .. } | Self::Version { path, .. } => path,
+        }
+    }
+
     /// Whether there was no space left: the one failure that goes away by itself.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))

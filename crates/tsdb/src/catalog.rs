@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use barograph_codec::varint;
@@ -21,6 +24,7 @@ const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 1 };
 pub(crate) struct Catalog {
     metrics: RwLock<BTreeMap<String, Metadata>>,
     metrics_max: usize,
+    file_bytes: AtomicU64,
 }
 
 /// What [`Catalog::set`] did.
@@ -48,7 +52,7 @@ impl Catalog {
     }
 
     pub(crate) fn new(metrics: BTreeMap<String, Metadata>, metrics_max: usize) -> Self {
-        Self { metrics: RwLock::new(metrics), metrics_max }
+        Self { metrics: RwLock::new(metrics), metrics_max, file_bytes: AtomicU64::new(0) }
     }
 
     pub(crate) fn set(&self, name: &str, metadata: &Metadata) -> Change {
@@ -80,8 +84,13 @@ impl Catalog {
         self.metrics.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Writes all of it to its file; the size.
-    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<u64, Error> {
+    /// The size of its file when it was written last.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.file_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Writes all of it to its file.
+    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), Error> {
         let mut content = Vec::new();
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
         varint::put(&mut content, metrics.len() as u64);
@@ -89,7 +98,9 @@ impl Catalog {
             encode_metadata(&mut content, name, metadata);
         }
         drop(metrics);
-        file::write_small(disk, PATH, KIND, &content)
+        let bytes = file::write_small(disk, PATH, KIND, &content)?;
+        self.file_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -6,9 +6,12 @@
 //! 2. [`Store::append`]: rows go to the *head* (memory) and to the buffer of the *log*; it says which rows were not
 //!    stored and why ([`Reason`]), and gives a ticket.
 //! 3. [`Store::commit`]: makes the buffer durable; a ticket at or below what it returns may be acknowledged.
-//! 4. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
+//! 4. [`Store::maintain`]: cuts two hours of the head into a *block* when they are over, merges blocks to days, deletes
+//!    what is past retention. [`Store::flush`] cuts everything at once.
+//! 5. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
 //!
-//! The crate has no threads and no clock: the server calls `commit` in a loop. Any thread may call anything at any time.
+//! The crate has no threads and no clock: the server calls `commit` in a loop and `maintain` from time to
+//! time. Any thread may call anything at any time.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,10 +29,13 @@
 //! ```
 
 mod append;
+mod block;
 mod catalog;
+mod compact;
 mod error;
 mod exemplars;
 mod head;
+mod maintain;
 mod options;
 mod recovery;
 mod row;
@@ -41,6 +47,7 @@ mod store;
 mod wal;
 
 pub use error::Error;
+pub use maintain::{Maintenance, Sizes};
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
 pub use row::{Appended, Reason, Rejected, Row};

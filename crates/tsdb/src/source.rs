@@ -1,10 +1,17 @@
 //! The store as a [`Source`].
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use barograph_model::{Budget, Exemplar, Labels, Metadata, Selection, SeriesCursor, Source, SourceError};
+use barograph_model::{
+    Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError, TimeRange,
+};
 
-use crate::{Store, select::Cursor, spelling};
+use crate::{
+    Store,
+    block::{Block, Index},
+    select::Cursor,
+    spelling,
+};
 
 impl Source for Store {
     fn select<'a>(
@@ -13,8 +20,7 @@ impl Source for Store {
         budget: &'a Budget,
     ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError> {
         budget.charge(0)?;
-        let head = self.head.select(selection.matchers, &selection.range);
-        Ok(Box::new(Cursor::new(budget, selection.range, head)))
+        Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
     fn series(
@@ -23,9 +29,11 @@ impl Source for Store {
         limit: usize,
         budget: &Budget,
     ) -> Result<(Vec<Labels>, bool), SourceError> {
-        budget.charge(0)?;
         let mut found = Vec::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
+        self.each_indexed(selection, budget, |index, ids| {
+            found.extend(ids.filter_map(|id| index.labels(id)));
+        })?;
         found.sort_unstable_by(spelling::compare);
         found.dedup();
         let more = found.len() > limit;
@@ -34,15 +42,17 @@ impl Source for Store {
     }
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
-        budget.charge(0)?;
         let mut names = BTreeSet::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| {
-            for (name, _) in labels {
-                if !names.contains(name) {
-                    names.insert(name.to_owned());
-                }
-            }
+            labels.iter().for_each(|(name, _)| insert(&mut names, name));
         });
+        self.each_indexed(selection, budget, |index, ids| {
+            if selection.matchers.is_empty() {
+                index.label_names().for_each(|name| insert(&mut names, name));
+            } else {
+                ids.for_each(|id| index.pairs(id).for_each(|(name, _)| insert(&mut names, name)));
+            }
+        })?;
         Ok(names.into_iter().collect())
     }
 
@@ -52,15 +62,18 @@ impl Source for Store {
         selection: &Selection<'_>,
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
-        budget.charge(0)?;
         let mut values = BTreeSet::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| {
-            if let Some(value) = labels.value(name)
-                && !values.contains(value)
-            {
-                values.insert(value.to_owned());
-            }
+            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
         });
+        self.each_indexed(selection, budget, |index, ids| {
+            if selection.matchers.is_empty() {
+                index.label_values(name).for_each(|value| insert(&mut values, value));
+            } else {
+                let pairs = ids.flat_map(|id| index.pairs(id));
+                pairs.filter(|pair| pair.0 == name).for_each(|pair| insert(&mut values, pair.1));
+            }
+        })?;
         Ok(values.into_iter().collect())
     }
 
@@ -75,5 +88,60 @@ impl Source for Store {
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError> {
         budget.charge(0)?;
         Ok(self.exemplars.select(selection.matchers, &selection.range))
+    }
+}
+
+/// A block and its index.
+type Indexed = (Arc<Block>, Arc<Index>);
+
+fn insert(set: &mut BTreeSet<String>, text: &str) {
+    if !set.contains(text) {
+        set.insert(text.to_owned());
+    }
+}
+
+impl Store {
+    /// The blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
+    pub(crate) fn indexes_in(&self, range: &TimeRange) -> Result<Vec<Indexed>, SourceError> {
+        let mut found = Vec::new();
+        for block in self.blocks().iter().filter(|block| block.overlaps(range)) {
+            match block.index(&self.cache) {
+                Ok(index) => found.push((block.clone(), index)),
+                Err(error) if error.is_corrupt() => self.set_block_aside(block),
+                Err(error) => return Err(SourceError::Storage(Box::new(error))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The series of a block that match; `None`, with the damage reported, if its postings are malformed.
+    pub(crate) fn matching(&self, block: &Block, index: &Index, matchers: &[Matcher]) -> Option<Vec<u32>> {
+        let ids = index.matching(matchers);
+        if ids.is_none() {
+            self.report_damage(block);
+        }
+        ids
+    }
+
+    /// Calls `see` for each block with the series that match and have samples in the range.
+    fn each_indexed(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+        mut see: impl FnMut(&Index, &mut dyn Iterator<Item = u32>),
+    ) -> Result<(), SourceError> {
+        let (start, end) = (selection.range.start.millis(), selection.range.end.millis());
+        for (block, index) in self.indexes_in(&selection.range)? {
+            budget.charge(0)?;
+            let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
+            let within = |id: &u32| {
+                index
+                    .pages(*id)
+                    .map(|page| index.span(page))
+                    .any(|span| span.first < end && span.last >= start)
+            };
+            see(&index, &mut ids.into_iter().filter(within));
+        }
+        Ok(())
     }
 }

@@ -34,6 +34,20 @@ pub struct Stats {
     pub wal_failures: u64,
     /// Whether appends are refused because the log cannot be written.
     pub read_only: bool,
+    /// Blocks on disk.
+    pub blocks: usize,
+    /// Bytes of them.
+    pub block_bytes: u64,
+    /// Samples in them.
+    pub block_samples: u64,
+    /// Blocks of which a part turned out not to be what was written; the rest of each serves.
+    pub blocks_damaged: u64,
+    /// Bytes of decoded indexes and columns in memory.
+    pub cache_bytes: usize,
+    /// Look-ups that found what they wanted in memory.
+    pub cache_hits: u64,
+    /// Look-ups that had to read the disk.
+    pub cache_misses: u64,
     /// Metrics in the catalog.
     pub metrics: usize,
     /// Exemplars in memory.
@@ -54,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,
+    pub(crate) blocks_damaged: AtomicU64,
 }
 
 /// Adds to a counter.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
@@ -10,7 +10,8 @@ use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 use hashbrown::HashTable;
 
 use crate::{
-    Error, Options, Recovery, Stats,
+    Error, Maintenance, Options, Recovery, Stats,
+    block::{self, Block, Cache, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
     head::{Head, Place, hash_of},
@@ -25,6 +26,11 @@ pub struct Store {
     pub(crate) options: Options,
     pub(crate) head: Head,
     pub(crate) wal: Wal,
+    /// Blocks by the time of their first sample. Replaced as a whole, so a reader keeps what it began with.
+    blocks: RwLock<Arc<Vec<Arc<Block>>>>,
+    /// The number of the next block. Held by whoever changes blocks.
+    pub(crate) next_block: Mutex<u64>,
+    pub(crate) cache: Cache,
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     /// Unusual spellings of label sets, and what they mean.
@@ -34,27 +40,39 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store on a disk and brings back everything that was acknowledged.
+    /// Opens the store on a disk and brings back everything that was acknowledged, less what is past retention.
     ///
     /// # Errors
     /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. Corrupt files are no
     /// error: they are set aside and named in the [`Recovery`].
     pub fn open(disk: Arc<dyn Disk>, options: Options, now: Timestamp) -> Result<(Self, Recovery), Error> {
-        let _ = now;
         let held = disk.lock()?;
-        disk.create_dir(wal::DIR)?;
         let mut recovery = Recovery::default();
-        for dir in ["", wal::DIR] {
+        for dir in ["", wal::DIR, block::DIR] {
+            if !dir.is_empty() {
+                disk.create_dir(dir)?;
+            }
             remove_temporary(&*disk, dir, &mut recovery)?;
         }
         let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
+        let cache = Cache::new(options.cache_bytes);
         let head = Head::new(options.lanes, options.series_max);
-        let found = replay(&*disk, 0, &head, &mut metrics, &mut recovery)?;
+        let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
+        head.raise_floor(floor);
+        for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
+            resume(block, &head, &cache)?;
+        }
+        let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
+        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
         stats::add(&counters.set_aside, recovery.set_aside.len());
         let store = Self {
+            blocks: RwLock::new(Arc::new(blocks)),
+            next_block: Mutex::new(next_block),
+            cache,
             catalog: Catalog::new(metrics, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             aliases: Mutex::default(),
@@ -65,6 +83,8 @@ impl Store {
             counters,
             _held: held,
         };
+        store.delete_expired(now, &mut Maintenance::default())?;
+        recovery.blocks = store.blocks().len();
         Ok((store, recovery))
     }
 
@@ -105,10 +125,48 @@ impl Store {
         self.exemplars.push(series, exemplar);
     }
 
+    /// The blocks as they are now.
+    pub(crate) fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
+        self.blocks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change_blocks(&self, change: impl FnOnce(&mut Vec<Arc<Block>>)) {
+        let mut shared = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = (**shared).clone();
+        change(&mut blocks);
+        blocks.sort_by_key(|block| (block.meta.min_at, block.meta.seq));
+        *shared = Arc::new(blocks);
+    }
+
+    /// Takes a block out whose index is not what was written.
+    pub(crate) fn set_block_aside(&self, block: &Block) {
+        let mut found = false;
+        self.change_blocks(|blocks| {
+            let before = blocks.len();
+            blocks.retain(|other| other.meta.seq != block.meta.seq);
+            found = blocks.len() < before;
+        });
+        if found {
+            self.cache.forget(block.meta.seq);
+            stats::add(&self.counters.set_aside, 1);
+            // If it cannot be renamed now, the next start finds it and does.
+            let _ = self.disk.rename(&block.path, &format!("{}{CORRUPT}", block.path));
+        }
+    }
+
+    /// Notes that a part of a block is not what was written. The block serves what it can.
+    pub(crate) fn report_damage(&self, block: &Block) {
+        if block.mark_damaged() {
+            stats::add(&self.counters.blocks_damaged, 1);
+        }
+    }
+
     /// The store in numbers.
     pub fn stats(&self) -> Stats {
         let wal = self.wal.stats();
+        let sizes = self.sizes();
         let (exemplars, exemplars_overwritten) = self.exemplars.counts();
+        let (cache_bytes, cache_hits, cache_misses) = self.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
@@ -124,6 +182,13 @@ impl Store {
             wal_syncs: wal.syncs,
             wal_failures: wal.failures,
             read_only: wal.read_only,
+            blocks: self.blocks().len(),
+            block_bytes: sizes.raw_bytes + sizes.index_bytes,
+            block_samples: sizes.samples,
+            blocks_damaged: count(&self.counters.blocks_damaged),
+            cache_bytes,
+            cache_hits,
+            cache_misses,
             metrics: self.catalog.len(),
             exemplars,
             exemplars_overwritten,
@@ -138,6 +203,57 @@ fn remove_temporary(disk: &dyn Disk, dir: &str, recovery: &mut Recovery) -> Resu
         let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
         disk.remove(&path)?;
         recovery.temporary_removed += 1;
+    }
+    Ok(())
+}
+
+/// Opens all blocks; those that are not what was written are set aside. Also the number of the next block.
+fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Block>>, u64), Error> {
+    let names: Vec<_> = disk.list(block::DIR)?.into_iter().map(|entry| entry.name).collect();
+    let mut blocks = Vec::new();
+    for seq in names.iter().filter_map(|name| block::seq_of_name(name)) {
+        match Block::open(disk, seq) {
+            Ok(block) => blocks.push(Arc::new(block)),
+            Err(error @ barograph_disk::Error::Corrupt { .. }) => {
+                let path = block::path_of(seq);
+                disk.rename(&path, &format!("{path}{CORRUPT}"))?;
+                recovery.set_aside(&path, error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A block that was merged into another outlives it only if a crash came in between.
+    let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();
+    for block in blocks.extract_if(.., |block| replaced.contains(&block.meta.seq)) {
+        disk.remove(&block.path)?;
+    }
+    blocks.sort_by_key(|block| (block.meta.min_at, block.meta.seq));
+    // Names of files that were set aside are not used again either.
+    let last = names.iter().filter_map(|name| name.split('.').next()?.parse::<u64>().ok()).max();
+    Ok((blocks, last.map_or(1, |last| last + 1)))
+}
+
+/// Makes the last samples of a block known to the head, so that nothing older is taken after it. Needed for a block
+/// that a flush cut before its window was over.
+fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
+    let index = match block.index(cache) {
+        Err(error) if error.is_corrupt() => return Ok(()),
+        index => index?,
+    };
+    let count = index.series_count();
+    let mut pages = Pages::new(block.clone(), index.clone(), None, count as usize);
+    for id in 0..count {
+        let (Some(labels), Some(page)) = (index.labels(id), index.pages(id).next_back()) else { continue };
+        let place = head.place_of(labels);
+        let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
+        let last = match both {
+            Ok((times, values)) => times.last().copied().zip(values.last().copied()),
+            Err(error) if error.is_corrupt() => None,
+            Err(error) => return Err(error.into()),
+        };
+        // Without the value, its time at least is known from the index.
+        let (at, value) = last.unwrap_or((index.span(page).last, f64::NAN));
+        head.lane(place.lane).series_mut(place.slot).resume(at, value);
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use barograph_tsdb::{Options, Reason, Row, Store};
 use support::*;
 
 fn check(store: &Store, labels: &Labels, at: i64, value: f64, expected: Result<(), Reason>) {
-    let appended = store.append(&[Row { labels: labels.as_bytes(), at, value }], Timestamp(START)).unwrap();
+    let appended = store
+        .append(&[Row { labels: labels.as_bytes(), at, value }], Timestamp(START))
+        .expect("the log is open");
     let found = appended.rejected.first().map_or(Ok(()), |rejected| Err(rejected.reason));
     assert_eq!(found, expected, "{labels} at {at}");
     assert_eq!(appended.stored, usize::from(expected.is_ok()));

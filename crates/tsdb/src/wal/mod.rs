@@ -21,4 +21,4 @@ pub(crate) use payload::{
 };
 pub(crate) use recover::{Found, recover};
 pub(crate) use segment::DIR;
-pub(crate) use writer::{OtherSegment, Wal, WalStats};
+pub(crate) use writer::{OtherSegment, Wal};

@@ -1,0 +1,203 @@
+//! Reading a block: its index once, then pages by range.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use barograph_codec::{ColumnChunk, Number};
+use barograph_disk::{Disk, Error, ReadAt, file};
+use barograph_model::{TimeRange, Timestamp};
+
+use super::{
+    Cache, Index, KIND, Meta,
+    cache::{Entry, Key},
+    index::Page,
+    path_of,
+};
+
+/// The largest index that a reader believes.
+const INDEX_BYTES_MAX: u64 = 1 << 31;
+
+/// A block that was opened and whose footer and index are what was written.
+pub(crate) struct Block {
+    pub(crate) meta: Meta,
+    pub(crate) path: String,
+    /// Bytes of the file.
+    pub(crate) size: u64,
+    file: Arc<dyn ReadAt>,
+    body_end: u64,
+    /// Whether a page was found that is not what was written.
+    damaged: AtomicBool,
+}
+
+impl Block {
+    /// Opens a block and checks its header, its footer and the checksum of its index.
+    pub(crate) fn open(disk: &dyn Disk, seq: u64) -> Result<Self, Error> {
+        let path = path_of(seq);
+        let reader = file::Reader::open(disk, &path, KIND)?;
+        let broken = || Error::corrupt("footer", &path, reader.body_end);
+        let meta = Meta::decode(&reader.footer).filter(|meta| meta.seq == seq).ok_or_else(broken)?;
+        let fits = meta.index_at.checked_add(meta.index_len) == Some(reader.body_end);
+        if !fits || meta.index_len > INDEX_BYTES_MAX || meta.min_at > meta.max_at {
+            return Err(broken());
+        }
+        let size = reader.file.len();
+        let damaged = AtomicBool::new(false);
+        let block = Self { meta, path, size, file: reader.file, body_end: reader.body_end, damaged };
+        block.index_bytes()?;
+        Ok(block)
+    }
+
+    fn index_bytes(&self) -> Result<Vec<u8>, Error> {
+        let broken = || Error::corrupt("index", &self.path, self.meta.index_at);
+        let mut bytes = vec![0; usize::try_from(self.meta.index_len).map_err(|_| broken())?];
+        self.file.read_at(self.meta.index_at, &mut bytes)?;
+        (file::checksum(&bytes) == self.meta.index_crc).then_some(bytes).ok_or_else(broken)
+    }
+
+    /// The index, from the cache or the disk.
+    pub(crate) fn index(&self, cache: &Cache) -> Result<Arc<Index>, Error> {
+        let key = Key::Index(self.meta.seq);
+        if let Some(Entry::Index(index)) = cache.find(key) {
+            return Ok(index);
+        }
+        let bytes = self.index_bytes()?;
+        let index = Index::decode(&bytes, self.meta.min_at, self.body_end);
+        let index = Arc::new(index.ok_or_else(|| Error::corrupt("index", &self.path, self.meta.index_at))?);
+        cache.put(key, Entry::Index(index.clone()));
+        Ok(index)
+    }
+
+    pub(crate) fn overlaps(&self, range: &TimeRange) -> bool {
+        range.overlaps(&TimeRange::closed(Timestamp(self.meta.min_at), Timestamp(self.meta.max_at)))
+    }
+
+    /// Remembers that a page is broken; whether that is news.
+    pub(crate) fn mark_damaged(&self) -> bool {
+        !self.damaged.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads pages of one block, one after the other.
+pub(crate) struct Pages<'c> {
+    pub(crate) block: Arc<Block>,
+    pub(crate) index: Arc<Index>,
+    /// Where decoded pages are looked for and kept; nowhere for a reader that reads everything once.
+    cache: Option<&'c Cache>,
+    /// How many bytes are read at once where a page is shorter.
+    ahead: usize,
+    /// The bytes read last, and where they begin.
+    window: (u64, Vec<u8>),
+    times: Option<(u32, ColumnChunk<i64>)>,
+    values: Option<(u32, ColumnChunk<f64>)>,
+}
+
+/// What is read at once when most pages of a chunk will be wanted.
+const AHEAD: usize = 128 << 10;
+
+/// From this many series on, reading ahead pays.
+const AHEAD_FROM: usize = 16;
+
+impl<'c> Pages<'c> {
+    /// A reader that will be asked for the pages of about `series` series.
+    pub(crate) fn new(block: Arc<Block>, index: Arc<Index>, cache: Option<&'c Cache>, series: usize) -> Self {
+        let ahead = if series >= AHEAD_FROM { AHEAD } else { 0 };
+        Self { block, index, cache, ahead, window: (0, Vec::new()), times: None, values: None }
+    }
+
+    /// The timestamps of a page of values.
+    pub(crate) fn timestamps(&mut self, page: u32) -> Result<Arc<[i64]>, Error> {
+        let number = self.index.times_of(page);
+        let key = Key::Timestamps(self.block.meta.seq, number);
+        if let Some(Entry::Timestamps(column)) = self.cache.and_then(|cache| cache.find(key)) {
+            return Ok(column);
+        }
+        let (page, span) = self.index.time_pages[number as usize];
+        let mut column = Vec::new();
+        let mut chunk = match self.times.take().filter(|(number, _)| *number == page.chunk) {
+            Some((_, chunk)) => chunk,
+            None => self.open_chunk(page.chunk)?,
+        };
+        self.read_page(&mut chunk, page, span.count, &mut column)?;
+        self.times = Some((page.chunk, chunk));
+        if !column.is_sorted_by(|a, b| a < b) {
+            return Err(Error::corrupt("timestamps", &self.block.path, page.at));
+        }
+        let column: Arc<[i64]> = column.into();
+        if let Some(cache) = self.cache {
+            cache.put(key, Entry::Timestamps(column.clone()));
+        }
+        Ok(column)
+    }
+
+    /// The values of a page.
+    pub(crate) fn values(&mut self, number: u32) -> Result<Arc<[f64]>, Error> {
+        let key = Key::Values(self.block.meta.seq, number);
+        if let Some(Entry::Values(column)) = self.cache.and_then(|cache| cache.find(key)) {
+            return Ok(column);
+        }
+        let (page, count) = (self.index.value_pages[number as usize], self.index.span(number).count);
+        let mut column = Vec::new();
+        let mut chunk = match self.values.take().filter(|(number, _)| *number == page.chunk) {
+            Some((_, chunk)) => chunk,
+            None => self.open_chunk(page.chunk)?,
+        };
+        self.read_page(&mut chunk, page, count, &mut column)?;
+        self.values = Some((page.chunk, chunk));
+        let column: Arc<[f64]> = column.into();
+        if let Some(cache) = self.cache {
+            cache.put(key, Entry::Values(column.clone()));
+        }
+        Ok(column)
+    }
+
+    fn open_chunk<T: Number>(&mut self, number: u32) -> Result<ColumnChunk<T>, Error> {
+        let index = self.index.clone();
+        let chunk = &index.chunks[number as usize];
+        let path = self.block.path.clone();
+        let meta = self.read(chunk.at, chunk.meta_len, chunk.meta_crc, chunk.end)?;
+        ColumnChunk::open(meta).map_err(|_| Error::corrupt("column meta", &path, chunk.at))
+    }
+
+    fn read_page<T: Number>(
+        &mut self,
+        chunk: &mut ColumnChunk<T>,
+        page: Page,
+        count: u32,
+        column: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        let end = self.index.chunks[page.chunk as usize].end;
+        let path = self.block.path.clone();
+        let bytes = self.read(page.at, page.len, page.crc, end)?;
+        let read = chunk.read_page(bytes, count as usize, column);
+        read.map_err(|_| Error::corrupt("column page", &path, page.at))
+    }
+
+    /// Bytes that were checked. Reads up to `end` ahead where that pays.
+    fn read(&mut self, at: u64, len: u32, crc: u32, end: u64) -> Result<&[u8], Error> {
+        let broken = || Error::corrupt("column", &self.block.path, at);
+        let len = len as usize;
+        let (start, bytes) = &self.window;
+        let within = at.checked_sub(*start).and_then(|skip| usize::try_from(skip).ok());
+        let within = within.filter(|&skip| skip.checked_add(len).is_some_and(|end| end <= bytes.len()));
+        let skip = match within {
+            Some(skip) => skip,
+            None => {
+                let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+                let mut bytes = std::mem::take(&mut self.window.1);
+                bytes.clear();
+                bytes.resize(len.max(self.ahead.min(most)), 0);
+                self.block.file.read_at(at, &mut bytes)?;
+                self.window = (at, bytes);
+                0
+            }
+        };
+        let bytes = &self.window.1[skip..skip + len];
+        (file::checksum(bytes) == crc).then_some(bytes).ok_or_else(broken)
+    }
+}

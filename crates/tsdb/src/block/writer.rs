@@ -1,0 +1,177 @@
+//! Writing a block: series by series in label order, columns as they fill up.
+
+use std::collections::HashMap;
+
+use barograph_codec::{Layout, NUMBERS_MAX, encode_timestamps, encode_values};
+use barograph_disk::{Disk, Error, file};
+use barograph_model::Labels;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{
+    KIND, Meta, PAGE_SAMPLES_MAX,
+    index::{Builder, Kind, Span, WrittenChunk},
+    path_of,
+};
+
+/// What a block takes over, so that a restart knows what need not be read again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cover {
+    pub(crate) level: u64,
+    pub(crate) floor: i64,
+    pub(crate) wal_covered: u32,
+    pub(crate) replaces: Vec<u64>,
+}
+
+/// A block being written.
+pub(crate) struct Writer<'d> {
+    file: file::Writer<'d>,
+    builder: Builder,
+    times: Column<i64>,
+    values: Column<f64>,
+    /// The metric of the values gathered; their chunk ends with it.
+    metric: String,
+    /// Pages of timestamps by their content. 128 bits of hash: two that differ do not meet.
+    time_pages: HashMap<u128, u32>,
+    samples: u64,
+    min_at: i64,
+    max_at: i64,
+    out: Vec<u8>,
+    seq: u64,
+}
+
+/// Numbers that wait to become a chunk.
+struct Column<T> {
+    numbers: Vec<T>,
+    counts: Vec<usize>,
+}
+
+impl<'d> Writer<'d> {
+    /// Begins the block with a number.
+    pub(crate) fn create(disk: &'d dyn Disk, seq: u64) -> Result<Self, Error> {
+        Ok(Self {
+            file: file::Writer::create(disk, &path_of(seq), KIND)?,
+            builder: Builder::default(),
+            times: Column { numbers: Vec::new(), counts: Vec::new() },
+            values: Column { numbers: Vec::new(), counts: Vec::new() },
+            metric: String::new(),
+            time_pages: HashMap::new(),
+            samples: 0,
+            min_at: i64::MAX,
+            max_at: i64::MIN,
+            out: Vec::new(),
+            seq,
+        })
+    }
+
+    /// Adds a series, which comes after the one before in label order, with its samples in time order. A series
+    /// without samples is left out.
+    pub(crate) fn push(&mut self, labels: &Labels, timestamps: &[i64], values: &[f64]) -> Result<(), Error> {
+        assert_eq!(timestamps.len(), values.len(), "a series has as many values as timestamps");
+        let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Ok(()) };
+        let metric = labels.metric_name().unwrap_or_default();
+        if self.metric != metric {
+            self.flush_values()?;
+            metric.clone_into(&mut self.metric);
+        }
+        let mut pages = Vec::new();
+        for (timestamps, values) in timestamps.chunks(PAGE_SAMPLES_MAX).zip(values.chunks(PAGE_SAMPLES_MAX)) {
+            pages.push(self.time_page(timestamps)?);
+            if self.values.numbers.len() + values.len() > NUMBERS_MAX {
+                self.flush_values()?;
+            }
+            self.values.numbers.extend_from_slice(values);
+            self.values.counts.push(values.len());
+        }
+        self.builder.add_series(labels, pages);
+        self.samples += values.len() as u64;
+        self.min_at = self.min_at.min(*first);
+        self.max_at = self.max_at.max(*last);
+        Ok(())
+    }
+
+    /// The page with these timestamps, a new one if there is none yet.
+    fn time_page(&mut self, timestamps: &[i64]) -> Result<u32, Error> {
+        self.out.clear();
+        timestamps.iter().for_each(|at| self.out.extend_from_slice(&at.to_le_bytes()));
+        let hash = xxh3_128(&self.out);
+        if let Some(&page) = self.time_pages.get(&hash) {
+            return Ok(page);
+        }
+        if self.times.numbers.len() + timestamps.len() > NUMBERS_MAX {
+            self.flush_times()?;
+        }
+        self.times.numbers.extend_from_slice(timestamps);
+        self.times.counts.push(timestamps.len());
+        let count = u32::try_from(timestamps.len()).expect("a page is short");
+        let page = u32::try_from(self.builder.spans.len()).expect("a block has fewer than 2^32 pages");
+        let (first, last) = (timestamps[0], timestamps[timestamps.len() - 1]);
+        self.builder.spans.push(Span { count, first, last });
+        self.time_pages.insert(hash, page);
+        Ok(page)
+    }
+
+    fn flush_times(&mut self) -> Result<(), Error> {
+        if self.times.counts.is_empty() {
+            return Ok(());
+        }
+        self.out.clear();
+        let layout = encode_timestamps(&self.times.numbers, &self.times.counts, &mut self.out);
+        self.times.numbers.clear();
+        self.times.counts.clear();
+        self.write_chunk(Kind::Timestamps, &layout)
+    }
+
+    fn flush_values(&mut self) -> Result<(), Error> {
+        if self.values.counts.is_empty() {
+            return Ok(());
+        }
+        self.out.clear();
+        let layout = encode_values(&self.values.numbers, &self.values.counts, &mut self.out);
+        self.values.numbers.clear();
+        self.values.counts.clear();
+        self.write_chunk(Kind::Values, &layout)
+    }
+
+    fn write_chunk(&mut self, kind: Kind, layout: &Layout) -> Result<(), Error> {
+        let (meta, mut rest) = self.out.split_at(layout.meta_len);
+        let mut pages = Vec::with_capacity(layout.page_lens.len());
+        for &len in &layout.page_lens {
+            let (page, after) = rest.split_at(len);
+            pages.push((len, file::checksum(page)));
+            rest = after;
+        }
+        let (meta_len, meta_crc) = (meta.len(), file::checksum(meta));
+        self.builder.chunks.push(WrittenChunk { kind, meta_len, meta_crc, pages });
+        self.file.append(&self.out)
+    }
+
+    /// Writes the index and the footer and gives the block its name. `None`, with nothing left, if it has no series.
+    pub(crate) fn publish(mut self, cover: Cover) -> Result<Option<(Meta, u64)>, Error> {
+        if self.samples == 0 {
+            self.file.abandon();
+            return Ok(None);
+        }
+        self.flush_times()?;
+        self.flush_values()?;
+        let series = self.builder.series_count();
+        let index = self.builder.encode(self.min_at);
+        let index_at = self.file.position();
+        self.file.append(&index)?;
+        let meta = Meta {
+            seq: self.seq,
+            level: cover.level,
+            min_at: self.min_at,
+            max_at: self.max_at,
+            floor: cover.floor,
+            wal_covered: cover.wal_covered,
+            samples: self.samples,
+            series,
+            replaces: cover.replaces,
+            index_at,
+            index_len: index.len() as u64,
+            index_crc: file::checksum(&index),
+        };
+        let size = self.file.publish(&meta.encode())?;
+        Ok(Some((meta, size)))
+    }
+}

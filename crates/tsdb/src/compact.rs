@@ -1,0 +1,180 @@
+//! Merging blocks: what to merge is decided apart from doing it.
+//!
+//! Blocks of one window, which a flush left in parts, become one as soon as nothing more can come to the window;
+//! the blocks of a day become one as soon as nothing more can come to the day.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use barograph_disk::{Disk, Error};
+use barograph_model::Labels;
+
+use crate::{
+    block::{Block, Cache, Cover, Meta, Pages, Writer},
+    head::{WINDOW_MS, window_of},
+    spelling,
+};
+
+const DAY_MS: i64 = 12 * WINDOW_MS;
+
+/// Blocks that are to become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// Their numbers, in order.
+    pub(crate) inputs: Vec<u64>,
+    pub(crate) level: u64,
+}
+
+/// What should be merged now. All samples before `floor` are in blocks and no more will come.
+pub(crate) fn plan(blocks: &[&Meta], floor: i64) -> Vec<Job> {
+    let day_of = |at: i64| at.div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let days =
+        group(blocks, |meta| (day_of(meta.min_at), day_of(meta.max_at)), |day| day.saturating_add(DAY_MS));
+    let whole_days =
+        days.into_iter().filter(|(end, _)| *end <= floor).map(|(_, inputs)| Job { inputs, level: 2 });
+    let mut jobs: Vec<_> = whole_days.collect();
+    let planned: BTreeSet<u64> = jobs.iter().flat_map(|job| job.inputs.iter().copied()).collect();
+    let left: Vec<_> = blocks.iter().filter(|meta| !planned.contains(&meta.seq)).copied().collect();
+    let span = |meta: &Meta| (window_of(meta.min_at), window_of(meta.max_at));
+    let windows = group(&left, span, |window| window.saturating_add(WINDOW_MS));
+    let whole_windows =
+        windows.into_iter().filter(|(end, _)| *end <= floor).map(|(_, inputs)| Job { inputs, level: 1 });
+    jobs.extend(whole_windows);
+    jobs
+}
+
+/// The blocks that lie within one span of time, where there are several, with the end of the span.
+fn group(
+    blocks: &[&Meta],
+    span: impl Fn(&Meta) -> (i64, i64),
+    end: impl Fn(i64) -> i64,
+) -> Vec<(i64, Vec<u64>)> {
+    let mut groups: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
+    for meta in blocks {
+        let (first, last) = span(meta);
+        if first == last {
+            groups.entry(first).or_default().push(meta.seq);
+        }
+    }
+    let several = groups.into_iter().filter(|(_, inputs)| inputs.len() > 1);
+    several
+        .map(|(start, mut inputs)| {
+            inputs.sort_unstable();
+            (end(start), inputs)
+        })
+        .collect()
+}
+
+/// Writes the block that takes the place of `inputs`.
+pub(crate) fn merge(
+    disk: &dyn Disk,
+    seq: u64,
+    inputs: &[Arc<Block>],
+    level: u64,
+    cache: &Cache,
+) -> Result<Option<(Meta, u64)>, Error> {
+    let mut streams = Vec::with_capacity(inputs.len());
+    for block in inputs {
+        let index = block.index(cache)?;
+        let count = index.series_count();
+        let mut stream = Stream {
+            pages: Pages::new(block.clone(), index, None, count as usize),
+            id: 0,
+            count,
+            front: None,
+        };
+        stream.advance()?;
+        streams.push(stream);
+    }
+    let mut writer = Writer::create(disk, seq)?;
+    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    while let Some(labels) =
+        streams.iter().filter_map(|s| s.front.as_ref()).min_by(|a, b| spelling::compare(a, b))
+    {
+        let labels = labels.clone();
+        timestamps.clear();
+        values.clear();
+        let mut same: Vec<_> = streams.iter_mut().filter(|s| s.front.as_ref() == Some(&labels)).collect();
+        same.sort_by_key(|stream| stream.first());
+        for stream in same {
+            stream.read(&mut timestamps, &mut values)?;
+        }
+        writer.push(&labels, &timestamps, &values)?;
+    }
+    writer.publish(Cover {
+        level,
+        floor: inputs.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
+        wal_covered: inputs.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        replaces: inputs.iter().map(|block| block.meta.seq).collect(),
+    })
+}
+
+/// One input of a merge, series by series.
+struct Stream {
+    pages: Pages<'static>,
+    id: u32,
+    count: u32,
+    /// The labels of the series `id`; `None` after the last.
+    front: Option<Labels>,
+}
+
+impl Stream {
+    fn advance(&mut self) -> Result<(), Error> {
+        let broken = || Error::corrupt("index", &self.pages.block.path, self.pages.block.meta.index_at);
+        self.front = (self.id < self.count)
+            .then(|| self.pages.index.labels(self.id).ok_or_else(broken))
+            .transpose()?;
+        Ok(())
+    }
+
+    /// The time of the first sample of the series.
+    fn first(&self) -> Option<i64> {
+        self.pages.index.pages(self.id).next().map(|page| self.pages.index.span(page).first)
+    }
+
+    /// Adds the samples of the series that are later than those already there, and goes on to the next.
+    fn read(&mut self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<(), Error> {
+        for page in self.pages.index.pages(self.id) {
+            let (times, column) = (self.pages.timestamps(page)?, self.pages.values(page)?);
+            let known = timestamps.last().map_or(0, |&last| times.partition_point(|&at| at <= last));
+            timestamps.extend_from_slice(&times[known..]);
+            values.extend_from_slice(&column[known..]);
+        }
+        self.id += 1;
+        self.advance()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(spans: &[(i64, i64)], floor: i64, expected: &[(&[u64], u64)]) {
+        let metas: Vec<_> = (1u64..)
+            .zip(spans)
+            .map(|(seq, &(from, to))| Meta {
+                seq,
+                min_at: from * WINDOW_MS,
+                max_at: to * WINDOW_MS - 1,
+                ..Meta::default()
+            })
+            .collect();
+        let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS);
+        let expected: Vec<_> =
+            expected.iter().map(|(inputs, level)| Job { inputs: inputs.to_vec(), level: *level }).collect();
+        assert_eq!(jobs, expected);
+    }
+
+    #[test]
+    fn merges_what_is_complete() {
+        check(&[], 0, &[]);
+        check(&[(0, 1), (1, 2)], 2, &[]);
+        check(&[(0, 1), (1, 2)], 12, &[(&[1, 2], 2)]);
+        check(&[(0, 1), (0, 1), (1, 2)], 0, &[]);
+        check(&[(0, 1), (0, 1), (1, 2)], 2, &[(&[1, 2], 1)]);
+        check(&[(0, 12), (12, 13)], 24, &[]);
+        check(&[(0, 1), (5, 6), (12, 13), (12, 13)], 13, &[(&[1, 2], 2), (&[3, 4], 1)]);
+    }
+}

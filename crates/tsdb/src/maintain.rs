@@ -1,0 +1,271 @@
+//! Upkeep: windows of the head into blocks, blocks into larger ones, old blocks out.
+//!
+//! One call at a time. A block becomes visible before the samples it holds leave the head, so a reader that looks at
+//! the head first sees every sample at least once. What a block holds may leave the log only when the block is durable.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use barograph_disk::TEMPORARY;
+use barograph_model::Timestamp;
+
+use crate::{
+    Error, Store,
+    block::{Block, Cover, Meta, Writer, path_of},
+    compact,
+    head::{HeadSeries, WINDOW_MS, window_of},
+    options::millis,
+};
+
+/// What one call of [`Store::maintain`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Blocks cut from the head.
+    pub blocks_cut: usize,
+    /// Samples in them.
+    pub samples_cut: u64,
+    /// Series that left the head because they had no samples in it any more.
+    pub series_forgotten: usize,
+    /// Blocks that were merged into larger ones.
+    pub blocks_merged: usize,
+    /// Blocks deleted because they were too old, or the store too large.
+    pub blocks_deleted: usize,
+    /// Bytes of the log that blocks hold now.
+    pub wal_bytes_deleted: u64,
+}
+
+/// What the store takes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Columns of raw samples in blocks.
+    pub raw_bytes: u64,
+    /// Columns of roll-ups in blocks.
+    pub rollup_bytes: u64,
+    /// Indexes and footers of blocks.
+    pub index_bytes: u64,
+    /// The log.
+    pub wal_bytes: u64,
+    /// The catalog.
+    pub state_bytes: u64,
+    /// Samples in blocks.
+    pub samples: u64,
+}
+
+impl Store {
+    /// Cuts the windows of the head that ended long enough ago, merges blocks, and deletes those past retention.
+    ///
+    /// # Errors
+    /// When the disk fails. Nothing is lost: what was not cut stays in the head and the log.
+    pub fn maintain(&self, now: Timestamp) -> Result<Maintenance, Error> {
+        let mut next_seq = self.upkeep();
+        let mut done = Maintenance::default();
+        let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
+        let due = self.head.windows().into_iter().rfind(|window| window.saturating_add(WINDOW_MS) <= closed);
+        if let Some(last) = due {
+            // First no more may come, then all that came is listed: a block that claims to hold everything before a
+            // time must not be written while older samples still arrive.
+            let floor = last.saturating_add(WINDOW_MS);
+            self.head.raise_floor(floor);
+            self.wal.rotate();
+            for window in self.head.windows().into_iter().filter(|&window| window < floor) {
+                let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
+                self.cut(window, cover, &mut next_seq, &mut done)?;
+            }
+            self.catalog.save(&*self.disk)?;
+            done.wal_bytes_deleted = self.wal.delete_covered(0, floor)?;
+            done.series_forgotten = self.head.forget_idle();
+        }
+        self.merge_due(&mut next_seq, &mut done)?;
+        self.delete_expired(now, &mut done)?;
+        Ok(done)
+    }
+
+    /// Cuts everything in the head into blocks and merges what can be merged.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost.
+    pub fn flush(&self, now: Timestamp) -> Result<Sizes, Error> {
+        let mut next_seq = self.upkeep();
+        let mut done = Maintenance::default();
+        let covered = self.wal.rotate() - 1;
+        // Before a block claims to hold the log up to here, the catalog must.
+        self.catalog.save(&*self.disk)?;
+        let floor = self.head.floor();
+        let windows = self.head.windows();
+        for (number, &window) in windows.iter().enumerate() {
+            let all = number + 1 == windows.len();
+            let wal_covered = if all { covered } else { 0 };
+            let cover = Cover { floor, wal_covered, ..Cover::default() };
+            self.cut(window, cover, &mut next_seq, &mut done)?;
+        }
+        self.wal.commit()?;
+        self.wal.delete_covered(covered, floor)?;
+        self.merge_due(&mut next_seq, &mut done)?;
+        self.delete_expired(now, &mut done)?;
+        Ok(self.sizes())
+    }
+
+    /// What the store takes on disk now.
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes { wal_bytes: self.wal.stats().bytes, ..Sizes::default() };
+        for block in self.blocks().iter() {
+            sizes.raw_bytes += block.meta.index_at;
+            sizes.index_bytes += block.size - block.meta.index_at;
+            sizes.samples += block.meta.samples;
+        }
+        sizes.state_bytes = self.catalog.file_bytes();
+        sizes
+    }
+
+    /// The right to change blocks, and the number of the next one.
+    fn upkeep(&self) -> MutexGuard<'_, u64> {
+        self.next_block.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a window of the head as a block and lets it go from the head.
+    fn cut(
+        &self,
+        window: i64,
+        cover: Cover,
+        next_seq: &mut u64,
+        done: &mut Maintenance,
+    ) -> Result<(), Error> {
+        let snapshot = self.head.snapshot_window(window);
+        let written = self.write_block(*next_seq, |writer| write_series(writer, &snapshot), cover)?;
+        if let Some((meta, _)) = written {
+            *next_seq += 1;
+            done.blocks_cut += 1;
+            done.samples_cut += meta.samples;
+            self.install(meta.seq, &[])?;
+        }
+        self.head.drop_snapshot(window, &snapshot);
+        Ok(())
+    }
+
+    fn write_block(
+        &self,
+        seq: u64,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), barograph_disk::Error>,
+        cover: Cover,
+    ) -> Result<Option<(Meta, u64)>, Error> {
+        let write = || {
+            let mut writer = Writer::create(&*self.disk, seq)?;
+            fill(&mut writer)?;
+            writer.publish(cover)
+        };
+        Ok(write().inspect_err(|_| self.remove_temporary_block(seq))?)
+    }
+
+    /// A half-written block takes space that may just be what is missing.
+    fn remove_temporary_block(&self, seq: u64) {
+        // What cannot be removed now is removed at the next start.
+        let _ = self.disk.remove(&format!("{}{TEMPORARY}", path_of(seq)));
+    }
+
+    /// Makes a block visible in place of others.
+    fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
+        let block = Arc::new(Block::open(&*self.disk, seq)?);
+        self.change_blocks(|blocks| {
+            blocks.retain(|block| !replaced.contains(&block.meta.seq));
+            blocks.push(block);
+        });
+        Ok(())
+    }
+
+    fn merge_due(&self, next_seq: &mut u64, done: &mut Maintenance) -> Result<(), Error> {
+        let blocks = self.blocks();
+        let sound: Vec<_> = blocks.iter().filter(|block| !block.is_damaged()).collect();
+        let metas: Vec<_> = sound.iter().map(|block| &block.meta).collect();
+        for job in compact::plan(&metas, self.head.floor()) {
+            let inputs: Vec<_> = sound
+                .iter()
+                .filter(|block| job.inputs.contains(&block.meta.seq))
+                .map(|b| Arc::clone(b))
+                .collect();
+            match compact::merge(&*self.disk, *next_seq, &inputs, job.level, &self.cache) {
+                Ok(Some((meta, _))) => {
+                    *next_seq += 1;
+                    done.blocks_merged += inputs.len();
+                    self.install(meta.seq, &job.inputs)?;
+                    for seq in job.inputs {
+                        self.cache.forget(seq);
+                        self.disk.remove(&path_of(seq))?;
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.remove_temporary_block(*next_seq);
+                    // The damaged one stays as it is, and serves what it can.
+                    match inputs.iter().find(|block| block.path == error.path()) {
+                        Some(block) if error.is_corrupt() => self.report_damage(block),
+                        _ => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
+        let blocks = self.blocks();
+        let oldest = self.options.retention.map(|age| now.millis().saturating_sub(millis(age)));
+        let ages: Vec<_> =
+            blocks.iter().map(|block| (block.meta.seq, block.meta.max_at, block.size)).collect();
+        for seq in expired(&ages, oldest, self.options.retention_bytes) {
+            self.change_blocks(|blocks| blocks.retain(|block| block.meta.seq != seq));
+            self.cache.forget(seq);
+            self.disk.remove(&path_of(seq))?;
+            done.blocks_deleted += 1;
+        }
+        Ok(())
+    }
+}
+
+fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), barograph_disk::Error> {
+    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    for series in snapshot {
+        timestamps.clear();
+        values.clear();
+        for (at, value) in series.chunks.iter().flat_map(|chunk| chunk.samples()) {
+            timestamps.push(at);
+            values.push(value);
+        }
+        writer.push(&series.labels, &timestamps, &values)?;
+    }
+    Ok(())
+}
+
+/// The numbers of the blocks to delete: those whose last sample is before `oldest`, then the oldest while all together
+/// take more than `bytes_max`. Blocks are given as number, time of the last sample and size.
+fn expired(blocks: &[(u64, i64, u64)], oldest: Option<i64>, bytes_max: Option<u64>) -> Vec<u64> {
+    let mut by_age = blocks.to_vec();
+    by_age.sort_by_key(|&(seq, last, _)| (last, seq));
+    let mut total: u64 = by_age.iter().map(|block| block.2).sum();
+    let gone = by_age.iter().take_while(|&&(_, last, size)| {
+        let old = oldest.is_some_and(|oldest| last < oldest);
+        let over = bytes_max.is_some_and(|max| total > max);
+        total -= size;
+        old || over
+    });
+    gone.map(|block| block.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(oldest: Option<i64>, bytes_max: Option<u64>, gone: &[u64]) {
+        assert_eq!(expired(&[(3, 300, 10), (1, 100, 10), (2, 200, 10)], oldest, bytes_max), gone);
+    }
+
+    #[test]
+    fn oldest_go_first() {
+        check(None, None, &[]);
+        check(Some(100), None, &[]);
+        check(Some(101), None, &[1]);
+        check(Some(1000), None, &[1, 2, 3]);
+        check(None, Some(30), &[]);
+        check(None, Some(29), &[1]);
+        check(Some(101), Some(10), &[1, 2]);
+        check(None, Some(0), &[1, 2, 3]);
+    }
+}
