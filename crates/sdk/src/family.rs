@@ -36,20 +36,21 @@ impl<H: Instrument, const N: usize> Family<H, N> {
     /// values are cut after [`VALUE_BYTES_MAX`] bytes.
     #[inline]
     pub fn with(&self, values: [&str; N]) -> H {
-        let values = values.map(cut);
-        let hash = hash(self.metric.id, &values);
+        let key = Key::new(values);
+        let hash = key.hash(self.metric.id);
         let known = SEEN.try_with(|seen| {
             let found = seen.borrow();
-            let found = found.find(hash, |seen| seen.is(self.metric.id, &values))?;
+            let found = found.find(hash, |seen| seen.is(self.metric.id, &key))?;
             Some(found.index)
         });
-        H::from_index(known.ok().flatten().unwrap_or_else(|| self.find(hash, &values)))
+        H::from_index(known.ok().flatten().unwrap_or_else(|| self.find(hash, &key)))
     }
 
     #[cold]
-    fn find(&self, hash: u64, values: &[&str]) -> u32 {
-        let labels = self.labels(values.iter().copied());
-        let overflow = self.labels(values.iter().map(|_| OVERFLOW));
+    #[inline(never)]
+    fn find(&self, hash: u64, key: &Key<'_, N>) -> u32 {
+        let labels = self.labels(key.values);
+        let overflow = self.labels([OVERFLOW; N]);
         let Ok((index, overflowed)) = self.metric.cell(&labels, &overflow) else {
             return SINK;
         };
@@ -60,13 +61,13 @@ impl<H: Instrument, const N: usize> Family<H, N> {
                 if seen.len() >= REMEMBERED_MAX {
                     seen.clear();
                 }
-                seen.insert_unique(hash, Seen::new(hash, self.metric.id, values, index), |seen| seen.hash);
+                seen.insert_unique(hash, Seen::new(hash, self.metric.id, key, index), |seen| seen.hash);
             });
         }
         index
     }
 
-    fn labels<'a>(&self, values: impl Iterator<Item = &'a str>) -> Labels {
+    fn labels(&self, values: [&str; N]) -> Labels {
         let mut labels = LabelsBuilder::from(&self.fixed);
         for (name, value) in self.names.iter().zip(values) {
             labels.set(name, value);
@@ -96,31 +97,85 @@ thread_local! {
 struct Seen {
     hash: u64,
     metric: u64,
-    /// The values, each after its length in four bytes.
-    key: Box<[u8]>,
+    /// The ends of each value, which are all of it if it is short.
+    ends: Box<[Ends]>,
+    /// All of each value, looked at where the ends are not all.
+    values: Box<[Box<str>]>,
     index: u32,
 }
 
 impl Seen {
-    fn new(hash: u64, metric: u64, values: &[&str], index: u32) -> Self {
-        let key = values.iter().flat_map(|value| length(value).into_iter().chain(value.bytes())).collect();
-        Self { hash, metric, key, index }
+    fn new<const N: usize>(hash: u64, metric: u64, key: &Key<'_, N>, index: u32) -> Self {
+        let values = key.values.iter().map(|value| Box::from(*value)).collect();
+        Self { hash, metric, ends: Box::new(key.ends), values, index }
     }
 
-    fn is(&self, metric: u64, values: &[&str]) -> bool {
-        let mut key = &*self.key;
-        let same = values.iter().all(|value| {
-            let rest = key.strip_prefix(&length(value)).and_then(|key| key.strip_prefix(value.as_bytes()));
-            key = rest.unwrap_or_default();
-            rest.is_some()
-        });
-        same && metric == self.metric
+    fn is<const N: usize>(&self, metric: u64, key: &Key<'_, N>) -> bool {
+        let short = key.ends.iter().all(Ends::are_all);
+        let same = metric == self.metric && *self.ends == key.ends;
+        same && (short || self.values.iter().zip(key.values).all(|(seen, value)| **seen == *value))
     }
 }
 
-fn length(value: &str) -> [u8; 4] {
-    // Values are cut long before four bytes are too few.
-    u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes()
+/// Label values with what tells most of them apart at a glance.
+struct Key<'a, const N: usize> {
+    values: [&'a str; N],
+    ends: [Ends; N],
+}
+
+impl<'a, const N: usize> Key<'a, N> {
+    #[inline]
+    fn new(values: [&'a str; N]) -> Self {
+        let values = values.map(cut);
+        Self { values, ends: values.map(Ends::of) }
+    }
+
+    /// Multiplies words and folds the product. Keys are few and bounded, so a flood of equal hashes is no danger.
+    #[inline]
+    fn hash(&self, metric: u64) -> u64 {
+        #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
+        let fold = |state: u64, word: u64| {
+            let product = u128::from(state ^ word) * 0x9e37_79b9_7f4a_7c15;
+            (product >> 64) as u64 ^ product as u64
+        };
+        let mut state = metric ^ 0x517c_c1b7_2722_0a95;
+        for (ends, value) in self.ends.iter().zip(self.values) {
+            state = fold(fold(state ^ ends.len << 56, ends.first), ends.last);
+            if !ends.are_all() {
+                let (words, _) = value.as_bytes().as_chunks::<8>();
+                state = words.iter().fold(state, |state, word| fold(state, u64::from_le_bytes(*word)));
+            }
+        }
+        state
+    }
+}
+
+/// The length, the first and the last eight bytes of a text, which overlap or meet in one of up to 16 bytes.
+#[derive(Clone, Copy, PartialEq)]
+struct Ends {
+    len: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Ends {
+    #[inline]
+    fn of(text: &str) -> Self {
+        let (bytes, len) = (text.as_bytes(), text.len() as u64);
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            return Self { len, first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last) };
+        }
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+            return Self { len, first, last };
+        }
+        Self { len, first: bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), last: 0 }
+    }
+
+    #[inline]
+    fn are_all(&self) -> bool {
+        self.len <= 16
+    }
 }
 
 /// The value, cut at a character if it is too long.
@@ -128,22 +183,38 @@ fn cut(value: &str) -> &str {
     &value[..value.floor_char_boundary(VALUE_BYTES_MAX)]
 }
 
-/// Multiplies words and folds the product. Keys are few and bounded, so a flood of equal hashes is no danger.
-fn hash(metric: u64, values: &[&str]) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
-    let fold = |state: u64, word: u64| {
-        let product = u128::from(state ^ word) * 0x9e37_79b9_7f4a_7c15;
-        (product >> 64) as u64 ^ product as u64
-    };
-    let mut state = fold(0x51_7c_c1_b7_27_22_0a_95, metric);
-    for value in values {
-        let (words, rest) = value.as_bytes().as_chunks::<8>();
-        for word in words {
-            state = fold(state, u64::from_le_bytes(*word));
-        }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        state = fold(state, u64::from_le_bytes(last) ^ (value.len() as u64) << 56);
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ends_tell_short_values_apart() {
+        let texts =
+            ["", "\0", "\0\0", "a", "ab", "ba", "abcd", "abcde", "abcdabcd", "abcdabcde", "abcdabcdabcdabcd"];
+        let ends: BTreeSet<_> =
+            texts.iter().map(|text| Ends::of(text)).map(|e| (e.len, e.first, e.last)).collect();
+        assert_eq!(ends.len(), texts.len());
     }
-    state
+
+    #[test]
+    fn hashes_spread() {
+        let of = |i: usize| Key::new([&i.to_string() as &str, "GET"]).hash(7);
+        let top: BTreeSet<_> = (0..1000).map(|i| of(i) >> 57).collect();
+        let bottom: BTreeSet<_> = (0..1000).map(|i| of(i) & 0xff).collect();
+        assert!(top.len() > 100 && bottom.len() > 200, "{} {}", top.len(), bottom.len());
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_itself_alone(a in "[ab]{0,20}", b in "[ab]{0,20}", c in "[ab]{0,20}", d in "[ab]{0,20}") {
+            let (left, right) = (Key::new([&a as &str, &b]), Key::new([&c as &str, &d]));
+            let seen = Seen::new(left.hash(1), 1, &left, 0);
+            prop_assert_eq!(seen.is(1, &right), (&a, &b) == (&c, &d));
+            prop_assert!(seen.is(1, &left) && !seen.is(2, &left));
+        }
+    }
 }

@@ -1,4 +1,60 @@
 //! What an application links to measure itself.
+//!
+//! # Concepts
+//!
+//! 1. An *instrument* records: a [`Counter`] counts what happened, an [`UpDownCounter`] what is there, a [`Gauge`]
+//!    holds a value that is set, a [`Histogram`] keeps the distribution of values. Each is a small `Copy` index;
+//!    recording takes no lock and no atomic read-modify-write, since each thread writes cells of its own.
+//! 2. A *metric* has a name, a [`Unit`], a line of help, and *series*: one for each set of label values. Where the
+//!    values are known beforehand they are fixed labels; where they come with each recording, the metric is a
+//!    [`Family`]. A metric has at most 2,000 series unless it says otherwise; what is over goes to the series
+//!    `__overflow__`, counted.
+//! 3. A [`Registry`] holds metrics by name. [`Static`] and [`StaticFamily`] define metrics of the global registry
+//!    where they are used; libraries and tests may have registries of their own.
+//! 4. *Collecting* sums what all threads recorded into [`exposition::Family`]s, which [`exposition::write`] spells
+//!    in the text formats that scrapers read.
+//! 5. A *[collector]* reads what nobody tells: the host, the process, a queue.
+//!
+//! ```
+//! use barograph::{Counter, Histogram, Registry, Static, StaticFamily, Unit, exposition::Format};
+//!
+//! static REPLIES: StaticFamily<Counter, 2> =
+//!     StaticFamily::counter("http_replies_total", "Replies sent.", ["method", "status"]);
+//! static DURATION: Static<Histogram> =
+//!     Static::histogram("http.server.request.duration", "Time to answer a request.").unit(Unit::Seconds);
+//!
+//! REPLIES.with(["GET", "200"]).inc();
+//! DURATION.record(0.0123);
+//!
+//! let text = Registry::global().expose(Format::Text004);
+//! assert!(text.contains("http_replies_total{method=\"GET\",status=\"200\"} 1\n"));
+//! assert!(text.contains("http_server_request_duration_seconds_bucket{le=\"0.025\"} 1\n"));
+//! ```
+//!
+//! # What recording promises
+//!
+//! Nothing recorded is lost, whichever threads come and go, and nothing is counted twice. Classic buckets are exact;
+//! the [`Sketch`] beside them answers any quantile within 1.09 %. Recording never fails and never panics, also when a
+//! definition was wrong: [`Registry::problems`] tells. A reading while others record is a moment's picture: each
+//! number is right and never goes back, though two of them may be some nanoseconds apart.
+//!
+//! # What it costs
+//!
+//! A thread has eight bytes for each counter (a page of 1,024 at a time) and about 1.5 KB for each histogram it has
+//! recorded into. Series live as long as the process, which holds at most 262,144 of counters, as many of gauges,
+//! and 65,536 of histograms.
+//!
+//! # Modules
+//!
+//! | | |
+//! |---|---|
+//! | `handle`, `statics`, `family` | instruments as one holds them |
+//! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `scale`, `sketch` | buckets of growing width |
+//! | [`collector`] | what reads the outside at an interval |
+
+#![forbid(unsafe_code)]
 
 mod clock;
 pub mod collector;

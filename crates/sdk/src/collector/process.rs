@@ -1,9 +1,10 @@
 //! This process: its memory, processor time, files and requests.
 //!
 //! Read from `/proc/self`, and from the [`RuntimeProbe`] if there is one; what cannot be had is left out and
-//! named by [`Collector::unsupported`]. Of the memory, *heap total* is the data segment the allocator draws from
-//! (`VmData`), *heap used* the resident memory private to the process (`RssAnon`), *external* what is resident of
-//! mapped files and shared pages.
+//! named by [`Collector::unsupported`]. Of the memory, *heap used* is the resident memory private to the process
+//! (`RssAnon`), *heap total* the data segment the allocator draws from (`VmData`), though no less than what is used
+//! (changed pages of mapped files are private, but no data segment), *external* what is resident of mapped files and
+//! shared pages.
 
 use std::time::Duration;
 
@@ -191,7 +192,8 @@ mod linux {
             let stat = self.stat.read(|file| Stat::from_read(file))?;
             let host = self.uptime.read(|file| Uptime::from_read(file))?.uptime;
             let per_second = procfs::ticks_per_second() as f64;
-            out.write(&UPTIME, (host - stat.starttime as f64 / per_second).max(0.0));
+            let uptime = host - stat.starttime as f64 / per_second;
+            out.write(&UPTIME, ((uptime * 100.0).round() / 100.0).max(0.0));
             let ticks = stat.utime + stat.stime;
             match self.earlier {
                 // Uptime is told in hundredths of a second: nearer readings would make noise.
@@ -211,7 +213,7 @@ mod linux {
             let external = status.rssfile.zip(status.rssshmem).map(|(file, shared)| file + shared);
             let kibibytes = [
                 (&MEMORY_RSS, status.vmrss),
-                (&MEMORY_HEAP_TOTAL, status.vmdata),
+                (&MEMORY_HEAP_TOTAL, status.vmdata.max(status.rssanon)),
                 (&MEMORY_HEAP_USED, status.rssanon),
                 (&MEMORY_EXTERNAL, external),
             ];
