@@ -1,1 +1,33 @@
-//! placeholder
+//! PromQL: from the text of a question to its answer over a [`Source`](barograph_model::Source).
+//!
+//! In the order one needs them:
+//!
+//! 1. [`parse`] makes a typed tree of a text, or says what is wrong and where. The tree ([`ast`]) keeps the place
+//!    of every node, and writes itself back as text.
+//! 2. [`evaluate_instant`] and [`evaluate_range`] run a tree. Each selector is read once for the whole query; what
+//!    comes out of it are columns, one value a step, and every operator works on columns.
+//! 3. [`script`] runs files of the upstream script language: load series, evaluate, compare.
+//!
+//! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
+//!
+//! ```
+//! use barograph_model::{Budget, Timestamp};
+//! use barograph_query::{Options, Value, evaluate_instant, parse, script::Memory};
+//!
+//! let store = Memory::new();
+//! let expr = parse("vector(20) * 2 + 2").unwrap();
+//! let answer = evaluate_instant(&store, &expr, Timestamp(0), &Options::default(), &Budget::unlimited()).unwrap();
+//! let Value::Vector(series) = answer.value else { panic!("a vector was asked for") };
+//! assert_eq!(series[0].1.value, 42.0);
+//! assert_eq!(parse("sum(1)").unwrap_err().to_string(), "1:5: parse error: expected type instant vector in aggregation expression, got scalar");
+//! ```
+
+mod eval;
+pub mod script;
+mod syntax;
+
+pub use eval::{Answer, Error, Options, STEPS_MAX, Steps, Value, evaluate_instant, evaluate_range};
+pub use syntax::{
+    Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
+    unquote,
+};

@@ -42,10 +42,10 @@ const BUCKETS: usize = OCTAVES * 32;
 /// The index in a sketch of the first bucket of the first octave.
 const FIRST_INDEX: i32 = -28 * 32;
 
-/// How many octaves a cell has room for at once; more are added by 4, 8, 16 and 32.
-const NEAR: usize = 4;
-/// The directory's word for an octave that was never hit.
-const NONE: u8 = u8::MAX;
+/// How many octaves are made at a time, as their counts are claimed.
+const BLOCK: usize = 8;
+/// The directory's word for an octave that was never hit: a place in a block that is never made.
+const NONE: u8 = 64 + 8;
 
 /// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
 const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 31 };
@@ -61,10 +61,10 @@ struct Cell {
     min: AtomicU64,
     max: AtomicU64,
     zeros: AtomicU64,
-    /// For each octave the place of its counts, or [`NONE`].
+    /// For each octave the place of its counts in the blocks, or [`NONE`].
     directory: [AtomicU8; OCTAVES],
-    near: [Octave; NEAR],
-    far: [OnceLock<Box<[Octave]>>; 4],
+    /// The first half is used. A power of two of them lets a place be looked up without asking whether it is one.
+    blocks: [OnceLock<Box<[Octave; BLOCK]>>; 2 * OCTAVES / BLOCK],
     /// For each classic bound inside a bucket, how many values of that bucket are not above it.
     within: Box<[AtomicU64]>,
     series: &'static Series,
@@ -169,38 +169,41 @@ fn series(index: u32) -> &'static Series {
 }
 
 /// Records a value in the calling thread's cell of a series.
+///
+/// The usual case alone is here, and changes nothing before it is sure to be the case; all others start again in
+/// [`record_slowly`], so that nothing needs to be kept across a call.
 #[inline]
 pub(crate) fn record(index: u32, value: f64) {
-    let shard = shard::current();
-    let slot = shard.distributions.cell(index);
-    let cell = slot.0.get().map_or_else(|| make_cell(slot, index), Box::as_ref);
     // Zero and negative values, infinities and NaN all have an octave far off.
     let (octave, bucket) = place(value.to_bits().wrapping_sub(1));
-    let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize);
-    if octave >= OCTAVES {
-        return cell.record_outside(value, shard);
+    let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize & 31);
+    let usual = shard::own_distribution(index).and_then(|slot| {
+        let cell = slot.0.get()?;
+        let counts = cell.at(cell.directory.get(octave)?.load(Relaxed))?;
+        let count = &counts.counts[bucket];
+        let next = count.load(Relaxed) + 1;
+        let undivided = counts.divided.load(Relaxed) >> bucket & 1 == 0;
+        (next < CARRY && undivided).then_some((cell, count, next))
+    });
+    match usual {
+        Some((cell, count, next)) => {
+            count.store(next, Relaxed);
+            cell.add_moments(value);
+        }
+        None => record_slowly(index, value),
     }
-    if shard.shared {
-        return cell.record_shared(octave, bucket, value);
-    }
-    let place = cell.directory[octave].load(Relaxed);
-    let counts = cell.near.get(usize::from(place)).unwrap_or_else(|| cell.far_octave(octave));
-    let count = &counts.counts[bucket & 31];
-    let next = count.load(Relaxed) + 1;
-    if next < CARRY {
-        count.store(next, Relaxed);
-    } else {
-        cell.series.carry(octave * 32 + bucket, || count.store(0, Relaxed));
-    }
-    if counts.divided.load(Relaxed) >> (bucket & 31) & 1 != 0 {
-        cell.divide(octave * 32 + bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
-    }
-    cell.add_moments(value);
 }
 
-#[cold]
-fn make_cell(slot: &DistributionSlot, index: u32) -> &Cell {
-    slot.0.get_or_init(|| Box::new(Cell::new(series(index))))
+/// Records any value in any cell.
+#[inline(never)]
+fn record_slowly(index: u32, value: f64) {
+    let (slot, shared) = shard::distribution(index);
+    let cell = slot.0.get_or_init(|| Box::new(Cell::new(series(index))));
+    match bucket_of(value) {
+        Some(bucket) if shared => cell.record_shared(bucket, value),
+        Some(bucket) => cell.record_own(bucket, value),
+        None => cell.record_outside(value, shared),
+    }
 }
 
 impl Cell {
@@ -211,8 +214,7 @@ impl Cell {
             max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             zeros: AtomicU64::new(0),
             directory: [const { AtomicU8::new(NONE) }; OCTAVES],
-            near: Default::default(),
-            far: Default::default(),
+            blocks: Default::default(),
             within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
             series,
         }
@@ -242,54 +244,62 @@ impl Cell {
         update(&self.max, f64::max);
     }
 
-    /// The counts of an octave that is not near: far, or claimed now.
-    #[inline(never)]
-    fn far_octave(&self, octave: usize) -> &Octave {
-        let mut place = self.directory[octave].load(Acquire);
-        if place == NONE {
-            place = self.claim(octave);
-        }
-        self.at(usize::from(place))
+    /// The counts at a place of the directory.
+    #[inline]
+    fn at(&self, place: u8) -> Option<&Octave> {
+        let (block, at) = (usize::from(place) / BLOCK % self.blocks.len(), usize::from(place) % BLOCK);
+        Some(&self.blocks[block].get()?[at])
+    }
+
+    /// The counts of an octave, which is given a place if it was never hit.
+    fn octave(&self, octave: usize) -> &Octave {
+        let place = self.directory[octave].load(Acquire);
+        self.at(place).unwrap_or_else(|| self.claim(octave))
     }
 
     /// Gives an octave the next free place, under the lock of the series: late threads may claim at once.
     #[cold]
-    fn claim(&self, octave: usize) -> u8 {
+    fn claim(&self, octave: usize) -> &Octave {
         let _rest = self.series.rest();
         let claimed = self.directory[octave].load(Relaxed);
-        if claimed != NONE {
-            return claimed;
+        if let Some(counts) = self.at(claimed) {
+            return counts;
         }
         let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
-        self.at(used).divided.store(self.series.layout.divided(octave), Relaxed);
         let place = u8::try_from(used).expect("there are 64 octaves");
+        let counts = &self.blocks[used / BLOCK].get_or_init(Default::default)[used % BLOCK];
+        counts.divided.store(self.series.layout.divided(octave), Relaxed);
         self.directory[octave].store(place, Release);
-        place
+        counts
     }
 
-    fn at(&self, place: usize) -> &Octave {
-        if place < NEAR {
-            return &self.near[place];
-        }
-        let power = place.ilog2();
-        let size = 1 << power;
-        let far = self.far[power as usize - 2].get_or_init(|| (0..size).map(|_| Octave::default()).collect());
-        &far[place - size]
-    }
-
-    #[cold]
+    /// Adds one for each classic bound inside the bucket that the value is not above.
     fn divide(&self, bucket: usize, value: f64, add: impl Fn(&AtomicU64)) {
-        let dividing = self.series.layout.dividing.iter().zip(&self.within);
-        for (_, within) in dividing.filter(|(at, _)| at.bucket == bucket && value <= at.bound) {
+        let dividing = &self.series.layout.dividing;
+        let first = dividing.partition_point(|at| at.bucket < bucket);
+        let inside = dividing[first..].iter().take_while(|at| at.bucket == bucket);
+        for (_, within) in inside.zip(&self.within[first..]).filter(|(at, _)| value <= at.bound) {
             add(within);
         }
     }
 
-    #[cold]
-    fn record_shared(&self, octave: usize, bucket: usize, value: f64) {
-        let counts = self.far_octave(octave);
-        let count = &counts.counts[bucket & 31];
-        let bucket = octave * 32 + bucket;
+    fn record_own(&self, bucket: usize, value: f64) {
+        let counts = self.octave(bucket / 32);
+        let count = &counts.counts[bucket % 32];
+        let next = count.load(Relaxed) + 1;
+        if next < CARRY {
+            count.store(next, Relaxed);
+        } else {
+            self.series.carry(bucket, || count.store(0, Relaxed));
+        }
+        if counts.divided.load(Relaxed) >> (bucket % 32) & 1 != 0 {
+            self.divide(bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
+        }
+        self.add_moments(value);
+    }
+
+    fn record_shared(&self, bucket: usize, value: f64) {
+        let count = &self.octave(bucket / 32).counts[bucket % 32];
         if count.fetch_add(1, Relaxed) + 1 == CARRY {
             self.series.carry(bucket, || {
                 count.fetch_sub(CARRY, Relaxed);
@@ -301,16 +311,15 @@ impl Cell {
         self.add_moments_shared(value);
     }
 
-    #[cold]
-    fn record_outside(&self, value: f64, shard: &Shard) {
+    /// Records a value that belongs to no octave of cells.
+    fn record_outside(&self, value: f64, shared: bool) {
         if value != 0.0 {
             return self.series.record_outside(value);
         }
-        if shard.shared {
-            self.zeros.fetch_add(1, Relaxed);
+        self.zeros.fetch_add(1, Relaxed);
+        if shared {
             self.add_moments_shared(0.0);
         } else {
-            self.zeros.store(self.zeros.load(Relaxed) + 1, Relaxed);
             self.add_moments(0.0);
         }
     }
@@ -351,12 +360,8 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
     for cell in cells {
         for (octave, place) in cell.directory.iter().enumerate() {
-            let place = place.load(Acquire);
-            if place == NONE {
-                continue;
-            }
-            let counts = cell.at(usize::from(place)).counts.iter();
-            for (bucket, count) in buckets[octave * 32..].iter_mut().zip(counts) {
+            let Some(counts) = cell.at(place.load(Acquire)) else { continue };
+            for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.counts) {
                 *bucket += u64::from(count.load(Relaxed));
             }
         }
@@ -477,15 +482,15 @@ mod tests {
         let shared: &'static Shard = shard::all().last().copied().unwrap();
         assert!(shared.shared);
         let slot = shared.distributions.cell(index);
-        let cell = slot.0.get().map_or_else(|| make_cell(slot, index), Box::as_ref);
+        let cell = slot.0.get_or_init(|| Box::new(Cell::new(series(index))));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for i in 0..4000 {
                         let value = 1.0 + f64::from(i % 4);
                         let bucket = bucket_of(value).unwrap();
-                        cell.record_shared(bucket / 32, bucket % 32, value);
-                        cell.record_outside(0.0, shared);
+                        cell.record_shared(bucket, value);
+                        cell.record_outside(0.0, true);
                     }
                 });
             }

@@ -58,15 +58,19 @@ impl FloatCounter {
     #[inline]
     pub fn add(self, amount: f64) {
         if amount > 0.0 && amount.is_finite() {
-            let shard = shard::current();
-            let cell = shard.counters.cell(self.0);
             let plus = |bits: u64| (f64::from_bits(bits) + amount).to_bits();
-            if shard.shared {
-                let _ = cell.fetch_update(Relaxed, Relaxed, |bits| Some(plus(bits)));
-            } else {
-                cell.store(plus(cell.load(Relaxed)), Relaxed);
+            match shard::own_counter(self.0) {
+                Some(cell) => cell.store(plus(cell.load(Relaxed)), Relaxed),
+                None => self.add_first(amount),
             }
         }
+    }
+
+    #[cold]
+    fn add_first(self, amount: f64) {
+        let (cell, _) = shard::counter(self.0);
+        let plus = |bits: u64| (f64::from_bits(bits) + amount).to_bits();
+        let _ = cell.fetch_update(Relaxed, Relaxed, |bits| Some(plus(bits)));
     }
 
     /// The sum over all threads.
@@ -160,13 +164,18 @@ impl Histogram {
 
 #[inline]
 fn add_cell(index: u32, n: u64) {
-    let shard = shard::current();
-    let cell = shard.counters.cell(index);
-    if shard.shared {
-        cell.fetch_add(n, Relaxed);
-    } else {
-        cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed);
+    match shard::own_counter(index) {
+        Some(cell) => cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed),
+        None => add_first(index, n),
     }
+}
+
+/// The first of the thread on a page of cells, and each of a thread that has no cells of its own.
+#[cold]
+#[inline(never)]
+fn add_first(index: u32, n: u64) {
+    let (cell, _) = shard::counter(index);
+    cell.fetch_add(n, Relaxed);
 }
 
 pub(crate) fn sum_cells(index: u32, shards: &[&'static Shard]) -> u64 {

@@ -1,5 +1,7 @@
 //! What an application links to measure itself.
 
+mod clock;
+pub mod collector;
 mod distribution;
 mod error;
 mod family;
@@ -14,6 +16,7 @@ mod sketch;
 mod slab;
 mod statics;
 
+pub use barograph_model::{Labels, Metadata, MetricType, Timestamp};
 pub use barograph_wire::exposition;
 
 pub use distribution::{Distribution, SECONDS_BOUNDS};

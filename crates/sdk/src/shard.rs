@@ -4,6 +4,10 @@
 //! it writes there, by a relaxed load and a store, and anyone may read. A sum over all shards is therefore exact
 //! once writers are done, and never goes back while they are at it: each cell has one writer and only grows.
 //!
+//! A thread reaches its cells through thread-local tables of its shard's pages, which it fills as it goes: one load
+//! and a test against null. An empty entry leads to the slow path, which finds out why: the page is not made yet,
+//! the thread has no shard yet, or it has none to itself.
+//!
 //! When a thread ends its shard goes, with what it counted, to the next thread that comes; nothing is folded or
 //! lost, and there are never more shards than there were threads at a time. The lock around the free list orders
 //! the writes of the old owner before the reads of the new one. Beyond [`SHARDS_MAX`] threads at a time, and while
@@ -14,13 +18,21 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
-use crate::{distribution::DistributionSlot, slab::Slab};
+use crate::{
+    distribution::DistributionSlot,
+    slab::{Page, Slab},
+};
 
 /// How many threads at a time have a shard of their own.
 pub(crate) const SHARDS_MAX: usize = 128;
 
-pub(crate) type CounterCells = Slab<AtomicU64, 512, 512>;
-pub(crate) type DistributionCells = Slab<DistributionSlot, 256, 256>;
+const COUNTER_PAGE: usize = 1024;
+const COUNTER_PAGES: usize = 256;
+const DISTRIBUTION_PAGE: usize = 512;
+const DISTRIBUTION_PAGES: usize = 128;
+
+pub(crate) type CounterCells = Slab<AtomicU64, COUNTER_PAGE, COUNTER_PAGES>;
+pub(crate) type DistributionCells = Slab<DistributionSlot, DISTRIBUTION_PAGE, DISTRIBUTION_PAGES>;
 
 /// The cells of one thread, or of all late ones.
 pub(crate) struct Shard {
@@ -45,28 +57,51 @@ struct Threads {
 static THREADS: Mutex<Threads> = Mutex::new(Threads { all: Vec::new(), free: Vec::new() });
 static SHARED: LazyLock<&'static Shard> = LazyLock::new(|| Shard::new(true));
 
+/// The pages of a shard that its thread has touched.
+type Pages<T, const LEN: usize, const PAGES: usize> = [Cell<Option<&'static Page<T, LEN>>>; PAGES];
+
+// All but the lease have no destructor, so that reading them is a plain load at any time of a thread's life.
 thread_local! {
-    /// Has no destructor, so reading it is one load, at any time of a thread's life.
+    static OWN_COUNTERS: Pages<AtomicU64, COUNTER_PAGE, COUNTER_PAGES> =
+        const { [const { Cell::new(None) }; COUNTER_PAGES] };
+    static OWN_DISTRIBUTIONS: Pages<DistributionSlot, DISTRIBUTION_PAGE, DISTRIBUTION_PAGES> =
+        const { [const { Cell::new(None) }; DISTRIBUTION_PAGES] };
     static CURRENT: Cell<Option<&'static Shard>> = const { Cell::new(None) };
     static LEASE: Lease = const { Lease(Cell::new(None)) };
 }
 
-/// Gives the thread's shard back when the thread ends.
-struct Lease(Cell<Option<&'static Shard>>);
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(shard) = self.0.take() {
-            CURRENT.set(Some(*SHARED));
-            threads().free.push(shard);
-        }
-    }
+/// The counter cell that only the calling thread writes; `None` if it has to ask [`counter`].
+#[inline]
+pub(crate) fn own_counter(index: u32) -> Option<&'static AtomicU64> {
+    let page = OWN_COUNTERS.with(|pages| pages[CounterCells::page_of(index)].get())?;
+    Some(page.cell(index))
 }
 
-/// The shard to record into on this thread.
+/// The distribution cell that only the calling thread writes; `None` if it has to ask [`distribution`].
 #[inline]
-pub(crate) fn current() -> &'static Shard {
-    CURRENT.get().unwrap_or_else(adopt)
+pub(crate) fn own_distribution(index: u32) -> Option<&'static DistributionSlot> {
+    let page = OWN_DISTRIBUTIONS.with(|pages| pages[DistributionCells::page_of(index)].get())?;
+    Some(page.cell(index))
+}
+
+/// The counter cell to write, and whether others may write it too.
+pub(crate) fn counter(index: u32) -> (&'static AtomicU64, bool) {
+    let shard = current();
+    let page = shard.counters.page(CounterCells::page_of(index));
+    if !shard.shared {
+        OWN_COUNTERS.with(|pages| pages[CounterCells::page_of(index)].set(Some(page)));
+    }
+    (page.cell(index), shard.shared)
+}
+
+/// The distribution cell to write, and whether others may write it too.
+pub(crate) fn distribution(index: u32) -> (&'static DistributionSlot, bool) {
+    let shard = current();
+    let page = shard.distributions.page(DistributionCells::page_of(index));
+    if !shard.shared {
+        OWN_DISTRIBUTIONS.with(|pages| pages[DistributionCells::page_of(index)].set(Some(page)));
+    }
+    (page.cell(index), shard.shared)
 }
 
 /// All shards, to be summed.
@@ -76,16 +111,18 @@ pub(crate) fn all() -> Vec<&'static Shard> {
     shards
 }
 
-#[cold]
-fn adopt() -> &'static Shard {
-    let leased = LEASE.try_with(|lease| {
-        let shard = take_free();
-        lease.0.set(shard);
+/// The shard of the calling thread.
+fn current() -> &'static Shard {
+    CURRENT.get().unwrap_or_else(|| {
+        let leased = LEASE.try_with(|lease| {
+            let shard = take_free();
+            lease.0.set(shard);
+            shard
+        });
+        let shard = leased.ok().flatten().unwrap_or(*SHARED);
+        CURRENT.set(Some(shard));
         shard
-    });
-    let shard = leased.ok().flatten().unwrap_or(*SHARED);
-    CURRENT.set(Some(shard));
-    shard
+    })
 }
 
 /// A shard for the calling thread alone, if the cap allows one.
@@ -102,13 +139,32 @@ fn take_free() -> Option<&'static Shard> {
     Some(shard)
 }
 
+/// Gives the thread's shard back when the thread ends.
+struct Lease(Cell<Option<&'static Shard>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(shard) = self.0.take() {
+            // What other thread-locals record from now on must not touch the shard.
+            CURRENT.set(Some(*SHARED));
+            OWN_COUNTERS.with(|pages| pages.iter().for_each(|page| page.set(None)));
+            OWN_DISTRIBUTIONS.with(|pages| pages.iter().for_each(|page| page.set(None)));
+            threads().free.push(shard);
+        }
+    }
+}
+
 fn threads() -> MutexGuard<'static, Threads> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Barrier, thread};
+    use std::{
+        collections::BTreeSet,
+        sync::{Barrier, atomic::Ordering::Relaxed},
+        thread,
+    };
 
     use super::*;
 
@@ -117,12 +173,9 @@ mod tests {
         let address = || {
             let shard = std::ptr::from_ref(current());
             assert_eq!(shard, std::ptr::from_ref(current()));
-            (shard as usize, current().shared)
+            shard as usize
         };
-        let mut seen = std::collections::BTreeSet::new();
-        for _ in 0..1000 {
-            seen.insert(thread::spawn(address).join().unwrap());
-        }
+        let seen: BTreeSet<_> = (0..1000).map(|_| thread::spawn(address).join().unwrap()).collect();
         // Other tests of this process hold shards too, but never a thousand.
         assert!(seen.len() <= SHARDS_MAX + 1, "{} shards", seen.len());
     }
@@ -134,8 +187,9 @@ mod tests {
         let shared = thread::scope(|scope| {
             let spawn = |_| {
                 scope.spawn(|| {
-                    let shared = current().shared;
+                    let (_, shared) = counter(0);
                     barrier.wait();
+                    assert_eq!(own_counter(0).is_none(), shared);
                     shared
                 })
             };
@@ -144,5 +198,23 @@ mod tests {
         });
         assert!(shared >= 8, "{shared} threads share");
         assert!(all().len() <= SHARDS_MAX + 1);
+    }
+
+    #[test]
+    fn recording_from_a_destructor_of_the_thread_is_counted() {
+        struct AtEnd;
+        impl Drop for AtEnd {
+            fn drop(&mut self) {
+                let (cell, shared) = counter(1);
+                assert!(shared, "the lease ended before, since it was taken later");
+                cell.fetch_add(1, Relaxed);
+            }
+        }
+        thread_local!(static AT_END: AtEnd = const { AtEnd });
+        let last = |_| {
+            AT_END.with(|_| {});
+            counter(1);
+        };
+        thread::spawn(move || last(())).join().unwrap();
     }
 }

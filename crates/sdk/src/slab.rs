@@ -1,18 +1,26 @@
 //! Cells at stable places, made a page at a time when they are first touched.
 //!
-//! A slab is read by index while others make its pages: pages never move and are never freed, so a reference into
-//! one stays good as long as the slab. Reaching a cell costs two loads.
+//! A slab is read by index while others make its pages: pages never move and are never freed, so a reference to a
+//! cell is good for ever. Slabs belong to statics and to shards, of which there is a bounded number.
 
 use std::sync::OnceLock;
 
 /// Up to `PAGES` pages of `LEN` cells.
-pub(crate) struct Slab<T, const LEN: usize, const PAGES: usize> {
-    pages: [OnceLock<Box<Page<T, LEN>>>; PAGES],
+pub(crate) struct Slab<T: 'static, const LEN: usize, const PAGES: usize> {
+    pages: [OnceLock<&'static Page<T, LEN>>; PAGES],
 }
 
 /// Aligned so that pages of two threads share no cache line, nor the pair of lines some processors fetch.
 #[repr(align(128))]
-struct Page<T, const LEN: usize>([T; LEN]);
+pub(crate) struct Page<T, const LEN: usize>([T; LEN]);
+
+impl<T, const LEN: usize> Page<T, LEN> {
+    /// The cell at an index of the whole slab that is on this page.
+    #[inline]
+    pub(crate) fn cell(&self, index: u32) -> &T {
+        &self.0[index as usize % LEN]
+    }
+}
 
 impl<T: Default, const LEN: usize, const PAGES: usize> Slab<T, LEN, PAGES> {
     /// How many cells there can be.
@@ -27,23 +35,27 @@ impl<T: Default, const LEN: usize, const PAGES: usize> Slab<T, LEN, PAGES> {
         Self { pages: [const { OnceLock::new() }; PAGES] }
     }
 
-    /// The cell at `index`, which is below [`Self::CELLS_MAX`]; its page is made if it is the first of it.
+    /// On which page a cell is. Indices are below [`Self::CELLS_MAX`].
     #[inline]
-    pub(crate) fn cell(&self, index: u32) -> &T {
-        let page = &self.pages[index as usize / LEN % PAGES];
-        let page = page.get().map_or_else(|| make_page(page), Box::as_ref);
-        &page.0[index as usize % LEN]
+    pub(crate) const fn page_of(index: u32) -> usize {
+        index as usize / LEN % PAGES
+    }
+
+    /// A page, made if no cell of it was ever touched.
+    pub(crate) fn page(&self, number: usize) -> &'static Page<T, LEN> {
+        self.pages[number].get_or_init(|| Box::leak(Box::new(Page(std::array::from_fn(|_| T::default())))))
+    }
+
+    /// The cell at `index`, and its page if need be.
+    #[inline]
+    pub(crate) fn cell(&self, index: u32) -> &'static T {
+        self.page(Self::page_of(index)).cell(index)
     }
 
     /// The cell at `index`, unless no cell of its page was ever touched.
-    pub(crate) fn peek(&self, index: u32) -> Option<&T> {
-        self.pages[index as usize / LEN % PAGES].get().map(|page| &page.0[index as usize % LEN])
+    pub(crate) fn peek(&self, index: u32) -> Option<&'static T> {
+        Some(self.pages[Self::page_of(index)].get()?.cell(index))
     }
-}
-
-#[cold]
-fn make_page<T: Default, const LEN: usize>(page: &OnceLock<Box<Page<T, LEN>>>) -> &Page<T, LEN> {
-    page.get_or_init(|| Box::new(Page(std::array::from_fn(|_| T::default()))))
 }
 
 #[cfg(test)]

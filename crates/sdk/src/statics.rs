@@ -131,6 +131,13 @@ impl<H: Instrument> Deref for Static<H> {
     /// The instrument, registered the first time.
     #[inline]
     fn deref(&self) -> &H {
+        self.handle.get().unwrap_or_else(|| self.register())
+    }
+}
+
+impl<H: Instrument> Static<H> {
+    #[cold]
+    fn register(&self) -> &H {
         self.handle.get_or_init(|| or_sink(Registry::global(), self.definition.builder().register()))
     }
 }
@@ -157,14 +164,17 @@ impl<H: Instrument, const N: usize> StaticFamily<H, N> {
     /// The instrument for these values; see [`Family::with`].
     #[inline]
     pub fn with(&self, values: [&str; N]) -> H {
-        match self.family.get_or_init(|| self.register()) {
+        match self.family.get().unwrap_or_else(|| self.register()) {
             Ok(family) => family.with(values),
             Err(_) => H::from_index(crate::handle::SINK),
         }
     }
 
-    fn register(&self) -> Result<Family<H, N>, Error> {
-        let registered = self.definition.builder().family(self.names);
-        registered.inspect_err(|problem| Registry::global().note_problem(problem.clone()))
+    #[cold]
+    fn register(&self) -> &Result<Family<H, N>, Error> {
+        self.family.get_or_init(|| {
+            let registered = self.definition.builder().family(self.names);
+            registered.inspect_err(|problem| Registry::global().note_problem(problem.clone()))
+        })
     }
 }

@@ -1,1 +1,48 @@
-//! placeholder
+//! The time-series store: series in, series out, and nothing acknowledged ever lost.
+//!
+//! In the order one needs them:
+//!
+//! 1. [`Store`]: opened on a [`barograph_disk::Disk`], holds it alone.
+//! 2. [`Store::append`]: rows go to the *head* (memory) and to the buffer of the *log*; it says which rows were not
+//!    stored and why ([`Reason`]), and gives a ticket.
+//! 3. [`Store::commit`]: makes the buffer durable; a ticket at or below what it returns may be acknowledged.
+//! 4. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
+//!
+//! The crate has no threads and no clock: the server calls `commit` in a loop. Any thread may call anything at any time.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use barograph_disk::MemoryDisk;
+//! use barograph_model::{Labels, Timestamp};
+//! use barograph_tsdb::{Options, Row, Store};
+//!
+//! let now = Timestamp(1_700_000_000_000);
+//! let (store, _) = Store::open(Arc::new(MemoryDisk::new()), Options::default(), now)?;
+//! let labels = Labels::from_pairs([("__name__", "up"), ("job", "api")])?;
+//! let appended = store.append(&[Row { labels: labels.as_bytes(), at: now.millis(), value: 1.0 }], now)?;
+//! assert_eq!((appended.stored, appended.new_series), (1, 1));
+//! assert!(store.commit()? >= appended.ticket);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod append;
+mod catalog;
+mod error;
+mod exemplars;
+mod head;
+mod options;
+mod recovery;
+mod row;
+mod select;
+mod source;
+mod spelling;
+mod stats;
+mod store;
+mod wal;
+
+pub use error::Error;
+pub use options::Options;
+pub use recovery::{Recovery, SetAside};
+pub use row::{Appended, Reason, Rejected, Row};
+pub use stats::Stats;
+pub use store::Store;

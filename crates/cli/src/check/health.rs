@@ -1,40 +1,23 @@
-//! `barograph check`: looks for faults and says so in its exit code.
+//! `barograph check health`: what a server says of itself, as an exit code.
 
 use crate::{
     client::{Client, Reply},
     error::Error,
     exit::Health,
     terminal::{Role, Terminal},
-    time::Span,
 };
 use serde::Deserialize;
 use std::process::ExitCode;
 
-#[derive(clap::Subcommand)]
-pub(crate) enum Command {
-    /// Whether a running server is well: exits 0 if so, 1 with a warning, 2 if not, 3 if that cannot be told.
-    Health {
-        /// The server to ask.
-        #[arg(value_name = "URL", default_value = "http://127.0.0.1:10701")]
-        url: String,
-        /// How long to wait for it.
-        #[arg(long, value_name = "SPAN", default_value = "5s")]
-        timeout: Span,
-    },
-}
-
-pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
-    match command {
-        Command::Health { url, timeout } => {
-            let (health, text) = health_of(&Client::new(&url, timeout)?);
-            let role = match health {
-                Health::Ok => Role::Good,
-                Health::Warning => Role::Warning,
-                Health::Critical | Health::Unknown => Role::Error,
-            };
-            Ok(terminal.verdict(role, health.word(), &text, health.code())?)
-        }
-    }
+/// Prints one line and gives the exit code of a monitoring system's plug-in.
+pub(crate) fn run(client: &Client, terminal: &mut Terminal) -> Result<ExitCode, Error> {
+    let (health, text) = health_of(client);
+    let role = match health {
+        Health::Ok => Role::Good,
+        Health::Warning => Role::Warning,
+        Health::Critical | Health::Unknown => Role::Error,
+    };
+    Ok(terminal.verdict(role, health.word(), &text, health.code())?)
 }
 
 /// What the server says of itself; a server that cannot be reached is critical.

@@ -1,0 +1,25 @@
+//! `barograph check`: looks for faults and says so in its exit code.
+
+mod health;
+
+use crate::{client::Client, error::Error, terminal::Terminal, time::Span};
+use std::process::ExitCode;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Whether a running server is well: exits 0 if so, 1 with a warning, 2 if not, 3 if that cannot be told.
+    Health {
+        /// The server to ask.
+        #[arg(value_name = "URL", default_value = "http://127.0.0.1:10701")]
+        url: String,
+        /// How long to wait for it.
+        #[arg(long, value_name = "SPAN", default_value = "5s")]
+        timeout: Span,
+    },
+}
+
+pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
+    match command {
+        Command::Health { url, timeout } => health::run(&Client::new(&url, timeout)?, terminal),
+    }
+}

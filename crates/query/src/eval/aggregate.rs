@@ -1,0 +1,194 @@
+//! Aggregations over series: `sum`, `avg`, `quantile` and their like.
+//!
+//! The group of a series is found once; then its column is folded into the group's column. Those that choose
+//! series instead of computing new ones are in `ranking`.
+
+use std::collections::HashMap;
+
+use barograph_model::{Labels, METRIC_NAME, encode_label};
+
+use super::{
+    Error,
+    column::{ABSENT, Series, Vector, at, is_present},
+    context::Context,
+    expr,
+    grid::Grid,
+    math::{self, Mean, Sum, Variance},
+    ranking,
+};
+use crate::syntax::ast::{Aggregate, AggregateOp};
+
+pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> Result<Vector, Error> {
+    if node.op == AggregateOp::CountValues {
+        let vector = expr::vector(context, grid, &node.expr)?;
+        return ranking::count_values(context, node, vector);
+    }
+    let parameter = match &node.param {
+        Some(param) => expr::scalar(context, grid, param)?,
+        None => Vec::new(),
+    };
+    let mut vector = expr::vector(context, grid, &node.expr)?;
+    vector.widen(parameter.len());
+    context.check()?;
+    let groups = Groups::of(node, &vector);
+    let chosen = match node.op {
+        AggregateOp::Topk | AggregateOp::Bottomk => {
+            ranking::top(context, grid, node, vector, &groups, &parameter)?
+        }
+        AggregateOp::Limitk => ranking::limit(context, node, vector, &groups, &parameter)?,
+        AggregateOp::LimitRatio => ranking::ratio(context, node, vector, &parameter)?,
+        AggregateOp::Quantile => {
+            for &q in parameter.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+                let span = node.param.as_ref().map_or(node.expr.span, |param| param.span);
+                context.notes.invalid_quantile(q, span);
+            }
+            quantile(&vector, groups, &parameter)
+        }
+        op => fold(op, &vector, groups),
+    };
+    Ok(chosen)
+}
+
+/// Which group each series is in, and the labels of the groups.
+pub(super) struct Groups {
+    pub(super) of_series: Vec<usize>,
+    pub(super) labels: Vec<Labels>,
+    /// Whether the name of the group is to be dropped, since it is of one of its series.
+    pub(super) drop_name: Vec<bool>,
+}
+
+impl Groups {
+    pub(super) fn of(node: &Aggregate, vector: &Vector) -> Self {
+        let mut groups = Self {
+            of_series: Vec::with_capacity(vector.series.len()),
+            labels: Vec::new(),
+            drop_name: Vec::new(),
+        };
+        let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut key = Vec::new();
+        for series in &vector.series {
+            key.clear();
+            for (name, value) in series.labels.iter().filter(|pair| keeps(node, pair.0)) {
+                encode_label(&mut key, name, value);
+            }
+            let group = match index.get(&key) {
+                Some(&group) => group,
+                None => {
+                    groups
+                        .labels
+                        .push(Labels::from_canonical_bytes(&key).expect("a subset of labels is in order"));
+                    groups.drop_name.push(false);
+                    index.insert(key.clone(), groups.labels.len() - 1);
+                    groups.labels.len() - 1
+                }
+            };
+            groups.drop_name[group] |= series.drop_name;
+            groups.of_series.push(group);
+        }
+        groups
+    }
+
+    fn into_vector(self, columns: Vec<Vec<f64>>, width: usize) -> Vector {
+        let named = self.labels.into_iter().zip(self.drop_name).zip(columns);
+        let series =
+            named.map(|((labels, drop_name), values)| Series { labels, drop_name, values }).collect();
+        Vector { series, width }
+    }
+}
+
+/// Whether a label goes into the key of the group.
+fn keeps(node: &Aggregate, name: &str) -> bool {
+    let listed = node.grouping.iter().any(|label| label == name);
+    if node.without { !listed && name != METRIC_NAME } else { listed }
+}
+
+/// Folds the columns of each group, value by value.
+fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
+    match op {
+        AggregateOp::Sum => folded(
+            vector,
+            groups,
+            Option::<Sum>::None,
+            |sum, value| {
+                *sum = Some(sum.unwrap_or_default().plus(value));
+            },
+            |sum| sum.map_or(ABSENT, Sum::total),
+        ),
+        AggregateOp::Avg => {
+            let finish = |mean: Mean| if mean.is_empty() { ABSENT } else { mean.mean() };
+            folded(vector, groups, Mean::default(), Mean::add, finish)
+        }
+        AggregateOp::Stddev | AggregateOp::Stdvar => {
+            let root = op == AggregateOp::Stddev;
+            let finish = |variance: Variance| match (variance.is_empty(), root) {
+                (true, _) => ABSENT,
+                (false, true) => variance.variance().sqrt(),
+                (false, false) => variance.variance(),
+            };
+            folded(vector, groups, Variance::default(), Variance::add, finish)
+        }
+        AggregateOp::Count => {
+            folded(vector, groups, 0.0, |count, _| *count += 1.0, |n| if n == 0.0 { ABSENT } else { n })
+        }
+        AggregateOp::Group => folded(vector, groups, ABSENT, |one, _| *one = 1.0, |one| one),
+        AggregateOp::Min => folded(
+            vector,
+            groups,
+            ABSENT,
+            |min, value| {
+                if !is_present(*min) || value < *min || min.is_nan() {
+                    *min = value;
+                }
+            },
+            |min| min,
+        ),
+        AggregateOp::Max => folded(
+            vector,
+            groups,
+            ABSENT,
+            |max, value| {
+                if !is_present(*max) || value > *max || max.is_nan() {
+                    *max = value;
+                }
+            },
+            |max| max,
+        ),
+        _ => Vector::empty(),
+    }
+}
+
+fn folded<S: Clone>(
+    vector: &Vector,
+    groups: Groups,
+    start: S,
+    mut add: impl FnMut(&mut S, f64),
+    finish: impl Fn(S) -> f64,
+) -> Vector {
+    let mut states = vec![vec![start; vector.width]; groups.labels.len()];
+    for (series, &group) in vector.series.iter().zip(&groups.of_series) {
+        for (state, &value) in states[group].iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1))
+        {
+            add(state, value);
+        }
+    }
+    let columns = states.into_iter().map(|column| column.into_iter().map(&finish).collect()).collect();
+    groups.into_vector(columns, vector.width)
+}
+
+fn quantile(vector: &Vector, groups: Groups, parameter: &[f64]) -> Vector {
+    let mut columns = vec![vec![ABSENT; vector.width]; groups.labels.len()];
+    let mut gathered: Vec<Vec<f64>> = vec![Vec::new(); groups.labels.len()];
+    for step in 0..vector.width {
+        for (series, &group) in vector.series.iter().zip(&groups.of_series) {
+            let value = series.values[step];
+            if is_present(value) {
+                gathered[group].push(value);
+            }
+        }
+        for (values, column) in gathered.iter_mut().zip(&mut columns).filter(|pair| !pair.0.is_empty()) {
+            column[step] = math::quantile(at(parameter, step), values);
+            values.clear();
+        }
+    }
+    groups.into_vector(columns, vector.width)
+}

@@ -1,0 +1,84 @@
+//! Operators between numbers, and between a vector and a number.
+
+use super::{
+    Error,
+    column::{ABSENT, Vector, at},
+    context::Context,
+};
+use crate::syntax::ast::{Binary, BinaryOp};
+
+/// The result of an arithmetic operator. Comparisons give 0 and 1.
+pub(super) fn compute(op: BinaryOp, a: f64, b: f64) -> f64 {
+    match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        BinaryOp::Mod => a % b,
+        BinaryOp::Pow => a.powf(b),
+        BinaryOp::Atan2 => a.atan2(b),
+        op => f64::from(u8::from(holds(op, a, b))),
+    }
+}
+
+/// Whether a comparison holds.
+pub(super) fn holds(op: BinaryOp, a: f64, b: f64) -> bool {
+    match op {
+        BinaryOp::Equal => a == b,
+        BinaryOp::NotEqual => a != b,
+        BinaryOp::Less => a < b,
+        BinaryOp::LessEqual => a <= b,
+        BinaryOp::Greater => a > b,
+        BinaryOp::GreaterEqual => a >= b,
+        _ => false,
+    }
+}
+
+/// What an operator between vectors gives: a comparison without `bool` keeps the left value or nothing.
+pub(super) fn element(node: &Binary, a: f64, b: f64) -> f64 {
+    let filters = node.op.is_comparison() && !node.returns_bool;
+    match filters {
+        true if holds(node.op, a, b) => a,
+        true => ABSENT,
+        false => compute(node.op, a, b),
+    }
+}
+
+/// Whether the result is no longer a value of the metric.
+pub(super) fn drops_name(node: &Binary) -> bool {
+    !node.op.is_comparison() || node.returns_bool
+}
+
+/// Two scalars.
+pub(super) fn scalars(op: BinaryOp, a: &[f64], b: &[f64]) -> Vec<f64> {
+    (0..a.len().max(b.len())).map(|step| compute(op, at(a, step), at(b, step))).collect()
+}
+
+/// On which side of the operator the scalar stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// A vector and a scalar. A comparison keeps the vector's value, whichever side it is on.
+pub(super) fn with_scalar(
+    context: &Context<'_>,
+    node: &Binary,
+    mut vector: Vector,
+    scalar: &[f64],
+    side: Side,
+) -> Result<Vector, Error> {
+    vector.widen(scalar.len());
+    let filters = !drops_name(node);
+    vector.map_steps(|step, value| {
+        let scalar = at(scalar, step);
+        let (a, b) = if side == Side::Left { (scalar, value) } else { (value, scalar) };
+        match filters {
+            true if holds(node.op, a, b) => value,
+            true => ABSENT,
+            false => compute(node.op, a, b),
+        }
+    });
+    if filters { Ok(vector) } else { vector.drop_names(context.options.delayed_name_removal) }
+}

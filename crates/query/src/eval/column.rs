@@ -1,0 +1,175 @@
+//! What flows between operators: series with one value a step.
+//!
+//! A step without a value holds [`ABSENT`], the bits of the staleness marker, which no selector lets through and no
+//! operation makes. A column is either as wide as the steps, or one wide if it is the same at all of them.
+
+use std::collections::HashMap;
+
+use barograph_model::{Labels, METRIC_NAME, is_stale, stale_marker};
+
+use super::Error;
+
+/// Stands where a series has no value.
+pub(super) const ABSENT: f64 = stale_marker();
+
+/// Whether there is a value.
+pub(super) const fn is_present(value: f64) -> bool {
+    !is_stale(value)
+}
+
+/// A series, evaluated.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    pub(super) labels: Labels,
+    /// Whether the metric name is to be dropped at the end.
+    pub(super) drop_name: bool,
+    pub(super) values: Vec<f64>,
+}
+
+impl Series {
+    /// The value at a step.
+    pub(super) fn at(&self, step: usize) -> f64 {
+        at(&self.values, step)
+    }
+}
+
+/// The value of a column at a step.
+pub(super) fn at(values: &[f64], step: usize) -> f64 {
+    if values.len() == 1 { values[0] } else { values[step] }
+}
+
+/// Series whose columns are all equally wide.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Vector {
+    pub(super) series: Vec<Series>,
+    /// How many values each column has: as many as there are steps, or one for all of them.
+    pub(super) width: usize,
+}
+
+impl Vector {
+    pub(super) fn empty() -> Self {
+        Self { series: Vec::new(), width: 1 }
+    }
+
+    /// Makes the columns `width` wide.
+    pub(super) fn widen(&mut self, width: usize) {
+        if self.width < width {
+            for series in &mut self.series {
+                let value = series.values[0];
+                series.values.resize(width, value);
+            }
+            self.width = width;
+        }
+    }
+
+    /// Changes all values that are there. The result may be [`ABSENT`].
+    pub(super) fn map(&mut self, change: impl Fn(f64) -> f64) {
+        for series in &mut self.series {
+            for value in series.values.iter_mut().filter(|value| is_present(**value)) {
+                *value = change(*value);
+            }
+        }
+    }
+
+    /// As [`Vector::map`], with the step.
+    pub(super) fn map_steps(&mut self, mut change: impl FnMut(usize, f64) -> f64) {
+        for series in &mut self.series {
+            for (step, value) in series.values.iter_mut().enumerate().filter(|pair| is_present(*pair.1)) {
+                *value = change(step, *value);
+            }
+        }
+    }
+
+    /// Marks all names as to be dropped.
+    pub(super) fn drop_names(mut self, delayed: bool) -> Result<Self, Error> {
+        for series in &mut self.series {
+            series.drop_name = true;
+        }
+        if delayed { Ok(self) } else { self.settle() }
+    }
+
+    /// Drops the names that are to be dropped. Series that become the same are joined, if they have no step in
+    /// common.
+    pub(super) fn settle(mut self) -> Result<Self, Error> {
+        if !self.series.iter().any(|series| series.drop_name) {
+            return self.unique();
+        }
+        for series in &mut self.series {
+            if series.drop_name {
+                series.drop_name = false;
+                series.labels = without_name(&series.labels);
+            }
+        }
+        self.unique()
+    }
+
+    /// Joins series of equal labels.
+    pub(super) fn unique(self) -> Result<Self, Error> {
+        let mut rows = Rows::new(self.width);
+        for series in self.series {
+            rows.join(series).map_err(|()| same_labels())?;
+        }
+        Ok(rows.finish())
+    }
+}
+
+/// The labels without those that say what the metric is.
+pub(super) fn without_name(labels: &Labels) -> Labels {
+    labels.without(is_name_label)
+}
+
+/// Whether a label says what the metric is, which no longer holds after computing with it.
+pub(super) fn is_name_label(name: &str) -> bool {
+    name.starts_with("__") && matches!(name, METRIC_NAME | "__type__" | "__unit__")
+}
+
+pub(super) fn same_labels() -> Error {
+    Error::Execution("vector cannot contain metrics with the same labelset".into())
+}
+
+/// A vector in the making, each label set once.
+pub(super) struct Rows {
+    index: HashMap<Labels, usize>,
+    series: Vec<Series>,
+    width: usize,
+}
+
+impl Rows {
+    pub(super) fn new(width: usize) -> Self {
+        Self { index: HashMap::new(), series: Vec::new(), width }
+    }
+
+    /// The column of a label set, all absent if it is new.
+    pub(super) fn row(&mut self, labels: Labels, drop_name: bool) -> &mut [f64] {
+        let next = self.series.len();
+        let row = *self.index.entry(labels.clone()).or_insert(next);
+        if row == next {
+            self.series.push(Series { labels, drop_name, values: vec![ABSENT; self.width] });
+        }
+        &mut self.series[row].values
+    }
+
+    /// Adds a series; an error if another of the same labels has a value at the same step.
+    pub(super) fn join(&mut self, series: Series) -> Result<(), ()> {
+        debug_assert_eq!(series.values.len(), self.width, "columns of a vector are equally wide");
+        let next = self.series.len();
+        let row = *self.index.entry(series.labels.clone()).or_insert(next);
+        if row == next {
+            self.series.push(series);
+            return Ok(());
+        }
+        let values = &mut self.series[row].values;
+        for (value, &other) in values.iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1)) {
+            if is_present(*value) {
+                return Err(());
+            }
+            *value = other;
+        }
+        Ok(())
+    }
+
+    /// All series that have a value anywhere.
+    pub(super) fn finish(self) -> Vector {
+        Vector { series: self.series, width: self.width }
+    }
+}

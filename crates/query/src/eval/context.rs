@@ -1,0 +1,71 @@
+//! What all parts of one evaluation share.
+
+use barograph_model::{Budget, Source};
+
+use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes};
+use crate::syntax::ast::{At, Length, Shift};
+
+/// One evaluation.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) options: &'a Options,
+    pub(super) budget: &'a Budget,
+    /// The points of the whole query, which those of a subquery are not.
+    pub(super) query: Grid,
+    pub(super) notes: Notes,
+}
+
+/// Where a selector or a subquery looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference {
+    /// The fixed point, before the offset.
+    pub(super) at: Option<i64>,
+    pub(super) offset: i64,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(source: &'a dyn Source, options: &'a Options, budget: &'a Budget, query: Grid) -> Self {
+        Self { source, options, budget, query, notes: Notes::default() }
+    }
+
+    pub(super) fn answer(self, value: Value) -> Answer {
+        Answer { value, warnings: self.notes.warnings.into_inner(), infos: self.notes.infos.into_inner() }
+    }
+
+    /// Stops here if the query was cancelled.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        Ok(self.budget.charge(0)?)
+    }
+
+    /// Milliseconds between the steps of the query; zero for an instant query.
+    pub(super) fn step(&self) -> i64 {
+        if self.query.instant { 0 } else { self.query.step }
+    }
+
+    fn times(&self) -> crate::syntax::Times {
+        // Outside of range queries upstream takes the default step where one is needed.
+        let step = if self.query.instant { self.options.subquery_step_ms } else { self.query.step };
+        crate::syntax::Times { step, range: self.query.last() - self.query.start }
+    }
+
+    pub(super) fn positive_length(&self, length: &Length) -> Result<i64, Error> {
+        let at = |message: &str| Error::Execution(format!("{}: {message}", length.span));
+        length.positive_millis(self.times()).map_err(at)
+    }
+
+    pub(super) fn reference(&self, shift: &Shift) -> Result<Reference, Error> {
+        let offset = match &shift.offset {
+            None => 0,
+            Some(length) => {
+                let at = |message: &str| Error::Execution(format!("{}: {message}", length.span));
+                length.millis(self.times()).map_err(at)?
+            }
+        };
+        let at = shift.at.map(|at| match at {
+            At::Time(millis) => millis,
+            At::Start => self.query.start,
+            At::End => self.query.last(),
+        });
+        Ok(Reference { at, offset })
+    }
+}

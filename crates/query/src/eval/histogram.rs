@@ -1,0 +1,324 @@
+//! Quantiles and fractions of classic histograms: series of cumulative counts, one a bucket, told apart by `le`.
+//!
+//! Inside a bucket observations are taken as evenly spread. Within the outermost ones that is not possible: there
+//! the nearest finite bound is the answer.
+
+use std::collections::HashMap;
+
+use barograph_model::{Labels, quote};
+
+use super::{
+    Error,
+    column::{Rows, Vector, at, is_present},
+    context::Context,
+    notes::{for_metric, go_float},
+};
+use crate::syntax::{
+    Span,
+    ast::{Expr, Text},
+};
+
+const BUCKET_LABEL: &str = "le";
+/// Counts that differ by less than this share are the same count, computed in two ways.
+const TOLERANCE: f64 = 1e-12;
+
+/// `histogram_quantile(q, buckets)`
+pub(super) fn quantile(
+    context: &Context<'_>,
+    quantile_arg: &Expr,
+    quantiles: &[f64],
+    buckets_arg: &Expr,
+    vector: Vector,
+) -> Result<Vector, Error> {
+    note_invalid(context, quantiles, quantile_arg.span);
+    let span = buckets_arg.span;
+    each_histogram(context, vector, quantiles.len(), span, |histogram, labels, rows, step, buckets| {
+        let value = quantile_of(context, at(quantiles, step), buckets, histogram, span);
+        rows.row(labels.clone(), true)[step] = value;
+        Ok(())
+    })
+}
+
+/// `histogram_quantiles(buckets, label, q, ...)`: one series for each quantile.
+pub(super) fn quantiles(
+    context: &Context<'_>,
+    buckets_arg: &Expr,
+    vector: Vector,
+    label: &Text,
+    quantiles: &[(Vec<f64>, Span)],
+) -> Result<Vector, Error> {
+    for (values, span) in quantiles {
+        note_invalid(context, values, *span);
+    }
+    let width = quantiles.iter().map(|pair| pair.0.len()).max().unwrap_or(1);
+    let span = buckets_arg.span;
+    let mut clash = false;
+    let result = each_histogram(context, vector, width, span, |histogram, labels, rows, step, buckets| {
+        for (values, _) in quantiles {
+            let q = at(values, step);
+            let value = quantile_of(context, q, &mut buckets.clone(), histogram, span);
+            let cell = &mut rows.row(labels.with(&label.value, &exposition_float(q)), true)[step];
+            clash |= is_present(*cell);
+            *cell = value;
+        }
+        Ok(())
+    })?;
+    if clash { Err(super::column::same_labels()) } else { Ok(result) }
+}
+
+/// `histogram_fraction(lower, upper, buckets)`
+pub(super) fn fraction(
+    context: &Context<'_>,
+    lower: &[f64],
+    upper: &[f64],
+    buckets_arg: &Expr,
+    vector: Vector,
+) -> Result<Vector, Error> {
+    let width = lower.len().max(upper.len());
+    each_histogram(context, vector, width, buckets_arg.span, |_, labels, rows, step, buckets| {
+        rows.row(labels.clone(), true)[step] = fraction_of(at(lower, step), at(upper, step), buckets);
+        Ok(())
+    })
+}
+
+fn note_invalid(context: &Context<'_>, quantiles: &[f64], span: Span) {
+    for &q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+        context.notes.invalid_quantile(q, span);
+    }
+}
+
+/// A number as the exposition format writes it: always with a point or an exponent.
+fn exposition_float(value: f64) -> String {
+    let text = go_float(value);
+    if value.is_finite() && !text.contains(['.', 'e']) { text + ".0" } else { text }
+}
+
+/// A bucket at one step.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    upper: f64,
+    /// All observations up to the bound.
+    count: f64,
+}
+
+/// Calls `visit` for each histogram and step at which it has buckets.
+fn each_histogram(
+    context: &Context<'_>,
+    mut vector: Vector,
+    width: usize,
+    span: Span,
+    mut visit: impl FnMut(&Histogram, &Labels, &mut Rows, usize, &mut Vec<Bucket>) -> Result<(), Error>,
+) -> Result<Vector, Error> {
+    vector.widen(width);
+    let histograms = Histogram::all(context, &vector, span);
+    let mut rows = Rows::new(vector.width);
+    let mut buckets = Vec::new();
+    for histogram in &histograms {
+        context.check()?;
+        for step in 0..vector.width {
+            buckets.clear();
+            for &(upper, series) in &histogram.bounds {
+                let count = vector.series[series].values[step];
+                if is_present(count) {
+                    buckets.push(Bucket { upper, count });
+                }
+            }
+            if !buckets.is_empty() {
+                visit(histogram, &histogram.labels, &mut rows, step, &mut buckets)?;
+            }
+        }
+    }
+    let vector = rows.finish();
+    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+}
+
+/// The series of one histogram.
+struct Histogram {
+    labels: Labels,
+    /// Upper bounds in order, each with the index of its series.
+    bounds: Vec<(f64, usize)>,
+}
+
+impl Histogram {
+    fn all(context: &Context<'_>, vector: &Vector, span: Span) -> Vec<Self> {
+        let mut histograms: Vec<Self> = Vec::new();
+        let mut index: HashMap<Labels, usize> = HashMap::new();
+        for (i, series) in vector.series.iter().enumerate() {
+            let bound = series.labels.value(BUCKET_LABEL).unwrap_or_default();
+            let Some(upper) = parse_bound(bound) else {
+                if series.values.iter().copied().any(is_present) {
+                    let metric = for_metric(series.labels.metric_name());
+                    let bound = quote(bound);
+                    let message =
+                        format!("bucket label \"le\" is missing or has a malformed value of {bound}{metric}");
+                    context.notes.warn(&message, span);
+                }
+                continue;
+            };
+            let labels = series.labels.without(|name| name == BUCKET_LABEL);
+            let next = histograms.len();
+            let at = *index.entry(labels.clone()).or_insert(next);
+            if at == next {
+                histograms.push(Self { labels, bounds: Vec::new() });
+            }
+            histograms[at].bounds.push((upper, i));
+        }
+        for histogram in &mut histograms {
+            histogram.bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        histograms
+    }
+}
+
+/// A bound as the exposition formats write it.
+fn parse_bound(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|c| c.is_ascii_digit() || b"+-.eEinfINFtyTYaA".contains(&c));
+    text.parse().ok().filter(|_| plain)
+}
+
+/// Joins buckets of equal bounds and makes counts rise; says whether that changed anything of size.
+fn repair(buckets: &mut Vec<Bucket>) -> bool {
+    buckets.dedup_by(|later, kept| {
+        let same = later.upper == kept.upper;
+        if same {
+            kept.count += later.count;
+        }
+        same
+    });
+    let mut forced = false;
+    let mut before = buckets[0].count;
+    for bucket in &mut buckets[1..] {
+        let close = (bucket.count - before).abs() <= TOLERANCE * (bucket.count.abs() + before.abs());
+        if close {
+            bucket.count = before;
+        } else if bucket.count < before {
+            bucket.count = before;
+            forced = true;
+        } else {
+            before = bucket.count;
+        }
+    }
+    forced
+}
+
+/// Whether the last bucket takes everything, without which nothing is known.
+fn is_complete(buckets: &[Bucket]) -> bool {
+    buckets.last().is_some_and(|last| last.upper == f64::INFINITY)
+}
+
+fn quantile_of(
+    context: &Context<'_>,
+    q: f64,
+    buckets: &mut Vec<Bucket>,
+    histogram: &Histogram,
+    span: Span,
+) -> f64 {
+    if q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    if !is_complete(buckets) {
+        return f64::NAN;
+    }
+    if repair(buckets) {
+        let metric = for_metric(histogram.labels.metric_name());
+        let message = format!(
+            "input to histogram_quantile needed to be fixed for monotonicity (see \
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){metric}"
+        );
+        context.notes.inform(&message, span);
+    }
+    let last = buckets.len() - 1;
+    let total = buckets[last].count;
+    if last == 0 || total == 0.0 || total.is_nan() {
+        return f64::NAN;
+    }
+    let rank = q * total;
+    let found = buckets[..last].iter().position(|bucket| bucket.count >= rank).unwrap_or(last);
+    if found == last {
+        return buckets[last - 1].upper;
+    }
+    if found == 0 && buckets[0].upper <= 0.0 {
+        return buckets[0].upper;
+    }
+    let before = match found {
+        0 => Bucket { upper: 0.0, count: 0.0 },
+        found => buckets[found - 1],
+    };
+    let (width, count) = (buckets[found].upper - before.upper, buckets[found].count - before.count);
+    before.upper + width * ((rank - before.count) / count)
+}
+
+fn fraction_of(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if !is_complete(buckets) {
+        return f64::NAN;
+    }
+    repair(buckets);
+    let total = buckets[buckets.len() - 1].count;
+    if total == 0.0 || total.is_nan() || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    (observations_up_to(upper, buckets) - observations_up_to(lower, buckets)) / total
+}
+
+/// How many observations are at most `bound`, as far as buckets tell.
+fn observations_up_to(bound: f64, buckets: &[Bucket]) -> f64 {
+    let mut before =
+        Bucket { upper: if buckets[0].upper <= 0.0 { f64::NEG_INFINITY } else { 0.0 }, count: 0.0 };
+    for bucket in buckets {
+        if before.upper >= bound {
+            return before.count;
+        }
+        if bucket.upper > bound {
+            if before.upper == f64::NEG_INFINITY {
+                return bucket.count;
+            }
+            // In the bucket without an upper bound the share is zero.
+            let share = (bound - before.upper) / (bucket.upper - before.upper);
+            return before.count + (bucket.count - before.count) * share;
+        }
+        before = *bucket;
+    }
+    before.count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_up_to_a_bound() {
+        let buckets =
+            [(1.0, 2.0), (3.0, 6.0), (f64::INFINITY, 10.0)].map(|(upper, count)| Bucket { upper, count });
+        let check =
+            |bound, expected: f64| assert_eq!(observations_up_to(bound, &buckets), expected, "{bound}");
+        check(f64::NEG_INFINITY, 0.0);
+        check(0.5, 1.0);
+        check(1.0, 2.0);
+        check(2.0, 4.0);
+        check(100.0, 6.0);
+        check(f64::INFINITY, 10.0);
+    }
+
+    #[test]
+    fn repairs_falling_counts() {
+        let mut buckets: Vec<_> = [(1.0, 5.0), (1.0, 1.0), (2.0, 4.0), (3.0, 6.0 + 1e-13)]
+            .map(|(upper, count)| Bucket { upper, count })
+            .into();
+        assert!(repair(&mut buckets));
+        assert_eq!(buckets.iter().map(|b| b.count).collect::<Vec<_>>(), [6.0, 6.0, 6.0]);
+    }
+
+    #[test]
+    fn writes_quantiles_as_labels() {
+        assert_eq!([1.0, 0.25, f64::NAN].map(exposition_float), ["1.0", "0.25", "NaN"]);
+    }
+}

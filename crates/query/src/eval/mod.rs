@@ -1,0 +1,208 @@
+//! A tree evaluated over a source.
+//!
+//! What flows between operators are columns: for each series one value a step ([`column`]). A selector is read once
+//! for all steps ([`select`]), functions over ranges slide a window over the samples of one series at a time
+//! ([`over`]), grouping and matching keys are computed once a series. What does not depend on the step has columns
+//! one wide, computed once and spread where it meets wider ones.
+
+mod aggregate;
+mod binary;
+mod calendar;
+mod column;
+mod context;
+mod expr;
+mod grid;
+mod histogram;
+mod info;
+pub(crate) mod kernels;
+mod label_functions;
+mod matching;
+mod math;
+mod notes;
+mod over;
+mod ranking;
+mod select;
+mod sets;
+mod special;
+mod switches;
+mod windows;
+
+pub(crate) use kernels::Kernel;
+
+use barograph_model::{Budget, BudgetError, Labels, Sample, Source, SourceError, Timestamp};
+
+use crate::syntax::ast::{Expr, Type};
+use context::Context;
+use grid::Grid;
+
+/// How many steps a range query may have at the edge, as in Prometheus. The evaluator itself only minds the budget.
+pub const STEPS_MAX: i64 = 11_000;
+
+/// The steps of a range query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The first step.
+    pub start: Timestamp,
+    /// No step is after this.
+    pub end: Timestamp,
+    /// Milliseconds between steps, at least 1.
+    pub step_ms: i64,
+}
+
+impl Steps {
+    /// How many steps there are; none if the end is before the start.
+    pub fn count(&self) -> i64 {
+        if self.end < self.start {
+            0
+        } else {
+            (self.end.0.saturating_sub(self.start.0)) / self.step_ms.max(1) + 1
+        }
+    }
+}
+
+/// How queries are evaluated. Switches that are off are those that are off in Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How far back an instant selector looks, in milliseconds; the sample must be younger than this.
+    pub lookback_ms: i64,
+    /// The step of a subquery that names none, in milliseconds.
+    pub subquery_step_ms: i64,
+    /// Whether names that operations drop are dropped at the very end, so that label functions may still use them.
+    pub delayed_name_removal: bool,
+    /// Whether experimental functions and aggregations may be used.
+    pub experimental_functions: bool,
+    /// Whether lengths of time may be computed, as in `[5m * 2]`.
+    pub duration_expressions: bool,
+    /// Whether `anchored` and `smoothed` may be used.
+    pub extended_ranges: bool,
+    /// Whether `fill`, `fill_left` and `fill_right` may be used.
+    pub fill_modifiers: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lookback_ms: 5 * 60_000,
+            subquery_step_ms: 60_000,
+            delayed_name_removal: false,
+            experimental_functions: false,
+            duration_expressions: false,
+            extended_ranges: false,
+            fill_modifiers: false,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults with all switches on.
+    pub fn experimental() -> Self {
+        Self {
+            delayed_name_removal: true,
+            experimental_functions: true,
+            duration_expressions: true,
+            extended_ranges: true,
+            fill_modifiers: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a query gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The value.
+    pub value: Value,
+    /// What is probably wrong with the query or the data, each once.
+    pub warnings: Vec<String>,
+    /// What may be unexpected, each once.
+    pub infos: Vec<String>,
+}
+
+/// The value of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A number and when it was evaluated.
+    Scalar(Sample),
+    /// A text and when it was evaluated.
+    String(Timestamp, String),
+    /// One sample a series. The order means something only after sorting and `topk`.
+    Vector(Vec<(Labels, Sample)>),
+    /// Samples by series, sorted by labels.
+    Matrix(Vec<(Labels, Vec<Sample>)>),
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The query cannot be run on these data. Tell the one who asked; asking again won't help.
+    #[error("{0}")]
+    Execution(String),
+    /// The query uses what is not there yet.
+    #[error("{name} {reason}")]
+    Unsupported {
+        /// The function or operator.
+        name: &'static str,
+        /// What it lacks.
+        reason: &'static str,
+    },
+    /// The query uses what is switched off.
+    #[error("{name} is experimental and must be enabled")]
+    Disabled {
+        /// The function or the syntax.
+        name: String,
+    },
+    /// Reading stopped: the budget is spent, the query cancelled, or the store broken.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl From<BudgetError> for Error {
+    fn from(error: BudgetError) -> Self {
+        Self::Source(error.into())
+    }
+}
+
+/// Evaluates a query at one point in time.
+///
+/// # Errors
+/// See [`Error`].
+pub fn evaluate_instant(
+    source: &dyn Source,
+    expr: &Expr,
+    at: Timestamp,
+    options: &Options,
+    budget: &Budget,
+) -> Result<Answer, Error> {
+    switches::check(expr, options)?;
+    let grid = Grid::instant(at.0);
+    let context = Context::new(source, options, budget, grid);
+    let value = expr::top_instant(&context, expr)?;
+    Ok(context.answer(value))
+}
+
+/// Evaluates a query at each step. The value is always a [`Value::Matrix`].
+///
+/// # Errors
+/// See [`Error`]; queries that give strings or ranges cannot be asked of steps.
+pub fn evaluate_range(
+    source: &dyn Source,
+    expr: &Expr,
+    steps: Steps,
+    options: &Options,
+    budget: &Budget,
+) -> Result<Answer, Error> {
+    switches::check(expr, options)?;
+    let kind = expr.kind();
+    if !matches!(kind, Type::Scalar | Type::Vector) {
+        let message = format!(
+            "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+            kind.as_str()
+        );
+        return Err(Error::Execution(message));
+    }
+    let grid = Grid::steps(steps)?;
+    let context = Context::new(source, options, budget, grid);
+    let value = expr::top_range(&context, expr)?;
+    Ok(context.answer(value))
+}

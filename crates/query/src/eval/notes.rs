@@ -1,0 +1,74 @@
+//! Warnings and infos about a query, each kept once, in the words of Prometheus.
+
+use std::cell::RefCell;
+
+use crate::syntax::Span;
+
+/// How many different notes one query keeps; the rest would not be read.
+const NOTES_MAX: usize = 1_000;
+
+/// What was noticed so far.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) warnings: RefCell<Vec<String>>,
+    pub(super) infos: RefCell<Vec<String>>,
+}
+
+impl Notes {
+    pub(super) fn warn(&self, message: &str, span: Span) {
+        add(&self.warnings, format!("PromQL warning: {message} ({span})"));
+    }
+
+    pub(super) fn inform(&self, message: &str, span: Span) {
+        add(&self.infos, format!("PromQL info: {message} ({span})"));
+    }
+
+    pub(super) fn invalid_quantile(&self, quantile: f64, span: Span) {
+        self.warn(&format!("quantile value should be between 0 and 1, got {}", go_float(quantile)), span);
+    }
+}
+
+fn add(notes: &RefCell<Vec<String>>, note: String) {
+    let mut notes = notes.borrow_mut();
+    if notes.len() < NOTES_MAX && !notes.contains(&note) {
+        notes.push(note);
+    }
+}
+
+/// ` for metric name "x"`, or nothing for what has no name.
+pub(super) fn for_metric(name: Option<&str>) -> String {
+    name.map(|name| format!(" for metric name {}", barograph_model::quote(name))).unwrap_or_default()
+}
+
+/// A number as Go's `%g` writes it.
+pub(super) fn go_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+        let text = format!("{value:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_look_as_in_go() {
+        let check = |value: f64, text: &str| assert_eq!(go_float(value), text);
+        check(1.1, "1.1");
+        check(-1.0, "-1");
+        check(1e-7, "1e-07");
+        check(2.5e22, "2.5e+22");
+        check(f64::INFINITY, "+Inf");
+    }
+}

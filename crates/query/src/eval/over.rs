@@ -1,0 +1,410 @@
+//! Functions over ranges: windows slid over the samples of one series after the other.
+//!
+//! Rates and counts use what is computed once for the whole series (the resets, the changes so far), so a step
+//! costs the same however long its range is. Functions whose rounding depends on the order of additions go through
+//! each window anew, to give the very numbers of Prometheus.
+
+use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp, is_stale};
+
+use super::{
+    Error,
+    column::{ABSENT, Series, Vector, at, is_present},
+    context::Context,
+    expr,
+    grid::Grid,
+    kernels::Over,
+    math::{self, Mean, Sum, Variance},
+    select,
+    windows::{Samples, Window, Windows},
+};
+use crate::syntax::{
+    Span,
+    ast::{Call, Expr, Node, RangeSelector, Reading, Subquery},
+};
+
+mod extended;
+
+/// Evaluates a function over its range argument, series by series.
+pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
+    let range_index = usize::from(over == Over::Quantile);
+    let range = &node.args[range_index];
+    let mut parameters = Vec::new();
+    for (i, arg) in node.args.iter().enumerate().filter(|pair| pair.0 != range_index) {
+        parameters.push((expr::scalar(context, grid, arg)?, node.args[i].span));
+    }
+    check_parameters(context, over, &parameters)?;
+    let reading = reading_of(range);
+    extended::check(over, node.function.name, reading)?;
+    // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
+    let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
+    let mut vector = Vector::empty();
+    each_range(context, grid, range, |labels, drop_name, samples, windows| {
+        let spread = Spread { grid, moves };
+        let values = match reading {
+            Reading::Plain => spread.apply(windows, samples, over, &parameters),
+            reading => extended::apply(over, reading, samples, windows),
+        };
+        vector.width = values.len();
+        if !values.iter().copied().any(is_present) {
+            return Ok(());
+        }
+        if matches!(over, Over::Rate | Over::Increase) {
+            note_unlikely_counter(context, &labels, range.span);
+        }
+        vector.series.push(Series { labels, drop_name: drop_name || !over.keeps_name(), values });
+        Ok(())
+    })?;
+    if vector.series.is_empty() {
+        return Ok(Vector::empty());
+    }
+    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+}
+
+fn check_parameters(context: &Context<'_>, over: Over, parameters: &[(Vec<f64>, Span)]) -> Result<(), Error> {
+    match over {
+        Over::Quantile => {
+            for &q in parameters[0].0.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+                context.notes.invalid_quantile(q, parameters[0].1);
+            }
+        }
+        Over::Smooth => {
+            for ((values, _), what) in parameters.iter().zip(["smoothing", "trend"]) {
+                if let Some(value) = values.iter().find(|value| !(**value > 0.0 && **value < 1.0)) {
+                    let letter = &what[..1];
+                    let message =
+                        format!("invalid {what} factor. Expected: 0 < {letter}f < 1, got: {value:.6}");
+                    return Err(Error::Execution(message));
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn note_unlikely_counter(context: &Context<'_>, labels: &Labels, span: Span) {
+    const SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+    if let Some(name) = labels.value(METRIC_NAME).filter(|name| !SUFFIXES.iter().any(|s| name.ends_with(s))) {
+        let name = barograph_model::quote(name);
+        let message =
+            format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name}");
+        context.notes.inform(&message, span);
+    }
+}
+
+fn reading_of(range: &Expr) -> Reading {
+    match &range.bare().node {
+        Node::Range(range) => range.selector.reading,
+        _ => Reading::Plain,
+    }
+}
+
+/// Visits the series of a range selector or subquery, staleness markers left out.
+pub(super) fn each_range(
+    context: &Context<'_>,
+    grid: Grid,
+    range: &Expr,
+    mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match &range.bare().node {
+        Node::Range(node) => each_selected(context, grid, node, visit),
+        Node::Subquery(node) => {
+            let (inner, points, windows) = subquery(context, grid, node)?;
+            let mut samples = Samples::default();
+            for series in inner.series {
+                context.check()?;
+                samples.clear();
+                for step in 0..points.len {
+                    let value = at(&series.values, step);
+                    if is_present(value) {
+                        samples.push(points.at(step), value);
+                    }
+                }
+                if samples.len() > 0 {
+                    visit(series.labels, series.drop_name, &samples, &windows)?;
+                }
+            }
+            Ok(())
+        }
+        _ => Err(Error::Execution("expected type range vector".into())),
+    }
+}
+
+fn each_selected(
+    context: &Context<'_>,
+    grid: Grid,
+    node: &RangeSelector,
+    mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let range = context.positive_length(&node.range)?;
+    let mut windows = Windows::new(grid, context.reference(&node.selector.shift)?, range);
+    if node.selector.reading != Reading::Plain {
+        windows.before = context.options.lookback_ms;
+    }
+    if node.selector.reading == Reading::Smoothed {
+        windows.after = context.options.lookback_ms;
+    }
+    let mut live = Samples::default();
+    let (after, last) = (windows.read_after(), windows.read_last());
+    select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
+        context.budget.charge(windows.width())?;
+        if !samples.values.iter().copied().any(is_stale) {
+            return visit(labels, false, samples, &windows);
+        }
+        live.clear();
+        for (&at, &value) in samples.timestamps.iter().zip(&samples.values).filter(|pair| !is_stale(*pair.1))
+        {
+            live.push(at, value);
+        }
+        if live.len() > 0 { visit(labels, false, &live, &windows) } else { Ok(()) }
+    })
+}
+
+/// A subquery evaluated at all points that any of its ranges needs.
+fn subquery(context: &Context<'_>, grid: Grid, node: &Subquery) -> Result<(Vector, Grid, Windows), Error> {
+    let range = context.positive_length(&node.range)?;
+    let step = match &node.step {
+        Some(step) => context.positive_length(step)?,
+        None => context.options.subquery_step_ms,
+    };
+    let windows = Windows::new(grid, context.reference(&node.shift)?, range);
+    let Some(points) = Grid::aligned(windows.read_after(), windows.read_last(), step) else {
+        return Ok((Vector::empty(), grid, windows));
+    };
+    Ok((expr::vector(context, points, &node.expr)?, points, windows))
+}
+
+/// The series and samples of a range vector that is itself the answer.
+pub(super) fn top_matrix(
+    context: &Context<'_>,
+    grid: Grid,
+    range: &Expr,
+) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+    let mut matrix: Vec<(Labels, Vec<Sample>)> = Vec::new();
+    each_range(context, grid, range, |labels, drop_name, samples, windows| {
+        let labels = if drop_name { super::column::without_name(&labels) } else { labels };
+        let mut points = Vec::new();
+        windows.slide(samples, |window| {
+            let pairs = window.timestamps.iter().zip(window.values);
+            points.extend(pairs.map(|(&at, &value)| Sample { at: Timestamp(at), value }));
+            ABSENT
+        });
+        if !points.is_empty() {
+            matrix.push((labels, points));
+        }
+        Ok(())
+    })?;
+    super::label_functions::sort_by_labels(&mut matrix);
+    if matrix.windows(2).any(|two| two[0].0 == two[1].0) {
+        return Err(super::column::same_labels());
+    }
+    Ok(matrix)
+}
+
+/// How the windows of a series become a column.
+struct Spread {
+    grid: Grid,
+    /// Whether the column differs from step to step even if the window does not move.
+    moves: bool,
+}
+
+impl Spread {
+    fn apply(
+        &self,
+        windows: &Windows,
+        samples: &Samples,
+        over: Over,
+        parameters: &[(Vec<f64>, Span)],
+    ) -> Vec<f64> {
+        let parameter = |i: usize, step: usize| at(&parameters[i].0, step);
+        if !self.moves || windows.width() == self.grid.len {
+            return plain(windows, samples, over, self.grid, parameter);
+        }
+        // One window, many steps.
+        let mut values = vec![ABSENT; self.grid.len];
+        windows.slide(samples, |window| {
+            for (step, value) in values.iter_mut().enumerate() {
+                *value = anew(&Window { step, ..*window }, over, self.grid, &parameter);
+            }
+            ABSENT
+        });
+        values
+    }
+}
+
+/// One value a window.
+fn plain(
+    windows: &Windows,
+    samples: &Samples,
+    over: Over,
+    grid: Grid,
+    parameter: impl Fn(usize, usize) -> f64,
+) -> Vec<f64> {
+    let seconds = windows.range as f64 / 1e3;
+    match over {
+        Over::Rate | Over::Increase | Over::Delta => {
+            let resets = if over == Over::Delta { Vec::new() } else { resets(&samples.values) };
+            let mut first = 0;
+            let counter = over != Over::Delta;
+            windows.slide(samples, |window| {
+                while first < resets.len() && resets[first] <= window.first {
+                    first += 1;
+                }
+                let inside = resets[first..].iter().take_while(|&&i| i < window.end);
+                let lost: f64 = inside.map(|&i| samples.values[i - 1]).fold(0.0, |sum, v| sum + v);
+                let value = extrapolated(window, lost, counter);
+                if over == Over::Rate && is_present(value) { value / seconds } else { value }
+            })
+        }
+        Over::Changes => {
+            let differs = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
+            counted(windows, samples, differs)
+        }
+        Over::Resets => counted(windows, samples, |before, value| value < before),
+        Over::Count => windows.slide(samples, |window| window.len() as f64),
+        Over::Present => windows.slide(samples, |_| 1.0),
+        Over::First => windows.slide(samples, |window| window.values[0]),
+        Over::Last => windows.slide(samples, |window| window.values[window.len() - 1]),
+        Over::TsOfFirst => windows.slide(samples, |window| Timestamp(window.timestamps[0]).seconds()),
+        Over::TsOfLast => {
+            windows.slide(samples, |window| Timestamp(window.timestamps[window.len() - 1]).seconds())
+        }
+        _ => windows.slide(samples, |window| anew(window, over, grid, &parameter)),
+    }
+}
+
+/// Where a counter started again.
+fn resets(values: &[f64]) -> Vec<usize> {
+    (1..values.len()).filter(|&i| values[i] < values[i - 1]).collect()
+}
+
+/// How often in each window a sample relates to the one before.
+fn counted(windows: &Windows, samples: &Samples, relates: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+    let mut so_far = Vec::with_capacity(samples.len());
+    let mut count = 0u32;
+    for (i, &value) in samples.values.iter().enumerate() {
+        count += u32::from(i > 0 && relates(samples.values[i - 1], value));
+        so_far.push(count);
+    }
+    windows.slide(samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
+}
+
+/// The increase over the whole range, from the one between its first and last sample plus `lost` in resets.
+///
+/// The samples rarely lie at the ends of the range. The increase is extrapolated to each end if a sample is about
+/// as close as samples are to each other, else by half their distance; and never to before a counter was zero.
+fn extrapolated(window: &Window<'_>, lost: f64, counter: bool) -> f64 {
+    let count = window.len();
+    if count < 2 {
+        return ABSENT;
+    }
+    let (first, last) = (window.values[0], window.values[count - 1]);
+    let (first_at, last_at) = (window.timestamps[0], window.timestamps[count - 1]);
+    let increase = last - first + lost;
+    let seconds = |millis: i64| millis as f64 / 1e3;
+    let sampled = seconds(last_at - first_at);
+    let between = sampled / (count - 1) as f64;
+    let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
+    let mut to_start = reach(seconds(first_at - window.after));
+    if counter {
+        let mut to_zero = to_start;
+        if increase > 0.0 && first >= 0.0 {
+            to_zero = sampled * (first / increase);
+        }
+        to_start = to_start.min(to_zero);
+    }
+    let to_end = reach(seconds(window.last - last_at));
+    increase * ((sampled + to_start + to_end) / sampled)
+}
+
+/// Functions that go through all samples of the window.
+fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, usize) -> f64) -> f64 {
+    let values = window.values;
+    let best = |better: fn(f64, f64) -> bool| {
+        let mut best = 0;
+        for (i, &value) in values.iter().enumerate().skip(1) {
+            if better(value, values[best]) || values[best].is_nan() {
+                best = i;
+            }
+        }
+        best
+    };
+    let time = |i: usize| Timestamp(window.timestamps[i]).seconds();
+    match over {
+        Over::Sum => values.iter().fold(Sum::default(), |sum, &value| sum.plus(value)).total(),
+        Over::Avg => {
+            let mut mean = Mean::default();
+            values.iter().for_each(|&value| mean.add(value));
+            mean.mean()
+        }
+        Over::Min => values[best(|a, b| a < b)],
+        Over::Max => values[best(|a, b| a > b)],
+        Over::TsOfMin => time(best(|a, b| a <= b)),
+        Over::TsOfMax => time(best(|a, b| a >= b)),
+        Over::Stddev => variance(values).sqrt(),
+        Over::Stdvar => variance(values),
+        Over::Quantile => math::quantile(parameter(0, window.step), &mut values.to_vec()),
+        Over::Mad => {
+            let median = math::quantile(0.5, &mut values.to_vec());
+            let mut deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
+            math::quantile(0.5, &mut deviations)
+        }
+        Over::Irate | Over::Idelta => instant_change(window, over == Over::Irate),
+        Over::Deriv if values.len() > 1 => math::line(window.timestamps, values, window.timestamps[0]).0,
+        Over::PredictLinear if values.len() > 1 => {
+            let (slope, intercept) = math::line(window.timestamps, values, grid.at(window.step));
+            slope * parameter(0, window.step) + intercept
+        }
+        Over::Smooth if values.len() > 1 => {
+            smoothed(values, parameter(0, window.step), parameter(1, window.step))
+        }
+        _ => ABSENT,
+    }
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let mut variance = Variance::default();
+    values.iter().for_each(|&value| variance.add(value));
+    variance.variance()
+}
+
+/// The change between the last two samples, a second for rates.
+fn instant_change(window: &Window<'_>, rate: bool) -> f64 {
+    let count = window.len();
+    if count < 2 {
+        return ABSENT;
+    }
+    let (before, last) = (window.values[count - 2], window.values[count - 1]);
+    let reset = rate && last < before;
+    let change = if reset { last } else { last - before };
+    let seconds = (window.timestamps[count - 1] - window.timestamps[count - 2]) as f64 / 1e3;
+    if rate { change / seconds } else { change }
+}
+
+/// Holt's double exponential smoothing.
+fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
+    let mut level = values[0];
+    let mut trend = values[1] - values[0];
+    let mut level_before = 0.0;
+    for (i, value) in values.iter().enumerate().skip(1) {
+        if i > 1 {
+            trend = trend_factor * (level - level_before) + (1.0 - trend_factor) * trend;
+        }
+        let next = smoothing * value + (1.0 - smoothing) * (level + trend);
+        (level_before, level) = (level, next);
+    }
+    level
+}
+
+/// Whether any series has a sample in the range of a step.
+pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
+    let mut present = vec![false; grid.len];
+    each_range(context, grid, range, |_, _, samples, windows| {
+        let seen = windows.slide(samples, |_| 1.0);
+        for (step, present) in present.iter_mut().enumerate() {
+            *present |= is_present(at(&seen, step));
+        }
+        Ok(())
+    })?;
+    Ok(present)
+}

@@ -1,0 +1,213 @@
+//! Aggregations that choose series (`topk`, `bottomk`, `limitk`, `limit_ratio`) or count equal values.
+
+use std::collections::HashMap;
+
+use barograph_model::{Labels, LabelsBuilder};
+
+use super::{
+    Error,
+    aggregate::Groups,
+    column::{ABSENT, Rows, Series, Vector, at, is_present},
+    context::Context,
+    expr,
+    grid::Grid,
+    notes::go_float,
+};
+use crate::syntax::{
+    ast::{Aggregate, AggregateOp},
+    quote_bytes,
+};
+
+/// The `k` largest or smallest values of each group and step; the rest becomes absent.
+pub(super) fn top(
+    context: &Context<'_>,
+    grid: Grid,
+    node: &Aggregate,
+    vector: Vector,
+    groups: &Groups,
+    parameter: &[f64],
+) -> Result<Vector, Error> {
+    let largest = node.op == AggregateOp::Topk;
+    let mut keep = vec![vec![false; vector.width]; vector.series.len()];
+    let members = members(groups);
+    let mut order: Vec<usize> = Vec::new();
+    for step in 0..vector.width {
+        let k = count(at(parameter, step))?;
+        context.check()?;
+        for group in &members {
+            order.clear();
+            order.extend(group.iter().copied().filter(|&i| is_present(vector.series[i].values[step])));
+            sort(&mut order, |i| vector.series[i].values[step], largest);
+            for &i in order.iter().take(k) {
+                keep[i][step] = true;
+            }
+        }
+    }
+    let mut chosen = masked(vector, &keep);
+    if grid.instant && chosen.width == 1 {
+        // The groups in the order of their first series, each by value.
+        let mut rank: Vec<usize> = Vec::with_capacity(chosen.series.len());
+        for group in &members {
+            let mut kept: Vec<usize> = group.iter().copied().filter(|&i| keep[i][0]).collect();
+            sort(&mut kept, |i| chosen.series[i].values[0], largest);
+            rank.extend(kept);
+        }
+        let mut taken: Vec<Option<Series>> = chosen.series.into_iter().map(Some).collect();
+        chosen.series = rank.into_iter().filter_map(|i| taken[i].take()).collect();
+    }
+    Ok(chosen)
+}
+
+/// The first `k` series that have a value, of each group and step.
+pub(super) fn limit(
+    context: &Context<'_>,
+    _node: &Aggregate,
+    vector: Vector,
+    groups: &Groups,
+    parameter: &[f64],
+) -> Result<Vector, Error> {
+    let mut keep = vec![vec![false; vector.width]; vector.series.len()];
+    let mut taken = vec![0usize; groups.labels.len()];
+    for step in 0..vector.width {
+        let k = count(at(parameter, step))?;
+        context.check()?;
+        taken.fill(0);
+        for (i, &group) in groups.of_series.iter().enumerate() {
+            if taken[group] < k && is_present(vector.series[i].values[step]) {
+                taken[group] += 1;
+                keep[i][step] = true;
+            }
+        }
+    }
+    Ok(masked(vector, &keep))
+}
+
+/// The share of series whose label hash falls below the ratio, or from its complement on if it is negative.
+pub(super) fn ratio(
+    context: &Context<'_>,
+    node: &Aggregate,
+    vector: Vector,
+    parameter: &[f64],
+) -> Result<Vector, Error> {
+    let span = node.param.as_ref().map_or(node.expr.span, |param| param.span);
+    let mut ratios = Vec::with_capacity(parameter.len());
+    for &ratio in parameter {
+        if ratio.is_nan() {
+            return Err(Error::Execution("Ratio value is NaN".into()));
+        }
+        let capped = ratio.clamp(-1.0, 1.0);
+        if capped != ratio {
+            let shown = go_float(ratio);
+            let message = format!("ratio value should be between -1 and 1, got {shown}, capping to {capped}");
+            context.notes.warn(&message, span);
+        }
+        ratios.push(capped);
+    }
+    let keep: Vec<Vec<bool>> = vector
+        .series
+        .iter()
+        .map(|series| {
+            let place = label_hash(&series.labels) as f64 / u64::MAX as f64;
+            let falls = |ratio: f64| if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio };
+            (0..vector.width).map(|step| falls(at(&ratios, step))).collect()
+        })
+        .collect();
+    Ok(masked(vector, &keep))
+}
+
+/// How many series have the same value, by value.
+pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vector) -> Result<Vector, Error> {
+    let Some(label) = node.param.as_ref().map(expr::text).transpose()? else {
+        return Err(Error::Execution("count_values needs a label name".into()));
+    };
+    if let Some(bytes) = &label.bytes {
+        return Err(Error::Execution(format!("invalid label name {}", quote_bytes(bytes))));
+    }
+    if label.value.is_empty() {
+        return Err(Error::Execution("invalid label name \"\"".into()));
+    }
+    let groups = Groups::of(node, &vector);
+    let mut rows = Rows::new(vector.width);
+    let mut labels_of: HashMap<(usize, u64), Labels> = HashMap::new();
+    for (series, &group) in vector.series.iter().zip(&groups.of_series) {
+        context.check()?;
+        for (step, &value) in series.values.iter().enumerate().filter(|pair| is_present(*pair.1)) {
+            let key = if value.is_nan() { f64::NAN } else { value };
+            let labels = labels_of.entry((group, key.to_bits())).or_insert_with(|| {
+                let mut builder = LabelsBuilder::from(&groups.labels[group]);
+                builder.set(&label.value, &plain_float(value));
+                builder.build()
+            });
+            let cell = &mut rows.row(labels.clone(), groups.drop_name[group])[step];
+            *cell = if is_present(*cell) { *cell + 1.0 } else { 1.0 };
+        }
+    }
+    Ok(rows.finish())
+}
+
+/// A number without an exponent, as Go's `%f` with the fewest digits.
+fn plain_float(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { go_float(value) }
+}
+
+/// How many a parameter asks for; none if it is below one.
+fn count(parameter: f64) -> Result<usize, Error> {
+    if parameter.is_nan() {
+        return Err(Error::Execution("Parameter value is NaN".into()));
+    }
+    if parameter >= i64::MAX as f64 || parameter <= i64::MIN as f64 {
+        return Err(Error::Execution(format!("Scalar value {} overflows int64", go_float(parameter))));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "negative numbers become zero"
+    )]
+    Ok(parameter.max(0.0) as usize)
+}
+
+/// The series of each group.
+fn members(groups: &Groups) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); groups.labels.len()];
+    for (i, &group) in groups.of_series.iter().enumerate() {
+        members[group].push(i);
+    }
+    members
+}
+
+/// By value, NaN last; the order of equals stays.
+fn sort(order: &mut [usize], value: impl Fn(usize) -> f64, largest: bool) {
+    order.sort_by(|&a, &b| {
+        let (a, b) = (value(a), value(b));
+        let sorted = if largest { b.partial_cmp(&a) } else { a.partial_cmp(&b) };
+        sorted.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    });
+}
+
+fn masked(mut vector: Vector, keep: &[Vec<bool>]) -> Vector {
+    for (series, keep) in vector.series.iter_mut().zip(keep) {
+        for (value, _) in series.values.iter_mut().zip(keep).filter(|pair| !pair.1) {
+            *value = ABSENT;
+        }
+    }
+    vector
+}
+
+/// The hash by which Prometheus tells label sets apart, so that both choose the same series: xxHash64 over names
+/// and values, each after its length, which takes one byte, or `0xff` and three.
+fn label_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::with_capacity(128);
+    for (name, value) in labels {
+        for part in [name, value] {
+            match u8::try_from(part.len()) {
+                Ok(short) if short < 255 => bytes.push(short),
+                _ => {
+                    bytes.push(255);
+                    bytes.extend_from_slice(&(part.len() as u64).to_le_bytes()[..3]);
+                }
+            }
+            bytes.extend_from_slice(part.as_bytes());
+        }
+    }
+    xxhash_rust::xxh64::xxh64(&bytes, 0)
+}

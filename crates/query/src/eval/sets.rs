@@ -1,0 +1,70 @@
+//! `and`, `or`, `unless`: which series of one vector stay, seen from another.
+
+use super::{
+    column::{ABSENT, Rows, Vector, is_present},
+    matching::Numbers,
+};
+use crate::syntax::ast::{Binary, BinaryOp};
+
+pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector {
+    let width = lhs.width.max(rhs.width);
+    lhs.widen(width);
+    rhs.widen(width);
+    let mut numbers = Numbers::default();
+    let mut number = |vector: &Vector| -> Vec<usize> {
+        vector.series.iter().map(|series| numbers.number(&node.matching, &series.labels)).collect()
+    };
+    let (left, right) = (number(&lhs), number(&rhs));
+    match node.op {
+        BinaryOp::Or => {
+            let there = Presence::of(&lhs, &left);
+            there.mask(&mut rhs, &right, false);
+            let mut rows = Rows::new(width);
+            for series in lhs.series.into_iter().chain(rhs.series) {
+                // The mask has left at most one value a step of equal labels, unless one side has them twice
+                // already: then the one value is as good as the other's.
+                let row = rows.row(series.labels, series.drop_name);
+                for (cell, value) in row.iter_mut().zip(series.values).filter(|pair| is_present(pair.1)) {
+                    *cell = value;
+                }
+            }
+            rows.finish()
+        }
+        op => {
+            let there = Presence::of(&rhs, &right);
+            there.mask(&mut lhs, &left, op == BinaryOp::And);
+            lhs
+        }
+    }
+}
+
+/// For each signature, at which steps any of its series has a value.
+struct Presence {
+    steps: Vec<Option<Vec<bool>>>,
+}
+
+impl Presence {
+    fn of(vector: &Vector, signatures: &[usize]) -> Self {
+        let count = signatures.iter().max().map_or(0, |max| max + 1);
+        let mut steps: Vec<Option<Vec<bool>>> = vec![None; count];
+        for (series, &signature) in vector.series.iter().zip(signatures) {
+            let steps = steps[signature].get_or_insert_with(|| vec![false; vector.width]);
+            for (there, &value) in steps.iter_mut().zip(&series.values) {
+                *there |= is_present(value);
+            }
+        }
+        Self { steps }
+    }
+
+    /// Takes away the values at steps where the signature is there, or where it is not.
+    fn mask(&self, vector: &mut Vector, signatures: &[usize], keep_where_there: bool) {
+        for (series, &signature) in vector.series.iter_mut().zip(signatures) {
+            let there = self.steps.get(signature).and_then(Option::as_ref);
+            for (step, value) in series.values.iter_mut().enumerate() {
+                if there.is_some_and(|there| there[step]) != keep_where_there {
+                    *value = ABSENT;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Series in memory: what scripts load, as a source.
+
+use std::collections::BTreeMap;
+
+use barograph_model::{
+    Batch, Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError,
+};
+
+/// A source that holds series in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    series: BTreeMap<Labels, Column>,
+}
+
+/// Samples of a series, in time order.
+#[derive(Debug, Default)]
+struct Column {
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl Memory {
+    /// No series.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Throws all series away.
+    pub fn clear(&mut self) {
+        self.series.clear();
+    }
+
+    /// Adds samples of a series, times in milliseconds. A sample at a time that is taken replaces the other.
+    pub fn load(&mut self, labels: Labels, samples: impl IntoIterator<Item = (i64, f64)>) {
+        let column = self.series.entry(labels).or_default();
+        for (at, value) in samples {
+            match column.timestamps.binary_search(&at) {
+                Ok(i) => column.values[i] = value,
+                Err(i) => {
+                    column.timestamps.insert(i, at);
+                    column.values.insert(i, value);
+                }
+            }
+        }
+    }
+
+    fn matching<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
+        let selection = *selection;
+        self.series.iter().filter(move |pair| matches(selection.matchers, pair.0)).filter_map(
+            move |(labels, column)| {
+                let start = column.timestamps.partition_point(|&t| t < selection.range.start.0);
+                let end = column.timestamps.partition_point(|&t| t < selection.range.end.0);
+                let batch = (start < end).then(|| Batch {
+                    timestamps: &column.timestamps[start..end],
+                    values: &column.values[start..end],
+                });
+                Some((labels, batch?))
+            },
+        )
+    }
+}
+
+fn matches(matchers: &[Matcher], labels: &Labels) -> bool {
+    matchers.iter().all(|matcher| matcher.matches(labels.value(matcher.name()).unwrap_or_default()))
+}
+
+impl Source for Memory {
+    fn select<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError> {
+        let mut series: Vec<_> = self.matching(selection).collect();
+        series.reverse();
+        Ok(Box::new(Cursor { series, rest: None, budget }))
+    }
+
+    fn series(
+        &self,
+        selection: &Selection<'_>,
+        limit: usize,
+        _budget: &Budget,
+    ) -> Result<(Vec<Labels>, bool), SourceError> {
+        let mut labels: Vec<Labels> = self.matching(selection).map(|pair| pair.0.clone()).collect();
+        let more = labels.len() > limit;
+        labels.truncate(limit);
+        Ok((labels, more))
+    }
+
+    fn label_names(&self, selection: &Selection<'_>, _budget: &Budget) -> Result<Vec<String>, SourceError> {
+        let names = self.matching(selection).flat_map(|pair| pair.0.iter()).map(|pair| pair.0.to_owned());
+        Ok(sorted(names))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        selection: &Selection<'_>,
+        _budget: &Budget,
+    ) -> Result<Vec<String>, SourceError> {
+        Ok(sorted(self.matching(selection).filter_map(|pair| pair.0.value(name)).map(str::to_owned)))
+    }
+
+    fn metadata(&self, _name: Option<&str>) -> Vec<(String, Metadata)> {
+        Vec::new()
+    }
+
+    fn exemplars(
+        &self,
+        _selection: &Selection<'_>,
+        _budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    texts.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+struct Cursor<'a> {
+    /// What is still to come, last first.
+    series: Vec<(&'a Labels, Batch<'a>)>,
+    rest: Option<Batch<'a>>,
+    budget: &'a Budget,
+}
+
+impl SeriesCursor for Cursor<'_> {
+    fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
+        let next = self.series.pop();
+        self.rest = next.map(|pair| pair.1);
+        Ok(next.map(|pair| pair.0.clone()))
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Batch<'_>>, SourceError> {
+        let Some(rest) = self.rest.filter(|rest| !rest.timestamps.is_empty()) else {
+            return Ok(None);
+        };
+        let size = rest.timestamps.len().min(Batch::MAX);
+        self.budget.charge(size)?;
+        let (now, later) = rest.timestamps.split_at(size);
+        let (now_values, later_values) = rest.values.split_at(size);
+        self.rest = Some(Batch { timestamps: later, values: later_values });
+        Ok(Some(Batch { timestamps: now, values: now_values }))
+    }
+}

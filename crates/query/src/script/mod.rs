@@ -1,0 +1,195 @@
+//! Scripts that say what queries must give: series to load, expressions, expected answers.
+//!
+//! The language is that of Prometheus's own tests (`promql/promqltest`). As there, an instant query is asked in
+//! other ways too, which must give the same: with every selector fixed by `@` and evaluated at other times, and as
+//! a column of a range query. All experimental switches are on.
+//!
+//! Native histograms and start timestamps in `load` are read over, so an eval that needs them fails.
+
+mod command;
+mod compare;
+mod items;
+mod memory;
+mod rerun;
+
+use barograph_model::{Budget, Timestamp};
+
+pub use memory::Memory;
+
+use crate::{
+    eval::{Answer, Error, Options, Steps, Value, evaluate_instant, evaluate_range},
+    syntax::{ast::Expr, parse},
+};
+use command::{Action, Eval, Expected, When, commands};
+use compare::{Difference, show};
+use items::Item;
+
+/// How many samples one eval may touch, those of subqueries included.
+const SAMPLES_MAX: u64 = 50_000_000;
+const MINUTE: i64 = 60_000;
+
+/// What became of the evals of one script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReport {
+    /// How many evals gave what was expected.
+    pub passed: usize,
+    /// The evals that did not, and the lines that are no commands.
+    pub failures: Vec<Failure>,
+}
+
+/// An eval that did not give what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The label of the script and the line of the eval: `operators.test:12`.
+    pub place: String,
+    /// What was evaluated.
+    pub expression: String,
+    /// What the script expects.
+    pub expected: String,
+    /// What came instead.
+    pub got: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: expected {}, got {}", self.place, self.expression, self.expected, self.got)
+    }
+}
+
+/// Runs a script. `label` names it in the report.
+pub fn run_file(label: &str, text: &str) -> FileReport {
+    let (commands, mistakes) = commands(text);
+    let mut report = FileReport::default();
+    for mistake in mistakes {
+        report.failures.push(Failure {
+            place: format!("{label}:{}", mistake.line),
+            expression: mistake.text,
+            expected: "a command".into(),
+            got: mistake.message,
+        });
+    }
+    let mut memory = Memory::new();
+    for command in commands {
+        match command.action {
+            Action::Clear => memory.clear(),
+            Action::Load { step, series } => {
+                for (labels, items) in series {
+                    let at = (0..).map(|i: i64| i * step);
+                    memory.load(
+                        labels,
+                        at.zip(items).filter_map(|(at, item)| match item {
+                            Item::Float(value) => Some((at, value)),
+                            _ => None,
+                        }),
+                    );
+                }
+            }
+            Action::Eval(eval) => match check(&memory, &eval) {
+                Ok(()) => report.passed += 1,
+                Err(Difference { expected, got }) => report.failures.push(Failure {
+                    place: format!("{label}:{}", command.line),
+                    expression: eval.expr,
+                    expected,
+                    got,
+                }),
+            },
+        }
+    }
+    report
+}
+
+/// Asks the question in all ways that apply.
+fn check(memory: &Memory, eval: &Eval) -> Result<(), Difference> {
+    let Expected { fail, matrix, .. } = &eval.expected;
+    let expr = match parse(&eval.expr) {
+        Ok(expr) => expr,
+        Err(error) => return failed(eval, &error.to_string()),
+    };
+    let when = match (eval.when, matrix) {
+        (When::Instant(_), Some((_, to, _))) => When::Instant(*to),
+        (when, _) => when,
+    };
+    let answer = match ask(memory, &expr, when) {
+        Ok(answer) => answer,
+        Err(error) => return failed(eval, &error.to_string()),
+    };
+    if fail.is_some() {
+        return Err(Difference { expected: "a failure".into(), got: show(&answer.value) });
+    }
+    compare::answer(eval, &answer)?;
+    let When::Instant(t) = when else { return Ok(()) };
+    if let Some((fixed, times)) = rerun::fixed(&expr, t) {
+        for at in times {
+            let again = |difference: Difference| Difference {
+                got: format!("{} (asked as {fixed} at {at} ms)", difference.got),
+                ..difference
+            };
+            let result =
+                ask(memory, &fixed, When::Instant(at)).map_err(|error| unexpected(eval, &error.to_string()));
+            result.and_then(|answer| compare::answer(eval, &moved(answer, t))).map_err(again)?;
+        }
+    }
+    match rerun::as_column(&expr, eval) {
+        Some(at) => column(memory, eval, &expr, at),
+        None => Ok(()),
+    }
+}
+
+/// The answer with the time of its samples set, which is not what a fixed query is about.
+fn moved(mut answer: Answer, t: i64) -> Answer {
+    match &mut answer.value {
+        Value::Vector(vector) => vector.iter_mut().for_each(|pair| pair.1.at = Timestamp(t)),
+        Value::Scalar(sample) => sample.at = Timestamp(t),
+        _ => {}
+    }
+    answer
+}
+
+fn ask(memory: &Memory, expr: &Expr, when: When) -> Result<Answer, Error> {
+    let (options, budget) = (Options::experimental(), Budget::new(SAMPLES_MAX));
+    match when {
+        When::Instant(at) => evaluate_instant(memory, expr, Timestamp(at), &options, &budget),
+        When::Range { from, to, step } => {
+            let steps = Steps { start: Timestamp(from), end: Timestamp(to), step_ms: step };
+            evaluate_range(memory, expr, steps, &options, &budget)
+        }
+    }
+}
+
+/// The query failed: right if it should.
+fn failed(eval: &Eval, error: &str) -> Result<(), Difference> {
+    match &eval.expected.fail {
+        Some(text) if text.accepts(error) => Ok(()),
+        Some(text) => {
+            Err(Difference { expected: format!("failure {text:?}"), got: format!("error: {error}") })
+        }
+        None => Err(unexpected(eval, error)),
+    }
+}
+
+fn unexpected(eval: &Eval, error: &str) -> Difference {
+    Difference { expected: compare::expected_text(eval), got: format!("error: {error}") }
+}
+
+/// The middle column of a range query around the time.
+fn column(memory: &Memory, eval: &Eval, expr: &Expr, at: i64) -> Result<(), Difference> {
+    let when = When::Range { from: at - MINUTE, to: at + MINUTE, step: MINUTE };
+    let mark = |difference: Difference| Difference {
+        got: format!("{} (as a column of a range query)", difference.got),
+        ..difference
+    };
+    let answer = ask(memory, expr, when).map_err(|error| mark(unexpected(eval, &error.to_string())))?;
+    let Value::Matrix(matrix) = answer.value else { return Ok(()) };
+    let middle = matrix.into_iter().filter_map(|(labels, samples)| {
+        let sample = samples.into_iter().find(|sample| sample.at == Timestamp(at))?;
+        Some((labels, sample))
+    });
+    let vector: Vec<_> = middle.collect();
+    match (eval.expected.scalar, vector.as_slice()) {
+        (Some(value), [(_, sample)]) if compare::alike(sample.value, value) => Ok(()),
+        (Some(value), _) => {
+            Err(mark(Difference { expected: format!("scalar {value}"), got: show(&Value::Vector(vector)) }))
+        }
+        (None, _) => compare::instant(eval, at, &vector).map_err(mark),
+    }
+}

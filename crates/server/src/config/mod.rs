@@ -1,0 +1,165 @@
+//! The configuration: one YAML file, and environment variables over it.
+//!
+//! The top-level keys of the file are those of `prometheus.yml` (`global`, `scrape_configs`) and ours (`storage`,
+//! `collectors`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
+//! of a file are found at once, each with line, column and what to do about it.
+//!
+//! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
+//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
+
+mod error;
+pub mod relabel;
+mod scrape;
+mod secret;
+mod section;
+mod settings;
+mod tree;
+mod units;
+
+use std::{fs, path::Path};
+
+pub use error::{ConfigError, Finding, Place};
+pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
+pub use secret::{Auth, Secret};
+use section::{Findings, Section};
+pub use settings::{Collector, Collectors, Durability, Limits, Query, Storage};
+use tree::{Kind, Node};
+pub use units::{parse_duration, parse_size};
+
+/// Files larger than this are refused.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// How environment variables that are settings begin.
+const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
+
+/// Top-level keys of `prometheus.yml` that we do not act on yet.
+const UNSUPPORTED: [&str; 10] = [
+    "runtime",
+    "rule_files",
+    "scrape_config_files",
+    "alerting",
+    "remote_write",
+    "remote_read",
+    "tracing",
+    "otlp",
+    "tls_server_config",
+    "basic_auth_users",
+];
+
+/// Everything that can be configured in the file.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What holds for all scrapes.
+    pub global: Global,
+    /// The jobs.
+    pub scrape_configs: Vec<ScrapeConfig>,
+    /// How samples are kept.
+    pub storage: Storage,
+    /// What the server collects by itself.
+    pub collectors: Collectors,
+    /// What a query may cost.
+    pub query: Query,
+    /// What one request, series or the whole server takes at most.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads a file, or the defaults without one, with environment variables over it. Variables that are no
+    /// settings are passed over, so the whole environment may be given. Relative paths in the file are taken from
+    /// the folder it is in.
+    ///
+    /// # Errors
+    /// When the file cannot be read or anything in it is wrong.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Self::parse("", "configuration", Path::new(""), environment) };
+        let text = read_limited(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, &path.display().to_string(), folder, environment)
+    }
+
+    /// As [`Config::load`], from a text; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// When anything in it is wrong.
+    pub fn parse(
+        text: &str,
+        name: &str,
+        folder: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let invalid = |findings| ConfigError::Invalid { path: name.to_owned(), findings };
+        let mut root = tree::parse(text).map_err(|finding| invalid(vec![finding]))?;
+        override_by(&mut root, environment);
+        let mut findings = Findings::default();
+        let config = read(&root, folder, &mut findings);
+        match findings.into_vec() {
+            findings if findings.is_empty() => Ok(config),
+            findings => Err(invalid(findings)),
+        }
+    }
+}
+
+fn read_limited(path: &Path) -> std::io::Result<String> {
+    if fs::metadata(path)?.len() > FILE_BYTES_MAX {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is larger than 16 MiB"));
+    }
+    fs::read_to_string(path)
+}
+
+fn override_by(root: &mut Node, environment: impl IntoIterator<Item = (String, String)>) {
+    for (name, value) in environment {
+        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|path| path.contains("__")) else {
+            continue;
+        };
+        let path = path.to_lowercase();
+        let path: Vec<_> = path.split("__").collect();
+        root.set(&path, &Place::Environment(name.clone()), &value);
+    }
+}
+
+fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
+    let mut section = Section::open(root, "the configuration", findings);
+    let none = Node::null(root.place.clone());
+    let mut node = |key| section.node(key).unwrap_or(&none);
+    let global = scrape::read_global(node("global"), findings);
+    let storage = settings::read_storage(node("storage"), findings);
+    let collectors = settings::read_collectors(node("collectors"), findings);
+    let query = settings::read_query(node("query"), findings);
+    let limits = settings::read_limits(node("limits"), findings);
+    let jobs = section.items("scrape_configs", findings);
+    let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
+    section.finish(&UNSUPPORTED, findings);
+    Config { global, scrape_configs, storage, collectors, query, limits }
+}
+
+/// Reads a file of targets, YAML or JSON: a list of groups.
+///
+/// # Errors
+/// When anything in it is wrong.
+pub fn parse_targets(text: &str, name: &str) -> Result<Vec<TargetGroup>, ConfigError> {
+    let invalid = |findings| ConfigError::Invalid { path: name.to_owned(), findings };
+    let root = tree::parse(text).map_err(|finding| invalid(vec![finding]))?;
+    let mut findings = Findings::default();
+    let groups = match &root.kind {
+        Kind::Null => Vec::new(),
+        Kind::List(items) => scrape::read_static(items, &mut findings),
+        _ => {
+            findings.add(
+                &root.place,
+                format!("a file of targets should be a list of groups, not {}", root.word()),
+            );
+            Vec::new()
+        }
+    };
+    match findings.into_vec() {
+        findings if findings.is_empty() => Ok(groups),
+        findings => Err(invalid(findings)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The sections that are ours: storage, collectors, query, limits.
+
+use std::time::Duration;
+
+use super::{
+    section::{Findings, Section, boolean, count},
+    tree::Node,
+    units::{parse_duration, parse_size},
+};
+
+/// How samples are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Age at which raw samples are deleted; 24 hours by default.
+    pub retention_raw: Duration,
+    /// When a write is acknowledged.
+    pub durability: Durability,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { retention_raw: Duration::from_secs(86_400), durability: Durability::Batch }
+    }
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After the group commit that made it durable.
+    #[default]
+    Batch,
+    /// After a commit of its own.
+    Sync,
+    /// At once; a crash may lose what came in its last second.
+    Relaxed,
+}
+
+/// What the server collects by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collectors {
+    /// The host: processors, memory, load.
+    pub system: Collector,
+    /// The server's own process.
+    pub process: Collector,
+}
+
+/// One collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collector {
+    /// Whether it runs, as by default.
+    pub enabled: bool,
+    /// Time from one sample to the next; 1 second by default.
+    pub interval: Duration,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self { enabled: true, interval: Duration::from_secs(1) }
+    }
+}
+
+/// What a query may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// How far back an instant selector looks for a sample; 5 minutes by default.
+    pub lookback: Duration,
+    /// How long a query may take; 2 minutes by default.
+    pub timeout: Duration,
+    /// How many samples a query may read; 50 million by default.
+    pub max_samples: u64,
+    /// How many queries run at once; 20 by default. More wait.
+    pub max_concurrency: u64,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            lookback: Duration::from_secs(300),
+            timeout: Duration::from_secs(120),
+            max_samples: 50_000_000,
+            max_concurrency: 20,
+        }
+    }
+}
+
+/// What one request, series or the whole server takes at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body as sent; 32 MiB by default.
+    pub body_bytes: u64,
+    /// Bytes of a request's body after decompression; 128 MiB by default.
+    pub decoded_bytes: u64,
+    /// Samples of a request; 100,000 by default.
+    pub samples_per_request: u64,
+    /// Labels of a series; 64 by default.
+    pub labels_per_series: u64,
+    /// Bytes of a label name; 512 by default.
+    pub label_name_bytes: u64,
+    /// Bytes of a label value; 4 KiB by default.
+    pub label_value_bytes: u64,
+    /// Series with a recent sample; 1 million by default.
+    pub active_series: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 32 << 20,
+            decoded_bytes: 128 << 20,
+            samples_per_request: 100_000,
+            labels_per_series: 64,
+            label_name_bytes: 512,
+            label_value_bytes: 4 << 10,
+            active_series: 1_000_000,
+        }
+    }
+}
+
+pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
+    let mut storage = Storage::default();
+    let mut section = Section::open(node, "`storage`", findings);
+    section.set("retention_raw", &mut storage.retention_raw, positive_duration, findings);
+    section.set("durability", &mut storage.durability, parse_durability, findings);
+    section.finish(&["tsdb", "exemplars"], findings);
+    storage
+}
+
+pub(super) fn read_collectors(node: &Node, findings: &mut Findings) -> Collectors {
+    let mut section = Section::open(node, "`collectors`", findings);
+    let mut read = |key, name, findings: &mut Findings| {
+        section.node(key).map(|node| read_collector(node, name, findings)).unwrap_or_default()
+    };
+    let system = read("system", "`collectors.system`", findings);
+    let process = read("process", "`collectors.process`", findings);
+    section.finish(&[], findings);
+    Collectors { system, process }
+}
+
+fn read_collector(node: &Node, name: &'static str, findings: &mut Findings) -> Collector {
+    let mut collector = Collector::default();
+    let mut section = Section::open(node, name, findings);
+    section.set("enabled", &mut collector.enabled, boolean, findings);
+    section.set("interval", &mut collector.interval, positive_duration, findings);
+    section.finish(&[], findings);
+    collector
+}
+
+pub(super) fn read_query(node: &Node, findings: &mut Findings) -> Query {
+    let mut query = Query::default();
+    let mut section = Section::open(node, "`query`", findings);
+    section.set("lookback", &mut query.lookback, positive_duration, findings);
+    section.set("timeout", &mut query.timeout, positive_duration, findings);
+    section.set("max_samples", &mut query.max_samples, positive_count, findings);
+    section.set("max_concurrency", &mut query.max_concurrency, positive_count, findings);
+    section.finish(&[], findings);
+    query
+}
+
+pub(super) fn read_limits(node: &Node, findings: &mut Findings) -> Limits {
+    let mut limits = Limits::default();
+    let mut section = Section::open(node, "`limits`", findings);
+    section.set("body", &mut limits.body_bytes, positive_size, findings);
+    section.set("decoded_body", &mut limits.decoded_bytes, positive_size, findings);
+    section.set("samples_per_request", &mut limits.samples_per_request, positive_count, findings);
+    section.set("labels_per_series", &mut limits.labels_per_series, positive_count, findings);
+    section.set("label_name", &mut limits.label_name_bytes, positive_size, findings);
+    section.set("label_value", &mut limits.label_value_bytes, positive_size, findings);
+    section.set("active_series", &mut limits.active_series, positive_count, findings);
+    section.finish(&[], findings);
+    limits
+}
+
+fn parse_durability(word: &str) -> Result<Durability, String> {
+    match word {
+        "batch" => Ok(Durability::Batch),
+        "sync" => Ok(Durability::Sync),
+        "relaxed" => Ok(Durability::Relaxed),
+        _ => Err(format!("expected `batch`, `sync` or `relaxed`, found `{word}`")),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    positive(parse_duration(text)?, Duration::ZERO)
+}
+
+fn positive_count(text: &str) -> Result<u64, String> {
+    positive(count(text)?, 0)
+}
+
+fn positive_size(text: &str) -> Result<u64, String> {
+    positive(parse_size(text)?, 0)
+}
+
+fn positive<T: PartialEq>(value: T, zero: T) -> Result<T, String> {
+    if value == zero { Err("expected more than 0".to_owned()) } else { Ok(value) }
+}

@@ -1,0 +1,191 @@
+use std::{path::PathBuf, time::Duration};
+
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::parse(text, "b.yml", Path::new("/etc/barograph"), environment)
+}
+
+#[track_caller]
+fn check_refused(text: &str, expected: &[&str]) {
+    let error = load(text, &[]).unwrap_err().to_string();
+    assert_eq!(error.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn nothing_is_the_defaults() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(config.global.scrape_interval, Duration::from_secs(60));
+    assert_eq!(config.storage, Storage::default());
+    assert!(config.scrape_configs.is_empty());
+}
+
+#[test]
+fn reads_a_prometheus_file() {
+    let config = load(
+        "\
+global:
+  scrape_interval: 15s
+  evaluation_interval: 15s
+  external_labels: {monitor: codelab, shard: 1}
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets:
+rule_files:
+  # - first.rules
+scrape_configs:
+  - job_name: prometheus
+    static_configs:
+      - targets: ['localhost:9090', \"[::1]:9091\"]
+        labels: {env: prod, n: 010}
+  - job_name: node
+    scrape_interval: 5s
+    scrape_timeout: 4s
+    metrics_path: /probe
+    params: {module: [http_2xx, tcp]}
+    honor_labels: true
+    honor_timestamps: false
+    sample_limit: 1000
+    body_size_limit: 10MB
+    basic_auth: {username: ann, password_file: secret/pw}
+    file_sd_configs:
+      - files: ['targets/*.json', /abs/x.yml]
+        refresh_interval: 1m
+    relabel_configs:
+      - source_labels: [__address__]
+        target_label: instance
+    metric_relabel_configs:
+      - {source_labels: [__name__], regex: go_.*, action: drop}
+",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.global.external_labels.to_string(), r#"{monitor="codelab", shard="1"}"#);
+    let [prometheus, node] = &config.scrape_configs[..] else { panic!("two jobs") };
+    assert_eq!(prometheus.scrape_interval, Duration::from_secs(15));
+    assert_eq!(prometheus.scrape_timeout, Duration::from_secs(10));
+    assert_eq!(prometheus.static_configs[0].targets, ["localhost:9090", "[::1]:9091"]);
+    assert_eq!(prometheus.static_configs[0].labels["n"], "010");
+    assert_eq!(node.scrape_timeout, Duration::from_secs(4));
+    assert_eq!(node.params["module"], ["http_2xx", "tcp"]);
+    assert_eq!((node.limits.samples, node.limits.body_bytes), (1000, 10 << 20));
+    assert_eq!((node.honor_labels, node.honor_timestamps, node.follow_redirects), (true, false, true));
+    let password = Secret::File(PathBuf::from("/etc/barograph/secret/pw"));
+    assert!(matches!(&node.auth, Some(Auth::Basic { password: found, .. }) if *found == password));
+    let files = &node.file_sd_configs[0].files;
+    assert_eq!(*files, [PathBuf::from("/etc/barograph/targets/*.json"), PathBuf::from("/abs/x.yml")]);
+    assert_eq!((node.relabel_configs.len(), node.metric_relabel_configs.len()), (1, 1));
+}
+
+#[test]
+fn reads_our_own_sections() {
+    let config = load(
+        "\
+storage: {retention_raw: 7d, durability: relaxed}
+collectors:
+  system: {interval: 5s}
+  process: {enabled: false}
+query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4}
+limits: {body: 1MB, active_series: 10}
+",
+        &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
+    )
+    .unwrap();
+    assert_eq!(config.storage.retention_raw, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.storage.durability, Durability::Relaxed);
+    assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });
+    assert!(!config.collectors.process.enabled);
+    assert_eq!((config.query.max_samples, config.query.max_concurrency), (1_000_000, 4));
+    assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
+}
+
+#[test]
+fn finds_everything_wrong_at_once() {
+    check_refused(
+        "\
+global:
+  scrape_intervall: 15s
+  scrape_timeout: soon
+scrape_configs:
+  - job_name: a
+    scheme: https
+    scrape_interval: 5s
+    scrape_timeout: 6s
+    tls_config: {ca_file: x}
+    static_configs:
+      - targets: ['http://x/metrics']
+  - job_name: a
+  - honor_labels: maybe
+remote_read:
+  - url: http://x
+storage:
+  retention: 1d
+  durability: always
+frobnicate: true
+",
+        &[
+            "b.yml:2:3: unknown key `scrape_intervall` in `global`; did you mean `scrape_interval`?",
+            "b.yml:3:19: `scrape_timeout`: expected a duration such as `30s`, `5m` or `1h30m`, found `soon`",
+            "b.yml:6:13: `scheme`: `https` is not supported yet; only `http` is",
+            "b.yml:8:5: `scrape_timeout` is longer than `scrape_interval`; lower it",
+            "b.yml:9:5: key `tls_config` of a scrape configuration is not supported yet; remove it",
+            "b.yml:11:19: each of `targets`: expected `host` or `host:port` without scheme and path, found `http://x/metrics`",
+            "b.yml:12:5: job name `a` stands twice; give each job its own",
+            "b.yml:13:5: a scrape configuration needs `job_name`; add it",
+            "b.yml:13:19: `honor_labels`: expected `true` or `false`, found `maybe`",
+            "b.yml:14:1: key `remote_read` of the configuration is not supported yet; remove it",
+            "b.yml:17:3: unknown key `retention` in `storage`; remove it",
+            "b.yml:18:15: `durability`: expected `batch`, `sync` or `relaxed`, found `always`",
+            "b.yml:19:1: unknown key `frobnicate` in the configuration; remove it",
+        ],
+    );
+}
+
+#[test]
+fn says_what_shape_was_expected() {
+    check_refused("[]", &["b.yml:1:1: the configuration should be a mapping of keys to values, not a list"]);
+    check_refused("scrape_configs: {}", &["b.yml:1:17: `scrape_configs` should be a list, not a mapping"]);
+    check_refused(
+        "global: 5",
+        &["b.yml:1:9: `global` should be a mapping of keys to values, not a single value"],
+    );
+    check_refused("query: {timeout: [1s]}", &["b.yml:1:18: `timeout` should be a single value, not a list"]);
+    check_refused("query: {timeout: 0}", &["b.yml:1:18: `timeout`: expected more than 0"]);
+    let error = load("", &[("BAROGRAPH_QUERY__TIMEOUT", "x")]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("environment variable BAROGRAPH_QUERY__TIMEOUT: `timeout`: expected"),
+        "{error}"
+    );
+    let error = load("", &[("BAROGRAPH_QUERY__TIMOUT", "1s")]).unwrap_err().to_string();
+    assert!(error.ends_with("unknown key `timout` in `query`; did you mean `timeout`?"), "{error}");
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let text = "scrape_configs: [{job_name: a, basic_auth: {username: u, password: hunter2}},\
+                {job_name: b, authorization: {credentials: hunter2}}]";
+    let config = load(text, &[]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn reads_files_of_targets() {
+    let check = |text: &str| {
+        let groups = parse_targets(text, "t").unwrap();
+        assert_eq!(groups[0].targets, ["a:1", "b"]);
+        assert_eq!(groups[0].labels["env"], "x");
+    };
+    check("- targets: [a:1, b]\n  labels: {env: x}\n");
+    check(r#"[{"targets": ["a:1", "b"], "labels": {"env": "x"}}]"#);
+    assert_eq!(parse_targets("", "t").unwrap(), []);
+    let error = parse_targets("targets: []", "t.yml").unwrap_err().to_string();
+    assert_eq!(error, "t.yml:1:1: a file of targets should be a list of groups, not a mapping");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Some(Path::new("/nowhere/b.yml")), []).unwrap_err().to_string();
+    assert_eq!(error, "cannot read configuration file /nowhere/b.yml");
+}

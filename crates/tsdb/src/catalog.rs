@@ -1,0 +1,130 @@
+//! The catalog: type, unit and help of each metric.
+//!
+//! Changes go to the log; when the log is about to lose a segment the whole catalog is written to one small
+//! checksummed file. Bytes on disk: `docs/format.md`, "Catalog".
+
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, RwLock},
+};
+
+use barograph_codec::varint;
+use barograph_disk::{Disk, Error, file};
+use barograph_model::Metadata;
+
+use crate::wal::{MetadataEntry, decode_metadata, encode_metadata};
+
+pub(crate) const PATH: &str = "catalog";
+const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 1 };
+
+/// See the module.
+pub(crate) struct Catalog {
+    metrics: RwLock<BTreeMap<String, Metadata>>,
+    metrics_max: usize,
+}
+
+/// What [`Catalog::set`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was known just so.
+    None,
+    /// It is new, or other than before.
+    Set,
+    /// There is no room for a further metric.
+    Full,
+}
+
+impl Catalog {
+    /// Reads the catalog; an empty one if there is none.
+    ///
+    /// # Errors
+    /// Of a corrupt file too: the caller sets it aside and begins with an empty catalog.
+    pub(crate) fn read(disk: &dyn Disk) -> Result<BTreeMap<String, Metadata>, Error> {
+        let content = match file::read_small(disk, PATH, KIND) {
+            Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
+            content => content?,
+        };
+        decode(&content).ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
+    }
+
+    pub(crate) fn new(metrics: BTreeMap<String, Metadata>, metrics_max: usize) -> Self {
+        Self { metrics: RwLock::new(metrics), metrics_max }
+    }
+
+    pub(crate) fn set(&self, name: &str, metadata: &Metadata) -> Change {
+        let read = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        if read.get(name) == Some(metadata) {
+            return Change::None;
+        }
+        drop(read);
+        let mut metrics = self.metrics.write().unwrap_or_else(PoisonError::into_inner);
+        if metrics.len() >= self.metrics_max && !metrics.contains_key(name) {
+            return Change::Full;
+        }
+        metrics.insert(name.to_owned(), metadata.clone());
+        Change::Set
+    }
+
+    /// One metric, or all, by name.
+    pub(crate) fn list(&self, name: Option<&str>) -> Vec<(String, Metadata)> {
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        match name {
+            Some(name) => {
+                metrics.get_key_value(name).map(|(k, v)| (k.clone(), v.clone())).into_iter().collect()
+            }
+            None => metrics.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.metrics.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Writes all of it to its file; the size.
+    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<u64, Error> {
+        let mut content = Vec::new();
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        varint::put(&mut content, metrics.len() as u64);
+        for (name, metadata) in metrics.iter() {
+            encode_metadata(&mut content, name, metadata);
+        }
+        drop(metrics);
+        file::write_small(disk, PATH, KIND, &content)
+    }
+}
+
+fn decode(content: &[u8]) -> Option<BTreeMap<String, Metadata>> {
+    let rest = &mut &*content;
+    let count = varint::take(rest)?;
+    let mut metrics = BTreeMap::new();
+    for _ in 0..count {
+        let MetadataEntry { name, metadata } = decode_metadata(rest)?;
+        metrics.insert(name.to_owned(), metadata);
+    }
+    rest.is_empty().then_some(metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_disk::MemoryDisk;
+    use barograph_model::MetricType;
+
+    use super::*;
+
+    #[test]
+    fn comes_back_and_is_bounded() {
+        let disk = MemoryDisk::new();
+        assert!(Catalog::read(&disk).unwrap().is_empty());
+        let catalog = Catalog::new(BTreeMap::new(), 2);
+        let metadata = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Sent.".into() };
+        assert_eq!(catalog.set("a", &metadata), Change::Set);
+        assert_eq!(catalog.set("a", &metadata), Change::None);
+        assert_eq!(catalog.set("b", &Metadata::default()), Change::Set);
+        assert_eq!(catalog.set("c", &metadata), Change::Full);
+        catalog.save(&disk).unwrap();
+        let again = Catalog::new(Catalog::read(&disk).unwrap(), 2);
+        assert_eq!(again.list(None), catalog.list(None));
+        assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
+        assert_eq!(again.len(), 2);
+    }
+}

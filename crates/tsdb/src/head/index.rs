@@ -1,0 +1,185 @@
+//! Postings of a lane: label pair to series, in the memory of the pairs' first series.
+//!
+//! The text of a pair is not kept: it is read from the labels of any series that has it. Lists are unsorted, because a
+//! reader takes the shortest and tests the other conditions on the labels themselves.
+
+use barograph_model::{Labels, Matcher};
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The postings of one lane. Every call that compares takes a way from slot to labels.
+#[derive(Default)]
+pub(crate) struct Index {
+    names: HashTable<Name>,
+}
+
+struct Name {
+    name: Box<str>,
+    values: HashTable<Posting>,
+}
+
+struct Posting {
+    hash: u64,
+    slots: Slots,
+}
+
+/// Most pairs belong to one series or to a great many.
+enum Slots {
+    One([u32; 1]),
+    Many(Vec<u32>),
+}
+
+impl Slots {
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::One(slot) => slot,
+            Self::Many(slots) => slots,
+        }
+    }
+
+    fn push(&mut self, slot: u32) {
+        match self {
+            Self::One([first]) => *self = Self::Many(vec![*first, slot]),
+            Self::Many(slots) => slots.push(slot),
+        }
+    }
+}
+
+impl Index {
+    /// Adds a series under all its labels.
+    pub(crate) fn add<'s>(&mut self, slot: u32, labels: &Labels, labels_of: impl Fn(u32) -> &'s Labels) {
+        for (name, value) in labels {
+            let name_hash = xxh3_64(name.as_bytes());
+            let rehash = |entry: &Name| xxh3_64(entry.name.as_bytes());
+            let entry = self.names.entry(name_hash, |entry| *entry.name == *name, rehash);
+            let entry = entry.or_insert_with(|| Name { name: name.into(), values: HashTable::new() });
+            let entry = entry.into_mut();
+
+            let hash = xxh3_64(value.as_bytes());
+            let same = |posting: &Posting| {
+                posting.hash == hash && labels_of(posting.slots.as_slice()[0]).value(name) == Some(value)
+            };
+            match entry.values.find_mut(hash, same) {
+                Some(posting) => posting.slots.push(slot),
+                None => {
+                    let posting = Posting { hash, slots: Slots::One([slot]) };
+                    entry.values.insert_unique(hash, posting, |posting| posting.hash);
+                }
+            }
+        }
+    }
+
+    /// Takes away all slots for which `gone` holds. Must come before their labels are forgotten.
+    pub(crate) fn remove(&mut self, gone: impl Fn(u32) -> bool) {
+        self.names.retain(|entry| {
+            entry.values.retain(|posting| match &mut posting.slots {
+                Slots::One([slot]) => !gone(*slot),
+                Slots::Many(slots) => {
+                    slots.retain(|&slot| !gone(slot));
+                    !slots.is_empty()
+                }
+            });
+            !entry.values.is_empty()
+        });
+    }
+
+    /// Puts slots into `slots` of which every series that passes all matchers is one: the shortest lists that some
+    /// matcher needs. `false` if no matcher helps, and every series has to be looked at.
+    pub(crate) fn candidates<'s>(
+        &self,
+        matchers: &[Matcher],
+        labels_of: impl Fn(u32) -> &'s Labels,
+        slots: &mut Vec<u32>,
+    ) -> bool {
+        let mut best: Option<(usize, Vec<&Posting>)> = None;
+        // Finite sets of values are looked up; patterns have to be tried on all values, so they come last.
+        let (finite, patterns): (Vec<_>, Vec<_>) =
+            matchers.iter().filter(|m| !m.matches_absent()).partition(|m| m.allowed_values().is_some());
+        for matcher in finite.into_iter().chain(patterns) {
+            let Some(entry) = self.name(matcher.name()) else {
+                slots.clear();
+                return true;
+            };
+            let value_of =
+                |posting: &Posting| labels_of(posting.slots.as_slice()[0]).value(&entry.name).unwrap_or("");
+            let lists: Vec<&Posting> = match matcher.allowed_values() {
+                Some(mut values) => {
+                    values.sort_unstable();
+                    values.dedup();
+                    let find = |value: &&str| {
+                        let hash = xxh3_64(value.as_bytes());
+                        entry.values.find(hash, |posting| posting.hash == hash && value_of(posting) == *value)
+                    };
+                    values.iter().filter_map(find).collect()
+                }
+                // Not worth it once something shorter than the list of values is found.
+                None if best.as_ref().is_some_and(|(len, _)| *len <= entry.values.len()) => continue,
+                None => entry.values.iter().filter(|posting| matcher.matches(value_of(posting))).collect(),
+            };
+            let len = lists.iter().map(|posting| posting.slots.as_slice().len()).sum();
+            if best.as_ref().is_none_or(|(least, _)| len < *least) {
+                best = Some((len, lists));
+            }
+        }
+        let Some((_, lists)) = best else { return false };
+        slots.clear();
+        lists.iter().for_each(|posting| slots.extend_from_slice(posting.slots.as_slice()));
+        true
+    }
+
+    fn name(&self, name: &str) -> Option<&Name> {
+        self.names.find(xxh3_64(name.as_bytes()), |entry| *entry.name == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::MatchOp;
+
+    use super::*;
+
+    fn check(matchers: &[(&str, MatchOp, &str)], expected: Option<&[u32]>) {
+        let series: Vec<_> =
+            [[("job", "a"), ("pod", "1")], [("job", "a"), ("pod", "2")], [("job", "b"), ("pod", "3")]]
+                .into_iter()
+                .map(|pairs| Labels::from_pairs(pairs).unwrap())
+                .collect();
+        let mut index = Index::default();
+        let labels_of = |slot: u32| &series[slot as usize];
+        for (slot, labels) in (0..).zip(&series) {
+            index.add(slot, labels, labels_of);
+        }
+        let matchers: Vec<_> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
+        let mut slots = Vec::new();
+        let narrowed = index.candidates(&matchers, labels_of, &mut slots);
+        slots.sort_unstable();
+        assert_eq!(narrowed.then_some(slots.as_slice()), expected, "{matchers:?}");
+    }
+
+    #[test]
+    fn takes_the_shortest_lists() {
+        use MatchOp::{Equal, NotEqual, Regex};
+        check(&[], None);
+        check(&[("job", NotEqual, "a")], None);
+        check(&[("job", Equal, "a")], Some(&[0, 1]));
+        check(&[("job", Equal, "a"), ("pod", Equal, "2")], Some(&[1]));
+        check(&[("pod", Regex, "1|3|1")], Some(&[0, 2]));
+        check(&[("pod", Regex, "[23]")], Some(&[1, 2]));
+        check(&[("none", Equal, "a")], Some(&[]));
+        check(&[("job", NotEqual, "")], Some(&[0, 1, 2]));
+    }
+
+    #[test]
+    fn removed_series_are_gone() {
+        let labels = Labels::from_pairs([("a", "1")]).unwrap();
+        let mut index = Index::default();
+        index.add(0, &labels, |_| &labels);
+        index.add(1, &labels, |_| &labels);
+        index.remove(|slot| slot == 0);
+        let mut slots = Vec::new();
+        index.candidates(&[Matcher::equal("a", "1")], |_| &labels, &mut slots);
+        assert_eq!(slots, [1]);
+        index.remove(|_| true);
+        assert!(index.names.is_empty());
+    }
+}

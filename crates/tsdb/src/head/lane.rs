@@ -1,0 +1,343 @@
+//! A lane: a part of the head with its own lock, series, look-up table and postings.
+
+use std::collections::BTreeSet;
+
+use barograph_model::{Labels, Matcher};
+use hashbrown::HashTable;
+
+use super::{
+    Head, HeadSeries, Place,
+    index::Index,
+    series::{Series, window_of},
+};
+use crate::{Options, Reason, Rejected, Row, spelling};
+
+/// Slots are visited in parts of this many, so that the lock is free in between.
+pub(super) const PART: usize = 4096;
+
+/// Series are kept in pages, so that growing never copies them and wastes little.
+const PAGE: usize = 256;
+
+/// A time that no sample is before: window arithmetic stays clear of the ends of `i64`.
+const LOWEST: i64 = i64::MIN / 2;
+
+/// See the module.
+pub(crate) struct Lane {
+    table: HashTable<Key>,
+    pages: Vec<Vec<Option<Series>>>,
+    free: Vec<u32>,
+    index: Index,
+    /// Samples before it are refused.
+    pub(crate) floor: i64,
+    windows: BTreeSet<i64>,
+}
+
+/// An entry of the look-up table: half of the hash, so that most strangers are told without a look at the series, and
+/// growing the table needs no labels.
+#[derive(Clone, Copy)]
+struct Key {
+    tag: u32,
+    slot: u32,
+}
+
+impl Key {
+    /// The table takes its bits from both ends of 64; the tag is spread over them.
+    #[inline]
+    fn hash(tag: u32) -> u64 {
+        u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+/// The rows of a call that belong to one lane.
+pub(crate) struct Group<'a, 'r> {
+    pub(crate) rows: &'a [Row<'r>],
+    /// Hash and index of each row of the group, in order.
+    pub(crate) members: &'a [(u64, u32)],
+    /// The latest time a sample may have.
+    pub(crate) latest: i64,
+    /// The log segment that will hold the samples.
+    pub(crate) segment: u32,
+}
+
+/// What the lanes said of the rows of a call; kept by the caller from call to call.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    /// Rows of one lane that the log has to hold, with the slots of their series.
+    pub(crate) accepted: Vec<Accepted>,
+    /// Slots of one lane whose labels the segment does not know yet.
+    pub(crate) undefined: Vec<u32>,
+    pub(crate) stored: usize,
+    pub(crate) new_series: usize,
+    pub(crate) rejected: Vec<Rejected>,
+    /// Rows whose label bytes are in an unusual spelling.
+    pub(crate) odd: Vec<u32>,
+    /// Whether a row repeated what is stored, perhaps not durably yet.
+    pub(crate) repeated: bool,
+}
+
+/// A sample that was put into the head.
+#[derive(Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) slot: u32,
+    pub(crate) at: i64,
+    pub(crate) value: f64,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            table: HashTable::new(),
+            pages: Vec::new(),
+            free: Vec::new(),
+            index: Index::default(),
+            floor: LOWEST,
+            windows: BTreeSet::new(),
+        }
+    }
+}
+
+impl Lane {
+    /// Judges the rows of a group and takes those that are good.
+    pub(crate) fn append(
+        &mut self,
+        head: &Head,
+        options: &Options,
+        group: &Group<'_, '_>,
+        out: &mut Verdicts,
+    ) {
+        for &(hash, number) in group.members {
+            if let Err(reason) = self.append_row(head, options, group, hash, number, out) {
+                out.rejected.push(Rejected { row: number as usize, reason });
+            }
+        }
+    }
+
+    #[inline]
+    fn append_row(
+        &mut self,
+        head: &Head,
+        options: &Options,
+        group: &Group<'_, '_>,
+        hash: u64,
+        number: u32,
+        out: &mut Verdicts,
+    ) -> Result<(), Reason> {
+        let row = &group.rows[number as usize];
+        if row.at > group.latest {
+            return Err(Reason::TooFarAhead);
+        }
+        let slot = match self.find(hash, row.labels) {
+            Some(slot) => slot,
+            None => {
+                let Some(labels) = Labels::from_canonical_bytes(row.labels) else {
+                    out.odd.push(number);
+                    return Ok(());
+                };
+                spelling::check(&labels, options)?;
+                if row.at < self.floor {
+                    return Err(Reason::TooOld);
+                }
+                if !head.reserve_series() {
+                    return Err(Reason::TooManySeries);
+                }
+                out.new_series += 1;
+                self.insert(hash, labels)
+            }
+        };
+        let floor = self.floor;
+        let series = self.series_mut(slot);
+        let last_at = series.last_at();
+        if row.at <= last_at {
+            if row.at < last_at {
+                return Err(if row.at < floor { Reason::TooOld } else { Reason::OutOfOrder });
+            }
+            if row.value.to_bits() != series.last_bits() {
+                return Err(Reason::Duplicate);
+            }
+            out.repeated = true;
+            out.stored += 1;
+            return Ok(());
+        }
+        if row.at < floor {
+            return Err(Reason::TooOld);
+        }
+        let began = series.push(row.at, row.value);
+        if series.segment != group.segment {
+            series.segment = group.segment;
+            out.undefined.push(slot);
+        }
+        if began {
+            self.windows.insert(window_of(row.at));
+        }
+        out.accepted.push(Accepted { slot, at: row.at, value: row.value });
+        out.stored += 1;
+        Ok(())
+    }
+
+    /// Takes a sample from the log again. What is already known, or is in a block, is passed over.
+    pub(crate) fn replay(&mut self, slot: u32, at: i64, value: f64) -> bool {
+        let floor = self.floor;
+        let series = self.series_mut(slot);
+        if at <= series.last_at() || at < floor {
+            return false;
+        }
+        if series.push(at, value) {
+            self.windows.insert(window_of(at));
+        }
+        true
+    }
+
+    /// The slots accepted by a call that a segment does not know, when it is another than was thought.
+    pub(crate) fn undefined(&mut self, segment: u32, accepted: &[Accepted], undefined: &mut Vec<u32>) {
+        undefined.clear();
+        for accepted in accepted {
+            let series = self.series_mut(accepted.slot);
+            if series.segment != segment {
+                series.segment = segment;
+                undefined.push(accepted.slot);
+            }
+        }
+    }
+
+    /// The slot of a series, by its label bytes.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, labels: &[u8]) -> Option<u32> {
+        let tag = tag_of(hash);
+        let same = |key: &Key| key.tag == tag && self.series(key.slot).labels.as_bytes() == labels;
+        self.table.find(Key::hash(tag), same).map(|key| key.slot)
+    }
+
+    /// Adds a series that is not there.
+    pub(crate) fn insert(&mut self, hash: u64, labels: Labels) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            if self.pages.last().is_none_or(|page| page.len() == PAGE) {
+                self.pages.push(Vec::with_capacity(PAGE));
+            }
+            let page = self.pages.len() - 1;
+            let within = self.pages[page].len();
+            self.pages[page].push(None);
+            u32::try_from(page * PAGE + within).expect("a lane has fewer than 2^32 series")
+        });
+        let tag = tag_of(hash);
+        self.table.insert_unique(Key::hash(tag), Key { tag, slot }, |key| Key::hash(key.tag));
+        self.pages[slot as usize / PAGE][slot as usize % PAGE] = Some(Series::new(labels.clone()));
+        let pages = &self.pages;
+        self.index.add(slot, &labels, |slot| &series_of(pages, slot).labels);
+        slot
+    }
+
+    /// A series by its slot.
+    ///
+    /// # Panics
+    /// If the slot is empty: slots are handed out by `find` and `insert` and used under the same lock.
+    #[inline]
+    pub(crate) fn series(&self, slot: u32) -> &Series {
+        series_of(&self.pages, slot)
+    }
+
+    #[inline]
+    pub(crate) fn series_mut(&mut self, slot: u32) -> &mut Series {
+        self.pages[slot as usize / PAGE][slot as usize % PAGE].as_mut().expect("the slot is in use")
+    }
+
+    /// Puts the slots of all series that pass all matchers into `slots`.
+    pub(crate) fn matching(&self, matchers: &[Matcher], slots: &mut Vec<u32>) {
+        slots.clear();
+        if !self.index.candidates(matchers, |slot| &self.series(slot).labels, slots) {
+            slots.extend(self.slots());
+        }
+        slots.retain(|&slot| {
+            let labels = &self.series(slot).labels;
+            matchers.iter().all(|m| m.matches(labels.value(m.name()).unwrap_or("")))
+        });
+    }
+
+    fn slots(&self) -> impl Iterator<Item = u32> {
+        let all = self.pages.iter().flatten();
+        (0u32..).zip(all).filter(|(_, series)| series.is_some()).map(|(slot, _)| slot)
+    }
+
+    pub(crate) fn windows(&self) -> Vec<i64> {
+        self.windows.iter().copied().collect()
+    }
+
+    /// Adds the series of up to [`PART`] slots that have samples in a window, with those closed; the slot to go on
+    /// with, if there are more.
+    pub(super) fn snapshot_window(
+        &mut self,
+        window: i64,
+        from: usize,
+        lane: usize,
+        found: &mut Vec<HeadSeries>,
+    ) -> Option<usize> {
+        let pages = self.pages.iter_mut().enumerate().skip(from / PAGE).take(PART / PAGE);
+        for (page, slots) in pages {
+            for (within, series) in slots.iter_mut().enumerate() {
+                let Some(series) = series else { continue };
+                let chunks = series.close_window(window);
+                if !chunks.is_empty() {
+                    let slot =
+                        u32::try_from(page * PAGE + within).expect("a lane has fewer than 2^32 series");
+                    found.push(HeadSeries {
+                        labels: series.labels.clone(),
+                        place: Place { lane, slot },
+                        chunks,
+                    });
+                }
+            }
+        }
+        let next = from + PART;
+        (next < self.pages.len() * PAGE).then_some(next)
+    }
+
+    pub(super) fn drop_chunks(&mut self, window: i64, slots: &[(u32, i64)]) {
+        for &(slot, last) in slots {
+            self.series_mut(slot).drop_chunks(window, last);
+        }
+    }
+
+    /// Forgets a window unless a sample of it came in after the snapshot.
+    pub(super) fn forget_window(&mut self, window: i64) {
+        let range = crate::head::window_range(window);
+        if !self.pages.iter().flatten().flatten().any(|series| series.overlaps(&range)) {
+            self.windows.remove(&window);
+        }
+    }
+
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come; how many.
+    pub(super) fn forget_idle(&mut self) -> usize {
+        let floor = self.floor;
+        let idle: Vec<u32> = self
+            .slots()
+            .filter(|&slot| !self.series(slot).has_samples() && self.series(slot).last_at() < floor)
+            .collect();
+        if idle.is_empty() {
+            return 0;
+        }
+        let mut gone = vec![false; self.pages.len() * PAGE];
+        idle.iter().for_each(|&slot| gone[slot as usize] = true);
+        self.index.remove(|slot| gone[slot as usize]);
+        self.table.retain(|key| !gone[key.slot as usize]);
+        for &slot in &idle {
+            self.pages[slot as usize / PAGE][slot as usize % PAGE] = None;
+        }
+        self.free.extend(idle.iter().rev());
+        idle.len()
+    }
+
+    pub(super) fn chunk_bytes(&self) -> u64 {
+        self.pages.iter().flatten().flatten().map(|series| series.chunk_bytes() as u64).sum()
+    }
+}
+
+#[inline]
+fn series_of(pages: &[Vec<Option<Series>>], slot: u32) -> &Series {
+    pages[slot as usize / PAGE][slot as usize % PAGE].as_ref().expect("the slot is in use")
+}
+
+/// The half of the hash that the table keeps; the other half chose the lane.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+fn tag_of(hash: u64) -> u32 {
+    hash as u32
+}

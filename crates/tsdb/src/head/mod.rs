@@ -1,0 +1,203 @@
+//! The head: recent samples in memory, every one of them also in the log.
+//!
+//! It is split into *lanes* by the hash of the label bytes; each lane is locked apart and knows its own series, their
+//! chunks and postings. A lane's lock is taken once per request. While it is held the rows are judged, applied and
+//! handed to the log, so that per series the order of the log is the order of the head.
+//!
+//! Time is cut into windows of two hours. A chunk never crosses the end of a window, so cutting a window into a
+//! block never splits a chunk.
+
+mod index;
+mod lane;
+mod series;
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
+pub(crate) use lane::{Accepted, Group, Lane, Verdicts};
+pub(crate) use series::{HeadChunk, WINDOW_MS, window_of};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// All lanes, and the count of series they share.
+pub(crate) struct Head {
+    lanes: Box<[Mutex<Lane>]>,
+    series: AtomicUsize,
+    series_max: usize,
+}
+
+/// A series of the head as a reader or a block writer takes it.
+pub(crate) struct HeadSeries {
+    pub(crate) labels: Labels,
+    /// Where it lies: lane and slot.
+    pub(crate) place: Place,
+    /// Its chunks in time order.
+    pub(crate) chunks: Vec<HeadChunk>,
+}
+
+/// Lane and slot of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) lane: usize,
+    pub(crate) slot: u32,
+}
+
+/// The lanes of a head at most: six bits of a series id.
+const LANES_MAX: usize = 64;
+
+impl Head {
+    pub(crate) fn new(lanes: usize, series_max: usize) -> Self {
+        let lanes = lanes.clamp(1, LANES_MAX).next_power_of_two();
+        Self {
+            lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
+            series: AtomicUsize::new(0),
+            series_max,
+        }
+    }
+
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many series there are.
+    pub(crate) fn series(&self) -> usize {
+        self.series.load(Ordering::Relaxed)
+    }
+
+    /// The lane a hash belongs to. The lane's table uses the low half of the hash, so this uses the high one.
+    #[inline]
+    pub(crate) fn lane_of(&self, hash: u64) -> usize {
+        usize::try_from(hash >> 32).unwrap_or(0) & (self.lanes.len() - 1)
+    }
+
+    /// A panic while a lane is locked is a bug of ours that no reader should spread.
+    #[inline]
+    pub(crate) fn lane(&self, lane: usize) -> MutexGuard<'_, Lane> {
+        self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to add a series; `false` when there are as many as may be.
+    pub(crate) fn reserve_series(&self) -> bool {
+        let add = |count| (count < self.series_max).then_some(count + 1);
+        self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// Counts a series that is there whatever the limit says: one that was acknowledged before a restart.
+    pub(crate) fn count_series(&self) {
+        self.series.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn forget_series(&self, count: usize) {
+        self.series.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// The series that match, with their chunks in the range, in label order.
+    pub(crate) fn select(&self, matchers: &[Matcher], range: &TimeRange) -> Vec<HeadSeries> {
+        let mut found = Vec::new();
+        let mut slots = Vec::new();
+        for number in 0..self.lanes.len() {
+            let lane = self.lane(number);
+            lane.matching(matchers, &mut slots);
+            for &slot in &slots {
+                let series = lane.series(slot);
+                let chunks = series.chunks_in(range);
+                if !chunks.is_empty() {
+                    let place = Place { lane: number, slot };
+                    found.push(HeadSeries { labels: series.labels.clone(), place, chunks });
+                }
+            }
+        }
+        found.sort_unstable_by(|a, b| crate::spelling::compare(&a.labels, &b.labels));
+        found
+    }
+
+    /// Calls `see` with the labels of every series that matches and may have samples in the range.
+    pub(crate) fn each_series(&self, matchers: &[Matcher], range: &TimeRange, mut see: impl FnMut(&Labels)) {
+        let mut slots = Vec::new();
+        for number in 0..self.lanes.len() {
+            let lane = self.lane(number);
+            lane.matching(matchers, &mut slots);
+            slots
+                .iter()
+                .map(|&slot| lane.series(slot))
+                .filter(|s| s.overlaps(range))
+                .for_each(|s| see(&s.labels));
+        }
+    }
+
+    /// The starts of all windows that have samples, in order.
+    pub(crate) fn windows(&self) -> Vec<i64> {
+        let mut windows: Vec<_> = (0..self.lanes.len()).flat_map(|n| self.lane(n).windows()).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
+    /// The time before which new samples are refused.
+    pub(crate) fn floor(&self) -> i64 {
+        self.lane(0).floor
+    }
+
+    /// Refuses samples before `floor` from now on.
+    pub(crate) fn raise_floor(&self, floor: i64) {
+        for number in 0..self.lanes.len() {
+            let mut lane = self.lane(number);
+            lane.floor = lane.floor.max(floor);
+        }
+    }
+
+    /// All series with samples in a window, in label order, with the chunks of that window closed, so that later
+    /// samples go to new ones. Lanes are locked a part at a time.
+    pub(crate) fn snapshot_window(&self, window: i64) -> Vec<HeadSeries> {
+        let mut found = Vec::new();
+        for number in 0..self.lanes.len() {
+            let mut from = 0;
+            while let Some(next) = self.lane(number).snapshot_window(window, from, number, &mut found) {
+                from = next;
+            }
+        }
+        found.sort_unstable_by(|a, b| crate::spelling::compare(&a.labels, &b.labels));
+        found
+    }
+
+    /// Lets go of the chunks that a snapshot had, once a block holds them.
+    pub(crate) fn drop_snapshot(&self, window: i64, snapshot: &[HeadSeries]) {
+        let mut by_lane: Vec<Vec<(u32, i64)>> = vec![Vec::new(); self.lanes.len()];
+        for series in snapshot {
+            if let Some(last) = series.chunks.last() {
+                by_lane[series.place.lane].push((series.place.slot, last.last));
+            }
+        }
+        for (number, slots) in by_lane.iter().enumerate() {
+            for part in slots.chunks(lane::PART) {
+                self.lane(number).drop_chunks(window, part);
+            }
+            self.lane(number).forget_window(window);
+        }
+    }
+
+    /// Removes the series that have no samples here and none at or after the floor anywhere.
+    pub(crate) fn forget_idle(&self) -> usize {
+        let gone = (0..self.lanes.len()).map(|number| self.lane(number).forget_idle()).sum();
+        self.forget_series(gone);
+        gone
+    }
+
+    /// Bytes of chunks, roughly; for the statistics.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        (0..self.lanes.len()).map(|number| self.lane(number).chunk_bytes()).sum()
+    }
+}
+
+/// The times of a window.
+pub(crate) fn window_range(window: i64) -> TimeRange {
+    TimeRange::new(Timestamp(window), Timestamp(window.saturating_add(WINDOW_MS)))
+}
+
+/// The hash by which a series is found: of its label bytes as they lie.
+#[inline]
+pub(crate) fn hash_of(labels: &[u8]) -> u64 {
+    xxh3_64(labels)
+}

@@ -1,0 +1,66 @@
+//! What can be set about the store, with its defaults.
+
+use std::time::Duration;
+
+/// Limits and delays of a store.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Parts of the head that are locked apart. Rounded up to a power of two, at most 64. Default 4.
+    pub lanes: usize,
+    /// Series in the head at most; a row of a further one is refused. Default 1,000,000.
+    pub series_max: usize,
+    /// Labels of a series at most. Default 64.
+    pub labels_max: usize,
+    /// Bytes of a label's name at most. Default 512.
+    pub label_name_bytes_max: usize,
+    /// Bytes of a label's value at most. Default 4,096.
+    pub label_value_bytes_max: usize,
+    /// How far ahead of now a sample may be. Default 10 minutes.
+    pub ahead_max: Duration,
+    /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
+    pub segment_bytes: u64,
+    /// Bytes waiting for a commit, beyond which appends are refused. Default 64 MiB.
+    pub pending_bytes_max: usize,
+    /// How long after its end two hours of the head are cut into a block. Default 30 minutes.
+    pub cut_delay: Duration,
+    /// Age at which blocks are deleted; `None` keeps them. Default 15 days.
+    pub retention: Option<Duration>,
+    /// Size of all blocks beyond which the oldest are deleted; `None` keeps them, as is the default.
+    pub retention_bytes: Option<u64>,
+    /// Memory for decoded indexes and columns of blocks. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// Exemplars kept in memory; the oldest go first. Default 100,000.
+    pub exemplars_max: usize,
+    /// Metrics the catalog describes at most. Default 100,000.
+    pub metrics_max: usize,
+    /// Unusual spellings of label sets that are remembered. Default 65,536.
+    pub aliases_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lanes: 4,
+            series_max: 1_000_000,
+            labels_max: 64,
+            label_name_bytes_max: 512,
+            label_value_bytes_max: 4096,
+            ahead_max: Duration::from_secs(600),
+            segment_bytes: 64 << 20,
+            pending_bytes_max: 64 << 20,
+            cut_delay: Duration::from_secs(1800),
+            retention: Some(Duration::from_secs(15 * 24 * 3600)),
+            retention_bytes: None,
+            cache_bytes: 64 << 20,
+            exemplars_max: 100_000,
+            metrics_max: 100_000,
+            aliases_max: 1 << 16,
+        }
+    }
+}
+
+/// A duration in the milliseconds of samples.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

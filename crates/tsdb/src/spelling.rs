@@ -1,0 +1,183 @@
+//! Label bytes in whatever spelling they come, to a label set within limits; and label sets in order, fast.
+//!
+//! A sender may write labels unsorted, fields in another order, lengths in more bytes than needed, or empty values.
+//! All that is legal protobuf, so it is read here, once per spelling; the usual spelling never comes this way.
+
+use std::cmp::Ordering;
+
+use barograph_codec::varint;
+use barograph_model::{LabelError, Labels, METRIC_NAME};
+
+use crate::{Options, Reason};
+
+/// Reads label bytes in any spelling.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Labels, Reason> {
+    let mut rest = bytes;
+    let mut pairs = Vec::new();
+    while !rest.is_empty() {
+        match field(&mut rest).ok_or(Reason::Malformed)? {
+            Field { number: 1, content: Some(label) } => pairs.push(parse_label(label)?),
+            _ => return Err(Reason::Malformed),
+        }
+    }
+    Labels::from_pairs(pairs).map_err(|error| match error {
+        LabelError::EmptyName => Reason::EmptyLabelName,
+        LabelError::Duplicate(_) => Reason::RepeatedLabel,
+        LabelError::NotUtf8(_) => Reason::NotUtf8,
+        _ => Reason::Malformed,
+    })
+}
+
+/// Name and value of a label; of a field that is repeated the last one counts, unknown fields are skipped.
+fn parse_label(mut rest: &[u8]) -> Result<(&str, &str), Reason> {
+    let (mut name, mut value) = ("", "");
+    while !rest.is_empty() {
+        let field = field(&mut rest).ok_or(Reason::Malformed)?;
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8);
+        match field {
+            Field { number: 1, content: Some(bytes) } => name = text(bytes)?,
+            Field { number: 2, content: Some(bytes) } => value = text(bytes)?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
+/// A protobuf field; `content` if it is length-delimited.
+struct Field<'a> {
+    number: u64,
+    content: Option<&'a [u8]>,
+}
+
+fn field<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
+    let tag = varint::take(rest)?;
+    let content = match tag & 7 {
+        0 => varint::take(rest).map(|_| None)?,
+        1 => skip(rest, 8)?,
+        2 => Some(varint::take_slice(rest)?),
+        5 => skip(rest, 4)?,
+        _ => return None,
+    };
+    Some(Field { number: tag >> 3, content })
+}
+
+fn skip<'a>(rest: &mut &[u8], len: usize) -> Option<Option<&'a [u8]>> {
+    *rest = rest.get(len..)?;
+    Some(None)
+}
+
+/// Whether a label set may become a series.
+pub(crate) fn check(labels: &Labels, options: &Options) -> Result<(), Reason> {
+    let (mut count, mut named) = (0, false);
+    for (name, value) in labels {
+        count += 1;
+        named |= name == METRIC_NAME;
+        if name.len() > options.label_name_bytes_max {
+            return Err(Reason::LabelNameTooLong);
+        }
+        if value.len() > options.label_value_bytes_max {
+            return Err(Reason::LabelValueTooLong);
+        }
+    }
+    match (named, count > options.labels_max) {
+        (false, _) => Err(Reason::NoMetricName),
+        (_, true) => Err(Reason::TooManyLabels),
+        _ => Ok(()),
+    }
+}
+
+/// The order of label sets, as `Labels` has it, decoding only the label in which they differ.
+pub(crate) fn compare(a: &Labels, b: &Labels) -> Ordering {
+    let (x, y) = (a.as_bytes(), b.as_bytes());
+    let same = common_prefix(x, y);
+    if same == x.len() || same == y.len() {
+        return x.len().cmp(&y.len());
+    }
+    // Both walk over the same bytes up to the label that differs, so their labels begin at the same places.
+    let mut start = 0;
+    loop {
+        let rest = &mut &x[start..];
+        varint::take(rest);
+        let after = varint::take_slice(rest).map_or(x.len(), |_| x.len() - rest.len());
+        if after > same || after <= start {
+            break;
+        }
+        start = after;
+    }
+    label_at(x, start).cmp(&label_at(y, start))
+}
+
+fn label_at(bytes: &[u8], start: usize) -> Option<(&[u8], &[u8])> {
+    let mut label = field(&mut &bytes[start..])?.content?;
+    let name = field(&mut label)?.content?;
+    let value = field(&mut label)?.content?;
+    Some((name, value))
+}
+
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 16;
+    let whole = a.chunks_exact(STEP).zip(b.chunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
+    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check_parse(bytes: &[u8], expected: Result<&str, Reason>) {
+        assert_eq!(parse(bytes).map(|labels| labels.to_string()), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn reads_every_legal_spelling() {
+        check_parse(b"", Ok("{}"));
+        check_parse(b"\x0a\x06\x0a\x01b\x12\x012\x0a\x06\x0a\x01a\x12\x011", Ok(r#"{a="1", b="2"}"#));
+        check_parse(b"\x0a\x06\x12\x011\x0a\x01a", Ok(r#"{a="1"}"#));
+        check_parse(b"\x0a\x86\x00\x0a\x01a\x12\x011", Ok(r#"{a="1"}"#));
+        check_parse(b"\x0a\x03\x0a\x01a", Ok("{}"));
+        check_parse(b"\x0a\x08\x0a\x01a\x12\x011\x18\x05", Ok(r#"{a="1"}"#));
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        check_parse(b"\x0a", Err(Reason::Malformed));
+        check_parse(b"\x12\x00", Err(Reason::Malformed));
+        check_parse(b"\x0a\x03\x12\x011", Err(Reason::EmptyLabelName));
+        check_parse(b"\x0a\x06\x0a\x01a\x12\x01\xff", Err(Reason::NotUtf8));
+        check_parse(b"\x0a\x06\x0a\x01a\x12\x011\x0a\x06\x0a\x01a\x12\x012", Err(Reason::RepeatedLabel));
+    }
+
+    #[test]
+    fn limits_hold() {
+        let options = Options {
+            labels_max: 2,
+            label_name_bytes_max: 8,
+            label_value_bytes_max: 3,
+            ..Options::default()
+        };
+        let assert_check = |pairs: &[(&str, &str)], expected| {
+            assert_eq!(check(&Labels::from_pairs(pairs.iter().copied()).unwrap(), &options), expected);
+        };
+        assert_check(&[("__name__", "up"), ("a", "1")], Ok(()));
+        assert_check(&[("a", "1")], Err(Reason::NoMetricName));
+        assert_check(&[("__name__", "up"), ("a", "1"), ("b", "1")], Err(Reason::TooManyLabels));
+        assert_check(&[("__name__", "long")], Err(Reason::LabelValueTooLong));
+        assert_check(&[("long_name", "1")], Err(Reason::LabelNameTooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn compares_as_label_sets_do(a in prop::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4), b in prop::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4)) {
+            let labels = |map: &std::collections::BTreeMap<String, String>| Labels::from_pairs(map.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap();
+            let (a, b) = (labels(&a), labels(&b));
+            prop_assert_eq!(compare(&a, &b), a.cmp(&b));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The store in numbers, for its own metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Reason;
+
+/// The store in numbers. Counts begin at zero with each start, sizes and gauges are those of the moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Series in the head.
+    pub series: usize,
+    /// Series in the head at most.
+    pub series_max: usize,
+    /// Series that came to the head.
+    pub series_created: u64,
+    /// Bytes of chunks in the head.
+    pub chunk_bytes: u64,
+    /// Rows that were stored.
+    pub samples_appended: u64,
+    /// Rows that were not, by reason.
+    pub rejected: Vec<(Reason, u64)>,
+    /// Bytes of the log on disk.
+    pub wal_bytes: u64,
+    /// Segments of the log on disk.
+    pub wal_segments: usize,
+    /// Bytes that wait for a commit.
+    pub wal_pending_bytes: usize,
+    /// Commits that had something to do.
+    pub commits: u64,
+    /// Batches of the log that were synced.
+    pub wal_syncs: u64,
+    /// Files of the log that failed to be written or synced.
+    pub wal_failures: u64,
+    /// Whether appends are refused because the log cannot be written.
+    pub read_only: bool,
+    /// Metrics in the catalog.
+    pub metrics: usize,
+    /// Exemplars in memory.
+    pub exemplars: usize,
+    /// Exemplars that were overwritten by newer ones.
+    pub exemplars_overwritten: u64,
+    /// Descriptions of metrics that were refused: too many, or too long.
+    pub metadata_refused: u64,
+    /// Files set aside as corrupt since the store was opened, and then.
+    pub set_aside: u64,
+}
+
+/// What is counted while the store works.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) samples: AtomicU64,
+    pub(crate) series: AtomicU64,
+    pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
+    pub(crate) metadata_refused: AtomicU64,
+    pub(crate) set_aside: AtomicU64,
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(count as u64, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(crate) fn rejected(&self) -> Vec<(Reason, u64)> {
+        let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
+        Reason::ALL.into_iter().zip(counts).collect()
+    }
+}

@@ -1,0 +1,222 @@
+//! The store: its parts, opening it, and what is not appending or reading.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, atomic::Ordering},
+};
+
+use barograph_disk::{Disk, Held, TEMPORARY};
+use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
+use hashbrown::HashTable;
+
+use crate::{
+    Error, Options, Recovery, Stats,
+    catalog::{self, Catalog, Change},
+    exemplars::Exemplars,
+    head::{Head, Place, hash_of},
+    recovery::CORRUPT,
+    stats::{self, Counters},
+    wal::{self, Entry, METADATA, OtherSegment, Wal, encode_metadata},
+};
+
+/// A time-series store on a disk of its own.
+pub struct Store {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) head: Head,
+    pub(crate) wal: Wal,
+    pub(crate) catalog: Catalog,
+    pub(crate) exemplars: Exemplars,
+    /// Unusual spellings of label sets, and what they mean.
+    pub(crate) aliases: Mutex<HashMap<Box<[u8]>, Labels>>,
+    pub(crate) counters: Counters,
+    _held: Box<dyn Held>,
+}
+
+impl Store {
+    /// Opens the store on a disk and brings back everything that was acknowledged.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. Corrupt files are no
+    /// error: they are set aside and named in the [`Recovery`].
+    pub fn open(disk: Arc<dyn Disk>, options: Options, now: Timestamp) -> Result<(Self, Recovery), Error> {
+        let _ = now;
+        let held = disk.lock()?;
+        disk.create_dir(wal::DIR)?;
+        let mut recovery = Recovery::default();
+        for dir in ["", wal::DIR] {
+            remove_temporary(&*disk, dir, &mut recovery)?;
+        }
+        let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let head = Head::new(options.lanes, options.series_max);
+        let found = replay(&*disk, 0, &head, &mut metrics, &mut recovery)?;
+        recovery.series = head.series();
+        let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
+        let counters = Counters::default();
+        stats::add(&counters.set_aside, recovery.set_aside.len());
+        let store = Self {
+            catalog: Catalog::new(metrics, options.metrics_max),
+            exemplars: Exemplars::new(options.exemplars_max),
+            aliases: Mutex::default(),
+            disk,
+            options,
+            head,
+            wal,
+            counters,
+            _held: held,
+        };
+        Ok((store, recovery))
+    }
+
+    /// Makes everything appended so far durable. Returns the ticket up to which all is durable now.
+    ///
+    /// One commit runs at a time; what is appended meanwhile waits for the next. Without anything to do it returns
+    /// at once.
+    ///
+    /// # Errors
+    /// When the disk failed, on the file in use and on a new one. Nothing new is acknowledged then, appends are
+    /// refused with [`Error::ReadOnly`], and every further commit tries again with the same bytes.
+    pub fn commit(&self) -> Result<u64, Error> {
+        self.wal.commit()
+    }
+
+    /// Describes a metric. Durable with the next commit. Beyond the limits of the options it is refused and counted.
+    pub fn set_metadata(&self, name: &str, metadata: &Metadata) {
+        let too_long = |text: &str| text.len() > self.options.label_value_bytes_max;
+        if [name, &metadata.unit, &metadata.help].into_iter().any(too_long) {
+            stats::add(&self.counters.metadata_refused, 1);
+            return;
+        }
+        match self.catalog.set(name, metadata) {
+            Change::None => {}
+            Change::Full => stats::add(&self.counters.metadata_refused, 1),
+            Change::Set => {
+                let mut payload = Vec::new();
+                encode_metadata(&mut payload, name, metadata);
+                while let Err(OtherSegment(_)) =
+                    self.wal.put(self.wal.segment(), &[(METADATA, &payload)], i64::MIN)
+                {}
+            }
+        }
+    }
+
+    /// Keeps an exemplar of a series, in memory only. One that repeats a recent one is passed over.
+    pub fn append_exemplar(&self, series: &Labels, exemplar: Exemplar) {
+        self.exemplars.push(series, exemplar);
+    }
+
+    /// The store in numbers.
+    pub fn stats(&self) -> Stats {
+        let wal = self.wal.stats();
+        let (exemplars, exemplars_overwritten) = self.exemplars.counts();
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            series: self.head.series(),
+            series_max: self.options.series_max,
+            series_created: count(&self.counters.series),
+            chunk_bytes: self.head.chunk_bytes(),
+            samples_appended: count(&self.counters.samples),
+            rejected: self.counters.rejected(),
+            wal_bytes: wal.bytes,
+            wal_segments: wal.segments,
+            wal_pending_bytes: wal.pending_bytes,
+            commits: wal.commits,
+            wal_syncs: wal.syncs,
+            wal_failures: wal.failures,
+            read_only: wal.read_only,
+            metrics: self.catalog.len(),
+            exemplars,
+            exemplars_overwritten,
+            metadata_refused: count(&self.counters.metadata_refused),
+            set_aside: count(&self.counters.set_aside),
+        }
+    }
+}
+
+fn remove_temporary(disk: &dyn Disk, dir: &str, recovery: &mut Recovery) -> Result<(), Error> {
+    for entry in disk.list(dir)?.into_iter().filter(|entry| entry.name.ends_with(TEMPORARY)) {
+        let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
+        disk.remove(&path)?;
+        recovery.temporary_removed += 1;
+    }
+    Ok(())
+}
+
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<String, Metadata>, Error> {
+    match Catalog::read(disk) {
+        Err(error @ barograph_disk::Error::Corrupt { .. }) => {
+            disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
+            recovery.set_aside(catalog::PATH, error.to_string());
+            Ok(BTreeMap::new())
+        }
+        metrics => Ok(metrics?),
+    }
+}
+
+/// Brings the log back into the head and the catalog.
+fn replay(
+    disk: &dyn Disk,
+    covered: u32,
+    head: &Head,
+    metrics: &mut BTreeMap<String, Metadata>,
+    recovery: &mut Recovery,
+) -> Result<wal::Found, Error> {
+    /// Series of the current segment by the names it has for them.
+    #[derive(Default)]
+    struct Names {
+        segment: u32,
+        places: HashTable<((u64, u64), Place)>,
+    }
+    let hash = |(lane, slot): (u64, u64)| (slot << 6 | lane & 63).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut names = Names::default();
+    let visit = |segment: u32, entry: Entry<'_>, recovery: &mut Recovery| {
+        if names.segment != segment {
+            names = Names { segment, ..Names::default() };
+        }
+        let mut last_at = None;
+        match entry {
+            Entry::Metadata(entry) => drop(metrics.insert(entry.name.to_owned(), entry.metadata)),
+            Entry::Definitions(definitions) => {
+                let lane = definitions.lane;
+                for (slot, labels) in definitions {
+                    let Some(labels) = Labels::from_canonical_bytes(labels) else { continue };
+                    let (key, place) = ((lane, slot), head.place_of(labels));
+                    match names.places.entry(hash(key), |known| known.0 == key, |known| hash(known.0)) {
+                        hashbrown::hash_table::Entry::Occupied(mut known) => known.get_mut().1 = place,
+                        hashbrown::hash_table::Entry::Vacant(vacant) => drop(vacant.insert((key, place))),
+                    }
+                }
+            }
+            Entry::Samples(samples) => {
+                let lane = samples.lane;
+                for (slot, at, value) in samples {
+                    last_at = last_at.max(Some(at));
+                    let key = (lane, slot);
+                    match names.places.find(hash(key), |known| known.0 == key) {
+                        Some((_, place)) => {
+                            recovery.samples +=
+                                u64::from(head.lane(place.lane).replay(place.slot, at, value));
+                        }
+                        None => recovery.orphans += 1,
+                    }
+                }
+            }
+        }
+        last_at
+    };
+    Ok(wal::recover(disk, covered, recovery, visit)?)
+}
+
+impl Head {
+    /// The place of a series that was acknowledged before a restart, whatever the limit says.
+    fn place_of(&self, labels: Labels) -> Place {
+        let hash = hash_of(labels.as_bytes());
+        let number = self.lane_of(hash);
+        let mut lane = self.lane(number);
+        let slot = lane.find(hash, labels.as_bytes()).unwrap_or_else(|| {
+            self.count_series();
+            lane.insert(hash, labels)
+        });
+        Place { lane: number, slot }
+    }
+}

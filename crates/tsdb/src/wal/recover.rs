@@ -1,0 +1,157 @@
+//! Reading the log back after a restart.
+//!
+//! Damage at the end of the last file, with nothing valid behind it, is a write that a crash interrupted: it was never
+//! acknowledged and is cut off. What lies behind the records that the next part of the same segment repeats, too.
+//! Damage anywhere else is corruption: the file is copied aside, the valid records stay, and the loss is reported.
+
+use std::collections::BTreeMap;
+
+use barograph_disk::{Disk, Error, record};
+
+use super::{
+    payload::{self, Entry},
+    segment::{DIR, HEADER_LEN, Part},
+    writer::Segment,
+};
+use crate::recovery::{CORRUPT, Recovery};
+
+/// What the log holds.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) segments: BTreeMap<u32, Segment>,
+    /// The highest number a segment had; it must not come again.
+    pub(crate) last_segment: u32,
+    pub(crate) last_seq: u64,
+}
+
+/// Reads all segments after `covered` in order, and removes the others, which blocks hold. `visit` gets the segment
+/// and each entry, and answers the latest time of a sample in it.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    covered: u32,
+    report: &mut Recovery,
+    mut visit: impl FnMut(u32, Entry<'_>, &mut Recovery) -> Option<i64>,
+) -> Result<Found, Error> {
+    let mut parts: Vec<Part> =
+        disk.list(DIR)?.iter().filter_map(|entry| Part::of_name(&entry.name)).collect();
+    parts.sort_unstable();
+    for part in parts.extract_if(.., |part| part.segment <= covered) {
+        disk.remove(&part.path())?;
+    }
+    let last_segment = parts.last().map_or(covered, |part| part.segment.max(covered));
+    let mut found = Found { last_segment, ..Found::default() };
+    let mut next = parts.iter().copied();
+    let mut current =
+        next.next().map(|part| Ok::<_, Error>((part, disk.read_whole(&part.path())?))).transpose()?;
+    while let Some((part, bytes)) = current {
+        let following =
+            next.next().map(|part| Ok::<_, Error>((part, disk.read_whole(&part.path())?))).transpose()?;
+        let repeated_from = following
+            .as_ref()
+            .filter(|(next, _)| next.segment == part.segment)
+            .and_then(|(next, bytes)| next.check_header(bytes).ok());
+        let last = following.as_ref().is_none_or(|(next, bytes)| is_unused(*next, bytes));
+        let file = File { part, bytes: &bytes, repeated_from, last };
+        read_file(disk, &file, &mut found, report, &mut visit)?;
+        current = following;
+    }
+    Ok(found)
+}
+
+/// Whether a file was created and a crash came before anything in it was durable.
+fn is_unused(part: Part, bytes: &[u8]) -> bool {
+    part.check_header(bytes).is_err() && record::find(bytes, HEADER_LEN.min(bytes.len()), 0).is_none()
+}
+
+struct File<'a> {
+    part: Part,
+    bytes: &'a [u8],
+    /// The first record that the next part has again.
+    repeated_from: Option<u64>,
+    /// Whether no file with anything in it follows.
+    last: bool,
+}
+
+fn read_file(
+    disk: &dyn Disk,
+    file: &File<'_>,
+    found: &mut Found,
+    report: &mut Recovery,
+    visit: &mut impl FnMut(u32, Entry<'_>, &mut Recovery) -> Option<i64>,
+) -> Result<(), Error> {
+    let path = file.part.path();
+    let bytes = file.bytes;
+    let mut last_seq = found.last_seq;
+    let mut damaged = None;
+    match file.part.check_header(bytes) {
+        Ok(first_seq) => last_seq = first_seq.saturating_sub(1),
+        Err(error @ Error::Version { .. }) => return Err(error),
+        Err(_) => damaged = Some(0),
+    }
+    let mut valid = Vec::new();
+    let mut offset = HEADER_LEN.min(bytes.len());
+    let mut info = Segment { last_at: None, bytes: 0, parts: vec![file.part.part] };
+    let mut torn = None;
+    while offset < bytes.len() {
+        match record::read(&bytes[offset..]).filter(|record| record.seq > last_seq) {
+            Some(record) => {
+                valid.push(offset..offset + record.framed_len());
+                offset += record.framed_len();
+                last_seq = record.seq;
+                // A part may begin with what the one before had already.
+                if record.seq > found.last_seq {
+                    found.last_seq = record.seq;
+                    match payload::decode(record.kind, record.payload) {
+                        Ok(entry) => info.last_at = info.last_at.max(visit(file.part.segment, entry, report)),
+                        Err(_) => damaged = damaged.or(Some(offset)),
+                    }
+                }
+            }
+            None if file.repeated_from.is_some_and(|first| last_seq + 1 >= first) => break,
+            None => match record::find(bytes, offset + 1, last_seq) {
+                Some(next) => {
+                    damaged = damaged.or(Some(offset));
+                    offset = next;
+                }
+                None => {
+                    torn = Some(offset);
+                    break;
+                }
+            },
+        }
+    }
+    // The very last file may have been created and nothing more: then its header may be torn as well.
+    let unused = valid.is_empty() && (file.last || file.repeated_from.is_some());
+    if unused {
+        report.torn_bytes += bytes.len() as u64;
+        disk.remove(&path)?;
+        return Ok(());
+    }
+    match (torn, file.last) {
+        (Some(offset), true) => {
+            report.torn_bytes += (bytes.len() - offset) as u64;
+            disk.truncate(&path, offset as u64)?;
+        }
+        (Some(offset), false) => damaged = damaged.or(Some(offset)),
+        (None, _) => {}
+    }
+    if let Some(offset) = damaged {
+        disk.write_whole(&format!("{path}{CORRUPT}"), bytes)?;
+        let first_seq =
+            valid.first().and_then(|range| record::read(&bytes[range.clone()])).map_or(0, |r| r.seq);
+        let mut clean = file.part.header(first_seq);
+        valid.iter().for_each(|range| clean.extend_from_slice(&bytes[range.clone()]));
+        disk.write_whole(&path, &clean)?;
+        report.set_aside(
+            &path,
+            format!("corrupt {} at byte {offset}", if offset == 0 { "header" } else { "record" }),
+        );
+    }
+    info.bytes = (HEADER_LEN + valid.iter().map(|range| range.len()).sum::<usize>()) as u64;
+    report.wal_bytes += info.bytes;
+    let merged = found.segments.entry(file.part.segment).or_default();
+    merged.last_at = merged.last_at.max(info.last_at);
+    merged.bytes += info.bytes;
+    merged.parts.extend(info.parts);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What is stored and what is not, and why: order, duplicates, bounds, labels and limits.
+
+mod support;
+
+use barograph_model::{Labels, Timestamp, stale_marker};
+use barograph_tsdb::{Options, Reason, Row, Store};
+use support::*;
+
+fn check(store: &Store, labels: &Labels, at: i64, value: f64, expected: Result<(), Reason>) {
+    let appended = store.append(&[Row { labels: labels.as_bytes(), at, value }], Timestamp(START)).unwrap();
+    let found = appended.rejected.first().map_or(Ok(()), |rejected| Err(rejected.reason));
+    assert_eq!(found, expected, "{labels} at {at}");
+    assert_eq!(appended.stored, usize::from(expected.is_ok()));
+}
+
+#[test]
+fn order_of_a_series() {
+    let (store, _) = open(&Default::default());
+    let a = series("a", 1);
+    check(&store, &a, START, 1.0, Ok(()));
+    check(&store, &a, START, 1.0, Ok(()));
+    check(&store, &a, START, 2.0, Err(Reason::Duplicate));
+    check(&store, &a, START - 1, 1.0, Err(Reason::OutOfOrder));
+    check(&store, &a, START + 600_000, 1.0, Ok(()));
+    check(&store, &a, START + 600_001, 1.0, Err(Reason::TooFarAhead));
+    let b = series("b", 1);
+    check(&store, &b, START, f64::NAN, Ok(()));
+    check(&store, &b, START, f64::NAN, Ok(()));
+    check(&store, &b, START, stale_marker(), Err(Reason::Duplicate));
+    check(&store, &b, START + 1, stale_marker(), Ok(()));
+    let stats = store.stats();
+    assert_eq!((stats.series, stats.samples_appended), (2, 6));
+    assert!(stats.rejected.contains(&(Reason::Duplicate, 2)));
+}
+
+#[test]
+fn a_bad_row_does_not_harm_its_neighbours() {
+    let (store, _) = open(&Default::default());
+    let (good, nameless) = (series("a", 1), Labels::from_pairs([("job", "x")]).unwrap());
+    let rows = [
+        Row { labels: nameless.as_bytes(), at: START, value: 1.0 },
+        Row { labels: good.as_bytes(), at: START, value: 1.0 },
+        Row { labels: b"\x0a\xff", at: START, value: 1.0 },
+        Row { labels: good.as_bytes(), at: START - 1, value: 1.0 },
+        Row { labels: good.as_bytes(), at: START + 1, value: 1.0 },
+    ];
+    let appended = store.append(&rows, Timestamp(START)).unwrap();
+    let rejected: Vec<_> = appended.rejected.iter().map(|r| (r.row, r.reason)).collect();
+    assert_eq!(rejected, [(0, Reason::NoMetricName), (2, Reason::Malformed), (3, Reason::OutOfOrder)]);
+    assert_eq!((appended.stored, appended.new_series), (2, 1));
+    assert_eq!(content(&store)[&good.to_string()].len(), 2);
+}
+
+#[test]
+fn unusual_spellings_are_the_same_series() {
+    let (store, _) = open(&Default::default());
+    let usual = Labels::from_pairs([("__name__", "up"), ("job", "x")]).unwrap();
+    let job: &[u8] = b"\x0a\x08\x12\x01x\x0a\x03job";
+    let name: &[u8] = b"\x0a\x8e\x00\x0a\x08__name__\x12\x02up";
+    let empty: &[u8] = b"\x0a\x05\x0a\x03aaa";
+    let odd = [job, empty, name].concat();
+    for (i, labels) in [usual.as_bytes(), &odd, &odd, usual.as_bytes()].into_iter().enumerate() {
+        let at = START + i64::try_from(i).unwrap();
+        let appended = store.append(&[Row { labels, at, value: 1.0 }], Timestamp(START)).unwrap();
+        assert_eq!((appended.stored, appended.rejected), (1, vec![]));
+    }
+    assert_eq!(store.stats().series, 1);
+    assert_eq!(content(&store)[&usual.to_string()].len(), 4);
+}
+
+#[test]
+fn the_limit_of_series_is_exact_and_spares_the_old() {
+    let limit = 10;
+    let mut options = Options::default();
+    options.series_max = limit;
+    let (store, _) = open_with(&Default::default(), options);
+    let all: Vec<_> = (0..15).map(|n| series("a", n)).collect();
+    let samples: Vec<_> = all.iter().map(|labels| (labels, START, 1.0)).collect();
+    let appended = append(&store, &samples).unwrap();
+    assert_eq!((appended.stored, appended.new_series), (limit, limit));
+    assert_eq!(appended.rejected.len(), 15 - limit);
+    assert!(appended.rejected.iter().all(|r| r.reason == Reason::TooManySeries));
+    for (n, labels) in all.iter().enumerate() {
+        let refused = appended.rejected.iter().any(|r| r.row == n);
+        check(&store, labels, START + 1, 1.0, if refused { Err(Reason::TooManySeries) } else { Ok(()) });
+    }
+    assert_eq!(store.stats().series, limit);
+}
