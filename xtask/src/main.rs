@@ -13,6 +13,7 @@ mod load;
 mod npm;
 mod peers;
 mod place;
+mod promqltest;
 mod random;
 mod server;
 mod shell;
@@ -20,7 +21,7 @@ mod suites;
 mod tally;
 mod test;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -38,6 +39,9 @@ enum Task {
     Test {
         /// Only these: `workspace`, or suites by name.
         names: Vec<String>,
+        /// Give the suites this binary rather than build one.
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
     /// Download the servers we are tested with and measured against, without installing them.
     Peers {
@@ -49,6 +53,12 @@ enum Task {
     Check {
         /// Only these.
         names: Vec<String>,
+    },
+    /// Run PromQL scripts of the upstream form against our evaluator.
+    Promqltest {
+        /// Scripts, or folders of them.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
     },
     /// Measure the server beside its peers.
     Bench(bench::Arguments),
@@ -63,6 +73,9 @@ enum Task {
         /// Begin anew rather than go on.
         #[arg(long)]
         restart: bool,
+        /// Kill this binary rather than build one.
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
     /// Restart the server of a running browser suite (for its tests).
     #[command(hide = true)]
@@ -78,7 +91,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     match perform(task) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -86,13 +100,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(task: Task) -> Result<()> {
+/// Whether all is well; where it is not, the task has said so itself.
+fn perform(task: Task) -> Result<bool> {
     match task {
-        Task::Peers { refresh } => peers::print(&peers::bring(refresh)?),
         Task::Check { names } => check::run(&names),
-        Task::Test { names } => test::run(&names),
-        Task::Kill { count, seed, restart } => suites::kill::campaign(count, seed, restart),
-        Task::RestartServer { control } => suites::ask_for_restart(&control),
-        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Test { names, binary } => test::run(&names, binary),
+        Task::Promqltest { paths } => promqltest::run(&paths),
+        Task::Peers { refresh } => {
+            peers::bring(refresh).and_then(|peers| peers::print(&peers)).map(|()| true)
+        }
+        Task::Bench(arguments) => bench::run(&arguments).map(|()| true),
+        Task::Kill { count, seed, restart, binary } => {
+            let binary = binary.map_or_else(barograph::build_for_tests, Ok)?;
+            suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
+        }
+        Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -26,8 +26,9 @@ const CHECKS: [Check; 8] = [
     ("pages", pages),
 ];
 
-/// Runs the named checks, or all of them; goes on after one that fails.
-pub(crate) fn run(names: &[String]) -> Result<()> {
+/// Runs the named checks, or all of them; goes on after one that fails. Whether all are
+/// fine.
+pub(crate) fn run(names: &[String]) -> Result<bool> {
     if let Some(unknown) = names.iter().find(|name| !CHECKS.iter().any(|check| check.0 == **name)) {
         bail!("no check is called {unknown:?}; there are {}", CHECKS.map(|check| check.0).join(", "));
     }
@@ -48,7 +49,10 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
             }
         }
     }
-    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+    if !failed.is_empty() {
+        println!("failed: {}", failed.join(", "));
+    }
+    Ok(failed.is_empty())
 }
 
 fn lints() -> Result<()> {

@@ -22,7 +22,7 @@ use super::{
     answers::{ask, series},
 };
 use crate::{
-    barograph::{self, Barograph},
+    barograph::Barograph,
     http::Client,
     load::{self, REMOTE_WRITE_HEADERS},
     place,
@@ -85,8 +85,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
 }
 
 /// `cargo xtask kill`: as many kills as wanted in all, going on from an earlier call unless told otherwise.
-pub(crate) fn campaign(count: u64, seed: u64, restart: bool) -> Result<()> {
-    let barograph_binary = barograph::build_for_tests()?;
+pub(crate) fn campaign(binary: &Path, count: u64, seed: u64, restart: bool) -> Result<()> {
     let folder = place::target().join("xtask/kill-campaign");
     let file = folder.join("progress.json");
     if restart || !file.is_file() {
@@ -95,7 +94,7 @@ pub(crate) fn campaign(count: u64, seed: u64, restart: bool) -> Result<()> {
     }
     let mut progress = Progress::read(&file)?;
     println!("{} of {count} kills are done, seed {}", progress.done, progress.seed);
-    let barograph = Barograph::new(&barograph_binary, &folder);
+    let barograph = Barograph::new(binary, &folder);
     while progress.done < count {
         round(&barograph, &mut progress).with_context(|| {
             format!(

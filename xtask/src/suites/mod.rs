@@ -8,6 +8,7 @@ pub(crate) mod kill;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
+mod scripts;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -41,10 +42,11 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
+    ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("browser", browser::run),
