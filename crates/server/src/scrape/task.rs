@@ -77,8 +77,9 @@ pub(super) async fn run(
                 Order::Leave => break,
             },
         };
-        let at = schedule.begin(shared.clock.now());
-        let scrape = Scrape { at, began: shared.clock.monotonic(), rules, target: target.labels.clone() };
+        let began = shared.clock.monotonic();
+        let at = schedule.begin(shared.clock.now(), began);
+        let scrape = Scrape { at, began, rules, target: target.labels.clone() };
         cache = scrape_once(&target, scrape, cache, &shared, &report, &status).await;
     }
     let at = shared.clock.now();
@@ -243,20 +244,19 @@ impl Schedule {
         tokio::time::sleep(self.next.saturating_sub(clock.monotonic())).await;
     }
 
-    /// A scrape begins: the time its samples get. Scrapes that were missed meanwhile are left out.
-    fn begin(&mut self, now: Timestamp) -> Timestamp {
+    /// A scrape begins: the time its samples get. Scrapes that were missed meanwhile are left out, and where the time
+    /// of day was set, times follow it from here on; the rhythm stays.
+    fn begin(&mut self, now: Timestamp, monotonic: Duration) -> Timestamp {
         let interval = millis(self.interval);
         let tolerance = millis(TIME_TOLERANCE).min(interval / 100);
-        let late = now.millis() - self.next_at.millis();
-        let at = if late.abs() <= tolerance { self.next_at } else { now };
-        let steps = 1 + late.max(0) / interval;
-        if late.abs() > 2 * interval {
-            // The time of day was set: keep the rhythm, from here.
-            self.next += self.interval;
-            self.next_at = now.saturating_add(interval);
-            return at;
+        let late = i64::try_from(monotonic.saturating_sub(self.next).as_millis()).unwrap_or(0);
+        let off = now.millis() - self.next_at.millis();
+        let at = if off.abs() <= tolerance { self.next_at } else { now };
+        if (off - late).abs() > tolerance {
+            self.next_at = now.saturating_add(-late);
         }
-        self.next += self.interval * u32::try_from(steps).unwrap_or(1);
+        let steps = 1 + late / interval;
+        self.next += self.interval * u32::try_from(steps).unwrap_or(u32::MAX);
         self.next_at = self.next_at.saturating_add(interval * steps);
         at
     }
@@ -295,36 +295,32 @@ mod tests {
         check(-1_000, 0, 1_000);
     }
 
-    fn schedule(interval: u64, next_at: i64) -> Schedule {
-        Schedule {
-            interval: Duration::from_millis(interval),
-            next: Duration::ZERO,
-            next_at: Timestamp(next_at),
-        }
+    /// Begins scrapes at (time of day, monotonic time); the first is due at (5,000, 0), the interval is 1 second.
+    #[track_caller]
+    fn check(begins: &[(i64, u64)], times: &[i64], next: (i64, u64)) {
+        let interval = Duration::from_secs(1);
+        let mut schedule = Schedule { interval, next: Duration::ZERO, next_at: Timestamp(5_000) };
+        let begin = |&(now, monotonic): &(i64, u64)| {
+            schedule.begin(Timestamp(now), Duration::from_millis(monotonic)).millis()
+        };
+        assert_eq!(begins.iter().map(begin).collect::<Vec<_>>(), times);
+        assert_eq!((schedule.next_at.millis(), schedule.next), (next.0, Duration::from_millis(next.1)));
     }
 
     #[test]
     fn small_delays_do_not_show() {
-        let mut schedule = schedule(1_000, 5_000);
-        assert_eq!(schedule.begin(Timestamp(5_002)), Timestamp(5_000));
-        assert_eq!(schedule.begin(Timestamp(5_999)), Timestamp(6_000));
-        assert_eq!(schedule.begin(Timestamp(7_100)), Timestamp(7_100));
-        assert_eq!((schedule.next, schedule.next_at), (Duration::from_secs(3), Timestamp(8_000)));
+        check(&[(5_002, 2), (6_000, 1_000), (6_999, 2_000)], &[5_000, 6_000, 7_000], (8_000, 3_000));
+        check(&[(5_100, 100)], &[5_100], (6_000, 1_000));
     }
 
     #[test]
     fn missed_scrapes_are_left_out() {
-        let mut schedule = schedule(1_000, 5_000);
-        assert_eq!(schedule.begin(Timestamp(6_500)), Timestamp(6_500));
-        assert_eq!((schedule.next, schedule.next_at), (Duration::from_secs(2), Timestamp(7_000)));
+        check(&[(8_500, 3_500)], &[8_500], (9_000, 4_000));
     }
 
     #[test]
-    fn a_clock_that_jumps_keeps_the_rhythm() {
-        let mut schedule = schedule(1_000, 5_000);
-        assert_eq!(schedule.begin(Timestamp(3_605_000)), Timestamp(3_605_000));
-        assert_eq!((schedule.next, schedule.next_at), (Duration::from_secs(1), Timestamp(3_606_000)));
-        assert_eq!(schedule.begin(Timestamp(5_000)), Timestamp(5_000));
-        assert_eq!((schedule.next, schedule.next_at), (Duration::from_secs(2), Timestamp(6_000)));
+    fn a_clock_that_is_set_keeps_the_rhythm() {
+        check(&[(3_605_000, 1), (3_606_000, 1_001)], &[3_605_000, 3_605_999], (3_606_999, 2_000));
+        check(&[(1_000, 0), (2_000, 1_000)], &[1_000, 2_000], (3_000, 2_000));
     }
 }
