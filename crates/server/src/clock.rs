@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use barograph_model::Timestamp;
 
 /// A reading of the time, real or made up by a test.
-pub trait Clock: Send + Sync {
+pub trait Clock: Send + Sync + 'static {
     /// Wall time, UTC. It may jump when the machine's clock is set.
     fn now(&self) -> Timestamp;
 
     /// Time since some fixed point. It never goes back.
-    fn elapsed(&self) -> Duration;
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -22,7 +22,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose [`Clock::elapsed`] starts at zero.
+    /// A clock whose [`Clock::monotonic`] starts at zero.
     #[expect(clippy::disallowed_methods, reason = "this is the one clock of the edge")]
     pub fn new() -> Self {
         Self { start: Instant::now() }
@@ -42,7 +42,7 @@ impl Clock for SystemClock {
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    fn elapsed(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
 }

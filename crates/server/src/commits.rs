@@ -130,11 +130,11 @@ fn commit_until_stopped(
             let idle = |wanted: &mut Wanted| wanted.ticket <= through && !wanted.stop;
             signal.changed.wait_while(wanted, idle).unwrap_or_else(PoisonError::into_inner).stop
         };
-        let began = clock.elapsed();
+        let began = clock.monotonic();
         match store.commit() {
             Ok(ticket) => {
                 through = ticket;
-                telemetry.commit_duration.record((clock.elapsed() - began).as_secs_f64());
+                telemetry.commit_duration.record((clock.monotonic() - began).as_secs_f64());
                 report.send_modify(|progress| progress.through = ticket);
             }
             Err(error) => {

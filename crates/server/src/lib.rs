@@ -6,6 +6,7 @@
 //!
 //! - [`config`]: the configuration file
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`scrape`]: targets, and what is read from them
 //! - `http`: what is answered
 
 pub mod clock;
@@ -17,7 +18,10 @@ mod errors;
 mod grpc;
 mod http;
 pub mod logging;
+mod maintenance;
 mod memory;
+pub mod scrape;
+mod scraping;
 mod server;
 mod telemetry;
 

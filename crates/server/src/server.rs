@@ -22,13 +22,13 @@ use tokio::{
 
 use crate::{
     clock::{Clock, SystemClock},
-    collect::Collectors,
+    collect::{self, Collectors},
     commits::Commits,
     config::{self, Config},
     engine::Engine,
     errors::chain,
     http::{self, App},
-    memory,
+    maintenance, memory, scraping,
     telemetry::Telemetry,
 };
 
@@ -132,7 +132,7 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(clock.clone(), address, stopping.clone());
+        let app = App::new(clock.now(), address, stopping.clone());
         let mut serving = vec![tokio::spawn(accept(listener, app.clone(), stopping.clone()))];
         let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
@@ -189,7 +189,7 @@ async fn open(
 ) -> Result<Running, StartError> {
     let options = store_options(&settings.config, settings.memory.unwrap_or_else(memory::default_budget));
     let now = clock.now();
-    let began = clock.elapsed();
+    let began = clock.monotonic();
     let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -206,7 +206,7 @@ async fn open(
         samples = recovery.samples,
         blocks = recovery.blocks,
         torn_bytes = recovery.torn_bytes,
-        took_ms = (clock.elapsed() - began).as_millis(),
+        took_ms = (clock.monotonic() - began).as_millis(),
         "store opened"
     );
 
@@ -225,10 +225,15 @@ async fn open(
         ),
         limits: settings.config.query.clone(),
         ticks: watch::Sender::new(clock.now()),
+        scrape_configs: settings.config.scrape_configs.clone(),
         collectors: Collectors::new(&settings.config, address),
         clock,
     });
-    let tasks = vec![tokio::spawn(crate::collect::run(engine.clone(), stopping.clone()))];
+    let tasks = vec![
+        tokio::spawn(collect::run(engine.clone(), stopping.clone())),
+        tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(scraping::run(engine.clone(), stopping)),
+    ];
     Ok(Running { engine, committing, tasks })
 }
 

@@ -195,10 +195,12 @@ impl Telemetry {
     /// Takes over the store's figures.
     pub fn observe_store(&self, stats: &Stats) {
         self.store.series.set(stats.series as f64);
+        self.store.blocks.set(stats.blocks as f64);
+        self.store.cache_bytes.set(stats.cache_bytes as f64);
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (kind, bytes) in [("wal", stats.wal_bytes)] {
+        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
             self.store.bytes.with([kind]).set(bytes as f64);
         }
     }

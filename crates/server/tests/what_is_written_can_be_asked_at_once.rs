@@ -30,7 +30,10 @@ async fn what_is_written_can_be_asked_at_once() {
         seconds - 1
     );
     assert_eq!(running.data(&range).await["result"][0]["values"][1], json!([seconds, "30"]));
-    assert_eq!(running.data("/api/v1/labels?match[]=jobs_total").await, json!(["__name__", "instance", "job"]));
+    assert_eq!(
+        running.data("/api/v1/labels?match[]=jobs_total").await,
+        json!(["__name__", "instance", "job"])
+    );
     assert_eq!(running.data("/api/v1/label/job/values?match[]=jobs_total").await, json!(["a", "b"]));
     assert_eq!(running.data("/api/v1/series?match[]=jobs_total").await.as_array().unwrap().len(), 2);
 

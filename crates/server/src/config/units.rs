@@ -62,13 +62,11 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("expected a size such as `512MB` or `10GiB`, found `{text}`");
     let digits = text.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let (_, shift) = SIZE_UNITS.iter().find(|(name, _)| *name == unit.trim_start()).ok_or_else(wrong)?;
+    let &(_, shift) = SIZE_UNITS.iter().find(|(name, _)| *name == unit.trim_start()).ok_or_else(wrong)?;
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(1 << shift).ok_or_else(wrong);
     }
-    let bytes = number.parse::<f64>().map_err(|_| wrong())?
-        * f64::from(1u32 << (shift % 30))
-        * f64::from(1u32 << (shift / 30 * 30));
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * f64::from(shift).exp2();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
     if (0.0..9e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
 }
@@ -80,7 +78,7 @@ mod tests {
     #[test]
     fn durations() {
         let check = |text: &str, millis: u64| {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}")
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         };
         check("0", 0);
         check("0s", 0);

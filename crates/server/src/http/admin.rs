@@ -13,7 +13,28 @@ use super::{App, problem::Problem};
 use crate::errors::chain;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/api/barograph/v1/collectors", get(collectors))
+    Router::new()
+        .route("/api/barograph/v1/admin/flush", post(flush))
+        .route("/api/barograph/v1/collectors", get(collectors))
+}
+
+/// `POST …/admin/flush`: cuts the head into blocks and tells what the store takes on disk.
+async fn flush(State(app): State<App>) -> Result<Response, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let now = engine.clock.now();
+    let sizes = tokio::task::spawn_blocking(move || engine.store.flush(now))
+        .await
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
+        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))?;
+    let body = json!({
+        "raw_bytes": sizes.raw_bytes,
+        "rollup_bytes": sizes.rollup_bytes,
+        "index_bytes": sizes.index_bytes,
+        "wal_bytes": sizes.wal_bytes,
+        "state_bytes": sizes.state_bytes,
+        "samples": sizes.samples,
+    });
+    Ok(Json(body).into_response())
 }
 
 /// `GET …/collectors`: the built-in collectors and how they fare.

@@ -65,9 +65,9 @@ pub(crate) async fn count_requests(State(app): State<App>, request: Request, nex
     };
     let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
     let _in_flight = engine.telemetry.enter_request();
-    let began = engine.clock.elapsed();
+    let began = engine.clock.monotonic();
     let response = next.run(request).await;
-    let took = engine.clock.elapsed() - began;
+    let took = engine.clock.monotonic() - began;
     engine.telemetry.answered(route.as_deref().unwrap_or("none"), response.status().as_u16(), took);
     response
 }

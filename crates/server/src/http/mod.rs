@@ -30,7 +30,7 @@ use axum::{
 };
 use barograph_model::Timestamp;
 
-use crate::{Engine, clock::Clock};
+use crate::Engine;
 use params::Params;
 use prom::ApiError;
 
@@ -43,7 +43,6 @@ pub(crate) struct App(Arc<Shared>);
 
 struct Shared {
     engine: OnceLock<Arc<Engine>>,
-    clock: Arc<dyn Clock>,
     started: Timestamp,
     address: SocketAddr,
     stopping: tokio::sync::watch::Receiver<bool>,
@@ -52,12 +51,11 @@ struct Shared {
 impl App {
     /// The state before the store is open.
     pub(crate) fn new(
-        clock: Arc<dyn Clock>,
+        started: Timestamp,
         address: SocketAddr,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let started = clock.now();
-        Self(Arc::new(Shared { engine: OnceLock::new(), clock, started, address, stopping }))
+        Self(Arc::new(Shared { engine: OnceLock::new(), started, address, stopping }))
     }
 
     /// From now on the server is ready.

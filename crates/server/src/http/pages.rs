@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -35,7 +35,7 @@ async fn page(Path(path): Path<String>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn unknown(uri: axum::http::Uri) -> Response {
+async fn unknown(uri: Uri) -> Response {
     Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path())).into_response()
 }
 

@@ -1,5 +1,5 @@
 //! A server on a free port with a directory of its own, and a client for it.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
 
 use std::{net::SocketAddr, path::Path};
 

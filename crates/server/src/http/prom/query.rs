@@ -166,7 +166,7 @@ pub(crate) async fn run<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let began = engine.clock.elapsed();
+    let began = engine.clock.monotonic();
     let budget = Arc::new(Budget::new(engine.limits.max_samples));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
@@ -180,7 +180,7 @@ pub(crate) async fn run<T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(_) => Err(ApiError::timeout("query timed out in expression evaluation")),
     };
-    engine.telemetry.queried(engine.clock.elapsed() - began, budget.spent(), outcome.is_ok());
+    engine.telemetry.queried(engine.clock.monotonic() - began, budget.spent(), outcome.is_ok());
     outcome
 }
 

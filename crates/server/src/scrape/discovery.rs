@@ -1,0 +1,165 @@
+//! Addresses from configuration and from files.
+//!
+//! Files are looked at again and again; one is read anew when its time or size changed. A file that cannot be
+//! understood keeps the targets it had before; one that is gone has none.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::target::{Built, build};
+use crate::config::{ScrapeConfig, TargetGroup, parse_targets};
+
+/// How many files one pattern may match, in the order of their names.
+const FILES_MAX: usize = 1_000;
+
+/// A file of targets larger than this is not read.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// What was read of the files of one job.
+#[derive(Debug, Default)]
+pub(super) struct TargetFiles {
+    files: HashMap<PathBuf, Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    stamp: Option<(SystemTime, u64)>,
+    groups: Vec<TargetGroup>,
+}
+
+impl TargetFiles {
+    /// Looks at the files of a job; whether anything changed, and what could not be read, by file.
+    pub(super) fn refresh(&mut self, config: &ScrapeConfig) -> (bool, Vec<String>) {
+        let mut paths = Vec::new();
+        for pattern in config.file_sd_configs.iter().flat_map(|discovery| &discovery.files) {
+            paths.extend(matching(pattern));
+        }
+        let before = self.files.len();
+        self.files.retain(|path, _| paths.contains(path));
+        let mut changed = self.files.len() != before;
+        let mut errors = Vec::new();
+        for path in paths {
+            match self.refresh_file(&path) {
+                Ok(read) => changed |= read,
+                Err(reason) => errors.push(reason),
+            }
+        }
+        (changed, errors)
+    }
+
+    /// Reads a file if it changed; whether it did.
+    fn refresh_file(&mut self, path: &Path) -> Result<bool, String> {
+        let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+        let facts = fs::metadata(path).map_err(failed)?;
+        let stamp = (facts.modified().map_err(failed)?, facts.len());
+        let known = self.files.entry(path.to_owned()).or_default();
+        if known.stamp == Some(stamp) {
+            return Ok(false);
+        }
+        known.stamp = Some(stamp);
+        if facts.len() > FILE_BYTES_MAX {
+            return Err(format!("{} is larger than 16 MiB", path.display()));
+        }
+        let text = fs::read_to_string(path).map_err(failed)?;
+        known.groups =
+            parse_targets(&text, &path.display().to_string()).map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+}
+
+/// The files a pattern names: one, or those in its folder that fit the `*` in its last part.
+fn matching(pattern: &Path) -> Vec<PathBuf> {
+    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some((start, end)) = name.split_once('*') else {
+        return if pattern.exists() { vec![pattern.to_owned()] } else { Vec::new() };
+    };
+    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let fits = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.len() >= start.len() + end.len()
+            && name.starts_with(start)
+            && name.ends_with(end)
+            && path.is_file()
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(fits).collect();
+    paths.sort();
+    paths.truncate(FILES_MAX);
+    paths
+}
+
+/// What all addresses of a job became, in the order of configuration, then of file names.
+pub(super) fn discover(config: &ScrapeConfig, files: &TargetFiles) -> Vec<Built> {
+    let mut found = Vec::new();
+    for group in &config.static_configs {
+        build_group(config, group, None, &mut found);
+    }
+    let mut known: Vec<_> = files.files.iter().collect();
+    known.sort_by_key(|(path, _)| *path);
+    for (path, known) in known {
+        for group in &known.groups {
+            build_group(config, group, Some(&path.display().to_string()), &mut found);
+        }
+    }
+    found
+}
+
+fn build_group(config: &ScrapeConfig, group: &TargetGroup, file: Option<&str>, found: &mut Vec<Built>) {
+    for address in &group.targets {
+        let mut labels: BTreeMap<&str, &str> = BTreeMap::from([("__address__", address.as_str())]);
+        labels.extend(file.map(|file| ("__meta_filepath", file)));
+        labels.extend(group.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        found.push(build(config, &labels));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn urls(config: &ScrapeConfig, files: &TargetFiles) -> Vec<String> {
+        let url = |built| match built {
+            Built::Target(target) => target.url,
+            other => panic!("a target, not {other:?}"),
+        };
+        discover(config, files).into_iter().map(url).collect()
+    }
+
+    #[test]
+    fn files_come_change_break_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "scrape_configs: [{job_name: j, static_configs: [{targets: [s]}], file_sd_configs: [{files: ['t-*.yml', one.json]}]}]";
+        let config = Config::parse(text, "test", folder.path(), []).unwrap();
+        let config = &config.scrape_configs[0];
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let mut files = TargetFiles::default();
+
+        assert_eq!(files.refresh(config), (false, vec![]));
+        assert_eq!(urls(config, &files), ["http://s/metrics"]);
+
+        write("t-1.yml", "- targets: [a]");
+        write("t-2.yml", "- targets: [b]");
+        write("t-3.json", "- targets: [not, matched]");
+        write("one.json", r#"[{"targets": ["c"]}]"#);
+        assert_eq!(files.refresh(config), (true, vec![]));
+        assert_eq!(
+            urls(config, &files),
+            ["http://s/metrics", "http://c/metrics", "http://a/metrics", "http://b/metrics"]
+        );
+        assert_eq!(files.refresh(config), (false, vec![]));
+
+        write("t-1.yml", "- targets: [a, broken");
+        let (changed, errors) = files.refresh(config);
+        assert!(!changed && errors.len() == 1 && errors[0].contains("t-1.yml:"), "{errors:?}");
+        assert_eq!(urls(config, &files).len(), 4);
+
+        fs::remove_file(folder.path().join("t-2.yml")).unwrap();
+        assert_eq!(files.refresh(config), (true, vec![]));
+        assert_eq!(urls(config, &files), ["http://s/metrics", "http://c/metrics", "http://a/metrics"]);
+    }
+}

@@ -1,0 +1,29 @@
+//! Scraping: pages of metrics fetched from targets, their samples handed to a [`Sink`].
+//!
+//! A [`ScrapeManager`] keeps the targets of all jobs as configuration and target files say, one task a target. A
+//! scrape is: *fetch* the page, *read* its samples, relabel those not seen before, hand them over together with
+//! `up` and its companions. Series that were on the last page and are not on this one end with a staleness marker;
+//! a page that fails in any way ends all of them, none of its samples is kept.
+//!
+//! - `discovery`: addresses from configuration and files
+//! - `target`: an address and its labels made a target
+//! - `fetch`: the HTTP exchange
+//! - `page`: text to samples; `cache`: what was learned of a target's series
+//! - `task`: when to scrape; `manager`: which targets there are
+
+mod cache;
+mod discovery;
+mod fetch;
+mod manager;
+mod page;
+mod sink;
+mod status;
+mod target;
+mod task;
+
+pub use manager::{Discovery, ScrapeManager};
+pub use sink::{Outcome, Sink, SinkError};
+pub use status::{DroppedTarget, Health, ScrapeCounts, TargetStatus};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Scrapes into the engine: the sink the scrape manager hands its samples to.
+//!
+//! Scraped samples ride the next group commit; nobody waits for it.
+
+use std::sync::Arc;
+
+use barograph_model::{Exemplar, Labels, Metadata};
+use barograph_tsdb::{Reason, Row};
+use tokio::sync::watch;
+
+use crate::{
+    Engine,
+    scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
+    server::stopped,
+    telemetry::Origin,
+};
+
+/// Scrapes the configured targets until told to stop.
+pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+    let clock = engine.clock.clone();
+    let configs = engine.scrape_configs.clone();
+    let manager = ScrapeManager::start(Arc::new(EngineSink(engine)), clock, Discovery::default());
+    manager.apply(&configs);
+    stopped(&mut stopping).await;
+    manager.stop().await;
+}
+
+struct EngineSink(Arc<Engine>);
+
+impl Sink for EngineSink {
+    fn append(&self, rows: &[Row<'_>]) -> Result<Outcome, SinkError> {
+        let appended = self.0.append(Origin::Scrape, rows).map_err(|error| SinkError(Box::new(error)))?;
+        self.0.commits.want(appended.ticket);
+        let mut outcome = Outcome::default();
+        for rejected in &appended.rejected {
+            match rejected.reason {
+                Reason::OutOfOrder => outcome.out_of_order += 1,
+                Reason::Duplicate => outcome.duplicate += 1,
+                Reason::TooOld | Reason::TooFarAhead => outcome.out_of_bounds += 1,
+                _ => outcome.refused += 1,
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn metadata(&self, family: &str, metadata: &Metadata) {
+        self.0.store.set_metadata(family, metadata);
+    }
+
+    fn exemplar(&self, labels: &[u8], exemplar: Exemplar) {
+        if let Some(labels) = Labels::from_canonical_bytes(labels) {
+            self.0.store.append_exemplar(&labels, exemplar);
+        }
+    }
+}
