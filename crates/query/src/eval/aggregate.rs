@@ -28,14 +28,14 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
         None => Vec::new(),
     };
     let mut vector = expr::vector(context, grid, &node.expr)?;
-    vector.widen(parameter.len());
+    vector.widen(context.budget, parameter.len())?;
     context.check()?;
     let groups = Groups::of(node, &vector);
     let chosen = match node.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
             ranking::top(context, grid, node, vector, &groups, &parameter)?
         }
-        AggregateOp::Limitk => ranking::limit(context, node, vector, &groups, &parameter)?,
+        AggregateOp::Limitk => ranking::limit(context, vector, &groups, &parameter)?,
         AggregateOp::LimitRatio => ranking::ratio(context, node, vector, &parameter)?,
         AggregateOp::Quantile => {
             for &q in parameter.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
@@ -86,6 +86,15 @@ impl Groups {
             groups.of_series.push(group);
         }
         groups
+    }
+
+    /// The series of each group.
+    pub(super) fn members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.labels.len()];
+        for (i, &group) in self.of_series.iter().enumerate() {
+            members[group].push(i);
+        }
+        members
     }
 
     fn into_vector(self, columns: Vec<Vec<f64>>, width: usize) -> Vector {
@@ -164,14 +173,18 @@ fn folded<S: Clone>(
     mut add: impl FnMut(&mut S, f64),
     finish: impl Fn(S) -> f64,
 ) -> Vector {
-    let mut states = vec![vec![start; vector.width]; groups.labels.len()];
-    for (series, &group) in vector.series.iter().zip(&groups.of_series) {
-        for (state, &value) in states[group].iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1))
-        {
-            add(state, value);
+    let mut columns = Vec::with_capacity(groups.labels.len());
+    let mut states = Vec::with_capacity(vector.width);
+    for members in groups.members() {
+        states.clear();
+        states.resize(vector.width, start.clone());
+        for series in members.into_iter().map(|i| &vector.series[i]) {
+            for (state, &value) in states.iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1)) {
+                add(state, value);
+            }
         }
+        columns.push(states.drain(..).map(&finish).collect());
     }
-    let columns = states.into_iter().map(|column| column.into_iter().map(&finish).collect()).collect();
     groups.into_vector(columns, vector.width)
 }
 

@@ -43,9 +43,7 @@ impl<'a> Context<'a> {
     }
 
     fn times(&self) -> crate::syntax::Times {
-        // Outside of range queries upstream takes the default step where one is needed.
-        let step = if self.query.instant { self.options.subquery_step_ms } else { self.query.step };
-        crate::syntax::Times { step, range: self.query.last() - self.query.start }
+        crate::syntax::Times { step: self.step(), range: self.query.last() - self.query.start }
     }
 
     pub(super) fn positive_length(&self, length: &Length) -> Result<i64, Error> {

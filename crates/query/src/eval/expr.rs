@@ -100,7 +100,7 @@ fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, 
             Columns::Vector(binary::with_scalar(context, node, vector, &scalar, binary::Side::Left)?)
         }
         (Columns::Vector(a), Columns::Vector(b)) if node.op.is_set() => {
-            Columns::Vector(sets::combine(node, a, b))
+            Columns::Vector(sets::combine(context, node, a, b)?)
         }
         (Columns::Vector(a), Columns::Vector(b)) => Columns::Vector(matching::combine(context, node, a, b)?),
         _ => return Err(wrong_type("scalar or instant vector")),
@@ -172,6 +172,9 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
     let sample = |step: usize, value: f64| Sample { at: Timestamp(grid.at(step)), value };
     let mut matrix = Vec::with_capacity(vector.series.len());
     for series in vector.series {
+        if series.values.len() < grid.len {
+            context.budget.charge(grid.len)?;
+        }
         let samples: Vec<Sample> =
             (0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)).collect();
         if !samples.is_empty() {

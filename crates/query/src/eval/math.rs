@@ -172,16 +172,17 @@ mod tests {
         for _ in 0..4 {
             mean.add(f64::MAX);
         }
-        assert_eq!(mean.mean(), f64::MAX);
+        assert!((mean.mean() / f64::MAX - 1.0).abs() < 1e-15);
     }
 
     #[test]
     fn quantiles_interpolate() {
-        let check =
-            |q, values: &[f64], expected: f64| assert_eq!(quantile(q, &mut values.to_vec()), expected);
+        let check = |q, values: &[f64], expected: f64| {
+            assert!((quantile(q, &mut values.to_vec()) - expected).abs() < 1e-15);
+        };
         check(0.5, &[3.0, 1.0], 2.0);
         check(0.8, &[0.0, 1.0, 4.0], 2.8);
-        check(0.6, &[f64::NAN, 1.0, 0.0], 0.0 * 0.8 + 0.2);
+        check(0.6, &[f64::NAN, 1.0, 0.0], 0.2);
         assert!(quantile(0.2, &mut [f64::NAN, 1.0]).is_nan());
     }
 }

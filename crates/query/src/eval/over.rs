@@ -112,7 +112,7 @@ pub(super) fn each_range(
             let (inner, points, windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
             for series in inner.series {
-                context.check()?;
+                context.budget.charge(points.len)?;
                 samples.clear();
                 for step in 0..points.len {
                     let value = at(&series.values, step);
@@ -344,6 +344,8 @@ fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, 
         Over::Stddev => variance(values).sqrt(),
         Over::Stdvar => variance(values),
         Over::Quantile => math::quantile(parameter(0, window.step), &mut values.to_vec()),
+        // The order of numbers would hide a NaN.
+        Over::Mad if values.iter().any(|value| value.is_nan()) => f64::NAN,
         Over::Mad => {
             let median = math::quantile(0.5, &mut values.to_vec());
             let mut deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();

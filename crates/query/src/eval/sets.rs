@@ -1,21 +1,28 @@
 //! `and`, `or`, `unless`: which series of one vector stay, seen from another.
 
 use super::{
+    Error,
     column::{ABSENT, Rows, Vector, is_present},
+    context::Context,
     matching::Numbers,
 };
 use crate::syntax::ast::{Binary, BinaryOp};
 
-pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector {
+pub(super) fn combine(
+    context: &Context<'_>,
+    node: &Binary,
+    mut lhs: Vector,
+    mut rhs: Vector,
+) -> Result<Vector, Error> {
     let width = lhs.width.max(rhs.width);
-    lhs.widen(width);
-    rhs.widen(width);
+    lhs.widen(context.budget, width)?;
+    rhs.widen(context.budget, width)?;
     let mut numbers = Numbers::default();
     let mut number = |vector: &Vector| -> Vec<usize> {
         vector.series.iter().map(|series| numbers.number(&node.matching, &series.labels)).collect()
     };
     let (left, right) = (number(&lhs), number(&rhs));
-    match node.op {
+    Ok(match node.op {
         BinaryOp::Or => {
             let there = Presence::of(&lhs, &left);
             there.mask(&mut rhs, &right, false);
@@ -23,9 +30,10 @@ pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector
             for series in lhs.series.into_iter().chain(rhs.series) {
                 // The mask has left at most one value a step of equal labels, unless one side has them twice
                 // already: then the one value is as good as the other's.
+                context.check()?;
                 let row = rows.row(series.labels, series.drop_name);
-                for (cell, value) in row.iter_mut().zip(series.values).filter(|pair| is_present(pair.1)) {
-                    *cell = value;
+                for (step, value) in series.values.into_iter().enumerate().filter(|pair| is_present(pair.1)) {
+                    *rows.cell(row, step) = value;
                 }
             }
             rows.finish()
@@ -35,7 +43,7 @@ pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector
             there.mask(&mut lhs, &left, op == BinaryOp::And);
             lhs
         }
-    }
+    })
 }
 
 /// For each signature, at which steps any of its series has a value.

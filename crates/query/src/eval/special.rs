@@ -149,7 +149,7 @@ fn computed(
     compute: impl Fn(f64, &[f64]) -> f64,
 ) -> Result<Columns, Error> {
     for parameter in parameters {
-        vector.widen(parameter.len());
+        vector.widen(context.budget, parameter.len())?;
     }
     let mut here = vec![0.0; parameters.len()];
     vector.map_steps(|step, value| {
@@ -183,14 +183,14 @@ fn absent(arg: &Expr, values: Vec<f64>) -> Columns {
 /// The times of the samples where the argument reads them, else of the steps.
 fn timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, Error> {
     let delayed = context.options.delayed_name_removal;
-    if let Node::Selector(selector) = &arg.bare().node {
-        if selector.reading == Reading::Plain {
-            let vector = select::instant(context, grid, selector, Give::Time)?;
-            return Ok(Columns::Vector(vector.drop_names(delayed)?));
-        }
+    if let Node::Selector(selector) = &arg.bare().node
+        && selector.reading == Reading::Plain
+    {
+        let vector = select::instant(context, grid, selector, Give::Time)?;
+        return Ok(Columns::Vector(vector.drop_names(delayed)?));
     }
     let mut vector = expr::vector(context, grid, arg)?;
-    vector.widen(grid.len);
+    vector.widen(context.budget, grid.len)?;
     vector.map_steps(|step, _| Timestamp(grid.at(step)).seconds());
     Ok(Columns::Vector(vector.drop_names(delayed)?))
 }

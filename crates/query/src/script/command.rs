@@ -17,7 +17,7 @@ pub(super) struct Command {
 pub(super) enum Action {
     Clear,
     Load { step: i64, series: Vec<(Labels, Vec<Item>)> },
-    Eval(Eval),
+    Eval(Box<Eval>),
 }
 
 /// An evaluation and what is expected of it.
@@ -120,7 +120,7 @@ fn command(head: &str, body: &[(usize, &str)]) -> Result<Action, String> {
     for (_, line) in body {
         expectation(line, &mut expected)?;
     }
-    Ok(Action::Eval(Eval { expr: expr.to_owned(), when, expected }))
+    Ok(Action::Eval(Box::new(Eval { expr: expr.to_owned(), when, expected })))
 }
 
 fn load(step: i64, body: &[(usize, &str)]) -> Result<Action, String> {

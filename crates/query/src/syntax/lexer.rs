@@ -226,7 +226,8 @@ impl Lexer<'_> {
             (b'!', Some(b'=')) => (Kind::MatchNot, 2),
             (b'!', _) => match self.text[self.at + 1..].chars().next() {
                 Some(c) => {
-                    return self.fail(self.at, format!("unexpected character after '!' inside braces: {c:?}"));
+                    return self
+                        .fail(self.at, format!("unexpected character after '!' inside braces: {c:?}"));
                 }
                 None => return self.fail(self.at, "unexpected end of input after '!' inside braces"),
             },
