@@ -42,7 +42,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
                 let span = node.param.as_ref().map_or(node.expr.span, |param| param.span);
                 context.notes.invalid_quantile(q, span);
             }
-            quantile(&vector, groups, &parameter)
+            quantile(context, &vector, groups, &parameter)?
         }
         op => fold(op, &vector, groups),
     };
@@ -188,10 +188,16 @@ fn folded<S: Clone>(
     groups.into_vector(columns, vector.width)
 }
 
-fn quantile(vector: &Vector, groups: Groups, parameter: &[f64]) -> Vector {
+fn quantile(
+    context: &Context<'_>,
+    vector: &Vector,
+    groups: Groups,
+    parameter: &[f64],
+) -> Result<Vector, Error> {
     let mut columns = vec![vec![ABSENT; vector.width]; groups.labels.len()];
     let mut gathered: Vec<Vec<f64>> = vec![Vec::new(); groups.labels.len()];
     for step in 0..vector.width {
+        context.check()?;
         for (series, &group) in vector.series.iter().zip(&groups.of_series) {
             let value = series.values[step];
             if is_present(value) {
@@ -203,5 +209,5 @@ fn quantile(vector: &Vector, groups: Groups, parameter: &[f64]) -> Vector {
             values.clear();
         }
     }
-    groups.into_vector(columns, vector.width)
+    Ok(groups.into_vector(columns, vector.width))
 }
