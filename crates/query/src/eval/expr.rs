@@ -10,7 +10,7 @@ use super::{
     kernels::Kernel,
     label_functions, matching, over, select, sets, special,
 };
-use crate::syntax::ast::*;
+use crate::syntax::{Span, ast::*};
 
 /// What an expression gives at the points of a grid.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, expr: &Expr) -> Result
         Node::Unary(unary) => negate(context, grid, unary)?,
         Node::Binary(node) => operate(context, grid, node)?,
         Node::Aggregate(node) => Columns::Vector(aggregate::evaluate(context, grid, node)?),
-        Node::Call(node) => call(context, grid, node)?,
+        Node::Call(node) => call(context, grid, node, expr.span)?,
         Node::Range(_) | Node::Subquery(_) => {
             return Err(Error::Execution("a range vector stands where it has no meaning".into()));
         }
@@ -117,7 +117,7 @@ fn trim(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Err
     })
 }
 
-fn call(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Columns, Error> {
+fn call(context: &Context<'_>, grid: Grid, node: &Call, span: Span) -> Result<Columns, Error> {
     let delayed = context.options.delayed_name_removal;
     let name = node.function.name;
     match node.function.kernel {
@@ -128,7 +128,7 @@ fn call(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Columns, Error
         }
         Kernel::Date(date) => special::date(context, grid, node, date).map(Columns::Vector),
         Kernel::Over(over) => over::evaluate(context, grid, node, over).map(Columns::Vector),
-        Kernel::Special(kernel) => special::evaluate(context, grid, node, kernel),
+        Kernel::Special(kernel) => special::evaluate(context, grid, node, kernel, span),
         Kernel::NeedsHistograms => {
             Err(Error::Unsupported { name, reason: "needs native histograms, which are not there yet" })
         }

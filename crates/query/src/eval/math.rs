@@ -24,6 +24,25 @@ impl Sum {
         Self { sum, carry }
     }
 
+    /// The sum of all values, as if added one by one.
+    ///
+    /// The rounding error of an addition is itself a number, which Knuth's two-sum finds without a branch. Only
+    /// where that fails, because a sum overflows, the slow way is taken.
+    pub(super) fn of(values: &[f64]) -> Self {
+        let (mut sum, mut carry) = (0.0, 0.0);
+        for &value in values {
+            let next = sum + value;
+            let added = next - sum;
+            carry += (sum - (next - added)) + (value - added);
+            sum = next;
+        }
+        if sum.is_finite() {
+            Self { sum, carry }
+        } else {
+            values.iter().fold(Self::default(), |sum, &v| sum.plus(v))
+        }
+    }
+
     pub(super) fn total(self) -> f64 {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.carry }
     }
@@ -39,6 +58,17 @@ pub(super) struct Mean {
 }
 
 impl Mean {
+    /// The mean of some values, of which there is at least one.
+    pub(super) fn of(values: &[f64]) -> f64 {
+        let sum = Sum::of(values);
+        if sum.sum.is_finite() {
+            return sum.sum / values.len() as f64 + sum.carry / values.len() as f64;
+        }
+        let mut mean = Self::default();
+        values.iter().for_each(|&value| mean.add(value));
+        mean.mean()
+    }
+
     pub(super) fn add(&mut self, value: f64) {
         self.count += 1.0;
         if self.count == 1.0 {
@@ -164,6 +194,15 @@ mod tests {
     fn sums_keep_what_rounding_loses() {
         let sum = [1.0, 1e100, 1.0, -1e100].into_iter().fold(Sum::default(), Sum::plus);
         assert_eq!(sum.total(), 2.0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn both_ways_of_adding_agree(values in proptest::collection::vec(proptest::num::f64::NORMAL, 1..40)) {
+            let slow = values.iter().fold(Sum::default(), |sum, &value| sum.plus(value));
+            let fast = Sum::of(&values);
+            proptest::prop_assert!(fast.total() == slow.total() || fast.total().is_nan() && slow.total().is_nan());
+        }
     }
 
     #[test]

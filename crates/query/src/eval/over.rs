@@ -340,12 +340,8 @@ fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, 
     };
     let time = |i: usize| Timestamp(window.timestamps[i]).seconds();
     match over {
-        Over::Sum => values.iter().fold(Sum::default(), |sum, &value| sum.plus(value)).total(),
-        Over::Avg => {
-            let mut mean = Mean::default();
-            values.iter().for_each(|&value| mean.add(value));
-            mean.mean()
-        }
+        Over::Sum => Sum::of(values).total(),
+        Over::Avg => Mean::of(values),
         Over::Min => values[best(|a, b| a < b)],
         Over::Max => values[best(|a, b| a > b)],
         Over::TsOfMin => time(best(|a, b| a <= b)),

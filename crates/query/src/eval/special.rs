@@ -13,14 +13,22 @@ use super::{
     label_functions, math, over,
     select::{self, Give},
 };
-use crate::syntax::ast::{Call, Expr, Node, Reading};
+use crate::syntax::{
+    Span,
+    ast::{Call, Expr, Node, Reading},
+};
 
 pub(super) fn evaluate(
     context: &Context<'_>,
     grid: Grid,
     node: &Call,
     special: Special,
+    span: Span,
 ) -> Result<Columns, Error> {
+    if !context.query.instant && special.sorts() {
+        let message = "sort is ineffective for range queries since results are always ordered by labels";
+        context.notes.warn(message, span);
+    }
     let args = &node.args;
     let scalar = |i: usize| expr::scalar(context, grid, &args[i]);
     let vector = |i: usize| expr::vector(context, grid, &args[i]);
