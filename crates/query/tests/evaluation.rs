@@ -94,6 +94,7 @@ fn the_budget_is_kept() {
     refused("x_total", many);
     refused("x_total @ 0 + time()", many);
     refused("vector(1)", many);
+    refused("absent_over_time(nothing[5m])", many);
     refused("1", many);
     refused("sum_over_time(vector(1)[1000d:1ms])", STEPS);
     refused("max_over_time(time()[1000d:1ms])".replace("time()", "vector(time())").as_str(), STEPS);
@@ -140,6 +141,10 @@ fn types_that_have_no_steps_are_refused() {
     let message =
         "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector";
     assert_eq!(error.to_string(), message);
+    let all_of_time = Steps { start: Timestamp::MIN, end: Timestamp::MAX, step_ms: 1 };
+    assert!(
+        ask(&memory(), "range() + time()", all_of_time, &Options::experimental(), &Budget::new(1)).is_err()
+    );
     let backwards = Steps { start: Timestamp(1), end: Timestamp(0), step_ms: 1 };
     assert!(ask(&memory(), "1", backwards, &Options::default(), &Budget::unlimited()).is_err());
 }

@@ -25,6 +25,9 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
     }
     let parameter = match &node.param {
         Some(param) => expr::scalar(context, grid, param)?,
+        None if node.op.takes_param() => {
+            return Err(Error::Execution(format!("{} needs a parameter", node.op.as_str())));
+        }
         None => Vec::new(),
     };
     let mut vector = expr::vector(context, grid, &node.expr)?;

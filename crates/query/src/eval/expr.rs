@@ -4,7 +4,7 @@ use barograph_model::{Labels, Sample, Timestamp};
 
 use super::{
     Error, Value, aggregate, binary,
-    column::{ABSENT, Series, Vector, is_present},
+    column::{Series, Vector, is_present},
     context::Context,
     grid::Grid,
     kernels::Kernel,
@@ -87,7 +87,8 @@ fn negate(context: &Context<'_>, grid: Grid, unary: &Unary) -> Result<Columns, E
 
 fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Error> {
     if matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
-        return trim(context, grid, node);
+        let reason = "needs native histograms, which are not there yet";
+        return Err(Error::Unsupported { name: node.op.as_str(), reason });
     }
     let lhs = evaluate(context, grid, &node.lhs)?;
     let rhs = evaluate(context, grid, &node.rhs)?;
@@ -104,16 +105,6 @@ fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, 
         }
         (Columns::Vector(a), Columns::Vector(b)) => Columns::Vector(matching::combine(context, node, a, b)?),
         _ => return Err(wrong_type("scalar or instant vector")),
-    })
-}
-
-/// Trimming only has a meaning for histograms, so floats give nothing.
-fn trim(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Error> {
-    evaluate(context, grid, &node.lhs)?;
-    evaluate(context, grid, &node.rhs)?;
-    Err(Error::Unsupported {
-        name: node.op.as_str(),
-        reason: "needs native histograms, which are not there yet",
     })
 }
 
@@ -198,6 +189,5 @@ pub(super) fn column(
 /// A vector of one series without labels.
 pub(super) fn single(values: Vec<f64>) -> Vector {
     let width = values.len();
-    debug_assert!(values.iter().all(|v| v.to_bits() != ABSENT.to_bits() || width > 0));
     Vector { series: vec![Series { labels: Labels::empty(), drop_name: false, values }], width }
 }

@@ -162,7 +162,7 @@ pub(super) fn line(timestamps: &[i64], values: &[f64], at: i64) -> (f64, f64) {
     let (mut x_sum, mut y_sum, mut xy_sum, mut xx_sum) =
         (Sum::default(), Sum::default(), Sum::default(), Sum::default());
     for (&t, &y) in timestamps.iter().zip(values) {
-        let x = (t - at) as f64 / 1e3;
+        let x = t.saturating_sub(at) as f64 / 1e3;
         x_sum = x_sum.plus(x);
         y_sum = y_sum.plus(y);
         xy_sum = xy_sum.plus(x * y);

@@ -405,6 +405,7 @@ fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
 
 /// Whether any series has a sample in the range of a step.
 pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
+    context.budget.charge(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;

@@ -39,7 +39,7 @@ pub(super) fn evaluate(
         Special::Time => Columns::Scalar(column(context, grid, |step| Timestamp(grid.at(step)).seconds())?),
         Special::Start => seconds(query.start),
         Special::End => seconds(query.last()),
-        Special::QueryRange => seconds(query.last() - query.start),
+        Special::QueryRange => seconds(context.query_range()),
         Special::Step => seconds(context.step()),
         Special::MinOf => Columns::Scalar(paired(&scalar(0)?, &scalar(1)?, math::min)),
         Special::MaxOf => Columns::Scalar(paired(&scalar(0)?, &scalar(1)?, math::max)),
