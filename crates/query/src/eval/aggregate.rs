@@ -85,7 +85,7 @@ impl Groups {
                     groups.labels.len() - 1
                 }
             };
-            groups.drop_name[group] |= series.drop_name;
+            groups.drop_name[group] |= series.drop_name && series.values.iter().copied().any(is_present);
             groups.of_series.push(group);
         }
         groups

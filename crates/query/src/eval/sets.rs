@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    column::{ABSENT, Rows, Vector, is_present},
+    column::{ABSENT, Rows, Vector, is_present, same_labels},
     context::Context,
     matching::Numbers,
 };
@@ -28,13 +28,9 @@ pub(super) fn combine(
             there.mask(&mut rhs, &right, false);
             let mut rows = Rows::new(width);
             for series in lhs.series.into_iter().chain(rhs.series) {
-                // The mask has left at most one value a step of equal labels, unless one side has them twice
-                // already: then the one value is as good as the other's.
+                // Equal labels have equal signatures, so the mask has left one value of them a step.
                 context.check()?;
-                let row = rows.row(series.labels, series.drop_name);
-                for (step, value) in series.values.into_iter().enumerate().filter(|pair| is_present(pair.1)) {
-                    *rows.cell(row, step) = value;
-                }
+                rows.join(series).map_err(|()| same_labels())?;
             }
             rows.finish()
         }
