@@ -43,11 +43,13 @@ pub struct Matcher {
     test: Test,
 }
 
-/// What a regular expression comes down to. Most are a few literals, which need no automaton.
+/// What a regular expression comes down to. Most are a few literals, or one with something before or after it,
+/// which need no automaton: neither the time to compile one nor that to run it.
 #[derive(Clone, Debug)]
 enum Test {
     Is,
     OneOf(Arc<[Box<str>]>),
+    Within(Within),
     Pattern(Arc<Regex>),
 }
 
@@ -71,7 +73,10 @@ impl Matcher {
             MatchOp::Equal | MatchOp::NotEqual => Test::Is,
             MatchOp::Regex | MatchOp::NotRegex => match literals(value) {
                 Some(literals) => Test::OneOf(literals.into()),
-                None => Test::Pattern(Arc::new(compile(value)?)),
+                None => match Within::parse(value) {
+                    Some(within) => Test::Within(within),
+                    None => Test::Pattern(Arc::new(compile(value)?)),
+                },
             },
         };
         Ok(Self { name: name.into(), op, value: value.into(), test })
@@ -102,6 +107,7 @@ impl Matcher {
         let same = match &self.test {
             Test::Is => *self.value == *value,
             Test::OneOf(values) => values.iter().any(|v| **v == *value),
+            Test::Within(within) => within.matches(value),
             Test::Pattern(pattern) => pattern.is_match(value),
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
@@ -141,8 +147,72 @@ fn reason(error: &regex::Error) -> String {
 
 /// The alternatives of a pattern that is only literals: `a`, `a|b`. `None` if any part is more than that.
 fn literals(pattern: &str) -> Option<Vec<Box<str>>> {
-    let special = |c: char| r"\.+*?()[]{}^$".contains(c);
     (!pattern.contains(special)).then(|| pattern.split('|').map(Box::from).collect())
+}
+
+/// Whether a character means something else than itself in a pattern, alternatives aside.
+fn special(c: char) -> bool {
+    r"\.+*?()[]{}^$".contains(c)
+}
+
+/// A literal with something before it, after it, or both: `a.*`, `.+a`, `.*a.*`.
+#[derive(Clone, Debug)]
+struct Within {
+    before: Wild,
+    literal: Box<str>,
+    after: Wild,
+}
+
+/// What may stand beside a literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wild {
+    Nothing,
+    /// `.*`
+    Anything,
+    /// `.+`
+    Something,
+}
+
+impl Wild {
+    fn matches(self, text: &str) -> bool {
+        match self {
+            Self::Nothing => text.is_empty(),
+            Self::Anything => true,
+            Self::Something => !text.is_empty(),
+        }
+    }
+}
+
+impl Within {
+    fn parse(pattern: &str) -> Option<Self> {
+        let (before, rest) = match (pattern.strip_prefix(".*"), pattern.strip_prefix(".+")) {
+            (Some(rest), _) => (Wild::Anything, rest),
+            (_, Some(rest)) => (Wild::Something, rest),
+            _ => (Wild::Nothing, pattern),
+        };
+        let (after, literal) = match (rest.strip_suffix(".*"), rest.strip_suffix(".+")) {
+            (Some(rest), _) => (Wild::Anything, rest),
+            (_, Some(rest)) => (Wild::Something, rest),
+            _ => (Wild::Nothing, rest),
+        };
+        // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
+        let one_end = before == Wild::Nothing || after == Wild::Nothing;
+        let either_place = one_end || (before, after) == (Wild::Anything, Wild::Anything);
+        let plain = !literal.contains(|c| special(c) || c == '|');
+        (plain && either_place).then(|| Self { before, literal: literal.into(), after })
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        match (self.before, self.after) {
+            (Wild::Nothing, after) => {
+                value.strip_prefix(&*self.literal).is_some_and(|rest| after.matches(rest))
+            }
+            (before, Wild::Nothing) => {
+                value.strip_suffix(&*self.literal).is_some_and(|rest| before.matches(rest))
+            }
+            _ => value.contains(&*self.literal),
+        }
+    }
 }
 
 impl PartialEq for Matcher {
@@ -183,6 +253,15 @@ mod tests {
         check(MatchOp::Regex, "", &[""], &["a"]);
         check(MatchOp::Regex, "|a", &["", "a"], &["b"]);
         check(MatchOp::Regex, "(?i)ab", &["AB", "ab"], &["abc"]);
+        check(MatchOp::Regex, ".*", &["", "a", "\n"], &[]);
+        check(MatchOp::Regex, ".+", &["a", "\n"], &[""]);
+        check(MatchOp::Regex, "ab.+", &["abc"], &["ab", "xabc"]);
+        check(MatchOp::Regex, ".*ab", &["ab", "xab"], &["abx"]);
+        check(MatchOp::Regex, ".+ab", &["xab", "abab"], &["ab"]);
+        check(MatchOp::Regex, ".*ab.*", &["ab", "xabx"], &["ax", ""]);
+        check(MatchOp::Regex, ".+a.+", &["aaa", "xax"], &["aa", "xa", "ax"]);
+        check(MatchOp::Regex, "a.*|b.*", &["ax", "b"], &["c"]);
+        check(MatchOp::Regex, r"a\.*", &["a", "a.."], &["ax"]);
     }
 
     #[test]

@@ -25,24 +25,27 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
     }
     let parameter = match &node.param {
         Some(param) => expr::scalar(context, grid, param)?,
+        None if node.op.takes_param() => {
+            return Err(Error::Execution(format!("{} needs a parameter", node.op.as_str())));
+        }
         None => Vec::new(),
     };
     let mut vector = expr::vector(context, grid, &node.expr)?;
-    vector.widen(parameter.len());
+    vector.widen(context.budget, parameter.len())?;
     context.check()?;
     let groups = Groups::of(node, &vector);
     let chosen = match node.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
             ranking::top(context, grid, node, vector, &groups, &parameter)?
         }
-        AggregateOp::Limitk => ranking::limit(context, node, vector, &groups, &parameter)?,
+        AggregateOp::Limitk => ranking::limit(context, vector, &groups, &parameter)?,
         AggregateOp::LimitRatio => ranking::ratio(context, node, vector, &parameter)?,
         AggregateOp::Quantile => {
             for &q in parameter.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
                 let span = node.param.as_ref().map_or(node.expr.span, |param| param.span);
                 context.notes.invalid_quantile(q, span);
             }
-            quantile(&vector, groups, &parameter)
+            quantile(context, &vector, groups, &parameter)?
         }
         op => fold(op, &vector, groups),
     };
@@ -82,10 +85,19 @@ impl Groups {
                     groups.labels.len() - 1
                 }
             };
-            groups.drop_name[group] |= series.drop_name;
+            groups.drop_name[group] |= series.drop_name && series.values.iter().copied().any(is_present);
             groups.of_series.push(group);
         }
         groups
+    }
+
+    /// The series of each group.
+    pub(super) fn members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.labels.len()];
+        for (i, &group) in self.of_series.iter().enumerate() {
+            members[group].push(i);
+        }
+        members
     }
 
     fn into_vector(self, columns: Vec<Vec<f64>>, width: usize) -> Vector {
@@ -164,21 +176,31 @@ fn folded<S: Clone>(
     mut add: impl FnMut(&mut S, f64),
     finish: impl Fn(S) -> f64,
 ) -> Vector {
-    let mut states = vec![vec![start; vector.width]; groups.labels.len()];
-    for (series, &group) in vector.series.iter().zip(&groups.of_series) {
-        for (state, &value) in states[group].iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1))
-        {
-            add(state, value);
+    let mut columns = Vec::with_capacity(groups.labels.len());
+    let mut states = Vec::with_capacity(vector.width);
+    for members in groups.members() {
+        states.clear();
+        states.resize(vector.width, start.clone());
+        for series in members.into_iter().map(|i| &vector.series[i]) {
+            for (state, &value) in states.iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1)) {
+                add(state, value);
+            }
         }
+        columns.push(states.drain(..).map(&finish).collect());
     }
-    let columns = states.into_iter().map(|column| column.into_iter().map(&finish).collect()).collect();
     groups.into_vector(columns, vector.width)
 }
 
-fn quantile(vector: &Vector, groups: Groups, parameter: &[f64]) -> Vector {
+fn quantile(
+    context: &Context<'_>,
+    vector: &Vector,
+    groups: Groups,
+    parameter: &[f64],
+) -> Result<Vector, Error> {
     let mut columns = vec![vec![ABSENT; vector.width]; groups.labels.len()];
     let mut gathered: Vec<Vec<f64>> = vec![Vec::new(); groups.labels.len()];
     for step in 0..vector.width {
+        context.check()?;
         for (series, &group) in vector.series.iter().zip(&groups.of_series) {
             let value = series.values[step];
             if is_present(value) {
@@ -190,5 +212,5 @@ fn quantile(vector: &Vector, groups: Groups, parameter: &[f64]) -> Vector {
             values.clear();
         }
     }
-    groups.into_vector(columns, vector.width)
+    Ok(groups.into_vector(columns, vector.width))
 }

@@ -69,7 +69,7 @@ pub(super) fn with_scalar(
     scalar: &[f64],
     side: Side,
 ) -> Result<Vector, Error> {
-    vector.widen(scalar.len());
+    vector.widen(context.budget, scalar.len())?;
     let filters = !drops_name(node);
     vector.map_steps(|step, value| {
         let scalar = at(scalar, step);

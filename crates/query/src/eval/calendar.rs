@@ -4,7 +4,7 @@ use super::kernels::Date;
 
 /// The part of the date at `seconds`. NaN for what is too far away to have one.
 pub(super) fn part(seconds: f64, date: Date) -> f64 {
-    if !(seconds.abs() < 1e14) {
+    if seconds.is_nan() || seconds.abs() >= 1e14 {
         return f64::NAN;
     }
     #[expect(clippy::cast_possible_truncation, reason = "the magnitude is checked right above")]

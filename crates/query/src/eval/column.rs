@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use barograph_model::{Labels, METRIC_NAME, is_stale, stale_marker};
+use barograph_model::{Budget, Labels, METRIC_NAME, is_stale, stale_marker};
 
 use super::Error;
 
@@ -52,14 +52,16 @@ impl Vector {
     }
 
     /// Makes the columns `width` wide.
-    pub(super) fn widen(&mut self, width: usize) {
+    pub(super) fn widen(&mut self, budget: &Budget, width: usize) -> Result<(), Error> {
         if self.width < width {
             for series in &mut self.series {
+                budget.charge(width)?;
                 let value = series.values[0];
                 series.values.resize(width, value);
             }
             self.width = width;
         }
+        Ok(())
     }
 
     /// Changes all values that are there. The result may be [`ABSENT`].
@@ -139,14 +141,19 @@ impl Rows {
         Self { index: HashMap::new(), series: Vec::new(), width }
     }
 
-    /// The column of a label set, all absent if it is new.
-    pub(super) fn row(&mut self, labels: Labels, drop_name: bool) -> &mut [f64] {
+    /// The row of a label set, all absent if it is new.
+    pub(super) fn row(&mut self, labels: Labels, drop_name: bool) -> usize {
         let next = self.series.len();
         let row = *self.index.entry(labels.clone()).or_insert(next);
         if row == next {
             self.series.push(Series { labels, drop_name, values: vec![ABSENT; self.width] });
         }
-        &mut self.series[row].values
+        row
+    }
+
+    /// The value of a row at a step.
+    pub(super) fn cell(&mut self, row: usize, step: usize) -> &mut f64 {
+        &mut self.series[row].values[step]
     }
 
     /// Adds a series; an error if another of the same labels has a value at the same step.
@@ -168,7 +175,7 @@ impl Rows {
         Ok(())
     }
 
-    /// All series that have a value anywhere.
+    /// The vector as it stands.
     pub(super) fn finish(self) -> Vector {
         Vector { series: self.series, width: self.width }
     }

@@ -42,10 +42,13 @@ impl<'a> Context<'a> {
         if self.query.instant { 0 } else { self.query.step }
     }
 
+    /// Milliseconds from the first step of the query to its last.
+    pub(super) fn query_range(&self) -> i64 {
+        self.query.last().saturating_sub(self.query.start)
+    }
+
     fn times(&self) -> crate::syntax::Times {
-        // Outside of range queries upstream takes the default step where one is needed.
-        let step = if self.query.instant { self.options.subquery_step_ms } else { self.query.step };
-        crate::syntax::Times { step, range: self.query.last() - self.query.start }
+        crate::syntax::Times { step: self.step(), range: self.query_range() }
     }
 
     pub(super) fn positive_length(&self, length: &Length) -> Result<i64, Error> {

@@ -4,13 +4,13 @@ use barograph_model::{Labels, Sample, Timestamp};
 
 use super::{
     Error, Value, aggregate, binary,
-    column::{ABSENT, Series, Vector, is_present},
+    column::{Series, Vector, is_present},
     context::Context,
     grid::Grid,
     kernels::Kernel,
     label_functions, matching, over, select, sets, special,
 };
-use crate::syntax::ast::*;
+use crate::syntax::{Span, ast::*};
 
 /// What an expression gives at the points of a grid.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, expr: &Expr) -> Result
         Node::Unary(unary) => negate(context, grid, unary)?,
         Node::Binary(node) => operate(context, grid, node)?,
         Node::Aggregate(node) => Columns::Vector(aggregate::evaluate(context, grid, node)?),
-        Node::Call(node) => call(context, grid, node)?,
+        Node::Call(node) => call(context, grid, node, expr.span)?,
         Node::Range(_) | Node::Subquery(_) => {
             return Err(Error::Execution("a range vector stands where it has no meaning".into()));
         }
@@ -87,7 +87,8 @@ fn negate(context: &Context<'_>, grid: Grid, unary: &Unary) -> Result<Columns, E
 
 fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Error> {
     if matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
-        return trim(context, grid, node);
+        let reason = "needs native histograms, which are not there yet";
+        return Err(Error::Unsupported { name: node.op.as_str(), reason });
     }
     let lhs = evaluate(context, grid, &node.lhs)?;
     let rhs = evaluate(context, grid, &node.rhs)?;
@@ -100,24 +101,14 @@ fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, 
             Columns::Vector(binary::with_scalar(context, node, vector, &scalar, binary::Side::Left)?)
         }
         (Columns::Vector(a), Columns::Vector(b)) if node.op.is_set() => {
-            Columns::Vector(sets::combine(node, a, b))
+            Columns::Vector(sets::combine(context, node, a, b)?)
         }
         (Columns::Vector(a), Columns::Vector(b)) => Columns::Vector(matching::combine(context, node, a, b)?),
         _ => return Err(wrong_type("scalar or instant vector")),
     })
 }
 
-/// Trimming only has a meaning for histograms, so floats give nothing.
-fn trim(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Error> {
-    evaluate(context, grid, &node.lhs)?;
-    evaluate(context, grid, &node.rhs)?;
-    Err(Error::Unsupported {
-        name: node.op.as_str(),
-        reason: "needs native histograms, which are not there yet",
-    })
-}
-
-fn call(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Columns, Error> {
+fn call(context: &Context<'_>, grid: Grid, node: &Call, span: Span) -> Result<Columns, Error> {
     let delayed = context.options.delayed_name_removal;
     let name = node.function.name;
     match node.function.kernel {
@@ -128,7 +119,7 @@ fn call(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Columns, Error
         }
         Kernel::Date(date) => special::date(context, grid, node, date).map(Columns::Vector),
         Kernel::Over(over) => over::evaluate(context, grid, node, over).map(Columns::Vector),
-        Kernel::Special(kernel) => special::evaluate(context, grid, node, kernel),
+        Kernel::Special(kernel) => special::evaluate(context, grid, node, kernel, span),
         Kernel::NeedsHistograms => {
             Err(Error::Unsupported { name, reason: "needs native histograms, which are not there yet" })
         }
@@ -172,6 +163,9 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
     let sample = |step: usize, value: f64| Sample { at: Timestamp(grid.at(step)), value };
     let mut matrix = Vec::with_capacity(vector.series.len());
     for series in vector.series {
+        if series.values.len() < grid.len {
+            context.budget.charge(grid.len)?;
+        }
         let samples: Vec<Sample> =
             (0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)).collect();
         if !samples.is_empty() {
@@ -195,6 +189,5 @@ pub(super) fn column(
 /// A vector of one series without labels.
 pub(super) fn single(values: Vec<f64>) -> Vector {
     let width = values.len();
-    debug_assert!(values.iter().all(|v| v.to_bits() != ABSENT.to_bits() || width > 0));
     Vector { series: vec![Series { labels: Labels::empty(), drop_name: false, values }], width }
 }

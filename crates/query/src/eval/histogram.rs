@@ -32,10 +32,9 @@ pub(super) fn quantile(
 ) -> Result<Vector, Error> {
     note_invalid(context, quantiles, quantile_arg.span);
     let span = buckets_arg.span;
-    each_histogram(context, vector, quantiles.len(), span, |histogram, labels, rows, step, buckets| {
+    each_histogram(context, vector, quantiles.len(), span, |histogram, rows, step, buckets| {
         let value = quantile_of(context, at(quantiles, step), buckets, histogram, span);
-        rows.row(labels.clone(), true)[step] = value;
-        Ok(())
+        *rows.cell(histogram.row, step) = value;
     })
 }
 
@@ -53,15 +52,15 @@ pub(super) fn quantiles(
     let width = quantiles.iter().map(|pair| pair.0.len()).max().unwrap_or(1);
     let span = buckets_arg.span;
     let mut clash = false;
-    let result = each_histogram(context, vector, width, span, |histogram, labels, rows, step, buckets| {
+    let result = each_histogram(context, vector, width, span, |histogram, rows, step, buckets| {
         for (values, _) in quantiles {
             let q = at(values, step);
             let value = quantile_of(context, q, &mut buckets.clone(), histogram, span);
-            let cell = &mut rows.row(labels.with(&label.value, &exposition_float(q)), true)[step];
+            let row = rows.row(histogram.labels.with(&label.value, &exposition_float(q)), true);
+            let cell = rows.cell(row, step);
             clash |= is_present(*cell);
             *cell = value;
         }
-        Ok(())
     })?;
     if clash { Err(super::column::same_labels()) } else { Ok(result) }
 }
@@ -75,9 +74,8 @@ pub(super) fn fraction(
     vector: Vector,
 ) -> Result<Vector, Error> {
     let width = lower.len().max(upper.len());
-    each_histogram(context, vector, width, buckets_arg.span, |_, labels, rows, step, buckets| {
-        rows.row(labels.clone(), true)[step] = fraction_of(at(lower, step), at(upper, step), buckets);
-        Ok(())
+    each_histogram(context, vector, width, buckets_arg.span, |histogram, rows, step, buckets| {
+        *rows.cell(histogram.row, step) = fraction_of(at(lower, step), at(upper, step), buckets);
     })
 }
 
@@ -107,11 +105,11 @@ fn each_histogram(
     mut vector: Vector,
     width: usize,
     span: Span,
-    mut visit: impl FnMut(&Histogram, &Labels, &mut Rows, usize, &mut Vec<Bucket>) -> Result<(), Error>,
+    mut visit: impl FnMut(&Histogram, &mut Rows, usize, &mut Vec<Bucket>),
 ) -> Result<Vector, Error> {
-    vector.widen(width);
-    let histograms = Histogram::all(context, &vector, span);
+    vector.widen(context.budget, width)?;
     let mut rows = Rows::new(vector.width);
+    let histograms = Histogram::all(context, &vector, span, &mut rows);
     let mut buckets = Vec::new();
     for histogram in &histograms {
         context.check()?;
@@ -124,7 +122,7 @@ fn each_histogram(
                 }
             }
             if !buckets.is_empty() {
-                visit(histogram, &histogram.labels, &mut rows, step, &mut buckets)?;
+                visit(histogram, &mut rows, step, &mut buckets);
             }
         }
     }
@@ -135,12 +133,14 @@ fn each_histogram(
 /// The series of one histogram.
 struct Histogram {
     labels: Labels,
+    /// Where its result goes, if it has one.
+    row: usize,
     /// Upper bounds in order, each with the index of its series.
     bounds: Vec<(f64, usize)>,
 }
 
 impl Histogram {
-    fn all(context: &Context<'_>, vector: &Vector, span: Span) -> Vec<Self> {
+    fn all(context: &Context<'_>, vector: &Vector, span: Span, rows: &mut Rows) -> Vec<Self> {
         let mut histograms: Vec<Self> = Vec::new();
         let mut index: HashMap<Labels, usize> = HashMap::new();
         for (i, series) in vector.series.iter().enumerate() {
@@ -159,7 +159,8 @@ impl Histogram {
             let next = histograms.len();
             let at = *index.entry(labels.clone()).or_insert(next);
             if at == next {
-                histograms.push(Self { labels, bounds: Vec::new() });
+                let row = rows.row(labels.clone(), true);
+                histograms.push(Self { labels, row, bounds: Vec::new() });
             }
             histograms[at].bounds.push((upper, i));
         }

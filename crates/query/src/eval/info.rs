@@ -29,8 +29,8 @@ pub(super) fn join(context: &Context<'_>, grid: Grid, args: &[Expr]) -> Result<V
     let selector = Selector { name: None, matchers, shift, reading: Reading::Plain };
     let mut infos = select::instant(context, grid, &selector, Give::Time)?;
     let width = base.width.max(infos.width);
-    base.widen(width);
-    infos.widen(width);
+    base.widen(context.budget, width)?;
+    infos.widen(context.budget, width)?;
     let mut by_target: HashMap<Labels, Vec<usize>> = HashMap::new();
     for (i, series) in infos.series.iter().enumerate() {
         by_target.entry(target(&series.labels)).or_default().push(i);
@@ -46,7 +46,8 @@ pub(super) fn join(context: &Context<'_>, grid: Grid, args: &[Expr]) -> Result<V
                 continue;
             }
             let labels = enriched(&series.labels, &infos, &latest, &wanted)?;
-            rows.row(labels, series.drop_name)[step] = value;
+            let row = rows.row(labels, series.drop_name);
+            *rows.cell(row, step) = value;
         }
     }
     Ok(rows.finish())

@@ -99,3 +99,10 @@ pub(crate) enum Special {
     Timestamp,
     Vector,
 }
+
+impl Special {
+    /// Whether it only changes the order.
+    pub(super) fn sorts(self) -> bool {
+        matches!(self, Self::Sort | Self::SortDesc | Self::SortByLabel | Self::SortByLabelDesc)
+    }
+}

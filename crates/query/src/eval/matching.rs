@@ -26,16 +26,14 @@ pub(super) fn combine(
     let width = lhs.width.max(rhs.width);
     let swapped = matching.group == Group::Right;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let (fill_many, fill_one) = match swapped {
-        true => (matching.fill_right, matching.fill_left),
-        false => (matching.fill_left, matching.fill_right),
-    };
+    // With `group_right` upstream fills the other side than the word says, and so do we.
+    let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     let signatures = Signatures::of(matching, &many, &one);
     check_one_side(context, node, width, &signatures, &many, &one)?;
     let mut output = Output { node, swapped, rows: Rows::new(width), width };
     for bucket in &signatures.buckets {
-        context.check()?;
-        for (m, many_series) in bucket.many.iter().map(|&i| (i, &many.series[i])) {
+        for many_series in bucket.many.iter().map(|&i| &many.series[i]) {
+            context.check()?;
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
                 output.pair(many_series, one_series)?;
             }
@@ -43,7 +41,7 @@ pub(super) fn combine(
                 let labels = matched_labels(matching, &many_series.labels);
                 let missing = |step: usize| bucket.one.iter().all(|&i| !is_present(one.series[i].at(step)));
                 let filled = filler(labels, fill, width, missing);
-                output.pair(&many.series[m], &filled)?;
+                output.pair(many_series, &filled)?;
             }
         }
         if let Some(fill) = fill_many {

@@ -52,11 +52,8 @@ pub struct Steps {
 impl Steps {
     /// How many steps there are; none if the end is before the start.
     pub fn count(&self) -> i64 {
-        if self.end < self.start {
-            0
-        } else {
-            (self.end.0.saturating_sub(self.start.0)) / self.step_ms.max(1) + 1
-        }
+        let length = self.end.0.saturating_sub(self.start.0);
+        if length < 0 { 0 } else { (length / self.step_ms.max(1)).saturating_add(1) }
     }
 }
 

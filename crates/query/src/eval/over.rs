@@ -41,8 +41,8 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let spread = Spread { grid, moves };
         let values = match reading {
-            Reading::Plain => spread.apply(windows, samples, over, &parameters),
-            reading => extended::apply(over, reading, samples, windows),
+            Reading::Plain => spread.apply(context, windows, samples, over, &parameters)?,
+            reading => extended::apply(context, over, reading, samples, windows)?,
         };
         vector.width = values.len();
         if !values.iter().copied().any(is_present) {
@@ -112,7 +112,7 @@ pub(super) fn each_range(
             let (inner, points, windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
             for series in inner.series {
-                context.check()?;
+                context.budget.charge(points.len)?;
                 samples.clear();
                 for step in 0..points.len {
                     let value = at(&series.values, step);
@@ -184,11 +184,11 @@ pub(super) fn top_matrix(
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let labels = if drop_name { super::column::without_name(&labels) } else { labels };
         let mut points = Vec::new();
-        windows.slide(samples, |window| {
+        windows.slide(context, samples, |window| {
             let pairs = window.timestamps.iter().zip(window.values);
             points.extend(pairs.map(|(&at, &value)| Sample { at: Timestamp(at), value }));
             ABSENT
-        });
+        })?;
         if !points.is_empty() {
             matrix.push((labels, points));
         }
@@ -211,42 +211,44 @@ struct Spread {
 impl Spread {
     fn apply(
         &self,
+        context: &Context<'_>,
         windows: &Windows,
         samples: &Samples,
         over: Over,
         parameters: &[(Vec<f64>, Span)],
-    ) -> Vec<f64> {
+    ) -> Result<Vec<f64>, Error> {
         let parameter = |i: usize, step: usize| at(&parameters[i].0, step);
         if !self.moves || windows.width() == self.grid.len {
-            return plain(windows, samples, over, self.grid, parameter);
+            return plain(context, windows, samples, over, self.grid, parameter);
         }
         // One window, many steps.
         let mut values = vec![ABSENT; self.grid.len];
-        windows.slide(samples, |window| {
+        windows.slide(context, samples, |window| {
             for (step, value) in values.iter_mut().enumerate() {
                 *value = anew(&Window { step, ..*window }, over, self.grid, &parameter);
             }
             ABSENT
-        });
-        values
+        })?;
+        Ok(values)
     }
 }
 
 /// One value a window.
 fn plain(
+    context: &Context<'_>,
     windows: &Windows,
     samples: &Samples,
     over: Over,
     grid: Grid,
     parameter: impl Fn(usize, usize) -> f64,
-) -> Vec<f64> {
+) -> Result<Vec<f64>, Error> {
     let seconds = windows.range as f64 / 1e3;
     match over {
         Over::Rate | Over::Increase | Over::Delta => {
             let resets = if over == Over::Delta { Vec::new() } else { resets(&samples.values) };
             let mut first = 0;
             let counter = over != Over::Delta;
-            windows.slide(samples, |window| {
+            windows.slide(context, samples, |window| {
                 while first < resets.len() && resets[first] <= window.first {
                     first += 1;
                 }
@@ -258,18 +260,20 @@ fn plain(
         }
         Over::Changes => {
             let differs = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
-            counted(windows, samples, differs)
+            counted(context, windows, samples, differs)
         }
-        Over::Resets => counted(windows, samples, |before, value| value < before),
-        Over::Count => windows.slide(samples, |window| window.len() as f64),
-        Over::Present => windows.slide(samples, |_| 1.0),
-        Over::First => windows.slide(samples, |window| window.values[0]),
-        Over::Last => windows.slide(samples, |window| window.values[window.len() - 1]),
-        Over::TsOfFirst => windows.slide(samples, |window| Timestamp(window.timestamps[0]).seconds()),
+        Over::Resets => counted(context, windows, samples, |before, value| value < before),
+        Over::Count => windows.slide(context, samples, |window| window.len() as f64),
+        Over::Present => windows.slide(context, samples, |_| 1.0),
+        Over::First => windows.slide(context, samples, |window| window.values[0]),
+        Over::Last => windows.slide(context, samples, |window| window.values[window.len() - 1]),
+        Over::TsOfFirst => {
+            windows.slide(context, samples, |window| Timestamp(window.timestamps[0]).seconds())
+        }
         Over::TsOfLast => {
-            windows.slide(samples, |window| Timestamp(window.timestamps[window.len() - 1]).seconds())
+            windows.slide(context, samples, |window| Timestamp(window.timestamps[window.len() - 1]).seconds())
         }
-        _ => windows.slide(samples, |window| anew(window, over, grid, &parameter)),
+        _ => windows.slide(context, samples, |window| anew(window, over, grid, &parameter)),
     }
 }
 
@@ -279,14 +283,19 @@ fn resets(values: &[f64]) -> Vec<usize> {
 }
 
 /// How often in each window a sample relates to the one before.
-fn counted(windows: &Windows, samples: &Samples, relates: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+fn counted(
+    context: &Context<'_>,
+    windows: &Windows,
+    samples: &Samples,
+    relates: impl Fn(f64, f64) -> bool,
+) -> Result<Vec<f64>, Error> {
     let mut so_far = Vec::with_capacity(samples.len());
     let mut count = 0u32;
     for (i, &value) in samples.values.iter().enumerate() {
         count += u32::from(i > 0 && relates(samples.values[i - 1], value));
         so_far.push(count);
     }
-    windows.slide(samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
+    windows.slide(context, samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
 }
 
 /// The increase over the whole range, from the one between its first and last sample plus `lost` in resets.
@@ -331,12 +340,8 @@ fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, 
     };
     let time = |i: usize| Timestamp(window.timestamps[i]).seconds();
     match over {
-        Over::Sum => values.iter().fold(Sum::default(), |sum, &value| sum.plus(value)).total(),
-        Over::Avg => {
-            let mut mean = Mean::default();
-            values.iter().for_each(|&value| mean.add(value));
-            mean.mean()
-        }
+        Over::Sum => Sum::of(values).total(),
+        Over::Avg => Mean::of(values),
         Over::Min => values[best(|a, b| a < b)],
         Over::Max => values[best(|a, b| a > b)],
         Over::TsOfMin => time(best(|a, b| a <= b)),
@@ -344,6 +349,8 @@ fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, 
         Over::Stddev => variance(values).sqrt(),
         Over::Stdvar => variance(values),
         Over::Quantile => math::quantile(parameter(0, window.step), &mut values.to_vec()),
+        // The order of numbers would hide a NaN.
+        Over::Mad if values.iter().any(|value| value.is_nan()) => f64::NAN,
         Over::Mad => {
             let median = math::quantile(0.5, &mut values.to_vec());
             let mut deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
@@ -398,9 +405,10 @@ fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
 
 /// Whether any series has a sample in the range of a step.
 pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
+    context.budget.charge(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
-        let seen = windows.slide(samples, |_| 1.0);
+        let seen = windows.slide(context, samples, |_| 1.0)?;
         for (step, present) in present.iter_mut().enumerate() {
             *present |= is_present(at(&seen, step));
         }

@@ -28,10 +28,10 @@ pub(super) fn top(
     parameter: &[f64],
 ) -> Result<Vector, Error> {
     let largest = node.op == AggregateOp::Topk;
-    let mut keep = vec![vec![false; vector.width]; vector.series.len()];
-    let members = members(groups);
+    let mut kept = vec![vec![false; vector.series.len()]; vector.width];
+    let members = groups.members();
     let mut order: Vec<usize> = Vec::new();
-    for step in 0..vector.width {
+    for (step, kept) in kept.iter_mut().enumerate() {
         let k = count(at(parameter, step))?;
         context.check()?;
         for group in &members {
@@ -39,18 +39,18 @@ pub(super) fn top(
             order.extend(group.iter().copied().filter(|&i| is_present(vector.series[i].values[step])));
             sort(&mut order, |i| vector.series[i].values[step], largest);
             for &i in order.iter().take(k) {
-                keep[i][step] = true;
+                kept[i] = true;
             }
         }
     }
-    let mut chosen = masked(vector, &keep);
+    let mut chosen = masked(vector, &kept);
     if grid.instant && chosen.width == 1 {
         // The groups in the order of their first series, each by value.
         let mut rank: Vec<usize> = Vec::with_capacity(chosen.series.len());
         for group in &members {
-            let mut kept: Vec<usize> = group.iter().copied().filter(|&i| keep[i][0]).collect();
-            sort(&mut kept, |i| chosen.series[i].values[0], largest);
-            rank.extend(kept);
+            let mut best: Vec<usize> = group.iter().copied().filter(|&i| kept[0][i]).collect();
+            sort(&mut best, |i| chosen.series[i].values[0], largest);
+            rank.extend(best);
         }
         let mut taken: Vec<Option<Series>> = chosen.series.into_iter().map(Some).collect();
         chosen.series = rank.into_iter().filter_map(|i| taken[i].take()).collect();
@@ -61,32 +61,31 @@ pub(super) fn top(
 /// The first `k` series that have a value, of each group and step.
 pub(super) fn limit(
     context: &Context<'_>,
-    _node: &Aggregate,
     vector: Vector,
     groups: &Groups,
     parameter: &[f64],
 ) -> Result<Vector, Error> {
-    let mut keep = vec![vec![false; vector.width]; vector.series.len()];
+    let mut kept = vec![vec![false; vector.series.len()]; vector.width];
     let mut taken = vec![0usize; groups.labels.len()];
-    for step in 0..vector.width {
+    for (step, kept) in kept.iter_mut().enumerate() {
         let k = count(at(parameter, step))?;
         context.check()?;
         taken.fill(0);
         for (i, &group) in groups.of_series.iter().enumerate() {
             if taken[group] < k && is_present(vector.series[i].values[step]) {
                 taken[group] += 1;
-                keep[i][step] = true;
+                kept[i] = true;
             }
         }
     }
-    Ok(masked(vector, &keep))
+    Ok(masked(vector, &kept))
 }
 
 /// The share of series whose label hash falls below the ratio, or from its complement on if it is negative.
 pub(super) fn ratio(
     context: &Context<'_>,
     node: &Aggregate,
-    vector: Vector,
+    mut vector: Vector,
     parameter: &[f64],
 ) -> Result<Vector, Error> {
     let span = node.param.as_ref().map_or(node.expr.span, |param| param.span);
@@ -103,16 +102,14 @@ pub(super) fn ratio(
         }
         ratios.push(capped);
     }
-    let keep: Vec<Vec<bool>> = vector
-        .series
-        .iter()
-        .map(|series| {
-            let place = label_hash(&series.labels) as f64 / u64::MAX as f64;
-            let falls = |ratio: f64| if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio };
-            (0..vector.width).map(|step| falls(at(&ratios, step))).collect()
-        })
-        .collect();
-    Ok(masked(vector, &keep))
+    for series in &mut vector.series {
+        let place = label_hash(&series.labels) as f64 / u64::MAX as f64;
+        let falls = |ratio: f64| if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio };
+        for (_, value) in series.values.iter_mut().enumerate().filter(|pair| !falls(at(&ratios, pair.0))) {
+            *value = ABSENT;
+        }
+    }
+    Ok(vector)
 }
 
 /// How many series have the same value, by value.
@@ -138,7 +135,8 @@ pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vect
                 builder.set(&label.value, &plain_float(value));
                 builder.build()
             });
-            let cell = &mut rows.row(labels.clone(), groups.drop_name[group])[step];
+            let row = rows.row(labels.clone(), groups.drop_name[group]);
+            let cell = rows.cell(row, step);
             *cell = if is_present(*cell) { *cell + 1.0 } else { 1.0 };
         }
     }
@@ -166,15 +164,6 @@ fn count(parameter: f64) -> Result<usize, Error> {
     Ok(parameter.max(0.0) as usize)
 }
 
-/// The series of each group.
-fn members(groups: &Groups) -> Vec<Vec<usize>> {
-    let mut members = vec![Vec::new(); groups.labels.len()];
-    for (i, &group) in groups.of_series.iter().enumerate() {
-        members[group].push(i);
-    }
-    members
-}
-
 /// By value, NaN last; the order of equals stays.
 fn sort(order: &mut [usize], value: impl Fn(usize) -> f64, largest: bool) {
     order.sort_by(|&a, &b| {
@@ -184,9 +173,10 @@ fn sort(order: &mut [usize], value: impl Fn(usize) -> f64, largest: bool) {
     });
 }
 
-fn masked(mut vector: Vector, keep: &[Vec<bool>]) -> Vector {
-    for (series, keep) in vector.series.iter_mut().zip(keep) {
-        for (value, _) in series.values.iter_mut().zip(keep).filter(|pair| !pair.1) {
+/// Only the values that are kept at each step.
+fn masked(mut vector: Vector, kept: &[Vec<bool>]) -> Vector {
+    for (i, series) in vector.series.iter_mut().enumerate() {
+        for (value, _) in series.values.iter_mut().zip(kept).filter(|pair| !pair.1[i]) {
             *value = ABSENT;
         }
     }

@@ -1,32 +1,36 @@
 //! `and`, `or`, `unless`: which series of one vector stay, seen from another.
 
 use super::{
-    column::{ABSENT, Rows, Vector, is_present},
+    Error,
+    column::{ABSENT, Rows, Vector, is_present, same_labels},
+    context::Context,
     matching::Numbers,
 };
 use crate::syntax::ast::{Binary, BinaryOp};
 
-pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector {
+pub(super) fn combine(
+    context: &Context<'_>,
+    node: &Binary,
+    mut lhs: Vector,
+    mut rhs: Vector,
+) -> Result<Vector, Error> {
     let width = lhs.width.max(rhs.width);
-    lhs.widen(width);
-    rhs.widen(width);
+    lhs.widen(context.budget, width)?;
+    rhs.widen(context.budget, width)?;
     let mut numbers = Numbers::default();
     let mut number = |vector: &Vector| -> Vec<usize> {
         vector.series.iter().map(|series| numbers.number(&node.matching, &series.labels)).collect()
     };
     let (left, right) = (number(&lhs), number(&rhs));
-    match node.op {
+    Ok(match node.op {
         BinaryOp::Or => {
             let there = Presence::of(&lhs, &left);
             there.mask(&mut rhs, &right, false);
             let mut rows = Rows::new(width);
             for series in lhs.series.into_iter().chain(rhs.series) {
-                // The mask has left at most one value a step of equal labels, unless one side has them twice
-                // already: then the one value is as good as the other's.
-                let row = rows.row(series.labels, series.drop_name);
-                for (cell, value) in row.iter_mut().zip(series.values).filter(|pair| is_present(pair.1)) {
-                    *cell = value;
-                }
+                // Equal labels have equal signatures, so the mask has left one value of them a step.
+                context.check()?;
+                rows.join(series).map_err(|()| same_labels())?;
             }
             rows.finish()
         }
@@ -35,7 +39,7 @@ pub(super) fn combine(node: &Binary, mut lhs: Vector, mut rhs: Vector) -> Vector
             there.mask(&mut lhs, &left, op == BinaryOp::And);
             lhs
         }
-    }
+    })
 }
 
 /// For each signature, at which steps any of its series has a value.

@@ -13,14 +13,22 @@ use super::{
     label_functions, math, over,
     select::{self, Give},
 };
-use crate::syntax::ast::{Call, Expr, Node, Reading};
+use crate::syntax::{
+    Span,
+    ast::{Call, Expr, Node, Reading},
+};
 
 pub(super) fn evaluate(
     context: &Context<'_>,
     grid: Grid,
     node: &Call,
     special: Special,
+    span: Span,
 ) -> Result<Columns, Error> {
+    if !context.query.instant && special.sorts() {
+        let message = "sort is ineffective for range queries since results are always ordered by labels";
+        context.notes.warn(message, span);
+    }
     let args = &node.args;
     let scalar = |i: usize| expr::scalar(context, grid, &args[i]);
     let vector = |i: usize| expr::vector(context, grid, &args[i]);
@@ -31,7 +39,7 @@ pub(super) fn evaluate(
         Special::Time => Columns::Scalar(column(context, grid, |step| Timestamp(grid.at(step)).seconds())?),
         Special::Start => seconds(query.start),
         Special::End => seconds(query.last()),
-        Special::QueryRange => seconds(query.last() - query.start),
+        Special::QueryRange => seconds(context.query_range()),
         Special::Step => seconds(context.step()),
         Special::MinOf => Columns::Scalar(paired(&scalar(0)?, &scalar(1)?, math::min)),
         Special::MaxOf => Columns::Scalar(paired(&scalar(0)?, &scalar(1)?, math::max)),
@@ -149,7 +157,7 @@ fn computed(
     compute: impl Fn(f64, &[f64]) -> f64,
 ) -> Result<Columns, Error> {
     for parameter in parameters {
-        vector.widen(parameter.len());
+        vector.widen(context.budget, parameter.len())?;
     }
     let mut here = vec![0.0; parameters.len()];
     vector.map_steps(|step, value| {
@@ -183,14 +191,14 @@ fn absent(arg: &Expr, values: Vec<f64>) -> Columns {
 /// The times of the samples where the argument reads them, else of the steps.
 fn timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, Error> {
     let delayed = context.options.delayed_name_removal;
-    if let Node::Selector(selector) = &arg.bare().node {
-        if selector.reading == Reading::Plain {
-            let vector = select::instant(context, grid, selector, Give::Time)?;
-            return Ok(Columns::Vector(vector.drop_names(delayed)?));
-        }
+    if let Node::Selector(selector) = &arg.bare().node
+        && selector.reading == Reading::Plain
+    {
+        let vector = select::instant(context, grid, selector, Give::Time)?;
+        return Ok(Columns::Vector(vector.drop_names(delayed)?));
     }
     let mut vector = expr::vector(context, grid, arg)?;
-    vector.widen(grid.len);
+    vector.widen(context.budget, grid.len)?;
     vector.map_steps(|step, _| Timestamp(grid.at(step)).seconds());
     Ok(Columns::Vector(vector.drop_names(delayed)?))
 }

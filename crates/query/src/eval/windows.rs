@@ -1,6 +1,11 @@
 //! The ranges a function looks at, one a step, slid over the samples of a series.
 
-use super::{column::ABSENT, context::Reference, grid::Grid};
+use super::{
+    Error,
+    column::ABSENT,
+    context::{Context, Reference},
+    grid::Grid,
+};
 
 /// Samples of one series, in time order.
 #[derive(Clone, Debug, Default)]
@@ -63,9 +68,15 @@ impl Windows {
     }
 
     /// Computes one value a range. `compute` sees the samples of the range (and of what is read around it) and
-    /// their indices only grow.
-    pub(super) fn slide(&self, samples: &Samples, mut compute: impl FnMut(&Window<'_>) -> f64) -> Vec<f64> {
+    /// their indices only grow. Stops if the query was cancelled.
+    pub(super) fn slide(
+        &self,
+        context: &Context<'_>,
+        samples: &Samples,
+        mut compute: impl FnMut(&Window<'_>) -> f64,
+    ) -> Result<Vec<f64>, Error> {
         let mut values = vec![ABSENT; self.width()];
+        let mut seen = 0;
         let timestamps = &samples.timestamps;
         let (mut first, mut end) = (0, 0);
         for (step, value) in values.iter_mut().enumerate() {
@@ -76,6 +87,11 @@ impl Windows {
             }
             while first < end && timestamps[first] <= after.saturating_sub(self.before) {
                 first += 1;
+            }
+            seen += end - first;
+            if seen > CHECK_AFTER {
+                context.check()?;
+                seen = 0;
             }
             if first < end {
                 *value = compute(&Window {
@@ -89,9 +105,12 @@ impl Windows {
                 });
             }
         }
-        values
+        Ok(values)
     }
 }
+
+/// After how many samples, those of overlapping ranges counted again, a cancelled query is noticed.
+const CHECK_AFTER: usize = 1 << 20;
 
 /// The samples in one range, at least one.
 #[derive(Clone, Copy, Debug)]

@@ -16,8 +16,13 @@ pub(super) struct Command {
 #[derive(Debug)]
 pub(super) enum Action {
     Clear,
-    Load { step: i64, series: Vec<(Labels, Vec<Item>)> },
-    Eval(Eval),
+    Load {
+        step: i64,
+        series: Vec<(Labels, Vec<Item>)>,
+        /// Whether classic buckets are native histograms too.
+        from_buckets: bool,
+    },
+    Eval(Box<Eval>),
 }
 
 /// An evaluation and what is expected of it.
@@ -105,7 +110,7 @@ pub(super) fn commands(text: &str) -> (Vec<Command>, Vec<Mistake>) {
 fn command(head: &str, body: &[(usize, &str)]) -> Result<Action, String> {
     let (word, rest) = head.split_once(char::is_whitespace).unwrap_or((head, ""));
     if word == "load" || word == "load_with_nhcb" {
-        return load(duration(rest.trim())?, body);
+        return load(duration(rest.trim())?, word == "load_with_nhcb", body);
     }
     let mut expected = Expected::default();
     match word {
@@ -120,10 +125,10 @@ fn command(head: &str, body: &[(usize, &str)]) -> Result<Action, String> {
     for (_, line) in body {
         expectation(line, &mut expected)?;
     }
-    Ok(Action::Eval(Eval { expr: expr.to_owned(), when, expected }))
+    Ok(Action::Eval(Box::new(Eval { expr: expr.to_owned(), when, expected })))
 }
 
-fn load(step: i64, body: &[(usize, &str)]) -> Result<Action, String> {
+fn load(step: i64, from_buckets: bool, body: &[(usize, &str)]) -> Result<Action, String> {
     let mut series: Vec<(Labels, Vec<Item>)> = Vec::with_capacity(body.len());
     for (_, line) in body {
         if line[labels_end(line)..].starts_with("@st") {
@@ -136,7 +141,7 @@ fn load(step: i64, body: &[(usize, &str)]) -> Result<Action, String> {
             None => series.push((labels, items)),
         }
     }
-    Ok(Action::Load { step, series })
+    Ok(Action::Load { step, series, from_buckets })
 }
 
 fn duration(word: &str) -> Result<i64, String> {

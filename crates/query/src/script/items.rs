@@ -163,7 +163,7 @@ mod tests {
         check("-1e-1+1e+1x1", &[-0.1, 9.9]);
         check(
             "{{sum:1 count:2}} {{}}x1 {{sum:1}}+{{sum:2}}x1 3",
-            &[-100.0; 5].map(|v| v).as_slice().iter().copied().chain([3.0]).collect::<Vec<_>>().as_slice(),
+            &[-100.0, -100.0, -100.0, -100.0, -100.0, 3.0],
         );
         assert!(items("0x1f").is_err());
     }

@@ -44,6 +44,11 @@ impl Memory {
         }
     }
 
+    /// The label sets of all series, sorted.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.series.iter().filter(|pair| !pair.1.timestamps.is_empty()).map(|pair| pair.0)
+    }
+
     fn matching<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
         let selection = *selection;
         self.series.iter().filter(move |pair| matches(selection.matchers, pair.0)).filter_map(

@@ -4,13 +4,15 @@
 //! other ways too, which must give the same: with every selector fixed by `@` and evaluated at other times, and as
 //! a column of a range query. All experimental switches are on.
 //!
-//! Native histograms and start timestamps in `load` are read over, so an eval that needs them fails.
+//! Native histograms and start timestamps in `load` are read over, so an eval that needs them fails; also one that
+//! expects nothing where a selector finds nothing but them.
 
 mod command;
 mod compare;
 mod items;
 mod memory;
 mod rerun;
+mod unloaded;
 
 use barograph_model::{Budget, Timestamp};
 
@@ -23,6 +25,7 @@ use crate::{
 use command::{Action, Eval, Expected, When, commands};
 use compare::{Difference, show};
 use items::Item;
+use unloaded::Unloaded;
 
 /// How many samples one eval may touch, those of subqueries included.
 const SAMPLES_MAX: u64 = 50_000_000;
@@ -69,11 +72,16 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
         });
     }
     let mut memory = Memory::new();
+    let mut unloaded = Unloaded::default();
     for command in commands {
         match command.action {
-            Action::Clear => memory.clear(),
-            Action::Load { step, series } => {
+            Action::Clear => {
+                memory.clear();
+                unloaded.clear();
+            }
+            Action::Load { step, series, from_buckets } => {
                 for (labels, items) in series {
+                    unloaded.note(&labels, &items, from_buckets);
                     let at = (0..).map(|i: i64| i * step);
                     memory.load(
                         labels,
@@ -84,7 +92,7 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
                     );
                 }
             }
-            Action::Eval(eval) => match check(&memory, &eval) {
+            Action::Eval(eval) => match check(&memory, &unloaded, &eval) {
                 Ok(()) => report.passed += 1,
                 Err(Difference { expected, got }) => report.failures.push(Failure {
                     place: format!("{label}:{}", command.line),
@@ -99,7 +107,7 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
 }
 
 /// Asks the question in all ways that apply.
-fn check(memory: &Memory, eval: &Eval) -> Result<(), Difference> {
+fn check(memory: &Memory, unloaded: &Unloaded, eval: &Eval) -> Result<(), Difference> {
     let Expected { fail, matrix, .. } = &eval.expected;
     let expr = match parse(&eval.expr) {
         Ok(expr) => expr,
@@ -117,6 +125,11 @@ fn check(memory: &Memory, eval: &Eval) -> Result<(), Difference> {
         return Err(Difference { expected: "a failure".into(), got: show(&answer.value) });
     }
     compare::answer(eval, &answer)?;
+    let nothing = Value::Vector(Vec::new()) == answer.value || Value::Matrix(Vec::new()) == answer.value;
+    if nothing && unloaded.hides_all_from(&expr, memory) {
+        let got = "nothing, but a selector finds only native histograms, which are not loaded".into();
+        return Err(Difference { expected: compare::expected_text(eval), got });
+    }
     let When::Instant(t) = when else { return Ok(()) };
     if let Some((fixed, times)) = rerun::fixed(&expr, t) {
         for at in times {

@@ -118,12 +118,18 @@ pub enum At {
 }
 
 /// A length of time, constant or computed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Length {
     /// How it is computed.
     pub node: LengthNode,
     /// Where it stands in the text.
     pub span: Span,
+}
+
+impl PartialEq for Length {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
 }
 
 /// The kinds of lengths.
@@ -152,8 +158,6 @@ pub enum LengthNode {
 pub struct RangeSelector {
     /// What is read.
     pub selector: Selector,
-    /// Where the selector stands in the text.
-    pub selector_span: Span,
     /// How far back the range goes.
     pub range: Length,
 }

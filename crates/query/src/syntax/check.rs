@@ -52,10 +52,10 @@ pub(super) fn call(
     if name == "info" && args.len() > 1 && !matches!(args[1].node, Node::Selector(_)) {
         return parser.fail(args[1].span, "expected label selectors only as the second argument to info()");
     }
-    if let (true, Some(Node::Selector(selector))) = (name == "info", args.get(1).map(|arg| &arg.node)) {
-        if selector.name.is_some() {
-            return parser.fail(args[1].span, "expected label selectors only, got vector selector instead");
-        }
+    if let (true, Some(Node::Selector(selector))) = (name == "info", args.get(1).map(|arg| &arg.node))
+        && selector.name.is_some()
+    {
+        return parser.fail(args[1].span, "expected label selectors only, got vector selector instead");
     }
     Ok(())
 }
@@ -87,11 +87,10 @@ pub(super) fn binary(parser: &Parser<'_>, binary: &mut Binary, op_span: Span) ->
     if op.is_set() && (matching.fill_left.is_some() || matching.fill_right.is_some()) {
         return parser.fail(op_span, "filling in missing series not allowed for set operators");
     }
-    if matching.on {
-        if let Some(label) = matching.include.iter().find(|label| matching.labels.contains(label)) {
-            return parser
-                .fail(op_span, format!("label {label:?} must not occur in ON and GROUP clause at once"));
-        }
+    let twice = matching.include.iter().find(|label| matching.labels.contains(label));
+    if let Some(label) = twice.filter(|_| matching.on) {
+        let message = format!("label {label:?} must not occur in ON and GROUP clause at once");
+        return parser.fail(op_span, message);
     }
     for side in [&binary.lhs, &binary.rhs] {
         if !matches!(side.kind(), Type::Scalar | Type::Vector) {

@@ -46,11 +46,13 @@ pub(super) struct Parser<'a> {
     words: Words,
     at: usize,
     depth: usize,
+    /// Whether a selector may match everything.
+    pub(super) lenient: bool,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, words: lex(text), at: 0, depth: 0 }
+        Self { text, words: lex(text), at: 0, depth: 0, lenient: false }
     }
 
     pub(super) fn peek(&self) -> Token {
@@ -367,21 +369,24 @@ impl<'a> Parser<'a> {
         let Some(function) = found else {
             return self.fail(name.span, format!("unknown function with name {word:?}"));
         };
-        let (args, end) = self.arguments()?;
+        let (args, end) = self.arguments(function.name == "info")?;
         let span = name.span.to(end);
         check::call(self, function, &args, span)?;
         Ok(Expr { node: Node::Call(Call { function, args }), span })
     }
 
-    /// `(a, b)`, and the place of the closing parenthesis.
-    fn arguments(&mut self) -> Parsed<(Vec<Expr>, Span)> {
+    /// `(a, b)`, and the place of the closing parenthesis. The second one may be a selector that matches
+    /// everything, if it only says which labels are wanted.
+    fn arguments(&mut self, lenient_second: bool) -> Parsed<(Vec<Expr>, Span)> {
         self.expect(Kind::LeftParen, "", "")?;
         let mut args = Vec::new();
         if let Some(end) = self.take(Kind::RightParen) {
             return Ok((args, end.span));
         }
         loop {
+            self.lenient = lenient_second && args.len() == 1;
             args.push(self.expr(0)?);
+            self.lenient = false;
             match self.take(Kind::Comma) {
                 Some(comma) if self.peek().kind == Kind::RightParen => {
                     return self.fail(comma.span, "trailing commas not allowed in function call args");
@@ -400,7 +405,7 @@ impl<'a> Parser<'a> {
         if self.peek().kind != Kind::LeftParen {
             return self.unexpected("aggregation", "");
         }
-        let (mut args, mut end) = self.arguments()?;
+        let (mut args, mut end) = self.arguments(false)?;
         let modifier = match before {
             Some(modifier) => Some(modifier),
             None => {

@@ -33,7 +33,7 @@ impl Parser<'_> {
             }
             matchers.push(Matcher::equal(METRIC_NAME, name));
         }
-        if matchers.iter().all(Matcher::matches_absent) {
+        if !self.lenient && matchers.iter().all(Matcher::matches_absent) {
             return self.fail(span, "vector selector must contain at least one non-empty matcher");
         }
         let selector = Selector { name, matchers, shift: Shift::default(), reading: Reading::Plain };
@@ -138,7 +138,7 @@ impl Parser<'_> {
             return Ok(Expr { node: Node::Subquery(Box::new(subquery)), span });
         }
         let end = self.expect(Kind::RightBracket, "subquery or range selector", "\":\" or \"]\"")?.span;
-        let (span, selector_span) = (span(end), expr.span);
+        let span = span(end);
         let Node::Selector(selector) = expr.node else {
             return self.fail(open.to(end), "ranges only allowed for vector selectors");
         };
@@ -148,7 +148,7 @@ impl Parser<'_> {
         if selector.shift.at.is_some() {
             return self.fail(open.to(end), "no @ modifiers allowed before range");
         }
-        let range = RangeSelector { selector: *selector, selector_span, range };
+        let range = RangeSelector { selector: *selector, range };
         Ok(Expr { node: Node::Range(Box::new(range)), span })
     }
 

@@ -8,6 +8,7 @@ use crate::{
     eval::{
         Error,
         column::ABSENT,
+        context::Context,
         kernels::Over,
         windows::{Samples, Window, Windows},
     },
@@ -33,10 +34,16 @@ pub(super) fn check(over: Over, name: &str, reading: Reading) -> Result<(), Erro
 }
 
 /// One value a window; the windows reach beyond their ranges.
-pub(super) fn apply(over: Over, reading: Reading, samples: &Samples, windows: &Windows) -> Vec<f64> {
+pub(super) fn apply(
+    context: &Context<'_>,
+    over: Over,
+    reading: Reading,
+    samples: &Samples,
+    windows: &Windows,
+) -> Result<Vec<f64>, Error> {
     let seconds = windows.range as f64 / 1e3;
     let reset_at = resets(&samples.values);
-    windows.slide(samples, |window| match (over, ends(window, reading)) {
+    windows.slide(context, samples, |window| match (over, ends(window, reading)) {
         (_, None) => ABSENT,
         (Over::Changes | Over::Resets, Some(ends)) => {
             let values = &window.values[ends.first..=ends.last];
