@@ -71,7 +71,7 @@ fn answer(mut connection: TcpStream) -> Result<(), Box<dyn Error>> {
     let kind = negotiate(accept.as_deref()).content_type();
     write!(
         connection,
-        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;
     Ok(())

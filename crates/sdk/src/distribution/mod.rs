@@ -12,6 +12,8 @@
 //! *Counts do not wrap.* One that reaches [`CARRY`] moves it to the series, under its lock. Who sums holds that
 //! lock, and so sees the carry and the emptied count together.
 
+mod layout;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -24,15 +26,15 @@ use std::{
 };
 
 use crate::{
-    scale::{SCALE, place, upper_bound},
+    scale::place,
     shard::{self, DistributionCells, Shard},
     sketch::Sketch,
     slab::Slab,
 };
 
-/// The classic bounds of a histogram that names none: those OpenTelemetry advises for durations in seconds.
-pub const SECONDS_BOUNDS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+use layout::Counts;
+pub(crate) use layout::Layout;
+pub use layout::SECONDS_BOUNDS;
 
 /// Octaves that cells count: from 2^-28, as a biased exponent.
 const FIRST_OCTAVE: u32 = 1023 - 28;
@@ -95,21 +97,6 @@ struct Rest {
     not_finite: u64,
 }
 
-/// The classic bounds of a histogram and where they fall among the buckets.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Layout {
-    bounds: Box<[f64]>,
-    /// Bounds inside a bucket of a cell, ascending.
-    dividing: Box<[Dividing]>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Dividing {
-    /// The bucket, counted from the first of the first octave.
-    bucket: usize,
-    bound: f64,
-}
-
 /// A reading of a histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
@@ -119,22 +106,6 @@ pub struct Distribution {
     pub classic: Vec<(f64, u64)>,
     /// How many values were left out because they were infinite or no number.
     pub not_finite: u64,
-}
-
-impl Layout {
-    /// `bounds` are finite and strictly ascending.
-    pub(crate) fn new(bounds: &[f64]) -> Self {
-        let dividing = bounds.iter().filter_map(|bound| {
-            let bucket = bucket_of(*bound)?;
-            let ends = upper_bound(index_of_bucket(bucket), SCALE) == *bound;
-            (!ends).then_some(Dividing { bucket, bound: *bound })
-        });
-        Self { dividing: dividing.collect(), bounds: bounds.into() }
-    }
-
-    pub(crate) fn bounds(&self) -> &[f64] {
-        &self.bounds
-    }
 }
 
 /// The bucket of a value, counted from the first of the first octave, if cells count it.
@@ -371,39 +342,13 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     for (bucket, count) in &rest.carried {
         buckets[*bucket] += count;
     }
-    let classic = classic(&series.layout, &buckets, &within, sketch.zeros(), &rest.outside_classic);
+    let (zeros, outside) = (sketch.zeros(), &rest.outside_classic);
+    let classic = series.layout.classic(&Counts { buckets: &buckets, within: &within, zeros, outside });
     for (bucket, count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
         sketch.add_bucket(false, index_of_bucket(bucket), *count);
     }
     sketch.merge(&rest.outside);
     Distribution { sketch, classic, not_finite: rest.not_finite }
-}
-
-/// Cumulative counts at the classic bounds.
-///
-/// A thread may record between the readings of a bucket and of what lies within it, so each count is held between
-/// its neighbours; once recording rests, that changes nothing.
-fn classic(layout: &Layout, buckets: &[u64], within: &[u64], zeros: u64, outside: &[u64]) -> Vec<(f64, u64)> {
-    let mut dividing = layout.dividing.iter().zip(within).peekable();
-    let (mut next, mut below, mut outside_below, mut last) = (0, 0, 0, 0);
-    let mut classic = Vec::with_capacity(layout.bounds.len());
-    for (i, &bound) in layout.bounds.iter().enumerate() {
-        outside_below += outside.get(i).copied().unwrap_or(0);
-        let divided = dividing.next_if(|(at, _)| at.bound == bound);
-        let end = match (divided, bucket_of(bound)) {
-            (Some((at, _)), _) => at.bucket,
-            (None, Some(bucket)) => bucket + 1,
-            (None, None) if bound > 1.0 => BUCKETS,
-            (None, None) => 0,
-        };
-        below += buckets[next.min(end)..end].iter().sum::<u64>();
-        next = next.max(end);
-        let part = divided.map_or(0, |(at, within)| (*within).min(buckets[at.bucket]));
-        let zeros = if bound >= 0.0 { zeros } else { 0 };
-        last = (below + part + zeros + outside_below).max(last);
-        classic.push((bound, last));
-    }
-    classic
 }
 
 /// How many series there can be.
