@@ -12,7 +12,7 @@ use std::{
 
 use barograph::{
     Counter, Histogram, Registry, Static, StaticFamily, Timestamp, Unit,
-    collector::{Collector, Process, Writer},
+    collector::{Collector, Process, System, Writer},
     exposition::{self, negotiate},
 };
 
@@ -36,9 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All metrics in the format an `Accept` header asks for: the registry's, then those of the process.
+/// All metrics in the format an `Accept` header asks for: the registry's, then those of host and process.
 fn page(accept: Option<&str>) -> Result<String, Box<dyn Error>> {
     let mut readings = Writer::new();
+    System::new().collect(Timestamp(0), &mut readings)?;
     Process::new().collect(Timestamp(0), &mut readings)?;
     let mut families = Registry::global().collect();
     families.extend(readings.families());
@@ -71,7 +72,7 @@ fn answer(mut connection: TcpStream) -> Result<(), Box<dyn Error>> {
     let kind = negotiate(accept.as_deref()).content_type();
     write!(
         connection,
-        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;
     Ok(())

@@ -37,7 +37,7 @@ impl Definition {
         self
     }
 
-    /// The name under which it is stored and exposed: the given one in Prometheus spelling, with unit, and `_total`
+    /// The name under which it is stored: the given one in Prometheus spelling, with unit, and `_total`
     /// for a counter. A name that cannot be spelled so is kept with underscores.
     pub fn stored_name(&self) -> String {
         let counter = self.kind == MetricType::Counter;
@@ -45,6 +45,14 @@ impl Definition {
             Ok(name) if !self.plain => name + if counter { "_total" } else { "" },
             _ => self.given.replace('.', "_"),
         }
+    }
+
+    /// The name under which it is exposed: the stored one, though only counters may be seen to end in `_total`, so
+    /// that the unit follows where another metric's stored name does.
+    pub fn exposed_name(&self) -> String {
+        let name = self.stored_name();
+        let misleading = self.kind != MetricType::Counter && name.ends_with("_total");
+        if misleading && self.unit != Unit::None { format!("{name}_{}", self.unit.as_str()) } else { name }
     }
 
     /// Type, unit and help, for the catalog.
@@ -63,5 +71,15 @@ mod tests {
         check(Definition::gauge("disk.free", Unit::Bytes, ""), "disk_free_bytes");
         check(Definition::counter("disk.reads", Unit::None, ""), "disk_reads_total");
         check(Definition::gauge("system.cpu.usage", Unit::Percent, "").plain(), "system_cpu_usage");
+    }
+
+    #[test]
+    fn only_counters_are_exposed_with_total() {
+        let heap = Definition::gauge("heap.total", Unit::Bytes, "").plain();
+        assert_eq!(
+            (heap.stored_name().as_str(), heap.exposed_name().as_str()),
+            ("heap_total", "heap_total_bytes")
+        );
+        assert_eq!(Definition::counter("jobs", Unit::None, "").exposed_name(), "jobs_total");
     }
 }

@@ -73,13 +73,13 @@ impl Writer {
         self.readings.clear();
     }
 
-    /// The readings as families to expose, by stored name.
+    /// The readings as families to expose, by exposed name.
     pub fn families(&self) -> Vec<Family> {
         let mut families: BTreeMap<&str, Family> = BTreeMap::new();
         for reading in &self.readings {
             let Definition { given, kind, help, .. } = *reading.definition;
             let family = families.entry(given).or_insert_with(|| Family {
-                name: reading.stored_name(),
+                name: reading.definition.exposed_name(),
                 help: help.to_owned(),
                 unit: reading.definition.unit.as_str().to_owned(),
                 kind,

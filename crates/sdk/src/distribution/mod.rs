@@ -7,11 +7,12 @@
 //!
 //! *Classic buckets are exact.* A classic bound either ends a bucket or lies inside one. The count of values up to
 //! the bound is then that of all lower buckets, plus those of that one bucket that are not above the bound. Only
-//! these are compared with it: an octave has a mask of its buckets with bounds inside, so that the usual record
-//! pays one test of a bit.
+//! these are compared with it: the bucket is *divided*, and its count has a bit that tells.
 //!
-//! *Counts do not wrap.* They have 32 bits; one that reaches [`CARRY`] moves it to the series, under its lock. Who
-//! sums holds that lock, and so sees the carry and the emptied count together.
+//! *Counts do not wrap.* One that reaches [`CARRY`] moves it to the series, under its lock. Who sums holds that
+//! lock, and so sees the carry and the emptied count together.
+
+mod layout;
 
 use std::{
     collections::BTreeMap,
@@ -25,15 +26,15 @@ use std::{
 };
 
 use crate::{
-    scale::{SCALE, place, upper_bound},
+    scale::place,
     shard::{self, DistributionCells, Shard},
     sketch::Sketch,
     slab::Slab,
 };
 
-/// The classic bounds of a histogram that names none: those OpenTelemetry advises for durations in seconds.
-pub const SECONDS_BOUNDS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+use layout::Counts;
+pub(crate) use layout::Layout;
+pub use layout::SECONDS_BOUNDS;
 
 /// Octaves that cells count: from 2^-28, as a biased exponent.
 const FIRST_OCTAVE: u32 = 1023 - 28;
@@ -48,7 +49,10 @@ const BLOCK: usize = 8;
 const NONE: u8 = 64 + 8;
 
 /// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
-const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 31 };
+const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
+
+/// Set in the count of a bucket that has a classic bound inside: the same comparison that finds a carry finds it.
+const DIVIDED: u32 = 1 << 31;
 
 /// The place of a series' cell in a shard; the cell is made when the thread first records.
 #[derive(Default)]
@@ -70,12 +74,10 @@ struct Cell {
     series: &'static Series,
 }
 
+/// The counts of an octave's buckets, with [`DIVIDED`].
 #[derive(Default)]
-struct Octave {
-    counts: [AtomicU32; 32],
-    /// A bit for each bucket that has a classic bound inside.
-    divided: AtomicU32,
-}
+#[repr(align(128))]
+struct Octave([AtomicU32; 32]);
 
 /// What the cells of a series share.
 struct Series {
@@ -95,21 +97,6 @@ struct Rest {
     not_finite: u64,
 }
 
-/// The classic bounds of a histogram and where they fall among the buckets.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Layout {
-    bounds: Box<[f64]>,
-    /// Bounds inside a bucket of a cell, ascending.
-    dividing: Box<[Dividing]>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Dividing {
-    /// The bucket, counted from the first of the first octave.
-    bucket: usize,
-    bound: f64,
-}
-
 /// A reading of a histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
@@ -119,28 +106,6 @@ pub struct Distribution {
     pub classic: Vec<(f64, u64)>,
     /// How many values were left out because they were infinite or no number.
     pub not_finite: u64,
-}
-
-impl Layout {
-    /// `bounds` are finite and strictly ascending.
-    pub(crate) fn new(bounds: &[f64]) -> Self {
-        let dividing = bounds.iter().filter_map(|bound| {
-            let bucket = bucket_of(*bound)?;
-            let ends = upper_bound(index_of_bucket(bucket), SCALE) == *bound;
-            (!ends).then_some(Dividing { bucket, bound: *bound })
-        });
-        Self { dividing: dividing.collect(), bounds: bounds.into() }
-    }
-
-    pub(crate) fn bounds(&self) -> &[f64] {
-        &self.bounds
-    }
-
-    /// The mask of an octave's divided buckets.
-    fn divided(&self, octave: usize) -> u32 {
-        let here = self.dividing.iter().filter(|dividing| dividing.bucket / 32 == octave);
-        here.fold(0, |mask, dividing| mask | 1 << (dividing.bucket % 32))
-    }
 }
 
 /// The bucket of a value, counted from the first of the first octave, if cells count it.
@@ -180,10 +145,9 @@ pub(crate) fn record(index: u32, value: f64) {
     let usual = shard::own_distribution(index).and_then(|slot| {
         let cell = slot.0.get()?;
         let counts = cell.at(cell.directory.get(octave)?.load(Relaxed))?;
-        let count = &counts.counts[bucket];
+        let count = &counts.0[bucket];
         let next = count.load(Relaxed) + 1;
-        let undivided = counts.divided.load(Relaxed) >> bucket & 1 == 0;
-        (next < CARRY && undivided).then_some((cell, count, next))
+        (next < CARRY).then_some((cell, count, next))
     });
     match usual {
         Some((cell, count, next)) => {
@@ -268,7 +232,9 @@ impl Cell {
         let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
         let place = u8::try_from(used).expect("there are 64 octaves");
         let counts = &self.blocks[used / BLOCK].get_or_init(Default::default)[used % BLOCK];
-        counts.divided.store(self.series.layout.divided(octave), Relaxed);
+        for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
+            counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
+        }
         self.directory[octave].store(place, Release);
         counts
     }
@@ -284,23 +250,23 @@ impl Cell {
     }
 
     fn record_own(&self, bucket: usize, value: f64) {
-        let counts = self.octave(bucket / 32);
-        let count = &counts.counts[bucket % 32];
+        let count = &self.octave(bucket / 32).0[bucket % 32];
         let next = count.load(Relaxed) + 1;
-        if next < CARRY {
+        let divided = next & DIVIDED;
+        if next - divided < CARRY {
             count.store(next, Relaxed);
         } else {
-            self.series.carry(bucket, || count.store(0, Relaxed));
+            self.series.carry(bucket, || count.store(divided, Relaxed));
         }
-        if counts.divided.load(Relaxed) >> (bucket % 32) & 1 != 0 {
+        if divided != 0 {
             self.divide(bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
         }
         self.add_moments(value);
     }
 
     fn record_shared(&self, bucket: usize, value: f64) {
-        let count = &self.octave(bucket / 32).counts[bucket % 32];
-        if count.fetch_add(1, Relaxed) + 1 == CARRY {
+        let count = &self.octave(bucket / 32).0[bucket % 32];
+        if (count.fetch_add(1, Relaxed) & !DIVIDED) + 1 == CARRY {
             self.series.carry(bucket, || {
                 count.fetch_sub(CARRY, Relaxed);
             });
@@ -361,8 +327,8 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     for cell in cells {
         for (octave, place) in cell.directory.iter().enumerate() {
             let Some(counts) = cell.at(place.load(Acquire)) else { continue };
-            for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.counts) {
-                *bucket += u64::from(count.load(Relaxed));
+            for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.0) {
+                *bucket += u64::from(count.load(Relaxed) & !DIVIDED);
             }
         }
         for (sum, cell) in within.iter_mut().zip(&cell.within) {
@@ -376,39 +342,13 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     for (bucket, count) in &rest.carried {
         buckets[*bucket] += count;
     }
-    let classic = classic(&series.layout, &buckets, &within, sketch.zeros(), &rest.outside_classic);
+    let (zeros, outside) = (sketch.zeros(), &rest.outside_classic);
+    let classic = series.layout.classic(&Counts { buckets: &buckets, within: &within, zeros, outside });
     for (bucket, count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
         sketch.add_bucket(false, index_of_bucket(bucket), *count);
     }
     sketch.merge(&rest.outside);
     Distribution { sketch, classic, not_finite: rest.not_finite }
-}
-
-/// Cumulative counts at the classic bounds.
-///
-/// A thread may record between the readings of a bucket and of what lies within it, so each count is held between
-/// its neighbours; once recording rests, that changes nothing.
-fn classic(layout: &Layout, buckets: &[u64], within: &[u64], zeros: u64, outside: &[u64]) -> Vec<(f64, u64)> {
-    let mut dividing = layout.dividing.iter().zip(within).peekable();
-    let (mut next, mut below, mut outside_below, mut last) = (0, 0, 0, 0);
-    let mut classic = Vec::with_capacity(layout.bounds.len());
-    for (i, &bound) in layout.bounds.iter().enumerate() {
-        outside_below += outside.get(i).copied().unwrap_or(0);
-        let divided = dividing.next_if(|(at, _)| at.bound == bound);
-        let end = match (divided, bucket_of(bound)) {
-            (Some((at, _)), _) => at.bucket,
-            (None, Some(bucket)) => bucket + 1,
-            (None, None) if bound > 1.0 => BUCKETS,
-            (None, None) => 0,
-        };
-        below += buckets[next.min(end)..end].iter().sum::<u64>();
-        next = next.max(end);
-        let part = divided.map_or(0, |(at, within)| (*within).min(buckets[at.bucket]));
-        let zeros = if bound >= 0.0 { zeros } else { 0 };
-        last = (below + part + zeros + outside_below).max(last);
-        classic.push((bound, last));
-    }
-    classic
 }
 
 /// How many series there can be.
