@@ -25,7 +25,7 @@ pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Collector, Collectors, Durability, Limits, Query, Storage};
 use tree::{Kind, Node};
-pub use units::{parse_duration, parse_size};
+pub use units::{format_duration, parse_duration, parse_size};
 
 /// Files larger than this are refused.
 const FILE_BYTES_MAX: u64 = 16 << 20;

@@ -48,6 +48,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(millis))
 }
 
+/// A duration as [`parse_duration`] reads it, in the largest units that show all of it. Days and longer are used
+/// only for whole ones, and what is below a millisecond is left out.
+pub fn format_duration(duration: Duration) -> String {
+    let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, length) in DURATION_UNITS {
+        let is_calendar = length >= 86_400_000;
+        if millis >= length && (!is_calendar || millis.is_multiple_of(length)) {
+            text += &format!("{}{unit}", millis / length);
+            millis %= length;
+        }
+    }
+    text
+}
+
 /// The number and the unit at the start, and what follows.
 fn split_number(text: &str) -> Option<(u64, &str, &str)> {
     let digits = text.bytes().position(|byte| !byte.is_ascii_digit())?;
@@ -89,6 +107,22 @@ mod tests {
         for text in ["", "5", "s", "1.5s", "-1s", "5m1h", "1s1s", "1 s", "99999999999y", "5x", "5mm"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_are_read() {
+        let check = |millis: u64, text: &str| {
+            assert_eq!(format_duration(Duration::from_millis(millis)), text);
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)));
+        };
+        check(0, "0s");
+        check(15_000, "15s");
+        check(90_000, "1m30s");
+        check(86_400_000, "1d");
+        check(90_000_000, "25h");
+        check(1_209_600_000, "2w");
+        check(31_536_000_000, "1y");
+        check(1_500, "1s500ms");
     }
 
     #[test]

@@ -34,6 +34,8 @@ struct Entry {
     tracked: bool,
     /// Whether it ends with a staleness marker when it is gone.
     live: bool,
+    /// Whether a page that had it was good.
+    proven: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,12 @@ impl SeriesCache {
         };
         self.by_text.insert(text.into(), id);
         id
+    }
+
+    /// How many texts are known.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_text.len()
     }
 
     /// The labels of a series, `None` where a rule drops it.
@@ -116,6 +124,7 @@ impl SeriesCache {
             let entry = &mut entries[*id];
             if entry.seen == *page {
                 entry.live = entry.tracked;
+                entry.proven = true;
                 return true;
             }
             let gone = std::mem::take(entry);
@@ -137,14 +146,22 @@ impl SeriesCache {
         ended
     }
 
-    /// The page failed, or there will be none: all live series end.
+    /// The page failed, or there will be none: all live series end. What only the failed page had is forgotten.
     pub(super) fn fail(&mut self) -> Vec<Labels> {
         let mut ended = std::mem::take(&mut self.orphans);
-        for entry in &mut self.entries {
+        let Self { by_text, entries, free, families, .. } = self;
+        by_text.retain(|_, id| {
+            let entry = &mut entries[*id];
             if std::mem::take(&mut entry.live) {
                 ended.extend(entry.labels.clone());
             }
-        }
+            if !entry.proven {
+                *entry = Entry::default();
+                free.push(*id);
+            }
+            entry.proven
+        });
+        families.clear();
         ended
     }
 

@@ -110,9 +110,10 @@ pub(super) fn discover(config: &ScrapeConfig, files: &TargetFiles) -> Vec<Built>
 
 fn build_group(config: &ScrapeConfig, group: &TargetGroup, file: Option<&str>, found: &mut Vec<Built>) {
     for address in &group.targets {
-        let mut labels: BTreeMap<&str, &str> = BTreeMap::from([("__address__", address.as_str())]);
+        let mut labels: BTreeMap<&str, &str> =
+            group.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        labels.insert("__address__", address);
         labels.extend(file.map(|file| ("__meta_filepath", file)));
-        labels.extend(group.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         found.push(build(config, &labels));
     }
 }

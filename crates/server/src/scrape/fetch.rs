@@ -16,7 +16,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use crate::config::{Auth, PAGE_BYTES_MAX, ScrapeConfig};
+use crate::config::{Auth, PAGE_BYTES_MAX, ScrapeConfig, format_duration};
 
 /// The formats we read, dearest first.
 const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -54,7 +54,7 @@ pub(super) async fn fetch(
     let exchange = exchange(client, url, timeout, config);
     match tokio::time::timeout(timeout, exchange).await {
         Ok(fetched) => fetched,
-        Err(_) => Err(format!("the scrape took longer than its timeout of {timeout:?}")),
+        Err(_) => Err(format!("the scrape took longer than its timeout of {}", format_duration(timeout))),
     }
 }
 

@@ -247,6 +247,20 @@ mod tests {
         assert_eq!(show_ended(cache.fail()), ["b"]);
     }
 
+    #[test]
+    fn bad_pages_leave_nothing_behind() {
+        let config = config("");
+        let mut cache = SeriesCache::default();
+        read_at_10("a 1\n", &config, &mut cache).unwrap();
+        cache.complete();
+        for i in 0..100 {
+            read_at_10(&format!("# TYPE f{i} gauge\nb{i} 1\noops"), &config, &mut cache).unwrap_err();
+            cache.fail();
+            assert_eq!((cache.len(), cache.take_changed_families()), (1, vec![]));
+        }
+        assert_eq!(read_at_10("a 1\n", &config, &mut cache).unwrap().added, 0);
+    }
+
     fn show_ended(mut ended: Vec<Labels>) -> Vec<String> {
         ended.sort();
         ended.iter().map(|labels| labels.metric_name().unwrap().to_owned()).collect()

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use barograph_model::{Labels, LabelsBuilder};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{ScrapeConfig, parse_duration, relabel::relabel};
+use crate::config::{ScrapeConfig, format_duration, parse_duration, relabel::relabel};
 
 const ADDRESS: &str = "__address__";
 const SCHEME: &str = "__scheme__";
@@ -68,8 +68,8 @@ pub(super) fn build(config: &ScrapeConfig, given: &BTreeMap<&str, &str>) -> Buil
     default("job", &config.job_name);
     default(SCHEME, "http");
     default(PATH, &config.metrics_path);
-    default(INTERVAL, &format!("{}ms", config.scrape_interval.as_millis()));
-    default(TIMEOUT, &format!("{}ms", config.scrape_timeout.as_millis()));
+    default(INTERVAL, &format_duration(config.scrape_interval));
+    default(TIMEOUT, &format_duration(config.scrape_timeout));
     for (name, values) in &config.params {
         if let Some(first) = values.first() {
             default(&format!("{PARAM}{name}"), first);
@@ -97,8 +97,9 @@ fn finish(config: &ScrapeConfig, mut labels: LabelsBuilder, discovered: &Labels)
     let interval = parse_duration(value(INTERVAL)).map_err(|reason| format!("{INTERVAL}: {reason}"))?;
     let timeout = parse_duration(value(TIMEOUT)).map_err(|reason| format!("{TIMEOUT}: {reason}"))?;
     if timeout.is_zero() || timeout > interval {
+        let [timeout, interval] = [timeout, interval].map(format_duration);
         return Err(format!(
-            "scrape timeout {timeout:?} should be over 0 and at most the interval, {interval:?}"
+            "scrape timeout {timeout} should be over 0 and at most the interval, {interval}"
         ));
     }
     let url = url(&address, value(PATH), config, &labels);
@@ -227,7 +228,7 @@ mod tests {
         check(
             "",
             &[("__address__", "a"), ("__scrape_timeout__", "2m")],
-            "scrape timeout 120s should be over 0 and at most the interval, 60s",
+            "scrape timeout 2m should be over 0 and at most the interval, 1m",
         );
         check(
             "",
