@@ -1,12 +1,13 @@
 //! Why a command failed, and how that is told.
 //!
-//! A report is one line, `error: what: cause: cause`, then what helps: the query with a mark under the place
-//! that is wrong, or the command that would have worked.
+//! A report is one line, `error: what: cause: cause`, or one for each mistake in a configuration. Then comes what
+//! helps: the query with a mark under the place that is wrong, or the command that would have worked.
 
 use crate::{
     exit, pointer,
     terminal::{Role, Terminal},
 };
+use barograph_server::config::ConfigError;
 use std::{io, process::ExitCode};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -29,6 +30,9 @@ pub(crate) enum Error {
     /// The server understood, and says no.
     #[error("{message}")]
     Refused { kind: String, message: String, query: Option<String> },
+    /// The configuration cannot be used; each line of the message names a place and what to do there.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
     /// The command itself failed, for a reason its library gives.
     #[error("{what}")]
     Failed { what: &'static str, source: Cause },
@@ -52,7 +56,9 @@ impl Error {
         {
             return exit::FINE;
         }
-        terminal.message(Role::Error, &self.line());
+        for line in self.line().lines() {
+            terminal.message(Role::Error, line);
+        }
         if let Self::Refused { message, query: Some(query), .. } = self
             && let Some(position) = pointer::locate(message, query)
         {
@@ -67,7 +73,7 @@ impl Error {
         }
     }
 
-    /// The error and its causes on one line.
+    /// The error and its causes.
     fn line(&self) -> String {
         let mut line = self.to_string();
         if let Self::Refused { kind, .. } = self

@@ -8,6 +8,8 @@ pub(crate) const FINE: ExitCode = ExitCode::SUCCESS;
 pub(crate) const FAILED: u8 = 1;
 /// What was typed makes no sense. Also what the parser of the command line exits with.
 pub(crate) const USAGE: u8 = 2;
+/// The command did what was asked, and found something that deserves a look.
+pub(crate) const FINDINGS: u8 = 3;
 
 /// The answer of `check health`, which monitoring systems read as a plug-in's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,18 @@
 //! `barograph check`: looks for faults and says so in its exit code.
 
+mod config;
 mod health;
 
 use crate::{client::Client, error::Error, terminal::Terminal, time::Span};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// Whether a configuration file can be used: exits 0 if so, 1 if not, 3 if something in it deserves a look.
+    Config {
+        /// The file, as `serve --config` takes it.
+        file: PathBuf,
+    },
     /// Whether a running server is well: exits 0 if so, 1 with a warning, 2 if not, 3 if that cannot be told.
     Health {
         /// The server to ask.
@@ -20,6 +26,7 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
+        Command::Config { file } => config::run(&file, terminal),
         Command::Health { url, timeout } => health::run(&Client::new(&url, timeout)?, terminal),
     }
 }
