@@ -38,7 +38,7 @@ fn run_all(paths: &[PathBuf]) -> Result<(usize, Vec<String>)> {
                 failures.extend(report.failures.iter().map(|failure| one_line(&failure.to_string())));
             }
             Err(_) => {
-                failures.push(format!("{label}: the evaluator panicked, the rest of the script is lost"))
+                failures.push(format!("{label}: the evaluator panicked, the rest of the script is lost"));
             }
         }
     }

@@ -340,10 +340,10 @@ fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 fn put_varint(bytes: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+        bytes.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 const fn varint_len(value: usize) -> usize {

@@ -32,8 +32,8 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0.div_euclid(1000), self.0.rem_euclid(1000));
-        write!(f, "{seconds}.{millis:03}")
+        let (sign, millis) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        write!(f, "{sign}{}.{:03}", millis / 1000, millis % 1000)
     }
 }
 
@@ -99,6 +99,6 @@ mod tests {
     #[test]
     fn shows_seconds() {
         assert_eq!(Timestamp(1_500).to_string(), "1.500");
-        assert_eq!(Timestamp(-1).to_string(), "-1.999");
+        assert_eq!(Timestamp(-1).to_string(), "-0.001");
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use barograph::{
     collector::{Process, Runner, RuntimeProbe, System, Writer},
-    exposition::Family,
+    exposition::{self, Family},
 };
 use barograph_model::{Labels, METRIC_NAME, Metadata, Timestamp};
 use barograph_tsdb::Row;
@@ -73,19 +73,25 @@ impl Collectors {
         json!({ "collectors": list })
     }
 
-    /// Runs the collectors that are due and returns everything there is to store, one family list a source.
-    fn tick(&self, now: Timestamp) -> Vec<Family> {
+    /// Runs the collectors that are due and returns what they read.
+    fn tick(&self, now: Timestamp) -> Vec<Point> {
         let mut state = self.state();
         let State { runners, latest } = &mut *state;
-        let mut families = Vec::new();
+        let mut points = Vec::new();
         for (runner, latest) in runners.iter_mut().zip(latest) {
             let mut out = Writer::new();
             if runner.tick(now, &mut out) {
-                families.extend(out.families());
+                points.extend(out.readings().iter().map(|reading| Point {
+                    name: reading.stored_name(),
+                    family: reading.stored_name(),
+                    labels: reading.labels.clone(),
+                    value: reading.value,
+                    about: reading.definition.metadata(),
+                }));
                 *latest = out;
             }
         }
-        families
+        points
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,9 +141,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         let at = Timestamp(now.0.div_euclid(TICK_MS) * TICK_MS);
         engine.collectors.probe.set_busy(busy(&runtime), runtime.num_workers());
         engine.telemetry.observe_store(&engine.store.stats());
-        let mut families = engine.collectors.tick(at);
-        families.extend(engine.telemetry.registry.collect());
-        store(&engine, at, &families, &mut described);
+        let mut points = engine.collectors.tick(at);
+        points.extend(own_points(&engine));
+        store(&engine, at, &points, &mut described);
         engine.ticks.send_replace(at);
         let wait = u64::try_from(at.0 + TICK_MS - engine.clock.now().0).unwrap_or(0);
         tokio::select! {
@@ -147,17 +153,37 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
     }
 }
 
-fn store(engine: &Engine, at: Timestamp, families: &[Family], described: &mut HashSet<String>) {
-    let mut points = Vec::new();
-    for family in families {
-        for point in &family.points {
-            let name = format!("{}{}", family.name, point.suffix);
-            if let Some(labels) = engine.collectors.series(&name, &point.labels) {
-                points.push((labels, point.value));
-            }
-        }
-    }
-    let rows: Vec<_> = points
+/// One value to store, with what is known of its metric.
+struct Point {
+    /// The name of the series.
+    name: String,
+    /// The name under which the catalog knows the metric: the series' own, but for the parts of a histogram.
+    family: String,
+    labels: Labels,
+    value: f64,
+    about: Metadata,
+}
+
+/// The instruments of the server itself, by the names of their series.
+fn own_points(engine: &Engine) -> Vec<Point> {
+    let families = engine.telemetry.registry.collect();
+    let points = families.iter().flat_map(|family| family.points.iter().map(move |point| (family, point)));
+    let point = |(family, point): (&Family, &exposition::Point)| Point {
+        name: format!("{}{}", family.name, point.suffix),
+        family: if point.suffix == "_total" { format!("{}_total", family.name) } else { family.name.clone() },
+        labels: point.labels.clone(),
+        value: point.value,
+        about: Metadata { kind: family.kind, unit: family.unit.clone(), help: family.help.clone() },
+    };
+    points.map(point).collect()
+}
+
+fn store(engine: &Engine, at: Timestamp, points: &[Point], described: &mut HashSet<String>) {
+    let series: Vec<_> = points
+        .iter()
+        .filter_map(|point| Some((engine.collectors.series(&point.name, &point.labels)?, point.value)))
+        .collect();
+    let rows: Vec<_> = series
         .iter()
         .map(|(labels, value)| Row { labels: labels.as_bytes(), at: at.0, value: *value })
         .collect();
@@ -165,21 +191,11 @@ fn store(engine: &Engine, at: Timestamp, families: &[Family], described: &mut Ha
         Ok(appended) => engine.commits.want(appended.ticket),
         Err(error) => tracing::warn!(error = chain(&error), "own metrics were not stored"),
     }
-    for family in families {
-        let name = described_name(family);
-        if described.insert(name.clone()) {
-            let metadata =
-                Metadata { kind: family.kind, unit: family.unit.clone(), help: family.help.clone() };
-            engine.store.set_metadata(&name, &metadata);
+    for point in points {
+        if !described.contains(&point.family) {
+            described.insert(point.family.clone());
+            engine.store.set_metadata(&point.family, &point.about);
         }
-    }
-}
-
-/// The name under which the catalog knows a family: that of a counter's series ends in `_total`.
-fn described_name(family: &Family) -> String {
-    match family.points.first() {
-        Some(point) if point.suffix == "_total" => format!("{}_total", family.name),
-        _ => family.name.clone(),
     }
 }
 

@@ -51,7 +51,8 @@ pub struct Telemetry {
     query_samples: Counter,
     requests: Family<Counter, 2>,
     request_duration: Family<Histogram, 1>,
-    in_flight: UpDownCounter,
+    /// HTTP requests being answered.
+    pub in_flight: UpDownCounter,
     store: StoreGauges,
 }
 
@@ -175,17 +176,6 @@ impl Telemetry {
         self.query_samples.add(samples);
     }
 
-    /// Counts a request as being answered until the returned value is dropped.
-    pub fn enter_request(&self) -> InFlight {
-        self.in_flight.add(1);
-        InFlight(self.in_flight)
-    }
-
-    /// How many requests are being answered.
-    pub fn requests_in_flight(&self) -> i64 {
-        self.in_flight.value()
-    }
-
     /// Counts an answer.
     pub fn answered(&self, route: &str, status: u16, took: Duration) {
         self.requests.with([route, &status.to_string()]).inc();
@@ -203,16 +193,6 @@ impl Telemetry {
         for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
             self.store.bytes.with([kind]).set(bytes as f64);
         }
-    }
-}
-
-/// A request being answered.
-#[derive(Debug)]
-pub struct InFlight(UpDownCounter);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.add(-1);
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn count_requests(State(app): State<App>, request: Request, nex
         return next.run(request).await;
     };
     let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let _in_flight = engine.telemetry.enter_request();
+    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collectors.probe.begin());
     let began = engine.clock.monotonic();
     let response = next.run(request).await;
     let took = engine.clock.monotonic() - began;
