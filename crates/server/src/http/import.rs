@@ -108,10 +108,10 @@ fn read(
         match item {
             Ok(Item::Type { name, kind }) => metadata.entry(name.into_owned()).or_default().kind = kind,
             Ok(Item::Help { name, help }) => {
-                metadata.entry(name.into_owned()).or_default().help = help.into_owned()
+                metadata.entry(name.into_owned()).or_default().help = help.into_owned();
             }
             Ok(Item::Unit { name, unit }) => {
-                metadata.entry(name.into_owned()).or_default().unit = unit.to_owned()
+                metadata.entry(name.into_owned()).or_default().unit = unit.to_owned();
             }
             Ok(Item::Sample(sample)) => {
                 let at = sample.at.unwrap_or(now);

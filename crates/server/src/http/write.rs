@@ -140,7 +140,7 @@ fn store_decoded(engine: &Engine, decoded: &[u8]) -> Result<Stored, (StatusCode,
     for entry in remote_write::entries(decoded) {
         match entry.map_err(malformed)? {
             Entry::Sample { labels, sample } => {
-                rows.push(Row { labels, at: sample.at.0, value: sample.value })
+                rows.push(Row { labels, at: sample.at.0, value: sample.value });
             }
             Entry::Series(series) => {
                 if let Cow::Borrowed(labels) = series.labels {

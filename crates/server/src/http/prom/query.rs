@@ -26,7 +26,7 @@ pub(crate) async fn instant(
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
     let asked = Asked::new(&engine, &params)?;
     let limit = params.limit("limit")?;
-    let (options, work) = (asked.options.clone(), engine.clone());
+    let (options, work) = (asked.options, engine.clone());
     let answer = asked
         .run(&engine, move |budget| {
             Ok(barograph_query::evaluate_instant(&*work.store, &expr, at, &options, budget)?)
@@ -67,7 +67,7 @@ pub(crate) async fn range(
     let asked = Asked::new(&engine, &params)?;
     let limit = params.limit("limit")?;
     let steps = Steps { start, end, step_ms };
-    let (options, work) = (asked.options.clone(), engine.clone());
+    let (options, work) = (asked.options, engine.clone());
     let answer = asked
         .run(&engine, move |budget| {
             Ok(barograph_query::evaluate_range(&*work.store, &expr, steps, &options, budget)?)
@@ -142,7 +142,7 @@ impl Asked {
         if let Some(ms) = params.duration_ms("timeout")? {
             timeout = timeout.min(Duration::from_millis(ms.max(0).unsigned_abs()));
         }
-        let mut options = engine.query_options.clone();
+        let mut options = engine.query_options;
         if let Some(ms) = params.duration_ms("lookback_delta")? {
             options.lookback_ms = ms.max(1);
         }
