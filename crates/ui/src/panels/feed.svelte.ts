@@ -8,7 +8,7 @@
 import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { ApiError, isAbort } from "../api/client";
-import { follow, RESUME_STEPS_MAX } from "../api/live";
+import { follow, LIVE_STEP_MAX, RESUME_STEPS_MAX } from "../api/live";
 import { queryRange } from "../api/query";
 import { numberOf, type LivePoints } from "../api/types";
 import { frameOf, withPoints, type Frame } from "../charts/frame";
@@ -97,13 +97,19 @@ export class Feed {
   show(window: Window): void {
     untrack(() => {
       const span = align(window.span, window.step);
-      this.#window = { ...window, span };
+      this.#window = { ...window, span, live: window.live && window.step <= LIVE_STEP_MAX };
       this.edge = span.to;
       this.#fill.abort();
       this.#fill = new AbortController();
       for (const entry of this.#entries.values()) entry.loading = true;
       this.#changed();
     });
+  }
+
+  /** Asks again for everything on screen. */
+  refresh(): void {
+    for (const entry of this.#entries.values()) entry.filled = null;
+    this.#changed();
   }
 
   /** Asks again for what failed. */
