@@ -59,7 +59,7 @@ function counter(unit, help, series) {
 }
 
 /** A vector at a time: what an expression that names a metric answers. Enough of PromQL to draw pictures, no more. */
-export function evaluate(expression, t) {
+export function evaluate(expression, t, limit = Infinity) {
   const bare = expression.trim();
   if (/^-?[\d.]+$/.test(bare)) return [{ metric: {}, value: Number(bare) }];
   if (t < STARTED) return [];
@@ -71,7 +71,7 @@ export function evaluate(expression, t) {
   const quantile = /histogram_quantile\s*\(\s*([\d.]+)/.exec(bare);
   if (quantile) return [{ metric: {}, value: 0.0038 + 0.004 * Number(quantile[1]) * wander(Number(quantile[1]) * 10, t) }];
   const is_rate = /\b(i?rate|deriv)\s*\(/.test(bare);
-  let points = filtered(series, bare).map(({ labels, value }) => ({
+  let points = filtered(series, bare).slice(0, limit).map(({ labels, value }) => ({
     metric: is_rate ? labels : { __name__: name, ...labels },
     value: type === "counter" && !is_rate ? Math.floor(value(STARTED) * (t - STARTED)) : value(t),
   }));
