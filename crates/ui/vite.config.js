@@ -5,8 +5,9 @@ import { defineConfig } from "vite";
 const api = process.env.BAROGRAPH_URL;
 
 export default defineConfig({
-  // Relative, and resolved against the `<base>` of index.html: one place to change behind a route prefix.
-  base: "./",
+  base: "/ui/",
+  // Scripts find their parts beside themselves: only index.html names `/ui/`.
+  experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === "html" ? undefined : { relative: true }) },
   plugins: [svelte(), ...(api ? [] : [mockApi()])],
   build: {
     target: "es2022",
@@ -14,7 +15,6 @@ export default defineConfig({
     assetsDir: "assets",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    reportCompressedSize: true,
   },
   server: api ? { proxy: { "/api": api, "/-/": api, "/metrics": api } } : {},
   test: { include: ["src/**/*.test.ts"], environment: "node" },

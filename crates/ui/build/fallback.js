@@ -3,7 +3,7 @@ const status = document.getElementById("status");
 
 async function ask() {
   try {
-    const response = await fetch("../-/ready");
+    const response = await fetch("/-/ready");
     status.textContent = response.ok ? "The server is ready." : `The server is not ready yet (${response.status}).`;
   } catch {
     status.textContent = "The server does not answer.";

@@ -10,6 +10,12 @@ import { start } from "../mock/main.js";
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
+/**
+ * What is no fault of the pages: requests that a journey lets fail, and the inline style that Chromium itself puts on text
+ * typed over a mark, which a strict policy then blocks.
+ */
+const EXPECTED = /Failed to load resource|net::ERR|Applying inline style/;
+
 /** The address of the server, how to restart it, and how to let go of it. */
 export async function server() {
   const url = process.env.BAROGRAPH_URL;
@@ -35,7 +41,7 @@ export async function open(from, options = {}) {
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("console", (message) => {
-    if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text())) page.problems.push(message.text());
+    if (message.type() === "error" && !EXPECTED.test(message.text())) page.problems.push(message.text());
   });
   return page;
 }

@@ -49,7 +49,7 @@ function route(path, params) {
     }
     case "query_range": {
       const problem = parseError(query);
-      return problem === null ? range(query, Number(params.get("start")), Number(params.get("end")), Number(params.get("step"))) : { error: `invalid parameter "query": ${problem}` };
+      return problem === null ? range(query, Number(params.get("start")), Number(params.get("end")), Number(params.get("step")), Number(params.get("limit") ?? 10_000)) : { error: `invalid parameter "query": ${problem}` };
     }
     case "status/buildinfo":
       return { version: "3.14.0" };
@@ -58,11 +58,11 @@ function route(path, params) {
   }
 }
 
-function range(query, start, end, step) {
+function range(query, start, end, step, limit) {
   if ((end - start) / step > 11_000) return { error: "exceeded maximum resolution of 11,000 points per timeseries" };
   const found = new Map();
   for (let t = start; t <= end; t += step) {
-    for (const { metric, value } of evaluate(query, t).slice(0, 500)) {
+    for (const { metric, value } of evaluate(query, t, limit)) {
       const key = JSON.stringify(metric);
       if (!found.has(key)) found.set(key, { metric, values: [] });
       found.get(key).values.push([t, FLAT(value)]);

@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import { createApi } from "./api.js";
 
 const DIST = new URL("../dist/", import.meta.url);
-const POLICY = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
+const POLICY = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
 
 /** Serves until closed; resolves with the address. */

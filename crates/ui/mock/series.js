@@ -40,6 +40,8 @@ export const METRICS = {
   barograph_head_series: gauge("", "Series in memory", one((t) => 12_400 + Math.floor((t - STARTED) / 40))),
   barograph_ingest_samples_total: counter("", "Samples stored", by("source", ["remote_write", "scrape", "import", "self"], (i, t) => [9800, 2400, 120, 96][i] * (0.8 + 0.4 * wander(20 + i, t)))),
   barograph_wal_fsync_duration_seconds_bucket: counter("seconds", "Time to make a log record durable", by("le", ["0.005", "0.01", "+Inf"], (i, t) => 100 * (i + 1) * wander(30, t))),
+  barograph_queries_total: counter("", "Queries answered, by outcome", by("outcome", ["ok", "refused"], (i, t) => [42, 0.4][i] * wander(60 + i, t))),
+  barograph_query_duration_seconds_bucket: counter("seconds", "Time a query took", by("le", ["0.001", "0.01", "+Inf"], (i, t) => 10 * (i + 1) * wander(31, t))),
   up: gauge("", "Whether the last scrape worked", by("target", ["a", "b", "c"], () => 1)),
   http_requests_total: counter("", "Requests answered", by("code", ["200", "204", "301", "400", "404", "422", "429", "500", "503"], (i, t) => (200 / (i + 1)) * (0.7 + 0.6 * wander(40 + i, t)))),
   http_request_duration_seconds_sum: counter("seconds", "Time spent answering", one((t) => 3 * wander(50, t))),
@@ -57,17 +59,19 @@ function counter(unit, help, series) {
 }
 
 /** A vector at a time: what an expression that names a metric answers. Enough of PromQL to draw pictures, no more. */
-export function evaluate(expression, t) {
+export function evaluate(expression, t, limit = Infinity) {
   const bare = expression.trim();
   if (/^-?[\d.]+$/.test(bare)) return [{ metric: {}, value: Number(bare) }];
   if (t < STARTED) return [];
+  const pattern = /__name__\s*=~\s*"([^"]*)"/.exec(bare);
+  if (pattern) return Object.keys(METRICS).filter((metric) => new RegExp(`^(?:${pattern[1]})$`).test(metric)).flatMap((metric) => evaluate(metric, t));
   const name = Object.keys(METRICS).sort((a, b) => b.length - a.length).find((metric) => new RegExp(`\\b${metric}\\b`).test(bare));
   if (name === undefined) return [];
   const { type, series } = METRICS[name];
   const quantile = /histogram_quantile\s*\(\s*([\d.]+)/.exec(bare);
   if (quantile) return [{ metric: {}, value: 0.0038 + 0.004 * Number(quantile[1]) * wander(Number(quantile[1]) * 10, t) }];
   const is_rate = /\b(i?rate|deriv)\s*\(/.test(bare);
-  let points = filtered(series, bare).map(({ labels, value }) => ({
+  let points = filtered(series, bare).slice(0, limit).map(({ labels, value }) => ({
     metric: is_rate ? labels : { __name__: name, ...labels },
     value: type === "counter" && !is_rate ? Math.floor(value(STARTED) * (t - STARTED)) : value(t),
   }));

@@ -2,10 +2,9 @@
  * What is being looked at. The URL is the only copy: everything here is read from it, and changing the view changes the URL,
  * so that a copied link shows the same and the back button goes back.
  */
+import { BASE } from "./base";
 import { readTime, writeRange } from "./time/url";
 import type { TimeRange } from "./time/range";
-
-const base = new URL(typeof document === "undefined" ? "http://localhost/ui/" : document.baseURI);
 
 export type Patch = Readonly<Record<string, string | null>>;
 
@@ -16,7 +15,7 @@ class View {
   #url = $state.raw(new URL(location.href));
   readonly params = $derived(this.#url.searchParams);
   /** Path below the base, without slashes around it. */
-  readonly path = $derived(this.#url.pathname.slice(base.pathname.length).replace(/\/$/, ""));
+  readonly path = $derived(this.#url.pathname.slice(BASE.pathname.length).replace(/\/$/, ""));
   readonly time = $derived(readTime(this.#url.searchParams));
   readonly live = $derived(this.time.live && this.time.range.kind === "last");
 
@@ -26,7 +25,7 @@ class View {
 
   /** The address of a page with this view's time, and the given parameters. */
   href(path: string, params: Patch = {}): string {
-    const url = new URL(path, base);
+    const url = new URL(path, BASE);
     for (const name of SHARED) {
       const value = this.params.get(name);
       if (value !== null) url.searchParams.set(name, value);

@@ -2,10 +2,8 @@
  * The one place that fetches. A request ends in data or in an `ApiError` that says what failed and whether it is worth
  * trying again; an aborted request ends in the browser's `AbortError`.
  */
+import { ROOT } from "../base";
 import type { Envelope } from "./types";
-
-/** The server's root: the pages live one folder below it. */
-export const ROOT = typeof document === "undefined" ? new URL("http://localhost/") : new URL("..", document.baseURI);
 
 /** `unreachable`: no answer came. `refused`: the request is at fault. `failed`: the server is. */
 export type ErrorKind = "unreachable" | "refused" | "failed";

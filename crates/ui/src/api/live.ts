@@ -4,7 +4,8 @@
  * A lost connection is tried again, at first at once, then ever more slowly, and resumes after the last moment that arrived,
  * so that no step is missed. Silence for longer than the stream should be silent counts as lost.
  */
-import { ApiError, encode, isAbort, ROOT, send } from "./client";
+import { ROOT } from "../base";
+import { ApiError, encode, isAbort, send } from "./client";
 import { EventReader } from "./sse";
 import type { Hello, LivePoints } from "./types";
 
@@ -21,6 +22,9 @@ export interface LiveHandlers {
   points(points: LivePoints): void;
   lost(reason: string): void;
 }
+
+/** Longest distance between two events that the server streams, seconds. */
+export const LIVE_STEP_MAX = 3600;
 
 /** The server sends at most this many missed steps; a longer gap is asked for by range. */
 export const RESUME_STEPS_MAX = 600;

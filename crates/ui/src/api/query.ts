@@ -11,6 +11,8 @@ export interface RangeRequest {
   start: number;
   end: number;
   step: number;
+  /** Series at most; the server says so when it left some out. */
+  limit: number;
 }
 
 export interface InstantRow extends Point {

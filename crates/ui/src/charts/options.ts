@@ -1,7 +1,7 @@
 /** How a time chart is drawn, as options of uPlot: axes, scales and series, each a small function of plain data. */
 import type uPlot from "uplot";
 import { formatDay, formatTime, parts, type Zone } from "../time/moment";
-import { format, tickSteps, type Unit } from "../units/format";
+import { formatTick, tickSteps, type Unit } from "../units/format";
 import type { Frame } from "./frame";
 import { strokeOf } from "./palette";
 
@@ -17,8 +17,8 @@ export function xAxis(zone: Zone, ink: Ink): uPlot.Axis {
   return {
     ...axisInk(ink),
     space: 76,
-    size: 24,
-    gap: 4,
+    size: 28,
+    gap: 8,
     incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000],
     values: (_, ticks, _axis, _space, step) => ticks.map((at, i) => tickText(at, ticks[i - 1], step, zone)),
   };
@@ -39,7 +39,7 @@ export function yAxis(unit: Unit, ink: Ink): uPlot.Axis {
     space: 32,
     gap: 4,
     size: (_, values) => Math.max(36, ...(values ?? []).map((text) => 14 + text.length * 6.4)),
-    values: (_, ticks) => ticks.map((tick) => format(tick, unit)),
+    values: (_, ticks, _axis, _space, step) => ticks.map((tick) => formatTick(tick, step, unit)),
     ...(steps && { incrs: steps }),
   };
 }

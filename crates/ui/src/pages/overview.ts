@@ -119,16 +119,6 @@ export const SECTIONS: readonly Section[] = [
         empty: NO_PROCESS,
         queries: [{ expr: `process_eventloop_utilization{${OWN}}`, name: "busy" }],
       },
-      {
-        id: "process-handles",
-        title: "Open handles and requests",
-        unit: "number",
-        empty: NO_PROCESS,
-        queries: [
-          { expr: `process_handles_active{${OWN}}`, name: "handles" },
-          { expr: `process_requests_active{${OWN}}`, name: "requests" },
-        ],
-      },
     ],
   },
   {
@@ -150,6 +140,38 @@ export const SECTIONS: readonly Section[] = [
         queries: [
           { expr: "histogram_quantile(0.99, sum by (le) (rate(barograph_wal_fsync_duration_seconds_bucket[$w])))", name: "99 %" },
           { expr: "histogram_quantile(0.5, sum by (le) (rate(barograph_wal_fsync_duration_seconds_bucket[$w])))", name: "median" },
+        ],
+      },
+    ],
+  },
+  {
+    title: "Answering",
+    panels: [
+      {
+        id: "queries",
+        title: "Queries answered, by outcome",
+        unit: "per-second",
+        empty: NO_SERVER,
+        queries: [{ expr: "sum by (outcome) (rate(barograph_queries_total[$w]))" }],
+      },
+      {
+        id: "query-time",
+        title: "Time of a query",
+        unit: "seconds",
+        empty: NO_SERVER,
+        queries: [
+          { expr: "histogram_quantile(0.99, sum by (le) (rate(barograph_query_duration_seconds_bucket[$w])))", name: "99 %" },
+          { expr: "histogram_quantile(0.5, sum by (le) (rate(barograph_query_duration_seconds_bucket[$w])))", name: "median" },
+        ],
+      },
+      {
+        id: "process-handles",
+        title: "Open handles and requests",
+        unit: "number",
+        empty: NO_PROCESS,
+        queries: [
+          { expr: `process_handles_active{${OWN}}`, name: "handles" },
+          { expr: `process_requests_active{${OWN}}`, name: "requests" },
         ],
       },
     ],

@@ -8,10 +8,10 @@
 import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { ApiError, isAbort } from "../api/client";
-import { follow, RESUME_STEPS_MAX } from "../api/live";
+import { follow, LIVE_STEP_MAX, RESUME_STEPS_MAX } from "../api/live";
 import { queryRange } from "../api/query";
 import { numberOf, type LivePoints } from "../api/types";
-import { frameOf, withPoints, type Frame } from "../charts/frame";
+import { frameOf, LINES_MAX, withPoints, type Frame } from "../charts/frame";
 import { align, type Span } from "../time/range";
 
 /** What the feed is asked to show. */
@@ -30,8 +30,6 @@ export class Entry {
   loading = $state(true);
   error = $state.raw<ApiError | null>(null);
   notes = $state.raw<string[]>([]);
-  /** How many series the last range answer had, before the chart's limit. */
-  series_count = $state(0);
   /** Panels on screen that show this. */
   uses = $state(0);
   readonly shown = $derived(this.uses > 0);
@@ -41,8 +39,6 @@ export class Entry {
   pending: { window: Window; done: Promise<void> } | null = null;
 }
 
-/** More series than this are not streamed: each step would carry them all. */
-const LIVE_SERIES_MAX = 500;
 /** The panels of one scroll join or leave the stream together. */
 const SETTLE_MS = 60;
 /** Entries that nobody shows any more, kept for the way back. */
@@ -97,13 +93,19 @@ export class Feed {
   show(window: Window): void {
     untrack(() => {
       const span = align(window.span, window.step);
-      this.#window = { ...window, span };
+      this.#window = { ...window, span, live: window.live && window.step <= LIVE_STEP_MAX };
       this.edge = span.to;
       this.#fill.abort();
       this.#fill = new AbortController();
       for (const entry of this.#entries.values()) entry.loading = true;
       this.#changed();
     });
+  }
+
+  /** Asks again for everything on screen. */
+  refresh(): void {
+    for (const entry of this.#entries.values()) entry.filled = null;
+    this.#changed();
   }
 
   /** Asks again for what failed. */
@@ -139,7 +141,10 @@ export class Feed {
     const stream = (this.#stream = new AbortController());
     const fill = this.#fill;
     const wanted = [...this.#entries].filter(([, entry]) => entry.uses > 0);
-    if (wanted.length === 0) return;
+    if (wanted.length === 0) {
+      this.connection = { state: "off" };
+      return;
+    }
     if (window.live) this.#catchUp(window);
     const stale = wanted.filter(([, entry]) => !this.#isFilled(entry, window));
     await Promise.all(stale.map(([expression, entry]) => this.#fillOnce(expression, entry, window, fill.signal)));
@@ -180,9 +185,8 @@ export class Feed {
   async #fillOne(expression: string, entry: Entry, window: Window, signal: AbortSignal): Promise<void> {
     const { span, step } = window;
     try {
-      const { data, notes } = await queryRange({ query: expression, start: span.from, end: span.to, step }, signal);
+      const { data, notes } = await queryRange({ query: expression, start: span.from, end: span.to, step, limit: LINES_MAX }, signal);
       entry.frame = frameOf(data, span.from, span.to, step);
-      entry.series_count = data.length;
       entry.notes = notes;
       entry.error = null;
       entry.filled = window;
@@ -196,7 +200,8 @@ export class Feed {
   }
 
   #follow(window: Window, wanted: [string, Entry][], signal: AbortSignal): void {
-    const streamed = wanted.filter(([, entry]) => entry.series_count <= LIVE_SERIES_MAX && entry.error?.kind !== "refused");
+    // An answer cut off at the limit may have any number of series: each step would carry them all.
+    const streamed = wanted.filter(([, entry]) => (entry.frame?.lines.length ?? 0) < LINES_MAX && entry.error?.kind !== "refused");
     if (streamed.length === 0) {
       this.connection = { state: "off" };
       return;

@@ -72,5 +72,5 @@ export function commandOf(keys: string, typing: boolean): Command | null {
 
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || target.matches("input, textarea, select, [data-typing]") || target.closest("dialog") !== null;
+  return target.isContentEditable || target.closest("input, textarea, select, dialog, [data-typing]") !== null;
 }

@@ -10,29 +10,38 @@ const NBSP = "\u00a0";
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const DECIMAL = ["", "k", "M", "G", "T", "P", "E"];
 
-export function format(value: number | null | undefined, unit: Unit): string {
+export function format(value: number | null | undefined, unit: Unit, digits = 3): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return special(value);
   switch (unit) {
     case "bytes":
-      return binary(value, "");
+      return binary(value, "", digits);
     case "bytes/s":
-      return binary(value, "/s");
+      return binary(value, "/s", digits);
     case "seconds":
-      return duration(value);
+      return duration(value, digits);
     case "percent":
-      return `${figures(value)}${NBSP}%`;
+      return `${figures(value, digits)}${NBSP}%`;
     case "ratio":
-      return `${figures(value * 100)}${NBSP}%`;
+      return `${figures(value * 100, digits)}${NBSP}%`;
     case "per-second":
-      return `${decimal(value, true)}/s`;
+      return `${decimal(value, true, digits)}/s`;
     case "celsius":
-      return `${figures(value)}${NBSP}°C`;
+      return `${figures(value, digits)}${NBSP}°C`;
     case "time":
       return new Date(value * 1000).toISOString().replace("T", " ").slice(0, 19);
     case "number":
-      return decimal(value, false);
+      return decimal(value, false, digits);
   }
+}
+
+/**
+ * A tick of an axis: as many figures as it takes to tell it from its neighbour `step` away, all ticks in the prefix that
+ * their size has.
+ */
+export function formatTick(value: number, step: number, unit: Unit): string {
+  const wanted = value === 0 || step === 0 ? 1 : Math.ceil(Math.log10(Math.abs(value / step)) - 1e-9) + 1;
+  return format(value, unit, Math.max(3, Math.min(9, wanted)));
 }
 
 /** Every digit, and the base unit: what a hover shows. */
@@ -45,12 +54,12 @@ export function formatFull(value: number | null | undefined, unit: Unit): string
 }
 
 /** A span of time in at most two units: `350 ms`, `1.5 s`, `2 m 5 s`, `3 d 4 h`. */
-export function duration(seconds: number): string {
+export function duration(seconds: number, digits = 3): string {
   const sign = seconds < 0 ? "−" : "";
   const size = Math.abs(seconds);
   if (size === 0) return `0${NBSP}s`;
   for (const [limit, factor, name] of [[1e-6, 1e9, "ns"], [1e-3, 1e6, "µs"], [1, 1e3, "ms"], [60, 1, "s"]] as const) {
-    if (size < limit) return `${sign}${figures(size * factor)}${NBSP}${name}`;
+    if (size < limit) return `${sign}${figures(size * factor, digits)}${NBSP}${name}`;
   }
   for (const [limit, big, big_name, small, small_name] of [
     [3600, 60, "m", 1, "s"],
@@ -63,7 +72,7 @@ export function duration(seconds: number): string {
       return `${sign}${count}${NBSP}${big_name}${rest > 0 ? ` ${rest}${NBSP}${small_name}` : ""}`;
     }
   }
-  return `${sign}${figures(size)}${NBSP}s`;
+  return `${sign}${figures(size, digits)}${NBSP}s`;
 }
 
 /** Distances between ticks that look round in the unit: powers of two for bytes, sixties for durations. */
@@ -79,33 +88,33 @@ function special(value: number): string {
   return value > 0 ? "+Inf" : "−Inf";
 }
 
-function binary(value: number, per: string): string {
+function binary(value: number, per: string, digits: number): string {
   const [amount, rank] = reduce(value, 1024, BINARY.length - 1);
-  return `${figures(amount)}${NBSP}${BINARY[rank]}${per}`;
+  return `${figures(amount, digits)}${NBSP}${BINARY[rank]}${per}`;
 }
 
-function decimal(value: number, per_second: boolean): string {
+function decimal(value: number, per_second: boolean, digits: number): string {
   const [amount, rank] = reduce(value, 1000, DECIMAL.length - 1);
   const prefix = DECIMAL[rank] ?? "";
-  if (prefix === "") return per_second ? `${figures(amount)}${NBSP}` : figures(amount);
-  return `${figures(amount)}${NBSP}${prefix}`;
+  if (prefix === "") return per_second ? `${figures(amount, digits)}${NBSP}` : figures(amount, digits);
+  return `${figures(amount, digits)}${NBSP}${prefix}`;
 }
 
 /** The value below `base` and how often it was divided; what rounds up to `base` goes one further. */
 function reduce(value: number, base: number, ranks: number): [number, number] {
   let amount = value;
   let rank = 0;
-  while (rank < ranks && Math.abs(Number(amount.toPrecision(3))) >= base) {
+  while (rank < ranks && Math.abs(amount) >= base - 0.5) {
     amount /= base;
     rank += 1;
   }
   return [amount, rank];
 }
 
-/** At most three significant figures, but never fewer than the whole part has; a real minus sign. */
-function figures(value: number): string {
+/** At most `digits` significant figures, but never fewer than the whole part has; a real minus sign. */
+function figures(value: number, digits: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 0.001 || size >= 1e21)) return value.toExponential(2).replace(/\.?0+e/, "e").replace(/-/g, "−");
-  const text = size >= 100 ? Math.round(value).toString() : String(Number(value.toPrecision(3)));
+  const text = size >= 10 ** (digits - 1) ? Math.round(value).toString() : String(Number(value.toPrecision(digits)));
   return text.replace("-", "−");
 }

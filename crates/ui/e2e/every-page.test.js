@@ -1,0 +1,55 @@
+/** What holds on every page: it fits a phone, and people who cannot see or point can use it. */
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { browser, open, server } from "./browser.js";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core");
+const PAGES = {
+  Overview: "/ui/",
+  Explore: "/ui/explore",
+  "a chart": "/ui/explore?q=system_load_1m",
+  "a table": `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
+  "a mistake": "/ui/explore?q=sum(",
+};
+
+let to;
+let chromium;
+before(async () => {
+  to = await server();
+  chromium = await browser();
+});
+after(async () => {
+  await chromium?.close();
+  await to?.close();
+});
+
+for (const [name, path] of Object.entries(PAGES)) {
+  test(`${name}: 360 px wide, nothing scrolls sideways`, async () => {
+    const page = await open(chromium, { viewport: { width: 360, height: 740 }, hasTouch: true });
+    await page.goto(to.url + path);
+    await page.waitForTimeout(1200);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Explore" }).click();
+    await page.getByRole("heading", { name: "Explore" }).waitFor();
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  for (const colorScheme of ["light", "dark"]) {
+    test(`${name}, ${colorScheme}: no serious finding of axe`, async () => {
+      const page = await open(chromium, { colorScheme });
+      await page.goto(to.url + path);
+      await page.waitForTimeout(1200);
+      // Through the debugger, so that the page's own content policy stays as strict as it is.
+      await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      assert.deepEqual(
+        serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join(" | ")}`),
+        [],
+      );
+      await page.context().close();
+    });
+  }
+}
