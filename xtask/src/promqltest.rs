@@ -32,15 +32,12 @@ fn run_all(paths: &[PathBuf]) -> Result<(usize, Vec<String>)> {
         let script = thread::Builder::new().stack_size(STACK_BYTES);
         let running =
             script.spawn(move || script::run_file(&name, &text)).context("cannot start a thread")?;
-        match running.join() {
-            Ok(report) => {
-                passed += report.passed;
-                failures.extend(report.failures.iter().map(|failure| one_line(&failure.to_string())));
-            }
-            Err(_) => {
-                failures.push(format!("{label}: the evaluator panicked, the rest of the script is lost"));
-            }
-        }
+        let Ok(report) = running.join() else {
+            failures.push(format!("{label}: the evaluator panicked, and the rest of the script is lost"));
+            continue;
+        };
+        passed += report.passed;
+        failures.extend(report.failures.iter().map(|failure| one_line(&failure.to_string())));
     }
     Ok((passed, failures))
 }

@@ -259,7 +259,9 @@ impl Calls {
     }
 
     fn gzip(&self) -> Result<()> {
-        let path = format!("/api/v1/query?{}", form(&[("query", "weather")]));
+        // A short reply may stay as it is.
+        let fields = [("query", "vector(1)"), ("start", "0"), ("end", "1000"), ("step", "1")];
+        let path = format!("/api/v1/query_range?{}", form(&fields));
         let reply = self.server.client().send("GET", &path, &[("Accept-Encoding", "gzip")], &[])?;
         ensure!(reply.status == 200, "status {}", reply.status);
         ensure!(reply.header("content-encoding") == Some("gzip"), "the reply is not compressed");
