@@ -108,8 +108,9 @@ impl Series {
         }
     }
 
-    /// Closes the chunk being written, if there is one.
+    /// Closes the chunk being written, if there is one; the next sample begins another.
     fn close(&mut self) {
+        self.window_end = i64::MIN;
         if let Some(chunk) = self.open_chunk() {
             self.full.get_or_insert_default().push(chunk);
             self.bytes.clear();
@@ -204,6 +205,15 @@ mod tests {
         assert_eq!(series.chunks_in(&TimeRange::ALL).len(), 1);
         assert!(series.overlaps(&TimeRange::new(Timestamp(WINDOW_MS), Timestamp(WINDOW_MS + 1))));
         assert!(!series.overlaps(&TimeRange::new(Timestamp(0), Timestamp(WINDOW_MS))));
+    }
+
+    #[test]
+    fn a_closed_window_begins_again() {
+        let mut series = Series::new(Labels::empty());
+        assert!(series.push(0, 1.0));
+        assert!(!series.push(1, 1.0));
+        assert_eq!(series.close_window(0).len(), 1);
+        assert!(series.push(2, 1.0), "or nobody would know that the window has samples again");
     }
 
     #[test]

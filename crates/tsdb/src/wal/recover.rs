@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use barograph_disk::{Disk, Error, record};
+use barograph_disk::{
+    Disk, Error,
+    record::{self, Record},
+};
 
 use super::{
     payload::{self, Entry},
@@ -40,33 +43,55 @@ pub(crate) fn recover(
     }
     let last_segment = parts.last().map_or(covered, |part| part.segment.max(covered));
     let mut found = Found { last_segment, ..Found::default() };
-    let mut next = parts.iter().copied();
-    let mut current =
-        next.next().map(|part| Ok::<_, Error>((part, disk.read_whole(&part.path())?))).transpose()?;
-    while let Some((part, bytes)) = current {
-        let following =
-            next.next().map(|part| Ok::<_, Error>((part, disk.read_whole(&part.path())?))).transpose()?;
-        let repeated_from = following
-            .as_ref()
-            .filter(|(next, _)| next.segment == part.segment)
-            .and_then(|(next, bytes)| next.check_header(bytes).ok());
-        let last = following.as_ref().is_none_or(|(next, bytes)| is_unused(*next, bytes));
-        let file = File { part, bytes: &bytes, repeated_from, last };
+    let starts = parts.iter().map(|part| begin(disk, *part)).collect::<Result<Vec<_>, _>>()?;
+    for (number, part) in parts.iter().enumerate() {
+        let after = &starts[number + 1..];
+        let same_segment =
+            parts[number + 1..].iter().zip(after).take_while(|(next, _)| next.segment == part.segment);
+        let repeated_from = same_segment.map(|(_, begin)| begin).find_map(|begin| match begin {
+            Begin::With(first_seq) => Some(*first_seq),
+            Begin::Unused | Begin::Damaged => None,
+        });
+        let last = after.iter().all(|begin| matches!(begin, Begin::Unused));
+        let bytes = disk.read_whole(&part.path())?;
+        let file = File { part: *part, bytes: &bytes, repeated_from, last };
         read_file(disk, &file, &mut found, report, &mut visit)?;
-        current = following;
     }
     Ok(found)
 }
 
-/// Whether a file was created and a crash came before anything in it was durable.
-fn is_unused(part: Part, bytes: &[u8]) -> bool {
-    part.check_header(bytes).is_err() && record::find(bytes, HEADER_LEN.min(bytes.len()), 0).is_none()
+/// What the beginning of a file says.
+enum Begin {
+    /// It holds records from this one on.
+    With(u64),
+    /// It was created, and a crash or a fault came before anything in it was durable.
+    Unused,
+    /// It holds records, and no header.
+    Damaged,
+}
+
+fn begin(disk: &dyn Disk, part: Part) -> Result<Begin, Error> {
+    let file = disk.open(&part.path())?;
+    let mut header = [0; HEADER_LEN];
+    if file.len() >= HEADER_LEN as u64 {
+        file.read_at(0, &mut header)?;
+    }
+    match part.check_header(&header) {
+        Ok(first_seq) => Ok(Begin::With(first_seq)),
+        Err(error @ Error::Version { .. }) => Err(error),
+        Err(_) => {
+            let bytes = disk.read_whole(&part.path())?;
+            let records = record::find(&bytes, HEADER_LEN.min(bytes.len()), 0);
+            Ok(if records.is_some() { Begin::Damaged } else { Begin::Unused })
+        }
+    }
 }
 
 struct File<'a> {
     part: Part,
     bytes: &'a [u8],
-    /// The first record that the next part has again.
+    /// The first record that the next part has again. From there on this file is not believed: some of its records may
+    /// be valid by chance and others not, and the next part has them all.
     repeated_from: Option<u64>,
     /// Whether no file with anything in it follows.
     last: bool,
@@ -92,32 +117,34 @@ fn read_file(
     let mut offset = HEADER_LEN.min(bytes.len());
     let mut info = Segment { last_at: None, bytes: 0, parts: vec![file.part.part] };
     let mut torn = None;
+    let repeated = |record: &Record<'_>| file.repeated_from.is_some_and(|first| record.seq >= first);
     while offset < bytes.len() {
-        match record::read(&bytes[offset..]).filter(|record| record.seq > last_seq) {
-            Some(record) => {
-                valid.push(offset..offset + record.framed_len());
-                offset += record.framed_len();
-                last_seq = record.seq;
-                // A part may begin with what the one before had already.
-                if record.seq > found.last_seq {
-                    found.last_seq = record.seq;
-                    match payload::decode(record.kind, record.payload) {
-                        Ok(entry) => info.last_at = info.last_at.max(visit(file.part.segment, entry, report)),
-                        Err(_) => damaged = damaged.or(Some(offset)),
-                    }
-                }
+        let record = record::read(&bytes[offset..]).filter(|record| record.seq > last_seq);
+        let Some(record) = record else {
+            let next = record::find(bytes, offset + 1, last_seq);
+            let next = next.filter(|&at| !record::read(&bytes[at..]).is_some_and(|record| repeated(&record)));
+            if let Some(next) = next {
+                damaged = damaged.or(Some(offset));
+                offset = next;
+                continue;
             }
-            None if file.repeated_from.is_some_and(|first| last_seq + 1 >= first) => break,
-            None => match record::find(bytes, offset + 1, last_seq) {
-                Some(next) => {
-                    damaged = damaged.or(Some(offset));
-                    offset = next;
-                }
-                None => {
-                    torn = Some(offset);
-                    break;
-                }
-            },
+            if file.repeated_from.is_none_or(|first| last_seq + 1 < first) {
+                torn = Some(offset);
+            }
+            break;
+        };
+        if repeated(&record) {
+            break;
+        }
+        valid.push(offset..offset + record.framed_len());
+        offset += record.framed_len();
+        last_seq = record.seq;
+        if record.seq > found.last_seq {
+            found.last_seq = record.seq;
+            match payload::decode(record.kind, record.payload) {
+                Ok(entry) => info.last_at = info.last_at.max(visit(file.part.segment, entry, report)),
+                Err(_) => damaged = damaged.or(Some(offset)),
+            }
         }
     }
     // The very last file may have been created and nothing more: then its header may be torn as well.
