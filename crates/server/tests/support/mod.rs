@@ -1,5 +1,10 @@
 //! A server on a free port with a directory of its own, and a client for it.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file is a crate of its own, uses a part of this, and fails by panics"
+)]
 
 use std::{net::SocketAddr, path::Path};
 
@@ -117,8 +122,11 @@ impl Running {
     }
 }
 
+/// The labels of a series and its samples, `(milliseconds, value)`.
+pub type Written<'a> = (&'a [(&'a str, &'a str)], &'a [(i64, f64)]);
+
 /// A remote-write body.
-pub fn request(series: &[(&[(&str, &str)], &[(i64, f64)])]) -> Vec<u8> {
+pub fn request(series: &[Written<'_>]) -> Vec<u8> {
     let mut writer = Writer::new();
     for (labels, samples) in series {
         let labels = Labels::from_pairs(labels.iter().copied()).unwrap();
