@@ -14,8 +14,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pco::{
-    ChunkConfig, DeltaSpec, PagingSpec,
-    data_types,
+    ChunkConfig, DeltaSpec, PagingSpec, data_types,
     metadata::{DeltaEncoding, Mode},
     wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor},
 };
