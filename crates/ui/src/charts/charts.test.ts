@@ -82,7 +82,7 @@ describe("drawing", () => {
     expect(yRange(12_470, 12_490, "number")[0]).toBeGreaterThan(12_000);
     expect(yRange(null, null, "bytes")).toEqual([0, 1]);
     const [low, high] = yRange(7, 7, "number");
-    expect(high).toBeGreaterThan(low);
+    expect((high + low) / 2).toBeCloseTo(7);
   });
   test("ticks say the day where it changes", () => {
     const noon = Date.UTC(2026, 2, 1, 12) / 1000;

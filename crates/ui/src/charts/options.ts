@@ -61,6 +61,8 @@ export function yRange(min: number | null, max: number | null, unit: Unit): [num
   if (min === null || max === null) return [0, unit === "percent" ? 100 : 1];
   const is_from_zero = min >= 0 && (unit !== "number" && unit !== "time" ? true : min < max * 0.7 || max === 0);
   const low = is_from_zero ? 0 : min - (max - min || Math.abs(max) || 1) * 0.08;
+  // A line that stands still lies in the middle.
+  if (min === max && !is_from_zero) return [low, max + (max - low)];
   const width = max - low;
   if (width <= 0) return [low, low + (unit === "percent" ? 100 : 1)];
   const high = max + width * 0.06;
