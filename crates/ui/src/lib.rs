@@ -50,7 +50,8 @@ mod tests {
     #[test]
     fn the_shell_names_only_files_that_are_here() {
         let html = std::str::from_utf8(shell().bytes).unwrap();
-        let names: Vec<&str> = html.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let names: Vec<&str> =
+            html.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!names.is_empty(), "the shell loads nothing");
         for name in names {
             assert!(asset(name).is_some(), "{name} is named by the shell and missing");
