@@ -56,12 +56,13 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
 }
 
 fn lints() -> Result<()> {
-    shell::run(&mut shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    let arguments = ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"];
+    shell::run(&mut shell::cargo(&arguments))
 }
 
 fn docs() -> Result<()> {
     // The binary has the name of the SDK's library, whose pages its own would overwrite.
-    let arguments = ["doc", "--workspace", "--no-deps", "--exclude", "barograph-cli"];
+    let arguments = ["doc", "--workspace", "--no-deps", "--keep-going", "--exclude", "barograph-cli"];
     shell::run(shell::cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
