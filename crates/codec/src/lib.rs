@@ -2,8 +2,8 @@
 //!
 //! In the order one needs them:
 //!
-//! 1. [`Encoder`] and [`Decoder`] ([`stream`]): the light code of the head, a sample at a time, byte-aligned.
-//! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`column`]): the dense code of blocks, by `pco`:
+//! 1. [`Encoder`] and [`Decoder`] ([`mod@stream`]): the light code of the head, a sample at a time, byte-aligned.
+//! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the dense code of blocks, by `pco`:
 //!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
 //! 3. [`varint`]: small integers in few bytes, for logs and indexes.
 //!

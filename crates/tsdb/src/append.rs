@@ -66,13 +66,7 @@ impl Store {
     /// Appends rows whose label bytes are in the usual spelling; others are left in `odd`. The ticket.
     fn append_rows(&self, rows: &[Row<'_>], latest: i64, scratch: &mut Scratch) -> u64 {
         let Scratch { groups, verdicts, definitions, samples } = scratch;
-        *verdicts = Verdicts {
-            accepted: std::mem::take(&mut verdicts.accepted),
-            undefined: std::mem::take(&mut verdicts.undefined),
-            odd: std::mem::take(&mut verdicts.odd),
-            ..Verdicts::default()
-        };
-        verdicts.odd.clear();
+        verdicts.reset();
         groups.resize_with(self.head.lanes(), Vec::new);
         groups.iter_mut().for_each(Vec::clear);
         for (number, row) in (0u32..).zip(rows) {

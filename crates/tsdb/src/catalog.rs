@@ -89,6 +89,16 @@ impl Catalog {
         self.file_bytes.load(Ordering::Relaxed)
     }
 
+    /// Learns the size of its file.
+    pub(crate) fn measure(&self, disk: &dyn Disk) -> Result<(), Error> {
+        let bytes = match disk.open(PATH) {
+            Err(error) if error.is_not_found() => 0,
+            file => file?.len(),
+        };
+        self.file_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Writes all of it to its file.
     pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), Error> {
         let mut content = Vec::new();

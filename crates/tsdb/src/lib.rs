@@ -38,6 +38,7 @@ mod head;
 mod maintain;
 mod options;
 mod recovery;
+mod replay;
 mod row;
 mod select;
 mod source;

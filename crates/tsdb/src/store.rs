@@ -7,17 +7,17 @@ use std::{
 
 use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
-use hashbrown::HashTable;
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats,
     block::{self, Block, Cache, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
-    head::{Head, Place, hash_of},
+    head::Head,
     recovery::CORRUPT,
+    replay::replay,
     stats::{self, Counters},
-    wal::{self, Entry, METADATA, OtherSegment, Wal, encode_metadata},
+    wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
 
 /// A time-series store on a disk of its own.
@@ -83,6 +83,7 @@ impl Store {
             counters,
             _held: held,
         };
+        store.catalog.measure(&*store.disk)?;
         store.delete_expired(now, &mut Maintenance::default())?;
         recovery.blocks = store.blocks().len();
         Ok((store, recovery))
@@ -266,73 +267,5 @@ fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<Str
             Ok(BTreeMap::new())
         }
         metrics => Ok(metrics?),
-    }
-}
-
-/// Brings the log back into the head and the catalog.
-fn replay(
-    disk: &dyn Disk,
-    covered: u32,
-    head: &Head,
-    metrics: &mut BTreeMap<String, Metadata>,
-    recovery: &mut Recovery,
-) -> Result<wal::Found, Error> {
-    /// Series of the current segment by the names it has for them.
-    #[derive(Default)]
-    struct Names {
-        segment: u32,
-        places: HashTable<((u64, u64), Place)>,
-    }
-    let hash = |(lane, slot): (u64, u64)| (slot << 6 | lane & 63).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut names = Names::default();
-    let visit = |segment: u32, entry: Entry<'_>, recovery: &mut Recovery| {
-        if names.segment != segment {
-            names = Names { segment, ..Names::default() };
-        }
-        let mut last_at = None;
-        match entry {
-            Entry::Metadata(entry) => drop(metrics.insert(entry.name.to_owned(), entry.metadata)),
-            Entry::Definitions(definitions) => {
-                let lane = definitions.lane;
-                for (slot, labels) in definitions {
-                    let Some(labels) = Labels::from_canonical_bytes(labels) else { continue };
-                    let (key, place) = ((lane, slot), head.place_of(labels));
-                    match names.places.entry(hash(key), |known| known.0 == key, |known| hash(known.0)) {
-                        hashbrown::hash_table::Entry::Occupied(mut known) => known.get_mut().1 = place,
-                        hashbrown::hash_table::Entry::Vacant(vacant) => drop(vacant.insert((key, place))),
-                    }
-                }
-            }
-            Entry::Samples(samples) => {
-                let lane = samples.lane;
-                for (slot, at, value) in samples {
-                    last_at = last_at.max(Some(at));
-                    let key = (lane, slot);
-                    match names.places.find(hash(key), |known| known.0 == key) {
-                        Some((_, place)) => {
-                            recovery.samples +=
-                                u64::from(head.lane(place.lane).replay(place.slot, at, value));
-                        }
-                        None => recovery.orphans += 1,
-                    }
-                }
-            }
-        }
-        last_at
-    };
-    Ok(wal::recover(disk, covered, recovery, visit)?)
-}
-
-impl Head {
-    /// The place of a series that was acknowledged before a restart, whatever the limit says.
-    fn place_of(&self, labels: Labels) -> Place {
-        let hash = hash_of(labels.as_bytes());
-        let number = self.lane_of(hash);
-        let mut lane = self.lane(number);
-        let slot = lane.find(hash, labels.as_bytes()).unwrap_or_else(|| {
-            self.count_series();
-            lane.insert(hash, labels)
-        });
-        Place { lane: number, slot }
     }
 }

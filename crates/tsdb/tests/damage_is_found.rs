@@ -19,8 +19,8 @@ fn every_truncation_of_the_log_leaves_an_exact_prefix() {
     let (store, _) = open(&disk);
     let path = "wal/00000001-00.wal";
     let mut states = vec![(0, content(&store))];
-    for i in 0..60 {
-        put(&store, &[(&series("a", i % 7), START + i as i64 * 1000, i as f64 * 0.37)]);
+    for (n, i) in (0i64..60).enumerate() {
+        put(&store, &[(&series("a", n % 7), START + i * 1000, i as f64 * 0.37)]);
         store.commit().unwrap();
         states.push((disk.open(path).unwrap().len(), content(&store)));
     }
@@ -42,8 +42,8 @@ fn every_flipped_bit_of_the_log_is_found() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk);
     let path = "wal/00000001-00.wal";
-    for i in 0..6 {
-        put(&store, &[(&series("a", i % 2), START + i as i64 * 1000, i as f64)]);
+    for (n, i) in (0i64..6).enumerate() {
+        put(&store, &[(&series("a", n % 2), START + i * 1000, i as f64)]);
         store.commit().unwrap();
     }
     let (whole, bytes) = (content(&store), disk.read_whole(path).unwrap());

@@ -138,5 +138,6 @@ fn run(seed: u64) {
 
 #[test]
 fn under_many_seeds() {
-    (0..30).for_each(run);
+    // The last two once lost samples: a fault left valid records behind a hole, and a later start believed them.
+    (0..30).chain([87, 104]).for_each(run);
 }

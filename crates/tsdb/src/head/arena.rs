@@ -19,6 +19,8 @@ pub(super) struct Arena {
     pages: Vec<Box<[Piece]>>,
     /// The first free piece; each knows the next.
     free: u32,
+    /// Bytes of the lane's closed chunks, which lie elsewhere; counted here because whoever closes one is here.
+    closed: usize,
 }
 
 #[derive(Clone)]
@@ -49,7 +51,7 @@ impl Chain {
 
 impl Default for Arena {
     fn default() -> Self {
-        Self { pages: Vec::new(), free: NONE }
+        Self { pages: Vec::new(), free: NONE, closed: 0 }
     }
 }
 
@@ -97,6 +99,12 @@ impl Arena {
         }
     }
 
+    /// A byte of the last piece of a chain.
+    #[inline]
+    pub(super) fn touch(&self, chain: &Chain) -> u8 {
+        if chain.last == NONE { 0 } else { self.piece(chain.last).bytes[0] }
+    }
+
     /// All bytes of a chain.
     pub(super) fn collect(&self, chain: &Chain) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(chain.len());
@@ -142,9 +150,19 @@ impl Arena {
         &mut self.pages[number as usize / PAGE][number as usize % PAGE]
     }
 
-    /// Bytes of all pieces, used or free.
+    /// Counts a chunk that was closed.
+    pub(super) fn count_closed(&mut self, bytes: usize) {
+        self.closed += bytes;
+    }
+
+    /// Counts a closed chunk that was dropped.
+    pub(super) fn count_dropped(&mut self, bytes: usize) {
+        self.closed -= bytes;
+    }
+
+    /// Bytes of all pieces, used or free, and of closed chunks.
     pub(super) fn memory(&self) -> usize {
-        self.pages.len() * PAGE * size_of::<Piece>()
+        self.pages.len() * PAGE * size_of::<Piece>() + self.closed
     }
 }
 

@@ -35,6 +35,11 @@ impl HeadChunk {
         self.first < range.end.millis() && self.last >= range.start.millis()
     }
 
+    /// Bytes it takes, roughly.
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
     pub(crate) fn samples(&self) -> Decoder<'_> {
         Decoder::new(&self.bytes, self.count)
     }
@@ -93,6 +98,12 @@ impl Series {
         arena.append(&mut self.open, &sample);
     }
 
+    /// Reads from where the next sample will be written, so that it is near when it comes.
+    #[inline]
+    pub(super) fn touch(&self, arena: &Arena) -> u8 {
+        arena.touch(&self.open)
+    }
+
     /// Makes the last sample known without keeping it: a block has it.
     pub(super) fn resume(&mut self, at: i64, value: f64) {
         if at > self.last_at() {
@@ -107,6 +118,7 @@ impl Series {
     fn close(&mut self, arena: &mut Arena) {
         self.window_end = i64::MIN;
         if let Some(chunk) = self.open_chunk(arena) {
+            arena.count_closed(chunk.memory());
             self.full.get_or_insert_default().push(chunk);
             arena.release(&mut self.open);
             self.encoder.restart();
@@ -161,19 +173,16 @@ impl Series {
     }
 
     /// Drops the closed chunks of a window up to `last`, and lets go of what memory it can.
-    pub(super) fn drop_chunks(&mut self, window: i64, last: i64) {
+    pub(super) fn drop_chunks(&mut self, arena: &mut Arena, window: i64, last: i64) {
         if let Some(full) = &mut self.full {
-            full.retain(|chunk| chunk.last > last || chunk.first < window);
+            for chunk in full.extract_if(.., |chunk| chunk.last <= last && chunk.first >= window) {
+                arena.count_dropped(chunk.memory());
+            }
             full.shrink_to_fit();
             if full.is_empty() {
                 self.full = None;
             }
         }
-    }
-
-    /// Bytes of its closed chunks.
-    pub(super) fn chunk_bytes(&self) -> usize {
-        self.full().iter().map(|chunk| chunk.bytes.len() + size_of::<HeadChunk>()).sum()
     }
 }
 
@@ -199,7 +208,7 @@ mod tests {
         let spans: Vec<_> = chunks.iter().map(|c| (c.first, c.last, c.count)).collect();
         assert_eq!(spans, [(0, WINDOW_MS - 1, 3), (WINDOW_MS, WINDOW_MS + 5, 2)]);
         assert_eq!(series.close_window(arena, 0).len(), 1);
-        series.drop_chunks(0, WINDOW_MS - 1);
+        series.drop_chunks(arena, 0, WINDOW_MS - 1);
         assert_eq!(series.chunks_in(arena, &TimeRange::ALL).len(), 1);
         assert!(series.overlaps(arena, &TimeRange::new(Timestamp(WINDOW_MS), Timestamp(WINDOW_MS + 1))));
         assert!(!series.overlaps(arena, &TimeRange::new(Timestamp(0), Timestamp(WINDOW_MS))));
