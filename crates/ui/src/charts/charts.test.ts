@@ -92,6 +92,7 @@ describe("drawing", () => {
   });
   test("a sparkline breaks at gaps and keeps inside its box", () => {
     expect(sparkPath([1, 2, null, 3, 4], 40, 20).line.match(/M/g)).toHaveLength(2);
+    expect(sparkPath([null, null, 1, 2], 40, 20)).toEqual(sparkPath([1, 2], 40, 20));
     expect(sparkPath([1], 40, 20)).toEqual({ line: "", area: "" });
     for (const y of sparkPath([5, 5, 5], 40, 20).line.matchAll(/ ([\d.]+)/g)) expect(Number(y[1])).toBeLessThanOrEqual(20);
   });

@@ -4,7 +4,9 @@
 const POINTS_MAX = 120;
 
 export function sparkPath(values: readonly (number | null)[], width: number, height: number): { line: string; area: string } {
-  const points = thinned(values);
+  // It starts with the first value: shortly after a start the line would otherwise be a dot at the edge.
+  const begin = values.findIndex((value) => value !== null);
+  const points = thinned(begin < 0 ? [] : values.slice(begin));
   const known = points.filter((value): value is number => value !== null);
   if (known.length < 2) return { line: "", area: "" };
   const top = Math.max(...known);
