@@ -16,8 +16,9 @@
 //! use barograph_codec::{Decoder, Encoder};
 //!
 //! let (mut encoder, mut bytes) = (Encoder::new(), Vec::new());
-//! assert!(encoder.push(&mut bytes, 1_000, 0.25));
-//! assert!(encoder.push(&mut bytes, 2_000, 0.5));
+//! for (at, value) in [(1_000, 0.25), (2_000, 0.5)] {
+//!     bytes.extend_from_slice(encoder.push(at, value).expect("a new chunk takes it").as_slice());
+//! }
 //! let samples: Vec<_> = Decoder::new(&bytes, encoder.count()).collect();
 //! assert_eq!(samples, [(1_000, 0.25), (2_000, 0.5)]);
 //! ```

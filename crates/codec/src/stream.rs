@@ -14,7 +14,7 @@
 //! sample; a value is coded so only if the division gives back its very bits. All others go by XOR, so every bit
 //! pattern comes back. The code lives in memory only, as part of the head.
 
-/// Writes samples of one series to a chunk, and remembers the last one beyond the chunk.
+/// Turns the samples of one series to the bytes of chunks, and remembers the last one beyond its chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder {
     last_at: i64,
@@ -33,9 +33,6 @@ const POWERS: [f64; 5] = [1.0, 1e1, 1e2, 1e3, 1e4];
 
 /// How often a series of non-decimal values is looked at again.
 const PROBE_EVERY: u16 = 16;
-
-/// The most bytes one sample takes: control, time, mantissa.
-pub const SAMPLE_BYTES_MAX: usize = 1 + 8 + 10;
 
 const TIME_SAME: u8 = 0;
 const TIME_I8: u8 = 1 << 6;
@@ -86,18 +83,19 @@ impl Encoder {
         self.scale = NO_SCALE;
     }
 
-    /// Appends a sample, which must be later than the last one. `false`, with nothing written, when the chunk cannot
-    /// take it: a new one has to begin.
+    /// The bytes by which a sample, which must be later than the last one, goes on the chunk. `None`, with nothing
+    /// changed, when the chunk cannot take it: a new one has to begin.
     #[inline]
-    pub fn push(&mut self, bytes: &mut Vec<u8>, at: i64, value: f64) -> bool {
+    #[must_use]
+    pub fn push(&mut self, at: i64, value: f64) -> Option<Encoded> {
         debug_assert!(at > self.last_at, "samples of a chunk are in order");
-        let mut out = Buffer { bytes: [0; 32], len: 1 };
+        let mut out = Encoded { bytes: [0; Encoded::CAPACITY], len: 1 };
         let time_code = if self.count == 0 {
             out.put(&at.to_le_bytes(), 8);
             self.step = 0;
             TIME_FIRST
         } else {
-            let Ok(step) = i32::try_from(at.wrapping_sub(self.last_at)) else { return false };
+            let step = i32::try_from(at.wrapping_sub(self.last_at)).ok()?;
             let change = step.wrapping_sub(self.step);
             let code = if change == 0 {
                 TIME_SAME
@@ -108,22 +106,21 @@ impl Encoder {
                 out.put(&change.to_le_bytes(), 3);
                 TIME_I24
             } else {
-                return false;
+                return None;
             };
             self.step = step;
             code
         };
         let value_code = self.put_value(&mut out, value);
         out.bytes[0] = time_code | value_code;
-        bytes.extend_from_slice(&out.bytes[..out.len]);
         self.last_at = at;
         self.last_bits = value.to_bits();
         self.count += 1;
-        true
+        Some(out)
     }
 
     #[inline]
-    fn put_value(&mut self, out: &mut Buffer, value: f64) -> u8 {
+    fn put_value(&mut self, out: &mut Encoded, value: f64) -> u8 {
         let bits = value.to_bits();
         if bits == self.last_bits && self.count > 0 {
             return VALUE_SAME;
@@ -136,7 +133,7 @@ impl Encoder {
             let zigzag = crate::varint::zigzag(change);
             if zigzag < 1 << 32 {
                 let width = (4 - (zigzag | 1).leading_zeros().saturating_sub(32) / 8).to_le_bytes()[0];
-                out.put(&change.to_le_bytes(), usize::from(width));
+                out.put(&change.to_le_bytes(), width);
                 return width;
             }
             out.put_varint(crate::varint::zigzag(mantissa));
@@ -147,7 +144,7 @@ impl Encoder {
 
     /// A value that does not follow the current scale.
     #[inline(never)]
-    fn put_odd_value(&mut self, out: &mut Buffer, value: f64) -> u8 {
+    fn put_odd_value(&mut self, out: &mut Encoded, value: f64) -> u8 {
         // A staleness marker says nothing of the scale of its neighbours.
         if !value.is_nan() {
             let first = if self.scale == NO_SCALE { 0 } else { self.scale + 1 };
@@ -168,7 +165,7 @@ impl Encoder {
         let kept = 8 - leading.min(7) - trailing.min(7 - leading.min(7));
         let shape = (leading.to_le_bytes()[0].min(7), kept.to_le_bytes()[0]);
         let low = xor >> (8 * (8 - leading.min(7) - kept));
-        out.put(&low.to_le_bytes(), usize::from(shape.1));
+        out.put(&low.to_le_bytes(), shape.1);
         VALUE_XOR + xor_code(shape)
     }
 }
@@ -213,17 +210,41 @@ fn xor_code((leading, kept): (u8, u8)) -> u8 {
     (8 * leading - leading * leading.saturating_sub(1) / 2).to_le_bytes()[0] + kept - 1
 }
 
-/// One sample on its way out: put together here, copied once.
-struct Buffer {
-    bytes: [u8; 32],
-    len: usize,
+/// The bytes of one sample, to be put behind those of the samples before.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded {
+    bytes: [u8; Self::CAPACITY],
+    len: u8,
 }
 
-impl Buffer {
+impl Encoded {
+    /// Bytes of the buffer, of which a sample takes a part.
+    pub const CAPACITY: usize = 28;
+
+    /// The bytes of the sample.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The whole buffer: the bytes of the sample, and others behind them that mean nothing.
+    #[inline]
+    pub const fn buffer(&self) -> &[u8; Self::CAPACITY] {
+        &self.bytes
+    }
+
+    /// How many bytes the sample takes; never zero.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub const fn len(&self) -> u8 {
+        self.len
+    }
+
     /// Puts the first `len` of `bytes`.
     #[inline]
-    fn put<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
-        self.bytes[self.len..self.len + N].copy_from_slice(bytes);
+    fn put<const N: usize>(&mut self, bytes: &[u8; N], len: u8) {
+        let at = usize::from(self.len);
+        self.bytes[at..at + N].copy_from_slice(bytes);
         self.len += len;
     }
 
@@ -356,11 +377,12 @@ mod tests {
         let (mut encoder, mut bytes) = (Encoder::new(), Vec::new());
         let mut chunks: Vec<(Vec<u8>, u16)> = Vec::new();
         for &(at, value) in samples {
-            if !encoder.push(&mut bytes, at, value) {
+            let sample = encoder.push(at, value).unwrap_or_else(|| {
                 chunks.push((std::mem::take(&mut bytes), encoder.count()));
                 encoder.restart();
-                assert!(encoder.push(&mut bytes, at, value), "a new chunk takes any sample");
-            }
+                encoder.push(at, value).expect("a new chunk takes any sample")
+            });
+            bytes.extend_from_slice(sample.as_slice());
             assert_eq!((encoder.last_at(), encoder.last_bits()), (at, value.to_bits()));
         }
         chunks.push((bytes, encoder.count()));

@@ -132,7 +132,7 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(clock.now(), address, stopping.clone());
+        let app = App::new(clock.now(), address, (&settings.config.limits).into(), stopping.clone());
         let mut serving = vec![tokio::spawn(accept(listener, app.clone(), stopping.clone()))];
         let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {

@@ -15,7 +15,8 @@ async fn bad_input_is_named_and_loses_nothing_good() {
     let snappy = ("content-encoding", "snappy");
     let good = request(&[(&[("__name__", "up")], &[(t, 1.0)])]);
     let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
-    let cases: [(&str, &[(&str, &str)], &[u8], u16, &str); 6] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Headers<'_>, &[u8], u16, &str); 6] = [
         (
             "wrong media type",
             &[("content-type", "application/json"), snappy],

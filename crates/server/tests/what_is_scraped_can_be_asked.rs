@@ -1,4 +1,5 @@
 //! A target of the configuration is scraped, its series carry the target's labels, and when it goes they go stale.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
 mod support;
 

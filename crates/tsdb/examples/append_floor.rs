@@ -1,34 +1,38 @@
 //! What appending costs: 10,000 series of live shape, a sample each per round, through append, log and commit.
 //!
-//! `cargo run --release -p barograph-tsdb --example append_floor [-- ROUNDS]` prints nanoseconds a sample for the first
-//! round (every series is new) and for the others, resident bytes a series, and what cutting the result costs. Times are
-//! those this thread had a processor (Linux), so a busy machine does not count.
+//! `cargo run --release -p barograph-tsdb --example append_floor [-- ROUNDS [SERIES]]` prints nanoseconds a sample for the
+//! first round (every series is new) and for the others, resident bytes a series, and what replaying, reading and cutting
+//! the result costs. Appending is timed by the round, and the median round counts: a busy machine disturbs it little.
+#![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use barograph_disk::RealDisk;
 use barograph_model::{Budget, Labels, Selection, Source, TimeRange, Timestamp};
 use barograph_tsdb::{Options, Row, Store};
 
-const SERIES: usize = 10_000;
 const REQUEST: usize = 2_000;
 const START: i64 = 1_699_999_200_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(400), |text| text.parse())?;
+    let series: usize = std::env::args().nth(2).map_or(Ok(10_000), |text| text.parse())?;
     let folder = std::env::temp_dir().join(format!("barograph-append-floor-{}", std::process::id()));
     let open = || Store::open(Arc::new(RealDisk::open(&folder)?), Options::default(), Timestamp(START));
-    let labels: Vec<Labels> = (0..SERIES).map(labels).collect();
+    let labels: Vec<Labels> = (0..series).map(labels).collect();
     let (store, _) = open()?;
 
     let before = resident_bytes();
     let first = append_rounds(&store, &labels, 0, 1)?;
-    println!("new series      {:8.1} ns each", first * 1e9 / SERIES as f64);
+    println!("new series      {:8.1} ns each", first * 1e9 / series as f64);
     let forty = append_rounds(&store, &labels, 1, 40)?;
-    let per_series = resident_bytes().saturating_sub(before) / SERIES;
-    println!("first 40 rounds {:8.1} ns a sample, {per_series} resident bytes a series", nanos(forty, 39));
+    let per_series = resident_bytes().saturating_sub(before) / series;
+    println!(
+        "first 40 rounds {:8.1} ns a sample, {per_series} resident bytes a series",
+        forty * 1e9 / series as f64
+    );
     let rest = append_rounds(&store, &labels, 40, rounds.max(41))?;
-    println!("append          {:8.1} ns a sample", nanos(rest, rounds.max(41) - 40));
+    println!("append          {:8.1} ns a sample", rest * 1e9 / series as f64);
 
     let stats = store.stats();
     let samples = stats.samples_appended as f64;
@@ -36,16 +40,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("head            {:8.2} bytes a sample", stats.chunk_bytes as f64 / samples);
     drop(store);
 
-    let start = busy_seconds();
+    let start = Instant::now();
     let (store, recovery) = open()?;
-    let seconds = busy_seconds() - start;
+    let seconds = start.elapsed().as_secs_f64();
     let gib = recovery.wal_bytes as f64 / (1u64 << 30) as f64;
     println!("replay          {:8.1} ns a sample, {:.2} s a GiB", seconds * 1e9 / samples, seconds / gib);
 
     println!("read the head   {:8.1} ns a sample", read_all(&store)? * 1e9 / samples);
-    let start = busy_seconds();
+    let start = Instant::now();
     let sizes = store.flush(Timestamp(START))?;
-    println!("cut             {:8.1} ns a sample", (busy_seconds() - start) * 1e9 / samples);
+    println!("cut             {:8.1} ns a sample", start.elapsed().as_secs_f64() * 1e9 / samples);
     let bytes = (sizes.raw_bytes + sizes.index_bytes) as f64;
     println!(
         "blocks          {:8.2} bytes a sample, {:.2} of them index",
@@ -58,15 +62,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The seconds of appending, the commits between requests left out.
+/// The seconds of appending a round, the commits left out.
 fn append_rounds(
     store: &Store,
     labels: &[Labels],
     from: usize,
     to: usize,
 ) -> Result<f64, barograph_tsdb::Error> {
-    let mut seconds = 0.0;
+    let mut times = Vec::new();
     for round in from..to {
+        let mut seconds = 0.0;
         for (request, part) in labels.chunks(REQUEST).enumerate() {
             let at = START + 15_000 * i64::try_from(round).unwrap_or(0);
             let rows: Vec<_> = (request * REQUEST..)
@@ -77,21 +82,19 @@ fn append_rounds(
                     value: value(number, round),
                 })
                 .collect();
-            let start = busy_seconds();
+            let start = Instant::now();
             let appended = store.append(&rows, Timestamp(at))?;
-            seconds += busy_seconds() - start;
+            seconds += start.elapsed().as_secs_f64();
             assert_eq!(appended.stored, rows.len());
         }
         store.commit()?;
+        times.push(seconds);
     }
-    Ok(seconds)
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
 }
 
-fn nanos(seconds: f64, rounds: usize) -> f64 {
-    seconds * 1e9 / (rounds * SERIES) as f64
-}
-
-/// Ten labels, 130 bytes of text, as a node exporter behind a service discovery has them.
+/// Seven labels, 130 bytes of text, as a node exporter behind a service discovery has them.
 fn labels(number: usize) -> Labels {
     let metric = format!("node_metric_{:03}_total", number % 100);
     let instance = format!("10.0.{}.{}:9100", number / 100 / 256, number / 100 % 256);
@@ -129,7 +132,7 @@ fn hash(a: usize, b: usize) -> u32 {
 }
 
 fn read_all(store: &Store) -> Result<f64, Box<dyn std::error::Error>> {
-    let start = busy_seconds();
+    let start = Instant::now();
     let budget = Budget::unlimited();
     let mut cursor = store.select(&Selection { matchers: &[], range: TimeRange::ALL }, &budget)?;
     let mut count = 0;
@@ -139,13 +142,7 @@ fn read_all(store: &Store) -> Result<f64, Box<dyn std::error::Error>> {
         }
     }
     assert!(count > 0);
-    Ok(busy_seconds() - start)
-}
-
-/// The seconds this thread had a processor; zero where the system does not tell.
-fn busy_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Resident memory of this process; zero where the system does not tell.

@@ -253,7 +253,7 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
         };
         // Without the value, its time at least is known from the index.
         let (at, value) = last.unwrap_or((index.span(page).last, f64::NAN));
-        head.lane(place.lane).series_mut(place.slot).resume(at, value);
+        head.lane(place.lane).resume(place.slot, at, value);
     }
     Ok(())
 }

@@ -41,6 +41,8 @@ fn run(out: &Path) -> io::Result<()> {
             println!(
                 "cargo::warning=the web pages could not be built ({reason}); the server will answer a plain status page instead. Install Node.js 20.19 or newer with npm, or name a built folder in BAROGRAPH_UI_DIST, and build again."
             );
+            // A file that is never there: the next build tries again, npm may have come meanwhile.
+            println!("cargo::rerun-if-changed=build/until-npm-is-there");
             table::write(out, &fallback(out)?, true)
         }
     }

@@ -18,13 +18,11 @@ use barograph_tsdb::Row;
 use barograph_wire::exposition::{Dialect, Item, parse};
 
 use super::{
-    App,
+    App, RequestLimits,
     write::{acknowledged, not_stored, refused},
 };
 use crate::{Engine, telemetry::Origin};
 
-/// A compressed body may expand to this many bytes.
-const DECODED_BYTES_MAX: u64 = 128 << 20;
 /// So many faults are described one by one; of the rest only the number is told.
 const FAULTS_MAX: usize = 20;
 
@@ -36,8 +34,8 @@ async fn import(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Resp
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
-    let work = engine.clone();
-    let stored = tokio::task::spawn_blocking(move || store(&work, &headers, &body)).await;
+    let (work, limits) = (engine.clone(), app.limits());
+    let stored = tokio::task::spawn_blocking(move || store(&work, limits, &headers, &body)).await;
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
     let stored = match stored.unwrap_or_else(|_| Err(failed())) {
         Ok(stored) => stored,
@@ -66,8 +64,13 @@ struct Line {
     exemplar: Option<Exemplar>,
 }
 
-fn store(engine: &Arc<Engine>, headers: &HeaderMap, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
-    let text = decoded(headers, body)?;
+fn store(
+    engine: &Arc<Engine>,
+    limits: RequestLimits,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Stored, (StatusCode, String)> {
+    let text = decoded(headers, body, limits.decoded_bytes)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let dialect = kind.and_then(Dialect::from_content_type).unwrap_or(Dialect::Text);
     let mut faults = Faults::default();
@@ -142,19 +145,18 @@ fn read(
 }
 
 /// The text of a body that may be compressed with gzip.
-fn decoded(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, (StatusCode, String)> {
+fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, (StatusCode, String)> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     match coding {
         None | Some("identity") => Ok(body.to_vec()),
         Some("gzip") => {
             let mut text = Vec::new();
-            let mut limited = flate2::read::MultiGzDecoder::new(body).take(DECODED_BYTES_MAX + 1);
+            let mut limited = flate2::read::MultiGzDecoder::new(body).take(limit as u64 + 1);
             limited
                 .read_to_end(&mut text)
                 .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the gzip body: {e}")))?;
-            if text.len() as u64 > DECODED_BYTES_MAX {
-                let why =
-                    format!("the body expands to more than {DECODED_BYTES_MAX} bytes; send it in several");
+            if text.len() > limit {
+                let why = format!("the body expands to more than {limit} bytes; send it in several");
                 return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
             }
             Ok(text)

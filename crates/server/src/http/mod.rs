@@ -30,12 +30,9 @@ use axum::{
 };
 use barograph_model::Timestamp;
 
-use crate::Engine;
+use crate::{Engine, config::Limits};
 use params::Params;
 use prom::ApiError;
-
-/// A request body may be this large as it arrives.
-const BODY_BYTES_MAX: usize = 32 << 20;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -45,7 +42,30 @@ struct Shared {
     engine: OnceLock<Arc<Engine>>,
     started: Timestamp,
     address: SocketAddr,
+    limits: RequestLimits,
     stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+/// What one request may bring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLimits {
+    /// Bytes of the body as sent.
+    body_bytes: usize,
+    /// Bytes of the body after decompression.
+    decoded_bytes: usize,
+    /// Samples in the body.
+    samples: usize,
+}
+
+impl From<&Limits> for RequestLimits {
+    fn from(limits: &Limits) -> Self {
+        let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            body_bytes: count(limits.body_bytes),
+            decoded_bytes: count(limits.decoded_bytes),
+            samples: count(limits.samples_per_request),
+        }
+    }
 }
 
 impl App {
@@ -53,9 +73,10 @@ impl App {
     pub(crate) fn new(
         started: Timestamp,
         address: SocketAddr,
+        limits: RequestLimits,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Shared { engine: OnceLock::new(), started, address, stopping }))
+        Self(Arc::new(Shared { engine: OnceLock::new(), started, address, limits, stopping }))
     }
 
     /// From now on the server is ready.
@@ -78,6 +99,11 @@ impl App {
         self.0.started
     }
 
+    /// What one request may bring.
+    pub(crate) fn limits(&self) -> RequestLimits {
+        self.0.limits
+    }
+
     /// Turns true when the server is told to stop.
     pub(crate) fn stopping(&self) -> tokio::sync::watch::Receiver<bool> {
         self.0.stopping.clone()
@@ -96,7 +122,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(admin::routes())
         .merge(live::routes())
         .merge(pages::routes())
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(app.0.limits.body_bytes))
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
         .with_state(app)

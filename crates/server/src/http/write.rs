@@ -17,11 +17,9 @@ use barograph_model::{Exemplar, Timestamp};
 use barograph_tsdb::{Appended, Error as StoreError, Row};
 use barograph_wire::remote_write::{self, Entry};
 
-use super::App;
+use super::{App, RequestLimits};
 use crate::{Engine, config::Durability, errors::chain, telemetry::Origin};
 
-/// A request may carry this many samples.
-const SAMPLES_MAX: usize = 100_000;
 /// So many rejected samples are described one by one; of the rest only the number is told.
 const EXAMPLES_MAX: usize = 5;
 
@@ -36,15 +34,16 @@ async fn write(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Respo
     if let Err(why) = supported(&headers) {
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
+    let limits = app.limits();
     let large = body.len() > INLINE_BYTES_MAX;
     let stored = if large {
         let work = engine.clone();
-        let stored = tokio::task::spawn_blocking(move || store(&work, &body)).await;
+        let stored = tokio::task::spawn_blocking(move || store(&work, limits, &body)).await;
         stored.unwrap_or_else(|_| {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
         })
     } else {
-        store(&engine, &body)
+        store(&engine, limits, &body)
     };
     let stored = match stored {
         Ok(stored) => stored,
@@ -116,11 +115,11 @@ thread_local! {
     static DECODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn store(engine: &Engine, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
+fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
     DECODED.with_borrow_mut(|scratch| {
-        let stored = remote_write::decompress(body, scratch, remote_write::DECODED_BYTES_MAX)
+        let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
             .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
-            .and_then(|decoded| store_decoded(engine, decoded));
+            .and_then(|decoded| store_decoded(engine, limits, decoded));
         // One huge request must not hold its memory for ever.
         if scratch.capacity() > 8 << 20 {
             *scratch = Vec::new();
@@ -129,7 +128,11 @@ fn store(engine: &Engine, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
     })
 }
 
-fn store_decoded(engine: &Engine, decoded: &[u8]) -> Result<Stored, (StatusCode, String)> {
+fn store_decoded(
+    engine: &Engine,
+    limits: RequestLimits,
+    decoded: &[u8],
+) -> Result<Stored, (StatusCode, String)> {
     let malformed = |e| (StatusCode::BAD_REQUEST, format!("cannot read prometheus.WriteRequest: {e}"));
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(decoded.len() / 128);
     // The series of an encoder that puts other fields between the labels, whose bytes had to be gathered.
@@ -158,10 +161,10 @@ fn store_decoded(engine: &Engine, decoded: &[u8]) -> Result<Stored, (StatusCode,
             }
             Entry::Metadata(entry) => metadata.push(entry),
         }
-        if rows.len() > SAMPLES_MAX {
+        if rows.len() > limits.samples {
             return Err((
                 StatusCode::BAD_REQUEST,
-                format!("more than {SAMPLES_MAX} samples in one request; send them in several"),
+                format!("more than {} samples in one request; send them in several", limits.samples),
             ));
         }
     }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use barograph_model::{Labels, Matcher};
+use barograph_model::{Labels, Matcher, TimeRange};
 use hashbrown::HashTable;
 
 use super::{
-    Head, HeadSeries, Place,
+    Head, HeadChunk, HeadSeries, Place,
+    arena::Arena,
     index::Index,
     series::{Series, window_of},
+    window_range,
 };
 use crate::{Options, Reason, Rejected, Row, spelling};
 
@@ -26,6 +28,7 @@ pub(crate) struct Lane {
     table: HashTable<Key>,
     pages: Vec<Vec<Option<Series>>>,
     free: Vec<u32>,
+    arena: Arena,
     index: Index,
     /// Samples before it are refused.
     pub(crate) floor: i64,
@@ -89,6 +92,7 @@ impl Default for Lane {
             table: HashTable::new(),
             pages: Vec::new(),
             free: Vec::new(),
+            arena: Arena::default(),
             index: Index::default(),
             floor: LOWEST,
             windows: BTreeSet::new(),
@@ -145,7 +149,7 @@ impl Lane {
             }
         };
         let floor = self.floor;
-        let series = self.series_mut(slot);
+        let series = series_of_mut(&mut self.pages, slot);
         let last_at = series.last_at();
         if row.at <= last_at {
             if row.at < last_at {
@@ -161,7 +165,7 @@ impl Lane {
         if row.at < floor {
             return Err(Reason::TooOld);
         }
-        let began = series.push(row.at, row.value);
+        let began = series.push(&mut self.arena, row.at, row.value);
         if series.segment != group.segment {
             series.segment = group.segment;
             out.undefined.push(slot);
@@ -177,11 +181,11 @@ impl Lane {
     /// Takes a sample from the log again. What is already known, or is in a block, is passed over.
     pub(crate) fn replay(&mut self, slot: u32, at: i64, value: f64) -> bool {
         let floor = self.floor;
-        let series = self.series_mut(slot);
+        let series = series_of_mut(&mut self.pages, slot);
         if at <= series.last_at() || at < floor {
             return false;
         }
-        if series.push(at, value) {
+        if series.push(&mut self.arena, at, value) {
             self.windows.insert(window_of(at));
         }
         true
@@ -236,8 +240,23 @@ impl Lane {
     }
 
     #[inline]
-    pub(crate) fn series_mut(&mut self, slot: u32) -> &mut Series {
-        self.pages[slot as usize / PAGE][slot as usize % PAGE].as_mut().expect("the slot is in use")
+    fn series_mut(&mut self, slot: u32) -> &mut Series {
+        series_of_mut(&mut self.pages, slot)
+    }
+
+    /// Makes the last sample of a series known, which a block holds.
+    pub(crate) fn resume(&mut self, slot: u32, at: i64, value: f64) {
+        self.series_mut(slot).resume(at, value);
+    }
+
+    /// The chunks of a series that overlap a range, in time order.
+    pub(super) fn chunks_in(&self, slot: u32, range: &TimeRange) -> Vec<HeadChunk> {
+        self.series(slot).chunks_in(&self.arena, range)
+    }
+
+    /// Whether a series has samples in a range, as far as its chunks tell.
+    pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
+        self.series(slot).overlaps(&self.arena, range)
     }
 
     /// Puts the slots of all series that pass all matchers into `slots`.
@@ -274,7 +293,7 @@ impl Lane {
         for (page, slots) in pages {
             for (within, series) in slots.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
-                let chunks = series.close_window(window);
+                let chunks = series.close_window(&mut self.arena, window);
                 if !chunks.is_empty() {
                     let slot =
                         u32::try_from(page * PAGE + within).expect("a lane has fewer than 2^32 series");
@@ -298,8 +317,8 @@ impl Lane {
 
     /// Forgets a window unless a sample of it came in after the snapshot.
     pub(super) fn forget_window(&mut self, window: i64) {
-        let range = crate::head::window_range(window);
-        if !self.pages.iter().flatten().flatten().any(|series| series.overlaps(&range)) {
+        let range = window_range(window);
+        if !self.pages.iter().flatten().flatten().any(|series| series.overlaps(&self.arena, &range)) {
             self.windows.remove(&window);
         }
     }
@@ -326,13 +345,19 @@ impl Lane {
     }
 
     pub(super) fn chunk_bytes(&self) -> u64 {
-        self.pages.iter().flatten().flatten().map(|series| series.chunk_bytes() as u64).sum()
+        let full: usize = self.pages.iter().flatten().flatten().map(Series::chunk_bytes).sum();
+        (full + self.arena.memory()) as u64
     }
 }
 
 #[inline]
 fn series_of(pages: &[Vec<Option<Series>>], slot: u32) -> &Series {
     pages[slot as usize / PAGE][slot as usize % PAGE].as_ref().expect("the slot is in use")
+}
+
+#[inline]
+fn series_of_mut(pages: &mut [Vec<Option<Series>>], slot: u32) -> &mut Series {
+    pages[slot as usize / PAGE][slot as usize % PAGE].as_mut().expect("the slot is in use")
 }
 
 /// The half of the hash that the table keeps; the other half chose the lane.

@@ -7,6 +7,7 @@
 //! Time is cut into windows of two hours. A chunk never crosses the end of a window, so cutting a window into a
 //! block never splits a chunk.
 
+mod arena;
 mod index;
 mod lane;
 mod series;
@@ -101,11 +102,10 @@ impl Head {
             let lane = self.lane(number);
             lane.matching(matchers, &mut slots);
             for &slot in &slots {
-                let series = lane.series(slot);
-                let chunks = series.chunks_in(range);
+                let chunks = lane.chunks_in(slot, range);
                 if !chunks.is_empty() {
-                    let place = Place { lane: number, slot };
-                    found.push(HeadSeries { labels: series.labels.clone(), place, chunks });
+                    let (labels, place) = (lane.series(slot).labels.clone(), Place { lane: number, slot });
+                    found.push(HeadSeries { labels, place, chunks });
                 }
             }
         }
@@ -119,11 +119,8 @@ impl Head {
         for number in 0..self.lanes.len() {
             let lane = self.lane(number);
             lane.matching(matchers, &mut slots);
-            slots
-                .iter()
-                .map(|&slot| lane.series(slot))
-                .filter(|s| s.overlaps(range))
-                .for_each(|s| see(&s.labels));
+            slots.retain(|&slot| lane.overlaps(slot, range));
+            slots.iter().for_each(|&slot| see(&lane.series(slot).labels));
         }
     }
 

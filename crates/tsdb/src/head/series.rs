@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use barograph_codec::{Decoder, Encoder, stream::SAMPLE_BYTES_MAX};
-use barograph_model::{Labels, TimeRange, Timestamp};
+use barograph_codec::{Decoder, Encoder};
+use barograph_model::{Labels, TimeRange};
+
+use super::{
+    arena::{Arena, Chain},
+    window_range,
+};
 
 /// The time that is cut into one block: two hours, in milliseconds, aligned to the epoch.
 pub(crate) const WINDOW_MS: i64 = 2 * 3600 * 1000;
@@ -35,136 +40,128 @@ impl HeadChunk {
     }
 }
 
-/// A series. Kept small: there may be millions.
+/// A series. Kept small: there may be millions. The bytes of its open chunk lie in the arena of its lane.
 pub(crate) struct Series {
     pub(crate) labels: Labels,
     encoder: Encoder,
     /// The chunk being written.
-    bytes: Vec<u8>,
-    /// End of the window that chunk belongs to.
+    open: Chain,
+    /// The log segment that knows its labels; zero for none.
+    pub(crate) segment: u32,
+    /// End of the window the open chunk belongs to.
     window_end: i64,
     /// Full chunks, in time order. Most series have none, and pay a pointer for it.
     #[expect(clippy::box_collection, reason = "a pointer instead of three words, a million times")]
     full: Option<Box<Vec<HeadChunk>>>,
-    /// The log segment that knows its labels; zero for none.
-    pub(crate) segment: u32,
 }
 
 impl Series {
-    pub(crate) fn new(labels: Labels) -> Self {
-        Self {
-            labels,
-            encoder: Encoder::new(),
-            bytes: Vec::new(),
-            window_end: i64::MIN,
-            full: None,
-            segment: 0,
-        }
+    pub(super) fn new(labels: Labels) -> Self {
+        let (encoder, open) = (Encoder::new(), Chain::EMPTY);
+        Self { labels, encoder, open, segment: 0, window_end: i64::MIN, full: None }
     }
 
     #[inline]
-    pub(crate) fn last_at(&self) -> i64 {
+    pub(super) fn last_at(&self) -> i64 {
         self.encoder.last_at()
     }
 
     #[inline]
-    pub(crate) fn last_bits(&self) -> u64 {
+    pub(super) fn last_bits(&self) -> u64 {
         self.encoder.last_bits()
     }
 
     /// Appends a sample that is later than the last; whether it began a chunk.
     #[inline]
-    pub(crate) fn push(&mut self, at: i64, value: f64) -> bool {
-        if at < self.window_end && self.bytes.len() < CHUNK_BYTES {
-            self.grow();
-            if self.encoder.push(&mut self.bytes, at, value) {
-                return false;
-            }
+    pub(super) fn push(&mut self, arena: &mut Arena, at: i64, value: f64) -> bool {
+        if at < self.window_end
+            && self.open.len() < CHUNK_BYTES
+            && let Some(sample) = self.encoder.push(at, value)
+        {
+            arena.append(&mut self.open, &sample);
+            return false;
         }
-        self.close();
-        self.window_end = window_of(at).saturating_add(WINDOW_MS);
-        self.grow();
-        let taken = self.encoder.push(&mut self.bytes, at, value);
-        debug_assert!(taken, "a new chunk takes any sample");
+        self.begin_chunk(arena, at, value);
         true
     }
 
-    /// Makes the last sample known without keeping it: a block has it.
-    pub(crate) fn resume(&mut self, at: i64, value: f64) {
-        if at > self.last_at() {
-            self.encoder.restart();
-            self.encoder.push(&mut Vec::new(), at, value);
-            self.encoder.restart();
-            self.bytes.clear();
-            self.window_end = i64::MIN;
-        }
+    #[inline(never)]
+    fn begin_chunk(&mut self, arena: &mut Arena, at: i64, value: f64) {
+        self.close(arena);
+        self.window_end = window_of(at).saturating_add(WINDOW_MS);
+        let sample = self.encoder.push(at, value).expect("a new chunk takes any sample");
+        arena.append(&mut self.open, &sample);
     }
 
-    /// Doubling wastes a quarter of the memory on average. Half again, and only when one sample may not fit.
-    #[inline]
-    fn grow(&mut self) {
-        if self.bytes.capacity() - self.bytes.len() < SAMPLE_BYTES_MAX {
-            self.bytes.reserve_exact((self.bytes.len() / 2).max(SAMPLE_BYTES_MAX + 5));
+    /// Makes the last sample known without keeping it: a block has it.
+    pub(super) fn resume(&mut self, at: i64, value: f64) {
+        if at > self.last_at() {
+            self.encoder.restart();
+            // Only the encoder's memory of it is wanted.
+            let _ = self.encoder.push(at, value);
+            self.encoder.restart();
         }
     }
 
     /// Closes the chunk being written, if there is one; the next sample begins another.
-    fn close(&mut self) {
+    fn close(&mut self, arena: &mut Arena) {
         self.window_end = i64::MIN;
-        if let Some(chunk) = self.open_chunk() {
+        if let Some(chunk) = self.open_chunk(arena) {
             self.full.get_or_insert_default().push(chunk);
-            self.bytes.clear();
+            arena.release(&mut self.open);
             self.encoder.restart();
         }
     }
 
     /// A copy of the chunk being written.
-    fn open_chunk(&self) -> Option<HeadChunk> {
-        let (first, _) = Decoder::new(&self.bytes, self.encoder.count()).next()?;
+    fn open_chunk(&self, arena: &Arena) -> Option<HeadChunk> {
+        let first = self.open_first(arena)?;
         let (last, count) = (self.last_at(), self.encoder.count());
-        Some(HeadChunk { first, last, count, bytes: self.bytes.as_slice().into() })
+        Some(HeadChunk { first, last, count, bytes: arena.collect(&self.open).into() })
+    }
+
+    /// The time of the first sample of the open chunk. It lies in the first piece.
+    fn open_first(&self, arena: &Arena) -> Option<i64> {
+        Decoder::new(arena.start(&self.open), self.encoder.count()).next().map(|sample| sample.0)
     }
 
     fn full(&self) -> &[HeadChunk] {
         self.full.as_ref().map_or(&[], |full| full.as_slice())
     }
 
-    pub(crate) fn has_samples(&self) -> bool {
+    pub(super) fn has_samples(&self) -> bool {
         self.encoder.count() > 0 || self.full.is_some()
     }
 
-    pub(crate) fn overlaps(&self, range: &TimeRange) -> bool {
-        let open = || {
-            let first = Decoder::new(&self.bytes, self.encoder.count()).next();
-            first.is_some_and(|(first, _)| {
-                first < range.end.millis() && self.last_at() >= range.start.millis()
-            })
-        };
-        self.has_samples() && (open() || self.full().iter().any(|chunk| chunk.overlaps(range)))
+    pub(super) fn overlaps(&self, arena: &Arena, range: &TimeRange) -> bool {
+        self.open_overlaps(arena, range) || self.full().iter().any(|chunk| chunk.overlaps(range))
+    }
+
+    fn open_overlaps(&self, arena: &Arena, range: &TimeRange) -> bool {
+        self.last_at() >= range.start.millis()
+            && self.open_first(arena).is_some_and(|first| first < range.end.millis())
     }
 
     /// The chunks that overlap a range, in time order.
-    pub(crate) fn chunks_in(&self, range: &TimeRange) -> Vec<HeadChunk> {
+    pub(super) fn chunks_in(&self, arena: &Arena, range: &TimeRange) -> Vec<HeadChunk> {
         let mut chunks: Vec<_> = self.full().iter().filter(|c| c.overlaps(range)).cloned().collect();
-        // Whether the open chunk overlaps is told without copying it, for its last time is known.
-        if self.last_at() >= range.start.millis() {
-            chunks.extend(self.open_chunk().filter(|chunk| chunk.overlaps(range)));
+        if self.open_overlaps(arena, range) {
+            chunks.extend(self.open_chunk(arena));
         }
         chunks
     }
 
     /// The chunks of a window, closed.
-    pub(crate) fn close_window(&mut self, window: i64) -> Vec<HeadChunk> {
-        let end = window.saturating_add(WINDOW_MS);
-        if self.encoder.count() > 0 && self.window_end <= end {
-            self.close();
+    pub(super) fn close_window(&mut self, arena: &mut Arena, window: i64) -> Vec<HeadChunk> {
+        let range = window_range(window);
+        if self.encoder.count() > 0 && self.window_end <= range.end.millis() {
+            self.close(arena);
         }
-        let range = TimeRange::new(Timestamp(window), Timestamp(end));
         self.full().iter().filter(|chunk| chunk.overlaps(&range)).cloned().collect()
     }
 
     /// Drops the closed chunks of a window up to `last`, and lets go of what memory it can.
-    pub(crate) fn drop_chunks(&mut self, window: i64, last: i64) {
+    pub(super) fn drop_chunks(&mut self, window: i64, last: i64) {
         if let Some(full) = &mut self.full {
             full.retain(|chunk| chunk.last > last || chunk.first < window);
             full.shrink_to_fit();
@@ -172,58 +169,61 @@ impl Series {
                 self.full = None;
             }
         }
-        if self.encoder.count() == 0 {
-            self.bytes = Vec::new();
-        }
     }
 
-    pub(crate) fn chunk_bytes(&self) -> usize {
-        self.bytes.capacity() + self.full().iter().map(|chunk| chunk.bytes.len() + 56).sum::<usize>()
+    /// Bytes of its closed chunks.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.full().iter().map(|chunk| chunk.bytes.len() + size_of::<HeadChunk>()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use barograph_model::Timestamp;
+
     use super::*;
 
     #[test]
     fn a_series_stays_small() {
-        assert!(size_of::<Series>() <= 96, "{}", size_of::<Series>());
+        assert!(size_of::<Series>() <= 80, "{}", size_of::<Series>());
     }
 
     #[test]
     fn chunks_end_with_their_window() {
         let mut series = Series::new(Labels::empty());
+        let arena = &mut Arena::default();
         for at in [0, 1_000, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 5] {
-            series.push(at, 1.0);
+            series.push(arena, at, 1.0);
         }
-        let chunks = series.chunks_in(&TimeRange::ALL);
+        let chunks = series.chunks_in(arena, &TimeRange::ALL);
         let spans: Vec<_> = chunks.iter().map(|c| (c.first, c.last, c.count)).collect();
         assert_eq!(spans, [(0, WINDOW_MS - 1, 3), (WINDOW_MS, WINDOW_MS + 5, 2)]);
-        assert_eq!(series.close_window(0).len(), 1);
+        assert_eq!(series.close_window(arena, 0).len(), 1);
         series.drop_chunks(0, WINDOW_MS - 1);
-        assert_eq!(series.chunks_in(&TimeRange::ALL).len(), 1);
-        assert!(series.overlaps(&TimeRange::new(Timestamp(WINDOW_MS), Timestamp(WINDOW_MS + 1))));
-        assert!(!series.overlaps(&TimeRange::new(Timestamp(0), Timestamp(WINDOW_MS))));
+        assert_eq!(series.chunks_in(arena, &TimeRange::ALL).len(), 1);
+        assert!(series.overlaps(arena, &TimeRange::new(Timestamp(WINDOW_MS), Timestamp(WINDOW_MS + 1))));
+        assert!(!series.overlaps(arena, &TimeRange::new(Timestamp(0), Timestamp(WINDOW_MS))));
     }
 
     #[test]
     fn a_closed_window_begins_again() {
         let mut series = Series::new(Labels::empty());
-        assert!(series.push(0, 1.0));
-        assert!(!series.push(1, 1.0));
-        assert_eq!(series.close_window(0).len(), 1);
-        assert!(series.push(2, 1.0), "or nobody would know that the window has samples again");
+        let arena = &mut Arena::default();
+        assert!(series.push(arena, 0, 1.0));
+        assert!(!series.push(arena, 1, 1.0));
+        assert_eq!(series.close_window(arena, 0).len(), 1);
+        assert!(series.push(arena, 2, 1.0), "or nobody would know that the window has samples again");
     }
 
     #[test]
     fn resumed_series_know_their_last_sample_only() {
         let mut series = Series::new(Labels::empty());
+        let arena = &mut Arena::default();
         series.resume(5, 2.5);
         assert_eq!((series.last_at(), series.last_bits()), (5, 2.5f64.to_bits()));
         assert!(!series.has_samples());
-        series.push(6, 2.5);
-        let chunks = series.chunks_in(&TimeRange::ALL);
+        series.push(arena, 6, 2.5);
+        let chunks = series.chunks_in(arena, &TimeRange::ALL);
         assert_eq!(chunks[0].samples().collect::<Vec<_>>(), [(6, 2.5)]);
     }
 }

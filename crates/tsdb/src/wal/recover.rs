@@ -80,9 +80,10 @@ fn begin(disk: &dyn Disk, part: Part) -> Result<Begin, Error> {
         Ok(first_seq) => Ok(Begin::With(first_seq)),
         Err(error @ Error::Version { .. }) => Err(error),
         Err(_) => {
+            // Records come after the header is durable, so where there are some the header was damaged later.
             let bytes = disk.read_whole(&part.path())?;
-            let records = record::find(&bytes, HEADER_LEN.min(bytes.len()), 0);
-            Ok(if records.is_some() { Begin::Damaged } else { Begin::Unused })
+            let first = bytes.get(HEADER_LEN..).and_then(record::read);
+            Ok(if first.is_some() { Begin::Damaged } else { Begin::Unused })
         }
     }
 }
@@ -113,6 +114,9 @@ fn read_file(
         Err(error @ Error::Version { .. }) => return Err(error),
         Err(_) => damaged = Some(0),
     }
+    // Only parts of the same segment repeat each other's records.
+    let same_segment = found.segments.contains_key(&file.part.segment);
+    let mut segment_seq = if same_segment { found.last_seq } else { 0 };
     let mut valid = Vec::new();
     let mut offset = HEADER_LEN.min(bytes.len());
     let mut info = Segment { last_at: None, bytes: 0, parts: vec![file.part.part] };
@@ -128,39 +132,40 @@ fn read_file(
                 offset = next;
                 continue;
             }
-            if file.repeated_from.is_none_or(|first| last_seq + 1 < first) {
-                torn = Some(offset);
-            }
+            torn = Some(offset);
             break;
         };
         if repeated(&record) {
+            torn = Some(offset);
             break;
         }
         valid.push(offset..offset + record.framed_len());
         offset += record.framed_len();
         last_seq = record.seq;
-        if record.seq > found.last_seq {
-            found.last_seq = record.seq;
+        if record.seq > segment_seq {
+            segment_seq = record.seq;
             match payload::decode(record.kind, record.payload) {
                 Ok(entry) => info.last_at = info.last_at.max(visit(file.part.segment, entry, report)),
                 Err(_) => damaged = damaged.or(Some(offset)),
             }
         }
     }
-    // The very last file may have been created and nothing more: then its header may be torn as well.
-    let unused = valid.is_empty() && (file.last || file.repeated_from.is_some());
-    if unused {
+    found.last_seq = found.last_seq.max(segment_seq);
+    // Everything up to what the next part repeats is there, or nothing of note follows: then the rest was never
+    // acknowledged. It goes for good, or a later start might take it for something.
+    let complete = file.last || file.repeated_from.is_some_and(|first| last_seq + 1 >= first);
+    if valid.is_empty() && complete {
         report.torn_bytes += bytes.len() as u64;
         disk.remove(&path)?;
         return Ok(());
     }
-    match (torn, file.last) {
-        (Some(offset), true) => {
+    match torn {
+        Some(offset) if complete => {
             report.torn_bytes += (bytes.len() - offset) as u64;
             disk.truncate(&path, offset as u64)?;
         }
-        (Some(offset), false) => damaged = damaged.or(Some(offset)),
-        (None, _) => {}
+        Some(offset) => damaged = damaged.or(Some(offset)),
+        None => {}
     }
     if let Some(offset) = damaged {
         disk.write_whole(&format!("{path}{CORRUPT}"), bytes)?;

@@ -23,11 +23,7 @@ export interface InstantRow extends Point {
 export async function queryRange(request: RangeRequest, signal?: AbortSignal): Promise<Answer<RangeSeries[]>> {
   const { data, notes } = await ask<QueryData>("query_range", { ...request }, signal);
   if (data.resultType !== "matrix") return { data: [], notes };
-  const series = data.result.map(({ metric, values }) => ({
-    labels: metric,
-    samples: values.map(([at, value]) => [at, numberOf(value)] as const),
-  }));
-  return { data: series, notes };
+  return { data: data.result.map(({ metric, values }) => ({ labels: metric, samples: values })), notes };
 }
 
 /** The answer at one moment, one row a series; scalars and strings are one row without labels. */

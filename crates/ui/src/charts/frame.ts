@@ -18,10 +18,10 @@ export interface Frame {
   lines: readonly Line[];
 }
 
-/** One series of a range answer: times in Unix seconds, ascending. */
+/** One series of a range answer: times in Unix seconds, ascending, and values as the server writes them. */
 export interface RangeSeries {
   labels: Labels;
-  samples: readonly (readonly [number, number])[];
+  samples: readonly (readonly [number, string])[];
 }
 
 /** One series' value at one moment. */
@@ -40,7 +40,7 @@ export function frameOf(series: readonly RangeSeries[], from: number, to: number
     const values = new Array<number | null>(count).fill(null);
     for (const [at, value] of samples) {
       const index = Math.round((at - from) / step);
-      if (index >= 0 && index < count) values[index] = finite(value);
+      if (index >= 0 && index < count) values[index] = finite(Number(value));
     }
     return { key: seriesKey(labels), labels, values };
   });

@@ -10,8 +10,10 @@ export interface Ink {
   night: boolean;
   text: string;
   grid: string;
-  font: string;
 }
+
+/** As the page's own; named here because asking the browser for it costs a layout. */
+const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, Inter, "Noto Sans", "Liberation Sans", sans-serif';
 
 export function xAxis(zone: Zone, ink: Ink): uPlot.Axis {
   return {
@@ -47,7 +49,7 @@ export function yAxis(unit: Unit, ink: Ink): uPlot.Axis {
 function axisInk(ink: Ink): uPlot.Axis {
   return {
     stroke: ink.text,
-    font: ink.font,
+    font: FONT,
     grid: { stroke: ink.grid, width: 1 },
     ticks: { show: false },
     border: { show: false },
@@ -59,6 +61,8 @@ export function yRange(min: number | null, max: number | null, unit: Unit): [num
   if (min === null || max === null) return [0, unit === "percent" ? 100 : 1];
   const is_from_zero = min >= 0 && (unit !== "number" && unit !== "time" ? true : min < max * 0.7 || max === 0);
   const low = is_from_zero ? 0 : min - (max - min || Math.abs(max) || 1) * 0.08;
+  // A line that stands still lies in the middle.
+  if (min === max && !is_from_zero) return [low, max + (max - low)];
   const width = max - low;
   if (width <= 0) return [low, low + (unit === "percent" ? 100 : 1)];
   const high = max + width * 0.06;
@@ -67,20 +71,19 @@ export function yRange(min: number | null, max: number | null, unit: Unit): [num
 }
 
 /** uPlot's series for a frame: the times, then one per line. A single line gets a light fill. */
-export function seriesOf(frame: Frame, names: readonly string[], hidden: ReadonlySet<string>, ink: Ink): uPlot.Series[] {
+export function seriesOf(frame: Frame, hidden: ReadonlySet<string>, ink: Ink): uPlot.Series[] {
   const is_single = frame.lines.length === 1;
   return [
     {},
     ...frame.lines.map((line, i) => {
       const { color, dash } = strokeOf(i, ink.night);
       return {
-        label: names[i] ?? "",
         stroke: color,
         width: 1.5,
         dash,
         show: !hidden.has(line.key),
         spanGaps: false,
-        points: { show: isLonely(line.values), size: 4, fill: color },
+        points: { show: (plot: uPlot, index: number) => isLonely(plot.data[index] ?? []), size: 4, fill: color },
         ...(is_single && { fill: `${color}1f` }),
       };
     }),
@@ -88,9 +91,11 @@ export function seriesOf(frame: Frame, names: readonly string[], hidden: Readonl
 }
 
 /** A line of too few values to see without dots. */
-function isLonely(values: readonly (number | null)[]): boolean {
+function isLonely(values: ArrayLike<number | null | undefined>): boolean {
   let count = 0;
-  for (const value of values) if (value !== null && (count += 1) > 2) return false;
+  for (let i = 0; i < values.length; i += 1) {
+    if (values[i] !== null && values[i] !== undefined && (count += 1) > 2) return false;
+  }
   return count > 0;
 }
 

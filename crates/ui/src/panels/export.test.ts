@@ -3,7 +3,7 @@ import { frameOf } from "../charts/frame";
 import { curlLine, frameCsv, rowsCsv } from "./export";
 
 test("a chart as CSV: gaps are empty, names are quoted where they must be", () => {
-  const frame = frameOf([{ labels: { __name__: "up", job: "a" }, samples: [[0, 1]] }], 0, 1, 1);
+  const frame = frameOf([{ labels: { __name__: "up", job: "a" }, samples: [[0, "1"]] }], 0, 1, 1);
   expect(frameCsv(frame)).toBe('time,"up{job=""a""}"\r\n1970-01-01T00:00:00Z,1\r\n1970-01-01T00:00:01Z,\r\n');
 });
 

@@ -17,7 +17,7 @@ export interface Span {
 /** The ranges one click away. */
 export const QUICK_RANGES = [300, 900, 3600, 3 * 3600, 6 * 3600, 86_400, 2 * 86_400, 7 * 86_400, 30 * 86_400];
 
-export const DEFAULT_RANGE: TimeRange = { kind: "last", seconds: 900 };
+export const DEFAULT_RANGE: TimeRange = { kind: "last", seconds: 300 };
 
 /** Shortest range a page shows: below it a chart has no two points. */
 const SECONDS_MIN = 5;

@@ -10,6 +10,9 @@ const NBSP = "\u00a0";
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const DECIMAL = ["", "k", "M", "G", "T", "P", "E"];
 
+/** Made once: making one is what costs. */
+const FULL = new Intl.NumberFormat("en-US", { maximumFractionDigits: 12 });
+
 export function format(value: number | null | undefined, unit: Unit, digits = 3): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return special(value);
@@ -48,7 +51,7 @@ export function formatTick(value: number, step: number, unit: Unit): string {
 export function formatFull(value: number | null | undefined, unit: Unit): string {
   if (value === null || value === undefined) return "no value";
   if (!Number.isFinite(value)) return special(value);
-  const digits = value.toLocaleString("en-US", { maximumFractionDigits: 12 });
+  const digits = FULL.format(value);
   const suffix: Record<Unit, string> = { number: "", bytes: "B", "bytes/s": "B/s", seconds: "s", percent: "%", ratio: "", "per-second": "/s", celsius: "°C", time: "" };
   return suffix[unit] === "" ? digits : `${digits}${NBSP}${suffix[unit]}`;
 }
