@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the tests of the workspace, then those with real parts, and one closing line.
 
 use std::{
+    env,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::Stdio,
@@ -23,13 +24,15 @@ pub(crate) fn run(names: &[String], binary: Option<PathBuf>) -> Result<bool> {
     if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
         bail!("nothing is called {unknown:?}; there are {}", all.join(", "));
     }
+    // Asked for now, as the build may put a newer file in the place of this one.
+    let this = env::current_exe()?;
     let binary = binary.map_or_else(barograph::build_for_tests, Ok)?;
     let mut tally = Tally::default();
     if names.is_empty() || names.iter().any(|name| name == WORKSPACE) {
         workspace(&mut tally)?;
     }
     if names.is_empty() || names.iter().any(|name| name != WORKSPACE) {
-        suites::run(&Ground::new(binary), names, &mut tally);
+        suites::run(&Ground::new(binary, this), names, &mut tally);
     }
     if place::switched_on("BAROGRAPH_NO_SKIP") {
         tally.forbid_skips();

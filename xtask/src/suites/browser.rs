@@ -40,7 +40,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let (url, address) = (server.url(), server.address.clone());
     let control = TcpListener::bind("127.0.0.1:0")?;
     control.set_nonblocking(true)?;
-    let restart = restart_command(&control)?;
+    let restart = format!("'{}' restart-server {}", ground.this.display(), control.local_addr()?);
     let running = Mutex::new(Some(server));
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -84,11 +84,6 @@ fn bring_chromium() -> Result<()> {
     Ok(())
 }
 
-fn restart_command(control: &TcpListener) -> Result<String> {
-    let this = std::env::current_exe()?;
-    Ok(format!("'{}' restart-server {}", this.display(), control.local_addr()?))
-}
-
 /// Restarts the server at the same address, with the same data, once for every connection.
 fn serve_restarts(
     control: &TcpListener,
@@ -115,7 +110,10 @@ fn serve_restarts(
 
 fn run_tests(url: &str, restart: &str, tally: &mut Tally) -> Result<()> {
     let mut child: Command = npm::command(&["run", "--silent", "e2e"]);
-    child.env("BAROGRAPH_URL", url).env("BAROGRAPH_RESTART_CMD", restart).env("NODE_DISABLE_COLORS", "1");
+    child
+        .env("BAROGRAPH_URL", url)
+        .env("BAROGRAPH_RESTART_CMD", restart)
+        .env("NODE_OPTIONS", "--test-reporter=tap");
     let mut child = child.stdout(Stdio::piped()).spawn().context("cannot start npm")?;
     let mut counts = Counts::default();
     for line in BufReader::new(child.stdout.take().context("standard output is piped")?).lines() {
@@ -124,37 +122,36 @@ fn run_tests(url: &str, restart: &str, tally: &mut Tally) -> Result<()> {
         counts.read(&line);
     }
     let status = child.wait()?;
-    let mut failed: Vec<_> =
-        (1..=counts.failed).map(|_| "a test of the pages, see above".to_owned()).collect();
-    if !status.success() && failed.is_empty() {
-        failed.push(format!("npm run e2e: {status}"));
+    if !status.success() && counts.failed.is_empty() {
+        counts.failed.push(format!("npm run e2e: {status}"));
     }
-    ensure!(counts.passed + failed.len() + counts.skipped > 0, "npm run e2e ran no test");
-    let skipped = (1..=counts.skipped).map(|_| "a test of the pages, see above".to_owned()).collect();
-    tally.add(counts.passed, failed, skipped);
+    ensure!(counts != Counts::default(), "npm run e2e ran no test");
+    tally.add(counts.passed, counts.failed, counts.skipped);
     Ok(())
 }
 
-/// The summary of node's test runner: `# pass 3`, or `ℹ pass 3` on a terminal.
+/// What node's test runner says in the TAP form of the tests at the top; those within others are indented.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: usize,
-    failed: usize,
-    skipped: usize,
+    failed: Vec<String>,
+    skipped: Vec<String>,
 }
 
 impl Counts {
     fn read(&mut self, line: &str) {
-        let Some(rest) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) else { return };
-        let Some((what, Ok(count))) = rest.split_once(' ').map(|(what, count)| (what, count.trim().parse()))
-        else {
-            return;
+        let (failed, rest) = match (line.strip_prefix("ok "), line.strip_prefix("not ok ")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
+            _ => return,
         };
-        match what {
-            "pass" => self.passed = count,
-            "fail" => self.failed = count,
-            "skipped" | "todo" => self.skipped += count,
-            _ => {}
+        let name = rest.split_once(" - ").map_or(rest, |(_, name)| name);
+        if let Some((name, why)) = name.split_once(" # ") {
+            self.skipped.push(format!("{name}: {why}"));
+        } else if failed {
+            self.failed.push(name.to_owned());
+        } else {
+            self.passed += 1;
         }
     }
 }
@@ -164,12 +161,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_of_the_test_runner_is_read() {
+    fn the_lines_of_the_test_runner_are_read() {
         let mut counts = Counts::default();
-        for line in ["ok 1 - opens", "# tests 5", "# pass 3", "# fail 1", "ℹ skipped 1", "# duration_ms 12.5"]
-        {
+        for line in [
+            "TAP version 13",
+            "# Subtest: opens",
+            "    ok 1 - a part of it",
+            "ok 1 - opens",
+            "not ok 2 - zooms - by dragging",
+            "ok 3 - prints # SKIP no printer",
+            "# pass 1",
+        ] {
             counts.read(line);
         }
-        assert_eq!(counts, Counts { passed: 3, failed: 1, skipped: 1 });
+        let (failed, skipped) =
+            (vec!["zooms - by dragging".to_owned()], vec!["prints: SKIP no printer".to_owned()]);
+        assert_eq!(counts, Counts { passed: 1, failed, skipped });
     }
 }

@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -47,6 +48,8 @@ const AT_START_EVERY: u64 = 4;
 const AT_FLUSH_EVERY: u64 = 3;
 /// Every so many rounds all that was ever acknowledged is compared, not only what is new.
 const COMPARE_ALL_EVERY: u64 = 50;
+/// More requests than a writer sends in one round.
+const REQUESTS_A_ROUND_MAX: i64 = 10_000;
 /// Requests compared by one query.
 const COMPARED_AT_ONCE: i64 = 1_000;
 
@@ -66,8 +69,8 @@ struct Progress {
 struct Writer {
     /// The number of its next request. All before were acknowledged, but for the doubtful ones.
     next: i64,
-    /// Requests whose answer never came.
-    doubtful: Vec<i64>,
+    /// Requests whose answer never came, or that were perhaps never sent.
+    doubtful: Vec<Range<i64>>,
 }
 
 /// A few kills, in the ordinary tests.
@@ -93,6 +96,7 @@ pub(crate) fn campaign(binary: &Path, count: u64, seed: u64, restart: bool) -> R
         Progress::new(seed)?.write(&file)?;
     }
     let mut progress = Progress::read(&file)?;
+    progress.resume();
     println!("{} of {count} kills are done, seed {}", progress.done, progress.seed);
     let barograph = Barograph::new(binary, &folder);
     while progress.done < count {
@@ -184,7 +188,7 @@ fn write(address: &str, index: usize, writer: &mut Writer, start_ms: i64) -> Res
             Ok(reply) if reply.status == 204 => {}
             Ok(reply) => bail!("remote write answered {}: {}", reply.status, reply.excerpt()),
             Err(_) => {
-                writer.doubtful.push(number);
+                writer.doubtful.push(number..number + 1);
                 return Ok(());
             }
         }
@@ -222,7 +226,7 @@ fn compare_part(
     index: usize,
     writer: &Writer,
     start_ms: i64,
-    numbers: std::ops::Range<i64>,
+    numbers: Range<i64>,
 ) -> Result<()> {
     // The range of a selector is open on its left.
     let width_ms = (numbers.end - numbers.start) * STEP_MS;
@@ -230,7 +234,7 @@ fn compare_part(
     let at_ms = time_of(start_ms, numbers.end - 1);
     let time = format!("{}.{:03}", at_ms / 1000, at_ms % 1000);
     let found = series(&ask(client, "/api/v1/query", &[("query", &query), ("time", &time)])?)?;
-    let certain: Vec<i64> = numbers.clone().filter(|number| !writer.doubtful.contains(number)).collect();
+    let certain: Vec<i64> = numbers.clone().filter(|number| !writer.doubts(*number)).collect();
     ensure!(certain.is_empty() || found.len() == LANES, "{} series of {LANES}", found.len());
     for (labels, samples) in found {
         let mut expected = certain.iter().copied().peekable();
@@ -245,11 +249,7 @@ fn compare_part(
             if expected.peek() == Some(&number) {
                 expected.next();
             } else {
-                ensure!(
-                    writer.doubtful.contains(&number),
-                    "{labels}: {number} comes where {:?} should",
-                    expected.peek()
-                );
+                ensure!(writer.doubts(number), "{labels}: {number} comes where {:?} should", expected.peek());
             }
         }
         if let Some(lost) = expected.next() {
@@ -278,8 +278,26 @@ impl Progress {
     }
 
     fn acknowledged(&self) -> i64 {
-        let doubtful = |writer: &Writer| i64::try_from(writer.doubtful.len()).expect("a count fits");
-        self.writers.iter().map(|writer| writer.next - doubtful(writer)).sum()
+        self.writers.iter().map(Writer::acknowledged).sum()
+    }
+
+    /// An earlier call may have been stopped within a round, which is then forgotten: its requests may be there.
+    fn resume(&mut self) {
+        for writer in &mut self.writers {
+            let first = writer.next;
+            writer.next += REQUESTS_A_ROUND_MAX;
+            writer.doubtful.push(first..writer.next);
+        }
+    }
+}
+
+impl Writer {
+    fn acknowledged(&self) -> i64 {
+        self.next - self.doubtful.iter().map(|numbers| numbers.end - numbers.start).sum::<i64>()
+    }
+
+    fn doubts(&self, number: i64) -> bool {
+        self.doubtful.iter().any(|numbers| numbers.contains(&number))
     }
 }
 
@@ -311,9 +329,12 @@ mod tests {
     fn progress_survives_being_written() {
         let file = place::fresh("kill-progress-test").unwrap().join("progress.json");
         let mut progress = Progress::new(9).unwrap();
-        progress.writers[1] = Writer { next: 12, doubtful: vec![3, 11] };
+        progress.writers[1] = Writer { next: 12, doubtful: vec![3..4, 11..12] };
         progress.write(&file).unwrap();
-        let read = Progress::read(&file).unwrap();
+        let mut read = Progress::read(&file).unwrap();
         assert_eq!((read.seed, read.acknowledged()), (9, 10));
+        read.resume();
+        assert_eq!(read.acknowledged(), 10);
+        assert!(read.writers[1].doubts(12) && !read.writers[1].doubts(10));
     }
 }

@@ -25,12 +25,14 @@ use crate::{
 pub(crate) struct Ground {
     /// The `barograph` binary.
     pub(crate) binary: PathBuf,
+    /// This program, as a test may call it.
+    this: PathBuf,
     peers: std::cell::OnceCell<Result<Peers, String>>,
 }
 
 impl Ground {
-    pub(crate) fn new(binary: PathBuf) -> Self {
-        Self { binary, peers: std::cell::OnceCell::new() }
+    pub(crate) fn new(binary: PathBuf, this: PathBuf) -> Self {
+        Self { binary, this, peers: std::cell::OnceCell::new() }
     }
 
     /// The peers, or why there are none.
