@@ -1,3 +1,5 @@
+//! The configuration read: every key, every mistake with its place.
+
 use std::{path::PathBuf, time::Duration};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Pages read line by line: both dialects, errors with their place, any bytes.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Requests walked in place: every spelling of a series, and bytes that are no request.
+
 use barograph_model::encode_label;
 use proptest::prelude::*;
 
