@@ -145,7 +145,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         points.extend(own_points(&engine));
         store(&engine, at, &points, &mut described);
         engine.ticks.send_replace(at);
-        let wait = u64::try_from(at.0 + TICK_MS - engine.clock.now().0).unwrap_or(0);
+        // The clock may have been set back meanwhile: never wait longer than a tick.
+        let wait = u64::try_from((at.0 + TICK_MS - engine.clock.now().0).clamp(0, TICK_MS)).unwrap_or(0);
         tokio::select! {
             () = stopped(&mut stopping) => return,
             () = tokio::time::sleep(Duration::from_millis(wait)) => {}
