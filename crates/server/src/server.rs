@@ -222,9 +222,11 @@ async fn open(
         telemetry,
         durability: settings.config.storage.durability,
         query_options: query_options(&settings.config.query),
-        query_turns: Semaphore::new(
-            usize::try_from(settings.config.query.max_concurrency).unwrap_or(usize::MAX >> 4),
-        ),
+        query_turns: Arc::new(Semaphore::new(
+            usize::try_from(settings.config.query.max_concurrency)
+                .unwrap_or(usize::MAX)
+                .min(Semaphore::MAX_PERMITS),
+        )),
         limits: settings.config.query.clone(),
         ticks: watch::Sender::new(clock.now()),
         scrape_configs: settings.config.scrape_configs.clone(),
