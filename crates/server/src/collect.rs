@@ -135,6 +135,7 @@ fn describe(runner: &Runner) -> Value {
 /// Collects at every whole second until told to stop; the first time at once.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut described = HashSet::new();
+    let mut failing = false;
     let runtime = tokio::runtime::Handle::current().metrics();
     loop {
         let now = engine.clock.now();
@@ -143,9 +144,10 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         engine.telemetry.observe_store(&engine.store.stats());
         let mut points = engine.collectors.tick(at);
         points.extend(own_points(&engine));
-        store(&engine, at, &points, &mut described);
+        store(&engine, at, &points, &mut described, &mut failing);
         engine.ticks.send_replace(at);
-        let wait = u64::try_from(at.0 + TICK_MS - engine.clock.now().0).unwrap_or(0);
+        // The clock may have been set back meanwhile: never wait longer than a tick.
+        let wait = u64::try_from((at.0 + TICK_MS - engine.clock.now().0).clamp(0, TICK_MS)).unwrap_or(0);
         tokio::select! {
             () = stopped(&mut stopping) => return,
             () = tokio::time::sleep(Duration::from_millis(wait)) => {}
@@ -178,7 +180,13 @@ fn own_points(engine: &Engine) -> Vec<Point> {
     points.map(point).collect()
 }
 
-fn store(engine: &Engine, at: Timestamp, points: &[Point], described: &mut HashSet<String>) {
+fn store(
+    engine: &Engine,
+    at: Timestamp,
+    points: &[Point],
+    described: &mut HashSet<String>,
+    failing: &mut bool,
+) {
     let series: Vec<_> = points
         .iter()
         .filter_map(|point| Some((engine.collectors.series(&point.name, &point.labels)?, point.value)))
@@ -188,8 +196,16 @@ fn store(engine: &Engine, at: Timestamp, points: &[Point], described: &mut HashS
         .map(|(labels, value)| Row { labels: labels.as_bytes(), at: at.0, value: *value })
         .collect();
     match engine.append(Origin::Own, &rows) {
-        Ok(appended) => engine.commits.want(appended.ticket),
-        Err(error) => tracing::warn!(error = chain(&error), "own metrics were not stored"),
+        Ok(appended) => {
+            engine.commits.want(appended.ticket);
+            *failing = false;
+        }
+        // A store that refuses for a while is told once, not every second.
+        Err(error) => {
+            if !std::mem::replace(failing, true) {
+                tracing::warn!(error = chain(&error), "own metrics are not stored for now");
+            }
+        }
     }
     for point in points {
         if !described.contains(&point.family) {

@@ -124,6 +124,8 @@ fn commit_until_stopped(
     telemetry: Arc<Telemetry>,
 ) {
     let mut through = 0;
+    // A full disk is told once, not at every try.
+    let mut failing = false;
     loop {
         let stop = {
             let wanted = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,13 +136,18 @@ fn commit_until_stopped(
         match store.commit() {
             Ok(ticket) => {
                 through = ticket;
+                if std::mem::take(&mut failing) {
+                    tracing::info!("the write-ahead log is durable again");
+                }
                 telemetry.commit_duration.record((clock.monotonic() - began).as_secs_f64());
                 report.send_modify(|progress| progress.through = ticket);
             }
             Err(error) => {
                 telemetry.commit_failures.inc();
                 let reason: Arc<str> = crate::errors::chain(&error).into();
-                tracing::error!(%reason, "cannot make the write-ahead log durable");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%reason, "cannot make the write-ahead log durable; it is tried again");
+                }
                 report.send_modify(|progress| {
                     progress.failures += 1;
                     progress.reason = reason;

@@ -36,7 +36,7 @@ pub struct Engine {
     /// How queries are evaluated.
     pub query_options: QueryOptions,
     /// One permit a running query.
-    pub query_turns: Semaphore,
+    pub query_turns: Arc<Semaphore>,
     /// What is scraped.
     pub scrape_configs: Vec<config::ScrapeConfig>,
     /// The built-in collectors.

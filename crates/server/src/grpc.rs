@@ -4,7 +4,10 @@ use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::ServingStatus;
 
-use crate::{errors::chain, server::stopped};
+use crate::{
+    errors::chain,
+    server::{DRAIN, stopped},
+};
 
 /// Serves until told to stop: NOT_SERVING before the store is open and again while stopping, SERVING between.
 pub(crate) async fn run(
@@ -14,7 +17,7 @@ pub(crate) async fn run(
 ) {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", ServingStatus::NotServing).await;
-    let mut stop = stopping.clone();
+    let (mut stop, mut drain) = (stopping.clone(), stopping.clone());
     let follow = async move {
         if ready.wait_for(|ready| *ready).await.is_ok() {
             reporter.set_service_status("", ServingStatus::Serving).await;
@@ -25,8 +28,17 @@ pub(crate) async fn run(
     let end = async move { stopped(&mut stopping).await };
     let serve =
         Server::builder().add_service(health).serve_with_incoming_shutdown(TcpIncoming::from(listener), end);
-    let (served, ()) = tokio::join!(serve, follow);
-    if let Err(error) = served {
-        tracing::error!(error = chain(&error), "the gRPC port failed");
+    // Who watches the health would never let go.
+    let drained = async move {
+        stopped(&mut drain).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        (served, ()) = async { tokio::join!(serve, follow) } => {
+            if let Err(error) = served {
+                tracing::error!(error = chain(&error), "the gRPC port failed");
+            }
+        }
+        () = drained => {}
     }
 }

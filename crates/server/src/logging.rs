@@ -20,7 +20,12 @@ pub enum LogFormat {
 /// The filter does not parse; the text says where.
 pub fn start(format: LogFormat, level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|e| format!("--log-level {level:?}: {e}"))?;
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A reader of the log that goes away must not take the server along: what cannot be written is dropped.
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     // A second start in one process (an embedding program, a test) keeps the first.
     let _ = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),

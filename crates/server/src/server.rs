@@ -1,12 +1,12 @@
 //! Starting and stopping: the order in which the parts of a server come to life and go.
 //!
-//! The data directory is locked first, so that a second server fails at once. Then the port opens and answers
-//! health and pages while the store is opened behind it. Stopping goes the other way: no new requests, inputs end,
-//! those in flight finish, the log is made durable, the lock goes.
+//! A data directory that another server holds is refused first, before anything listens. Then the port opens and
+//! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
+//! inputs end, those in flight finish, the log is made durable, the lock goes.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_disk::RealDisk;
+use barograph_disk::{Disk, RealDisk};
 use barograph_tsdb::Store;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Requests in flight get this long to finish when the server stops.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// A client gets this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many connections are served at once; more wait to be accepted.
@@ -119,8 +119,10 @@ impl Server {
             return Err(StartError::NotLoopback(address));
         }
         let path = settings.data_dir.display().to_string();
-        let disk = RealDisk::open(&settings.data_dir)
-            .map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+        let unusable = |source| StartError::DataDir { path: path.clone(), source };
+        let disk = RealDisk::open(&settings.data_dir).map_err(unusable)?;
+        // The store takes the lock when it is opened; a directory in use is refused before a port is.
+        drop(disk.lock().map_err(unusable)?);
         let (listener, address) = listen(settings.http_addr).await?;
         let grpc = match settings.grpc_addr {
             Some(asked) => Some(listen(asked).await?),
@@ -220,9 +222,11 @@ async fn open(
         telemetry,
         durability: settings.config.storage.durability,
         query_options: query_options(&settings.config.query),
-        query_turns: Semaphore::new(
-            usize::try_from(settings.config.query.max_concurrency).unwrap_or(usize::MAX >> 4),
-        ),
+        query_turns: Arc::new(Semaphore::new(
+            usize::try_from(settings.config.query.max_concurrency)
+                .unwrap_or(usize::MAX)
+                .min(Semaphore::MAX_PERMITS),
+        )),
         limits: settings.config.query.clone(),
         ticks: watch::Sender::new(clock.now()),
         scrape_configs: settings.config.scrape_configs.clone(),
@@ -261,11 +265,14 @@ async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<b
     let connections = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let next = async {
+            let permit = room.clone().acquire_owned().await;
+            listener.accept().await.map(|(stream, _)| (stream, permit))
+        };
+        let (stream, permit) = tokio::select! {
             () = stopped(&mut stopping) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            accepted = next => match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, usually: others finish and give some back.
                     tracing::warn!(error = chain(&error), "cannot accept a connection");

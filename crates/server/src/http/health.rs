@@ -1,16 +1,17 @@
 //! `/-/healthy`, `/-/ready`, `/health` and their aliases: is the process alive, can it be used?
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
 
-use super::App;
+use super::{App, params::Params};
+use crate::Engine;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,40 +23,86 @@ pub(crate) fn routes() -> Router<App> {
         .route("/health", get(health))
 }
 
-async fn healthy() -> &'static str {
-    "Barograph is healthy.\n"
+/// What a probe looks at: its name, and why it fails if it does.
+type Check = (&'static str, Option<&'static str>);
+
+async fn healthy(params: Params) -> Response {
+    probe("Barograph is healthy.\n", &[("process", None)], &params)
 }
 
-async fn ready(State(app): State<App>) -> Response {
-    match (app.ready(), *app.stopping().borrow()) {
-        (Some(_), false) => "Barograph is ready.\n".into_response(),
-        (_, true) => (StatusCode::SERVICE_UNAVAILABLE, "Barograph is stopping.\n").into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "Barograph is opening its store.\n").into_response(),
+async fn ready(State(app): State<App>, params: Params) -> Response {
+    let stopping = app.stopping().borrow().then_some("Barograph is stopping.");
+    let opening = app.ready().is_none().then_some("Barograph is opening its store.");
+    probe("Barograph is ready.\n", &[("serving", stopping), ("store", opening)], &params)
+}
+
+/// 200 if every check passes. With `verbose` there is a line for each check.
+fn probe(fine: &'static str, checks: &[Check], params: &Params) -> Response {
+    let failed = checks.iter().find_map(|(_, failure)| *failure);
+    let status = if failed.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let text = match (params.all("verbose").next(), failed) {
+        (Some(_), _) => checks.iter().map(line).collect(),
+        (None, Some(failure)) => format!("{failure}\n"),
+        (None, None) => fine.to_owned(),
+    };
+    (status, text).into_response()
+}
+
+fn line((name, failure): &Check) -> String {
+    match failure {
+        Some(failure) => format!("[-] {name}: {failure}\n"),
+        None => format!("[+] {name}\n"),
+    }
+}
+
+/// How the server fares, in the words of our own document and in those of `application/health+json`.
+enum Health {
+    Fine,
+    Degraded(&'static str),
+    Failing(&'static str),
+}
+
+impl Health {
+    fn of(engine: Option<&Engine>) -> Self {
+        let Some(engine) = engine else { return Self::Failing("the store is being opened") };
+        let stats = engine.store.stats();
+        if stats.read_only {
+            Self::Failing("the store is read-only after its disk failed")
+        } else if stats.set_aside > 0 {
+            Self::Degraded("corrupt files were set aside; the log names them")
+        } else {
+            Self::Fine
+        }
     }
 }
 
 /// One word first, then what a person would ask next.
-async fn health(State(app): State<App>) -> Response {
-    let Some(engine) = app.ready() else {
-        let body = json!({"status": "unhealthy", "reason": "the store is being opened"});
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+    let engine = app.ready();
+    let (status, word, standard, reason) = match Health::of(engine.as_deref()) {
+        Health::Fine => (StatusCode::OK, "healthy", "pass", None),
+        Health::Degraded(why) => (StatusCode::OK, "degraded", "warn", Some(why)),
+        Health::Failing(why) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "fail", Some(why)),
     };
-    let stats = engine.store.stats();
-    let read_only = stats.read_only.then_some("the store is read-only after its disk failed");
-    let corrupt = (stats.set_aside > 0).then_some("corrupt files were set aside; the log names them");
-    let (status, word) = match (read_only, corrupt) {
-        (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
-        (None, Some(_)) => (StatusCode::OK, "degraded"),
-        (None, None) => (StatusCode::OK, "healthy"),
-    };
-    let body = json!({
-        "status": word,
-        "reason": read_only.or(corrupt),
-        "version": crate::VERSION,
-        "uptime_seconds": (engine.clock.now().0 - app.started().0) as f64 / 1e3,
-        "series": stats.series,
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let asks_standard = accepted.flat_map(|value| value.split(',')).any(|kind| {
+        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/health+json"))
     });
-    (status, Json(body)).into_response()
+    let (kind, body) = if asks_standard {
+        let body = json!({"status": standard, "output": reason, "releaseId": crate::VERSION});
+        ("application/health+json", body)
+    } else {
+        let uptime = engine.as_ref().map(|engine| (engine.clock.now().0 - app.started().0) as f64 / 1e3);
+        let body = json!({
+            "status": word,
+            "reason": reason,
+            "version": crate::VERSION,
+            "uptime_seconds": uptime,
+            "series": engine.map(|engine| engine.store.stats().series),
+        });
+        ("application/json", body)
+    };
+    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
 }
 
 /// Counts the request by path class and status, and keeps the number in flight.

@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, fmt::Write as _, io::Read as _, sync::Arc};
 
 use axum::{
     Router,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,7 +18,8 @@ use barograph_wire::exposition::{Dialect, Item, parse};
 
 use super::{
     App, RequestLimits,
-    write::{acknowledged, not_stored, refused},
+    body::Whole,
+    write::{acknowledged, check_count, not_stored, refused},
 };
 use crate::{Engine, telemetry::Origin};
 
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/v1/import/prometheus", post(import).put(import))
 }
 
-async fn import(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Response {
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
@@ -75,7 +75,7 @@ fn store(
     let dialect = kind.and_then(Dialect::from_content_type).unwrap_or(Dialect::Text);
     let mut faults = Faults::default();
     let mut metadata: BTreeMap<String, Metadata> = BTreeMap::new();
-    let lines = read(&text, dialect, engine.clock.now(), &mut metadata, &mut faults);
+    let lines = read(&text, dialect, engine.clock.now(), limits, &mut metadata, &mut faults)?;
 
     let rows: Vec<Row<'_>> = lines
         .iter()
@@ -102,9 +102,10 @@ fn read(
     text: &[u8],
     dialect: Dialect,
     now: Timestamp,
+    limits: RequestLimits,
     metadata: &mut BTreeMap<String, Metadata>,
     faults: &mut Faults,
-) -> Vec<Line> {
+) -> Result<Vec<Line>, (StatusCode, String)> {
     let mut lines = Vec::new();
     let mut parser = parse(text, dialect);
     while let Some(item) = parser.next() {
@@ -134,6 +135,7 @@ fn read(
                             sample: Sample { at, value: sample.value },
                             exemplar,
                         });
+                        check_count(lines.len(), limits)?;
                     }
                     Err(error) => faults.add(|| error.to_string()),
                 }
@@ -141,7 +143,7 @@ fn read(
             Err(error) => faults.add(|| error.to_string()),
         }
     }
-    lines
+    Ok(lines)
 }
 
 /// The text of a body that may be compressed with gzip.

@@ -35,6 +35,8 @@ use crate::{Engine, server::stopped};
 const QUERIES_MAX: usize = 64;
 /// So many missed steps are made up for.
 const CATCH_UP_MAX: i64 = 600;
+/// So many of them are evaluated at once, so that what waits for a slow client stays small.
+const BATCH_MAX: i64 = 60;
 /// The shortest and the longest distance between two events.
 const STEP_MS: std::ops::RangeInclusive<i64> = 1_000..=3_600_000;
 /// So long an event waits for the collectors' samples of its second.
@@ -99,8 +101,13 @@ impl Feed {
             () = self.until_next_step() => {}
         }
         let now = self.engine.clock.now().0.div_euclid(self.step_ms) * self.step_ms;
+        if now < self.last {
+            // The clock was set back: go on from where it is.
+            self.last = now - self.step_ms;
+        }
         let start = (self.last + self.step_ms).max(now - CATCH_UP_MAX * self.step_ms);
-        let steps = Steps { start: Timestamp(start), end: Timestamp(now.max(start)), step_ms: self.step_ms };
+        let end = now.min(start + (BATCH_MAX - 1) * self.step_ms).max(start);
+        let steps = Steps { start: Timestamp(start), end: Timestamp(end), step_ms: self.step_ms };
         self.last = steps.end.0;
         Some(self.events(steps).await)
     }
@@ -109,7 +116,8 @@ impl Feed {
     /// soon.
     async fn until_next_step(&self) {
         let next = self.last + self.step_ms;
-        let wait = u64::try_from(next - self.engine.clock.now().0).unwrap_or(0);
+        let wait = (next - self.engine.clock.now().0).clamp(0, self.step_ms);
+        let wait = u64::try_from(wait).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let mut ticks = self.engine.ticks.subscribe();
         let collected = ticks.wait_for(|tick| tick.0 >= next);
@@ -118,31 +126,29 @@ impl Feed {
 
     /// Evaluates every query over the steps and turns the columns into one event a step.
     async fn events(&self, steps: Steps) -> String {
-        let (engine, queries) = (self.engine.clone(), self.queries.clone());
-        let limit = self.engine.limits.timeout;
-        let outcome = prom::run(&self.engine, limit, move |budget| {
-            Ok(queries.iter().map(|query| evaluate(&engine, query, steps, budget)).collect::<Vec<_>>())
-        })
-        .await;
-        match outcome {
-            Ok(results) => write_events(steps, &results),
-            Err(error) => format!("event: problem\ndata: {}\n\n", json!({"error": error.text()})),
+        let mut results = Vec::with_capacity(self.queries.len());
+        for query in &self.queries {
+            results.push(match query {
+                Ok(expr) => self.columns(expr, steps).await.map_err(|error| error.text().to_owned()),
+                Err(error) => Err(error.clone()),
+            });
         }
+        write_events(steps, &results)
+    }
+
+    /// Evaluates one query under limits of its own, so that one that is too heavy spoils no other.
+    async fn columns(&self, expr: &Arc<Expr>, steps: Steps) -> Result<Columns, ApiError> {
+        let (engine, expr) = (self.engine.clone(), expr.clone());
+        let limit = self.engine.limits.timeout;
+        prom::run(&self.engine, limit, move |budget| evaluate(&engine, &expr, steps, budget)).await
     }
 }
 
 /// The points of one query by time.
 type Columns = HashMap<i64, Vec<(Labels, f64)>>;
 
-fn evaluate(
-    engine: &Engine,
-    query: &Result<Arc<Expr>, String>,
-    steps: Steps,
-    budget: &Budget,
-) -> Result<Columns, String> {
-    let expr = query.as_ref().map_err(Clone::clone)?;
-    let answer = barograph_query::evaluate_range(&*engine.store, expr, steps, &engine.query_options, budget)
-        .map_err(|e| ApiError::from(e).text().to_owned())?;
+fn evaluate(engine: &Engine, expr: &Expr, steps: Steps, budget: &Budget) -> Result<Columns, ApiError> {
+    let answer = barograph_query::evaluate_range(&*engine.store, expr, steps, &engine.query_options, budget)?;
     let mut columns = Columns::new();
     if let Value::Matrix(series) = answer.value {
         for (labels, samples) in series {

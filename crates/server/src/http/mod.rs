@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 mod admin;
+mod body;
 mod compress;
 mod guard;
 mod health;
@@ -23,15 +24,17 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request},
-    http::Method,
+    extract::{FromRequest, Request},
+    http::{Method, StatusCode, Uri},
     middleware,
+    response::{IntoResponse, Response},
 };
 use barograph_model::Timestamp;
 
 use crate::{Engine, config::Limits};
+use body::Whole;
 use params::Params;
+use problem::Problem;
 use prom::ApiError;
 
 /// What every handler can reach.
@@ -122,10 +125,19 @@ pub(crate) fn router(app: App) -> Router {
         .merge(admin::routes())
         .merge(live::routes())
         .merge(pages::routes())
-        .layer(DefaultBodyLimit::max(app.0.limits.body_bytes))
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
         .with_state(app)
+}
+
+/// 405, in the form of the API that the path belongs to; `Allow` names what would do.
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let text = format!("{} does not take {method}", uri.path());
+    match uri.path().starts_with("/api/v1/") {
+        true => ApiError::wrong_method(text).into_response(),
+        false => Problem::new(StatusCode::METHOD_NOT_ALLOWED, text).into_response(),
+    }
 }
 
 impl FromRequest<App> for Params {
@@ -136,9 +148,7 @@ impl FromRequest<App> for Params {
         if request.method() != Method::POST {
             return Ok(Self::new(&query, &[]));
         }
-        let form = Bytes::from_request(request, state)
-            .await
-            .map_err(|e| ApiError::bad_data(format!("cannot read the form: {e}")))?;
+        let Whole(form) = Whole::from_request(request, state).await?;
         Ok(Self::new(&query, &form))
     }
 }

@@ -7,7 +7,6 @@ use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt::Write as _};
 
 use axum::{
     Router,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -17,7 +16,7 @@ use barograph_model::{Exemplar, Timestamp};
 use barograph_tsdb::{Appended, Error as StoreError, Row};
 use barograph_wire::remote_write::{self, Entry};
 
-use super::{App, RequestLimits};
+use super::{App, RequestLimits, body::Whole};
 use crate::{Engine, config::Durability, errors::chain, telemetry::Origin};
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
@@ -27,7 +26,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/v1/write", post(write))
 }
 
-async fn write(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Response {
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
@@ -161,12 +160,7 @@ fn store_decoded(
             }
             Entry::Metadata(entry) => metadata.push(entry),
         }
-        if rows.len() > limits.samples {
-            return Err((
-                StatusCode::BAD_REQUEST,
-                format!("more than {} samples in one request; send them in several", limits.samples),
-            ));
-        }
+        check_count(rows.len(), limits)?;
     }
     for series in &gathered {
         for sample in series.samples() {
@@ -174,6 +168,7 @@ fn store_decoded(
             rows.push(Row { labels: &series.labels, at: sample.at.0, value: sample.value });
         }
     }
+    check_count(rows.len(), limits)?;
     let appended = engine.append(Origin::RemoteWrite, &rows).map_err(|e| not_stored(&e))?;
     for entry in metadata {
         engine.store.set_metadata(&entry.name, &entry.metadata);
@@ -183,6 +178,15 @@ fn store_decoded(
     }
     let complaint = complaint(rows.len(), &rows, &appended, histograms);
     Ok(Stored { ticket: appended.ticket, complaint })
+}
+
+/// Refuses a request of more samples than one may bring.
+pub(super) fn check_count(samples: usize, limits: RequestLimits) -> Result<(), (StatusCode, String)> {
+    if samples > limits.samples {
+        let why = format!("more than {} samples in one request; send them in several", limits.samples);
+        return Err((StatusCode::BAD_REQUEST, why));
+    }
+    Ok(())
 }
 
 /// Exemplars are examples: one that cannot be kept is left out and never fails the request.

@@ -7,6 +7,9 @@ use axum::{
 use barograph_model::{BudgetError, SourceError};
 use barograph_query::Error as QueryError;
 
+use super::answer::write_string;
+use crate::http::body::BodyError;
+
 /// Why a request of the query API failed, with what the sender can do about it in the text.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -28,6 +31,11 @@ impl ApiError {
     /// 400 for one parameter, in the words clients parse.
     pub(crate) fn bad_parameter(name: &str, text: &dyn std::fmt::Display) -> Self {
         Self::bad_data(format!("invalid parameter {name:?}: {text}"))
+    }
+
+    /// 405: the path is there, and takes other methods.
+    pub(crate) fn wrong_method(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_data", text)
     }
 
     /// 404 for a thing that is not there.
@@ -53,6 +61,13 @@ impl ApiError {
     /// The text alone, for streams that carry errors beside answers.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let kind = if matches!(error, BodyError::TooSlow) { "timeout" } else { "bad_data" };
+        Self::new(error.status(), kind, format!("cannot read the form: {error}"))
     }
 }
 
@@ -85,8 +100,10 @@ impl From<SourceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({"status": "error", "errorType": self.kind, "error": self.text});
-        (self.status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+        let mut body = format!(r#"{{"status":"error","errorType":"{}","error":"#, self.kind);
+        write_string(&mut body, &self.text);
+        body.push('}');
+        (self.status, [(CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::HeaderMap,
     response::Response,
 };
@@ -68,11 +68,12 @@ pub(crate) async fn names(
 /// `GET /api/v1/label/{name}/values`
 pub(crate) async fn values(
     State(app): State<App>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
+    let Path(name) = name.map_err(|_| ApiError::bad_data("invalid label name: it is not UTF-8"))?;
     let name = unescape_name(&name);
     if name.is_empty() {
         return Err(ApiError::bad_data("invalid label name: it is empty"));

@@ -15,7 +15,7 @@ pub(crate) use query::run;
 
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 
 use super::App;
@@ -32,5 +32,5 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/metadata", get(status::metadata))
         .route("/api/v1/format_query", post(query::format).get(query::format))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
-        .route("/api/v1/{*unknown}", get(error::unknown_path).post(error::unknown_path))
+        .route("/api/v1/{*unknown}", any(error::unknown_path))
 }

@@ -27,12 +27,12 @@ pub(crate) async fn instant(
     let asked = Asked::new(&engine, &params)?;
     let limit = params.limit("limit")?;
     let (options, work) = (asked.options, engine.clone());
-    let answer = asked
+    asked
         .run(&engine, move |budget| {
-            Ok(barograph_query::evaluate_instant(&*work.store, &expr, at, &options, budget)?)
+            let answer = barograph_query::evaluate_instant(&*work.store, &expr, at, &options, budget)?;
+            Ok(reply(&headers, answer, limit))
         })
-        .await?;
-    Ok(reply(&headers, answer, limit))
+        .await
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -68,12 +68,12 @@ pub(crate) async fn range(
     let limit = params.limit("limit")?;
     let steps = Steps { start, end, step_ms };
     let (options, work) = (asked.options, engine.clone());
-    let answer = asked
+    asked
         .run(&engine, move |budget| {
-            Ok(barograph_query::evaluate_range(&*work.store, &expr, steps, &options, budget)?)
+            let answer = barograph_query::evaluate_range(&*work.store, &expr, steps, &options, budget)?;
+            Ok(reply(&headers, answer, limit))
         })
-        .await?;
-    Ok(reply(&headers, answer, limit))
+        .await
 }
 
 /// `GET|POST /api/v1/query_exemplars`
@@ -170,11 +170,16 @@ pub(crate) async fn run<T: Send + 'static>(
     let budget = Arc::new(Budget::new(engine.limits.max_samples));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
-        let turn = engine.query_turns.acquire().await.map_err(|_| ApiError::unavailable("shutting down"))?;
+        let turn = engine.query_turns.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| ApiError::unavailable("shutting down"))?;
         let charged = budget.clone();
-        let outcome = tokio::task::spawn_blocking(move || work(&charged)).await;
-        drop(turn);
-        outcome.unwrap_or_else(|_| Err(ApiError::internal("the query failed; the log says why")))
+        // The turn ends with the work, which may go on for a moment after the time is up.
+        let worked = tokio::task::spawn_blocking(move || {
+            let outcome = work(&charged);
+            drop(turn);
+            outcome
+        });
+        worked.await.unwrap_or_else(|_| Err(ApiError::internal("the query failed; the log says why")))
     });
     let outcome = match limited.await {
         Ok(outcome) => outcome,

@@ -1,0 +1,133 @@
+//! Reading the body of a request: whole, within the limit, and from a client that keeps sending.
+//!
+//! A body gets [`GRACE`] and then as long as it comes with [`RATE_MIN`] on average, so that a connection that only
+//! drips, or says nothing more, is not held for ever.
+
+use std::{pin::pin, time::Duration};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{FromRequest, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+
+use super::{App, write::refused};
+
+/// A body may take this long, however little of it comes.
+const GRACE: Duration = Duration::from_secs(10);
+/// Bytes a second that a body must bring once its grace is over.
+const RATE_MIN: u64 = 1024;
+
+/// A body, read whole.
+pub(crate) struct Whole(pub(crate) Bytes);
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than {limit} bytes; send it in several requests")]
+    TooLarge { limit: usize },
+    #[error("the body comes at less than {RATE_MIN} bytes a second; send it again")]
+    TooSlow,
+    #[error("the body broke off: {0}")]
+    Broken(axum::Error),
+}
+
+impl BodyError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            // Not 408: senders of samples drop what they get a 4xx for.
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl FromRequest<App> for Whole {
+    type Rejection = BodyError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, BodyError> {
+        read(request.into_body(), app.limits().body_bytes, GRACE).await.map(Self)
+    }
+}
+
+/// In plain text, as what takes samples answers.
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        refused(self.status(), &self.to_string())
+    }
+}
+
+async fn read(mut body: Body, limit: usize, grace: Duration) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
+    // Most bodies are one frame, which is passed on as it lies.
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    let mut deadline = pin!(tokio::time::sleep(grace));
+    let began = deadline.deadline() - grace;
+    loop {
+        let received = first.len() + whole.len();
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = &mut deadline => {
+                let earned = began + grace + Duration::from_secs(received as u64 / RATE_MIN);
+                if earned <= deadline.deadline() {
+                    return Err(BodyError::TooSlow);
+                }
+                deadline.as_mut().reset(earned);
+                continue;
+            }
+        };
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        if received + data.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        if received == 0 {
+            first = data;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    async fn check(frames: &[&'static str], and_then_hangs: bool, expected: Result<&str, StatusCode>) {
+        let frames = stream::iter(frames.to_vec()).map(Ok::<_, Infallible>);
+        let body = match and_then_hangs {
+            true => Body::from_stream(frames.chain(stream::pending())),
+            false => Body::from_stream(frames),
+        };
+        let got = read(body, 8, Duration::from_millis(20)).await.map_err(|e| e.status());
+        assert_eq!(got, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())));
+    }
+
+    #[tokio::test]
+    async fn reads_what_comes_in_time_and_size() {
+        check(&[], false, Ok("")).await;
+        check(&["one"], false, Ok("one")).await;
+        check(&["one", "", "two", "34"], false, Ok("onetwo34")).await;
+        check(&["one", "two", "345"], false, Err(StatusCode::PAYLOAD_TOO_LARGE)).await;
+        check(&["one"], true, Err(StatusCode::SERVICE_UNAVAILABLE)).await;
+    }
+
+    #[tokio::test]
+    async fn a_declared_size_is_believed_before_a_byte_is_read() {
+        let refused = read(Body::from("nine byte"), 8, GRACE).await.map_err(|e| e.to_string());
+        assert_eq!(refused, Err("the body is larger than 8 bytes; send it in several requests".to_owned()));
+    }
+}
