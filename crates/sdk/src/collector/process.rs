@@ -162,6 +162,7 @@ mod linux {
         FromRead, Uptime,
         process::{Stat, Status},
     };
+    use rustix::time::{ClockId, clock_gettime};
 
     use super::*;
     use crate::collector::proc_file::ProcFile;
@@ -171,8 +172,8 @@ mod linux {
         stat: ProcFile,
         status: ProcFile,
         uptime: ProcFile,
-        /// When the processor time was read last, in seconds since the host started, and what it was in ticks.
-        earlier: Option<(f64, u64)>,
+        /// When the processor time was read last, in seconds since the host started, and what it was in seconds.
+        earlier: Option<(f64, f64)>,
     }
 
     impl Files {
@@ -194,17 +195,15 @@ mod linux {
             let per_second = procfs::ticks_per_second() as f64;
             let uptime = host - stat.starttime as f64 / per_second;
             out.write(&UPTIME, ((uptime * 100.0).round() / 100.0).max(0.0));
-            let ticks = stat.utime + stat.stime;
+            // The clocks count nanoseconds, where /proc counts processor time in hundredths of a second.
+            let (now, used) = (seconds_of(ClockId::Boottime), seconds_of(ClockId::ProcessCPUTime));
             match self.earlier {
-                // Uptime is told in hundredths of a second: nearer readings would make noise.
-                Some((at, _)) if host - at < 0.05 => return Ok(()),
-                Some((at, earlier)) => {
-                    let seconds = ticks.saturating_sub(earlier) as f64 / per_second;
-                    out.write(&CPU_USAGE, 100.0 * seconds / (host - at));
-                }
+                // Nearer readings would make noise.
+                Some((at, _)) if now - at < 0.05 => return Ok(()),
+                Some((at, earlier)) => out.write(&CPU_USAGE, (100.0 * (used - earlier) / (now - at)).max(0.0)),
                 None => {}
             }
-            self.earlier = Some((host, ticks));
+            self.earlier = Some((now, used));
             Ok(())
         }
 
@@ -239,6 +238,11 @@ mod linux {
         }
     }
 
+    fn seconds_of(clock: ClockId) -> f64 {
+        let time = clock_gettime(clock);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    }
+
     #[cfg(test)]
     mod tests {
         use super::*;
@@ -252,7 +256,7 @@ mod linux {
             assert!(process.unsupported().is_empty());
             process.collect(Timestamp(1000), &mut Writer::new()).unwrap();
             probe.set_busy(Duration::from_millis(1500), 2);
-            process.files.earlier = Some((0.0, 0));
+            process.files.earlier = Some((0.0, 0.0));
             let mut out = Writer::new();
             process.collect(Timestamp(2000), &mut out).unwrap();
             let value = |given| {
