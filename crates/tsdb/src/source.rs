@@ -43,9 +43,13 @@ impl Source for Store {
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
-        self.head.each_series(selection.matchers, &selection.range, |labels| {
-            labels.iter().for_each(|(name, _)| insert(&mut names, name));
-        });
+        if selection.matchers.is_empty() {
+            self.head.each_name(&selection.range, |name| insert(&mut names, name));
+        } else {
+            self.head.each_series(selection.matchers, &selection.range, |labels| {
+                labels.iter().for_each(|(name, _)| insert(&mut names, name));
+            });
+        }
         self.each_indexed(selection, budget, |index, ids| {
             if selection.matchers.is_empty() {
                 index.label_names().for_each(|name| insert(&mut names, name));
@@ -63,9 +67,13 @@ impl Source for Store {
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
-        self.head.each_series(selection.matchers, &selection.range, |labels| {
-            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
-        });
+        if selection.matchers.is_empty() {
+            self.head.each_value(name, &selection.range, |value| insert(&mut values, value));
+        } else {
+            self.head.each_series(selection.matchers, &selection.range, |labels| {
+                labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+            });
+        }
         self.each_indexed(selection, budget, |index, ids| {
             if selection.matchers.is_empty() {
                 index.label_values(name).for_each(|value| insert(&mut values, value));

@@ -106,7 +106,8 @@ test("a drag zooms all charts, the link shows the same to another, a double clic
   assert.equal(await other.getByRole("button", { name: /^Time range/ }).getAttribute("aria-label"), shown);
   await other.context().close();
 
-  await page.locator(".panel .body:not(.dimmed) .u-over").first().dblclick();
+  // A server that has just started has nothing in this span: an empty panel goes back as a drawn one does.
+  await page.locator(".panel .body:not(.dimmed) :is(.u-over, .empty)").first().dblclick();
   await page.waitForURL(/range=10m/);
   await page.goBack().catch(() => undefined);
   assert.deepEqual(page.problems, []);

@@ -127,6 +127,31 @@ impl Index {
         true
     }
 
+    /// Calls `see` with each label name of a series that `counts`.
+    pub(crate) fn each_name(&self, counts: impl Fn(u32) -> bool, mut see: impl FnMut(&str)) {
+        for entry in &self.names {
+            if entry.values.iter().any(|posting| posting.slots.as_slice().iter().any(|&slot| counts(slot))) {
+                see(&entry.name);
+            }
+        }
+    }
+
+    /// Calls `see` with each value that a label has in a series that `counts`.
+    pub(crate) fn each_value<'s>(
+        &self,
+        name: &str,
+        labels_of: impl Fn(u32) -> &'s Labels,
+        counts: impl Fn(u32) -> bool,
+        mut see: impl FnMut(&str),
+    ) {
+        for posting in self.name(name).into_iter().flat_map(|entry| &entry.values) {
+            let slots = posting.slots.as_slice();
+            if slots.iter().any(|&slot| counts(slot)) {
+                labels_of(slots[0]).value(name).into_iter().for_each(&mut see);
+            }
+        }
+    }
+
     fn name(&self, name: &str) -> Option<&Name> {
         self.names.find(xxh3_64(name.as_bytes()), |entry| *entry.name == *name)
     }

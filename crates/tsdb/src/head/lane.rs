@@ -297,6 +297,17 @@ impl Lane {
         self.series(slot).overlaps(&self.arena, range)
     }
 
+    /// Calls `see` with each label name of a series that may have samples in a range.
+    pub(super) fn each_name(&self, range: &TimeRange, see: impl FnMut(&str)) {
+        self.index.each_name(|slot| self.overlaps(slot, range), see);
+    }
+
+    /// Calls `see` with each value that a label has in a series that may have samples in a range.
+    pub(super) fn each_value(&self, name: &str, range: &TimeRange, see: impl FnMut(&str)) {
+        let labels_of = |slot| &self.series(slot).labels;
+        self.index.each_value(name, labels_of, |slot| self.overlaps(slot, range), see);
+    }
+
     /// Puts the slots of all series that pass all matchers into `slots`.
     pub(crate) fn matching(&self, matchers: &[Matcher], slots: &mut Vec<u32>) {
         slots.clear();

@@ -124,6 +124,16 @@ impl Head {
         }
     }
 
+    /// Calls `see` with the label names of all series that may have samples in the range, some more than once.
+    pub(crate) fn each_name(&self, range: &TimeRange, mut see: impl FnMut(&str)) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).each_name(range, &mut see));
+    }
+
+    /// Calls `see` with the values of a label in all series that may have samples in the range, some more than once.
+    pub(crate) fn each_value(&self, name: &str, range: &TimeRange, mut see: impl FnMut(&str)) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).each_value(name, range, &mut see));
+    }
+
     /// The starts of all windows that have samples, in order.
     pub(crate) fn windows(&self) -> Vec<i64> {
         let mut windows: Vec<_> = (0..self.lanes.len()).flat_map(|n| self.lane(n).windows()).collect();
