@@ -201,7 +201,7 @@ mod linux {
                 // Nearer readings would make noise.
                 Some((at, _)) if now - at < 0.05 => return Ok(()),
                 Some((at, earlier)) => {
-                    out.write(&CPU_USAGE, (100.0 * (used - earlier) / (now - at)).max(0.0))
+                    out.write(&CPU_USAGE, (100.0 * (used - earlier) / (now - at)).max(0.0));
                 }
                 None => {}
             }

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use barograph_model::{Budget, Exemplar, Labels, Selection, Source, TimeRange};
-use barograph_query::{Answer, STEPS_MAX, Steps, Value, ast::Expr};
+use barograph_query::{Answer, Error, Options, STEPS_MAX, Steps, Value, ast::Expr};
+use barograph_tsdb::Store;
 
 use super::{
     answer::{query_data, success, write_labels, write_list, write_sample_value, write_string},
@@ -22,17 +23,11 @@ pub(crate) async fn instant(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let expr = expression(&params)?;
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
-    let asked = Asked::new(&engine, &params)?;
-    let limit = params.limit("limit")?;
-    let (options, work) = (asked.options, engine.clone());
-    asked
-        .run(&engine, move |budget| {
-            let answer = barograph_query::evaluate_instant(&*work.store, &expr, at, &options, budget)?;
-            Ok(reply(&headers, answer, limit))
-        })
-        .await
+    answer(&engine, headers, &params, move |store, expr, options, budget| {
+        barograph_query::evaluate_instant(store, expr, at, options, budget)
+    })
+    .await
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -42,6 +37,15 @@ pub(crate) async fn range(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
+    let steps = steps(&params)?;
+    answer(&engine, headers, &params, move |store, expr, options, budget| {
+        barograph_query::evaluate_range(store, expr, steps, options, budget)
+    })
+    .await
+}
+
+/// The `start`, `end` and `step` parameters.
+fn steps(params: &Params) -> Result<Steps, ApiError> {
     let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
     let start = params.time("start")?.ok_or_else(|| needed("start"))?;
     let end = params.time("end")?.ok_or_else(|| needed("end"))?;
@@ -63,14 +67,23 @@ pub(crate) async fn range(
              (?step=XX)",
         ));
     }
-    let expr = expression(&params)?;
-    let asked = Asked::new(&engine, &params)?;
+    Ok(Steps { start, end, step_ms })
+}
+
+/// Evaluates the `query` parameter when it is its turn, and writes what comes of it.
+async fn answer(
+    engine: &Arc<Engine>,
+    headers: HeaderMap,
+    params: &Params,
+    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<Answer, Error> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let expr = expression(params)?;
+    let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
-    let steps = Steps { start, end, step_ms };
-    let (options, work) = (asked.options, engine.clone());
+    let (options, source) = (asked.options, engine.clone());
     asked
-        .run(&engine, move |budget| {
-            let answer = barograph_query::evaluate_range(&*work.store, &expr, steps, &options, budget)?;
+        .run(engine, move |budget| {
+            let answer = evaluate(&source.store, &expr, &options, budget)?;
             Ok(reply(&headers, answer, limit))
         })
         .await
@@ -133,7 +146,7 @@ fn expression(params: &Params) -> Result<Expr, ApiError> {
 /// What a request asks for beside its expression: how long it may take and how far to look back.
 pub(crate) struct Asked {
     timeout: Duration,
-    options: barograph_query::Options,
+    options: Options,
 }
 
 impl Asked {
