@@ -96,6 +96,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
@@ -136,6 +137,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let app = App::new(clock.now(), address, (&settings.config.limits).into(), stopping.clone());
         let mut serving = vec![tokio::spawn(accept(listener, app.clone(), stopping.clone()))];
+        let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
@@ -151,12 +153,17 @@ impl Server {
         app.set_ready(running.engine.clone());
         let _ = ready.send(true);
         tracing::info!("ready");
-        Ok(Self { address, stop, serving, running })
+        Ok(Self { address, grpc_address, stop, serving, running })
     }
 
     /// Where HTTP listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where gRPC listens, if it does.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.

@@ -56,6 +56,12 @@ pub fn configured(text: &str) -> Config {
     Config::parse(text, "test.yml", Path::new(""), []).unwrap()
 }
 
+/// Starts a server with a gRPC port.
+pub async fn start_with_grpc(dir: &Path) -> Server {
+    let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
+    Server::start(Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", Config::default()) }).await.unwrap()
+}
+
 /// Tries to start a server with all defaults.
 pub async fn start_settings(dir: &Path, http_addr: &str) -> Result<Server, StartError> {
     Server::start(settings(dir, http_addr, Config::default())).await
