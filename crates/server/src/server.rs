@@ -7,6 +7,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, RealDisk};
+use barograph_query::Options;
 use barograph_tsdb::Store;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -252,6 +253,8 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
     options.retention = Some(config.storage.retention_raw);
+    // Samples up to an hour late are taken, as long as they are the newest of their series.
+    options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
@@ -261,9 +264,10 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options
 }
 
-fn query_options(query: &config::Query) -> barograph_query::Options {
+fn query_options(query: &config::Query) -> Options {
     let lookback_ms = i64::try_from(query.lookback.as_millis()).unwrap_or(i64::MAX);
-    barograph_query::Options { lookback_ms, ..Default::default() }
+    let options = if query.experimental { Options::experimental() } else { Options::default() };
+    Options { lookback_ms, ..options }
 }
 
 /// Accepts connections until told to stop, then lets those in flight finish.

@@ -262,7 +262,7 @@ fn compare_part(
 impl Progress {
     fn new(seed: u64) -> Result<Self> {
         // An hour back leaves room: each request takes some milliseconds of the samples' time.
-        let start_ms = load::now_ms()? - 3_600_000;
+        let start_ms = load::now_ms()? - 30 * 60_000;
         Ok(Self { seed, done: 0, start_ms, writers: vec![Writer::default(); WRITERS] })
     }
 

@@ -89,7 +89,7 @@ storage: {retention_raw: 7d, durability: relaxed}
 collectors:
   system: {interval: 5s}
   process: {enabled: false}
-query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4}
+query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4, experimental: true}
 limits: {body: 1MB, active_series: 10}
 ",
         &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
@@ -100,6 +100,7 @@ limits: {body: 1MB, active_series: 10}
     assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });
     assert!(!config.collectors.process.enabled);
     assert_eq!((config.query.max_samples, config.query.max_concurrency), (1_000_000, 4));
+    assert!(config.query.experimental);
     assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
 }
 
