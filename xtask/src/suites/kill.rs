@@ -261,7 +261,8 @@ fn compare_part(
 
 impl Progress {
     fn new(seed: u64) -> Result<Self> {
-        // An hour back leaves room: each request takes some milliseconds of the samples' time.
+        // Back enough to leave room, each request takes some milliseconds of the samples' time; not so far back that a
+        // block is cut over them.
         let start_ms = load::now_ms()? - 30 * 60_000;
         Ok(Self { seed, done: 0, start_ms, writers: vec![Writer::default(); WRITERS] })
     }
