@@ -136,9 +136,21 @@ impl Default for Labels {
 }
 
 impl Ord for Labels {
-    /// By the first pair that differs, name before value; a prefix comes first.
+    /// By the first pair that differs, name before value; a prefix comes first. Only that pair is decoded.
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.0 == other.0 { Ordering::Equal } else { self.iter().cmp(other.iter()) }
+        let (x, y) = (self.as_bytes(), other.as_bytes());
+        let same = common_prefix(x, y);
+        if same == x.len() || same == y.len() {
+            return x.len().cmp(&y.len());
+        }
+        // Both are the same bytes up to the label that differs, so that label begins at the same place.
+        let mut start = 0;
+        while let Some((_, rest)) = take_field(&x[start..], TAG_LABEL)
+            && x.len() - rest.len() <= same
+        {
+            start = x.len() - rest.len();
+        }
+        LabelsIter { rest: &x[start..] }.next().cmp(&LabelsIter { rest: &y[start..] }.next())
     }
 }
 
@@ -318,6 +330,12 @@ fn decode_label(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?, after))
 }
 
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 16;
+    let whole = a.chunks_exact(STEP).zip(b.chunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
+    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
+}
+
 fn take_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first != tag {
@@ -415,6 +433,17 @@ mod tests {
             prop_assert_eq!(Labels::from_canonical_bytes(set.as_bytes()), Some(set.clone()));
             prop_assert_eq!(set.iter().map(|(n, v)| (n.into(), v.into())).collect::<Vec<(String, String)>>(),
                 pairs.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn order_is_that_of_the_pairs(
+            a in proptest::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4),
+            b in proptest::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4),
+        ) {
+            let set = |map: &std::collections::BTreeMap<String, String>| {
+                Labels::from_pairs(map.iter().map(|(n, v)| (n.as_str(), v.as_str()))).unwrap()
+            };
+            prop_assert_eq!(set(&a).cmp(&set(&b)), a.iter().cmp(b.iter()));
         }
 
         #[test]

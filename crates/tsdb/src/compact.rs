@@ -14,7 +14,6 @@ use barograph_model::Labels;
 use crate::{
     block::{Block, Cache, Cover, Meta, Pages, Writer},
     head::{WINDOW_MS, window_of},
-    spelling,
 };
 
 const DAY_MS: i64 = 12 * WINDOW_MS;
@@ -90,9 +89,7 @@ pub(crate) fn merge(
     }
     let mut writer = Writer::create(disk, seq)?;
     let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-    while let Some(labels) =
-        streams.iter().filter_map(|s| s.front.as_ref()).min_by(|a, b| spelling::compare(a, b))
-    {
+    while let Some(labels) = streams.iter().filter_map(|s| s.front.as_ref()).min() {
         let labels = labels.clone();
         timestamps.clear();
         values.clear();

@@ -8,7 +8,6 @@ use crate::{
     Store,
     block::Pages,
     head::{HeadChunk, HeadSeries},
-    spelling,
 };
 
 /// The cursor over everything the store has: the head and the blocks, merged by label set.
@@ -62,7 +61,7 @@ impl Piece {
 impl Ord for Front {
     /// The heap gives out the greatest, so the first series is the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
-        spelling::compare(&other.labels, &self.labels).then(other.stream.cmp(&self.stream))
+        other.labels.cmp(&self.labels).then(other.stream.cmp(&self.stream))
     }
 }
 

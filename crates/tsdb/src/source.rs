@@ -10,7 +10,6 @@ use crate::{
     Store,
     block::{Block, Index},
     select::Cursor,
-    spelling,
 };
 
 impl Source for Store {
@@ -34,7 +33,7 @@ impl Source for Store {
         self.each_indexed(selection, budget, |index, ids| {
             found.extend(ids.filter_map(|id| index.labels(id)));
         })?;
-        found.sort_unstable_by(spelling::compare);
+        found.sort_unstable();
         found.dedup();
         let more = found.len() > limit;
         found.truncate(limit);

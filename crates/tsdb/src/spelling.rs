@@ -1,9 +1,7 @@
-//! Label bytes in whatever spelling they come, to a label set within limits; and label sets in order, fast.
+//! Label bytes in whatever spelling they come, to a label set within limits.
 //!
 //! A sender may write labels unsorted, fields in another order, lengths in more bytes than needed, or empty values.
 //! All that is legal protobuf, so it is read here, once per spelling; the usual spelling never comes this way.
-
-use std::cmp::Ordering;
 
 use barograph_codec::varint;
 use barograph_model::{LabelError, Labels, METRIC_NAME};
@@ -86,40 +84,6 @@ pub(crate) fn check(labels: &Labels, options: &Options) -> Result<(), Reason> {
     }
 }
 
-/// The order of label sets, as `Labels` has it, decoding only the label in which they differ.
-pub(crate) fn compare(a: &Labels, b: &Labels) -> Ordering {
-    let (x, y) = (a.as_bytes(), b.as_bytes());
-    let same = common_prefix(x, y);
-    if same == x.len() || same == y.len() {
-        return x.len().cmp(&y.len());
-    }
-    // Both walk over the same bytes up to the label that differs, so their labels begin at the same places.
-    let mut start = 0;
-    loop {
-        let rest = &mut &x[start..];
-        varint::take(rest);
-        let after = varint::take_slice(rest).map_or(x.len(), |_| x.len() - rest.len());
-        if after > same || after <= start {
-            break;
-        }
-        start = after;
-    }
-    label_at(x, start).cmp(&label_at(y, start))
-}
-
-fn label_at(bytes: &[u8], start: usize) -> Option<(&[u8], &[u8])> {
-    let mut label = field(&mut &bytes[start..])?.content?;
-    let name = field(&mut label)?.content?;
-    let value = field(&mut label)?.content?;
-    Some((name, value))
-}
-
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    const STEP: usize = 16;
-    let whole = a.chunks_exact(STEP).zip(b.chunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
-    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -171,13 +135,6 @@ mod tests {
         #[test]
         fn any_bytes_are_an_answer(bytes: Vec<u8>) {
             let _ = parse(&bytes);
-        }
-
-        #[test]
-        fn compares_as_label_sets_do(a in prop::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4), b in prop::collection::btree_map("[a-c]{1,2}", "[a-c]{1,20}", 0..4)) {
-            let labels = |map: &std::collections::BTreeMap<String, String>| Labels::from_pairs(map.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap();
-            let (a, b) = (labels(&a), labels(&b));
-            prop_assert_eq!(compare(&a, &b), a.cmp(&b));
         }
     }
 }

@@ -109,7 +109,7 @@ impl Head {
                 }
             }
         }
-        found.sort_unstable_by(|a, b| crate::spelling::compare(&a.labels, &b.labels));
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         found
     }
 
@@ -165,7 +165,7 @@ impl Head {
                 from = next;
             }
         }
-        found.sort_unstable_by(|a, b| crate::spelling::compare(&a.labels, &b.labels));
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         found
     }
 
