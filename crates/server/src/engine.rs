@@ -37,8 +37,6 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
-    /// What is scraped.
-    pub scrape_configs: Vec<config::ScrapeConfig>,
     /// The built-in collectors.
     pub collectors: Collectors,
     /// The time of the collectors' last tick.

@@ -10,15 +10,19 @@ use tokio::sync::watch;
 
 use crate::{
     Engine,
+    config::ScrapeConfig,
     scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
     server::stopped,
     telemetry::Origin,
 };
 
 /// Scrapes the configured targets until told to stop.
-pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    engine: Arc<Engine>,
+    configs: Vec<ScrapeConfig>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let clock = engine.clock.clone();
-    let configs = engine.scrape_configs.clone();
     let manager = ScrapeManager::start(Arc::new(EngineSink(engine)), clock, Discovery::default());
     manager.apply(&configs);
     stopped(&mut stopping).await;

@@ -237,14 +237,13 @@ async fn open(
         )),
         limits: settings.config.query.clone(),
         ticks: watch::Sender::new(clock.now()),
-        scrape_configs: settings.config.scrape_configs.clone(),
         collectors: Collectors::new(&settings.config, address),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
-        tokio::spawn(scraping::run(engine.clone(), stopping)),
+        tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
 }
