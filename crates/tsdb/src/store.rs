@@ -53,6 +53,8 @@ impl Store {
                 disk.create_dir(dir)?;
             }
             remove_temporary(&*disk, dir, &mut recovery)?;
+            // A process that was killed may have left names that only the page cache knows.
+            disk.sync_dir(dir)?;
         }
         let mut metrics = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
