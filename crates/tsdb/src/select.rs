@@ -124,10 +124,10 @@ impl<'a> Cursor<'a> {
             }
             return;
         };
-        let (start, end) = (self.range.start.millis(), self.range.end.millis());
+        let range = self.range;
         for id in ids {
             let spans = pages.index.pages(id).map(|page| (page, pages.index.span(page)));
-            let within = spans.filter(|(_, span)| span.first < end && span.last >= start);
+            let within = spans.filter(|(_, span)| span.overlaps(&range));
             let pieces: Vec<_> =
                 within.map(|(page, span)| Piece::Block { stream, page, first: span.first }).collect();
             if pieces.is_empty() {
