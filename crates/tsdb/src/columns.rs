@@ -27,6 +27,14 @@ impl Columns {
         &self.values
     }
 
+    /// Adds samples that come after those already there.
+    pub(crate) fn extend(&mut self, samples: impl Iterator<Item = (i64, f64)>) {
+        for (at, value) in samples {
+            self.timestamps.push(at);
+            self.values.push(value);
+        }
+    }
+
     /// Adds samples, which are in time order themselves. Where there is one of the same time, it stays.
     pub(crate) fn add(&mut self, timestamps: &[i64], values: &[f64]) {
         let Some(first) = timestamps.first() else { return };
