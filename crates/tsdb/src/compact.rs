@@ -82,9 +82,11 @@ pub(crate) fn merge(
     }
     writer.publish(Cover {
         level,
+        data: inputs.iter().map(|block| block.meta.data).max(),
         floor: inputs.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
         wal_covered: inputs.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
         replaces: inputs.iter().map(|block| block.meta.seq).collect(),
+        ..Cover::default()
     })
 }
 
