@@ -28,12 +28,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
+mod aliases;
 mod append;
 mod block;
 mod catalog;
 mod compact;
 mod error;
 mod exemplars;
+mod guard;
 mod head;
 mod maintain;
 mod options;
@@ -48,6 +51,7 @@ mod store;
 mod wal;
 
 pub use error::Error;
+pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
 pub use maintain::{Maintenance, Sizes};
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
