@@ -98,7 +98,7 @@ fn burst(new: usize, limit: usize, per_metric: usize, values: usize) {
 
 #[test]
 fn in_total() {
-    burst(100_000, 20_000, 20_000, 20_000);
+    burst(500_000, 100_000, 100_000, 100_000);
 }
 
 #[test]
