@@ -28,6 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
+mod aliases;
 mod append;
 mod block;
 mod catalog;
@@ -35,6 +37,7 @@ mod columns;
 mod compact;
 mod error;
 mod exemplars;
+mod guard;
 mod head;
 mod maintain;
 mod merge;
@@ -50,6 +53,7 @@ mod store;
 mod wal;
 
 pub use error::Error;
+pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
 pub use maintain::{Maintenance, Sizes};
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
