@@ -6,7 +6,13 @@
 //!
 //! - [`remote_write`]: Prometheus remote write 1.0, read in place and written.
 //! - [`exposition`]: the text formats of `/metrics` pages.
+//!
+//! With the feature `history`, the formats in which history moves in and out:
+//!
+//! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
 
 pub mod exposition;
+#[cfg(feature = "history")]
+pub mod prometheus_tsdb;
 mod protobuf;
 pub mod remote_write;
