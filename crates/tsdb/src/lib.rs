@@ -31,11 +31,13 @@
 mod append;
 mod block;
 mod catalog;
+mod columns;
 mod compact;
 mod error;
 mod exemplars;
 mod head;
 mod maintain;
+mod merge;
 mod options;
 mod recovery;
 mod replay;
