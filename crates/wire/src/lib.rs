@@ -9,9 +9,12 @@
 //!
 //! With the feature `history`, the formats in which history moves in and out:
 //!
+//! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
 //! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
 
 pub mod exposition;
+#[cfg(feature = "history")]
+pub mod json_lines;
 #[cfg(feature = "history")]
 pub mod prometheus_tsdb;
 mod protobuf;

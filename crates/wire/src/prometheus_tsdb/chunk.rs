@@ -80,12 +80,7 @@ pub fn check_segment(file: &str, header: &[u8]) -> Result<(), Malformed> {
 ///
 /// # Errors
 /// There is no whole chunk, or its checksum does not match.
-pub fn frame<'a>(
-    file: &'a str,
-    offset: u64,
-    bytes: &'a [u8],
-    at_end: bool,
-) -> Result<Frame<'a>, Malformed> {
+pub fn frame<'a>(file: &'a str, offset: u64, bytes: &'a [u8], at_end: bool) -> Result<Frame<'a>, Malformed> {
     if bytes.len() < LEAD_BYTES_MAX && !at_end {
         return Ok(Frame::Needs(LEAD_BYTES_MAX));
     }

@@ -120,9 +120,8 @@ impl<'a> Index<'a> {
         let at = at.ok_or_else(|| start.malformed(format!("there is no symbol {reference}")))?;
         let mut symbol = self.cursor(at, self.bytes.len());
         let len = symbol.count()?;
-        std::str::from_utf8(symbol.bytes(len)?).map_err(|_| {
-            Malformed::new(self.file, at as u64, "a symbol is not UTF-8")
-        })
+        std::str::from_utf8(symbol.bytes(len)?)
+            .map_err(|_| Malformed::new(self.file, at as u64, "a symbol is not UTF-8"))
     }
 
     fn read_series(&self, id: u64, mut content: Cursor<'a>) -> Result<IndexedSeries, Malformed> {

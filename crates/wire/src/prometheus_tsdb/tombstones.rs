@@ -33,7 +33,11 @@ impl Tombstones {
         match stones.byte()? {
             1 => {}
             version => {
-                return Err(Malformed::new(file, 4, format!("tombstones of version {version} are not known")));
+                return Err(Malformed::new(
+                    file,
+                    4,
+                    format!("tombstones of version {version} are not known"),
+                ));
             }
         }
         let mut stones = Cursor::new(file, stones.offset(), &content[1..]);
