@@ -235,10 +235,14 @@ mod tests {
 
     fn uvarint(bytes: &mut Vec<u8>, mut value: u64) {
         while value >= 0x80 {
-            bytes.push((value & 0x7f) as u8 | 0x80);
+            bytes.push(value.to_le_bytes()[0] | 0x80);
             value >>= 7;
         }
-        bytes.push(value as u8);
+        bytes.push(value.to_le_bytes()[0]);
+    }
+
+    fn be32(number: usize) -> [u8; 4] {
+        u32::try_from(number).unwrap().to_be_bytes()
     }
 
     fn with_sum(bytes: &mut Vec<u8>, content: &[u8]) {
@@ -250,14 +254,14 @@ mod tests {
     fn written(version: u8) -> Vec<u8> {
         let mut bytes = vec![0xba, 0xaa, 0xd7, 0, version];
         let texts = ["__name__", "a", "b", "job", "up"];
-        let mut table = (texts.len() as u32).to_be_bytes().to_vec();
+        let mut table = be32(texts.len()).to_vec();
         let mut references = Vec::new();
         for (number, text) in (0u64..).zip(texts) {
             references.push(if version == 1 { 5 + 4 + table.len() as u64 } else { number });
             uvarint(&mut table, text.len() as u64);
             table.extend_from_slice(text.as_bytes());
         }
-        bytes.extend_from_slice(&(table.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&be32(table.len()));
         with_sum(&mut bytes, &table);
         let mut series_at = 0;
         for (value, chunks) in [(1, &[1000u64 << 1, 50, 8, 10, 40, 30][..]), (2, &[3, 50, (1 << 32) + 8])] {
