@@ -15,19 +15,19 @@ use support::*;
 const NOW: Timestamp = Timestamp(START);
 
 fn fill(store: &Store, from: i64, count: i64) {
-    for at in (from..).step_by(10_000).take(usize::try_from(count).unwrap()) {
+    for at in (from..).step_by(10_000).take(usize::try_from(count).expect("memory takes it")) {
         put(store, &[(&series("a", 1), at, at as f64), (&series("b", 2), at, 0.5)]);
     }
-    store.commit().unwrap();
+    store.commit().expect("memory takes it");
 }
 
 fn back_up(store: &Store, target: &MemoryDisk) -> backup::Written {
-    backup::write(&store.snapshot(NOW).unwrap(), target, NOW, None).unwrap()
+    backup::write(&store.snapshot(NOW).expect("memory takes it"), target, NOW, None).expect("memory takes it")
 }
 
 fn restored(target: &MemoryDisk, id: u64) -> Content {
     let disk = MemoryDisk::new();
-    backup::restore(target, id, &disk).unwrap();
+    backup::restore(target, id, &disk).expect("memory takes it");
     let (store, recovery) = open(&disk);
     assert_eq!(recovery.set_aside, []);
     content(&store)
