@@ -7,7 +7,8 @@
 //! 3. [`Sample`]: a timestamp and a value; [`is_stale`] tells the marker that ends a series.
 //! 4. [`Matcher`]: one condition on a label. A slice of them, a *selector*, names series.
 //! 5. [`MetricType`], [`Metadata`]: what the catalog knows of a metric.
-//! 6. [`Source`]: how series are read, a batch at a time, under a [`Budget`].
+//! 6. [`Sketch`]: a distribution that merges without loss; [`Rollup`]: what a [`Tier`] keeps of a window of samples.
+//! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`].
 //!
 //! This crate knows no files, no formats of the outside, no clock and no threads.
 //!
@@ -24,14 +25,22 @@ mod budget;
 mod labels;
 mod matcher;
 mod metric;
+mod rollup;
 mod sample;
+mod scale;
+mod sketch;
 mod source;
+mod tier;
 mod time;
 
 pub use budget::{Budget, BudgetError};
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};
+pub use rollup::Rollup;
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
-pub use source::{Batch, Selection, SeriesCursor, Source, SourceError};
+pub use scale::{SCALE, index_of, place, upper_bound};
+pub use sketch::{BUCKETS_MAX, Sketch};
+pub use source::{Batch, RollupCursor, Selection, SeriesCursor, Source, SourceError};
+pub use tier::{Tier, TierError};
 pub use time::{TimeRange, Timestamp};

@@ -3,7 +3,7 @@
 //! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
-use crate::{Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, TimeRange};
+use crate::{Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, Rollup, Tier, TimeRange, Timestamp};
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,15 @@ pub trait SeriesCursor {
     fn next_batch(&mut self) -> Result<Option<Batch<'_>>, SourceError>;
 }
 
+/// The series of a selection as a tier above raw keeps them, one after the other.
+pub trait RollupCursor {
+    /// As [`SeriesCursor::next_series`].
+    fn next_series(&mut self) -> Result<Option<Labels>, SourceError>;
+
+    /// The next windows of the current series, in time order, at most [`Batch::MAX`]; `None` when it has no more.
+    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError>;
+}
+
 /// A place series are read from.
 ///
 /// Everything is sorted: series by [`Labels`], names and values by their bytes.
@@ -50,6 +59,29 @@ pub trait Source: Send + Sync {
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError>;
+
+    /// The times of which a tier holds all that it was given: from where older data was let go, up to where it was
+    /// made. Empty for a tier that there is none of.
+    fn coverage(&self, tier: Tier) -> TimeRange {
+        match tier {
+            Tier::Raw => TimeRange::ALL,
+            _ => TimeRange::new(Timestamp(0), Timestamp(0)),
+        }
+    }
+
+    /// Reads the windows of a tier above raw that *start* in the range of a selection, in label order. Their sketches
+    /// are left out unless `sketches` is set.
+    fn rollups<'a>(
+        &'a self,
+        tier: Tier,
+        sketches: bool,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
+        let _ = (tier, sketches, selection);
+        budget.charge(0)?;
+        Ok(Box::new(Nothing))
+    }
 
     /// The label sets of a selection that may have samples in its range; at most `limit` of them, and whether
     /// there were more.
@@ -80,6 +112,19 @@ pub trait Source: Send + Sync {
         selection: &Selection<'_>,
         budget: &Budget,
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError>;
+}
+
+/// No series at all.
+struct Nothing;
+
+impl RollupCursor for Nothing {
+    fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
+        Ok(None)
+    }
+
+    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// Why reading stopped.

@@ -51,7 +51,6 @@
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
-//! | `scale`, `sketch` | buckets of growing width |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
@@ -66,13 +65,11 @@ mod instrument;
 mod metric;
 mod name;
 mod registry;
-mod scale;
 mod shard;
-mod sketch;
 mod slab;
 mod statics;
 
-pub use barograph_model::{Labels, Metadata, MetricType, Timestamp};
+pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
 
 pub use distribution::{Distribution, SECONDS_BOUNDS};
@@ -83,6 +80,4 @@ pub use instrument::{Instrument, Observed};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
-pub use scale::{SCALE, upper_bound};
-pub use sketch::{BUCKETS_MAX, Sketch};
 pub use statics::{Static, StaticFamily};

@@ -4,7 +4,7 @@
 //! for each dividing bound the cells count how many values of the bucket are not above it.
 
 use super::{BUCKETS, bucket_of, index_of_bucket};
-use crate::scale::{SCALE, upper_bound};
+use barograph_model::{SCALE, upper_bound};
 
 /// The classic bounds of a histogram that names none: those OpenTelemetry advises for durations in seconds.
 pub const SECONDS_BOUNDS: [f64; 14] =

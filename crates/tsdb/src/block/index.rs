@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
-use barograph_model::{Labels, Matcher};
+use barograph_model::{Labels, Matcher, TimeRange};
 
 use super::{PAGE_SAMPLES_MAX, postings};
 
@@ -44,6 +44,12 @@ pub(crate) struct Span {
     pub(crate) count: u32,
     pub(crate) first: i64,
     pub(crate) last: i64,
+}
+
+impl Span {
+    pub(crate) fn overlaps(&self, range: &TimeRange) -> bool {
+        self.first < range.end.millis() && self.last >= range.start.millis()
+    }
 }
 
 /// The meta of a chunk: where it lies and how to check it.

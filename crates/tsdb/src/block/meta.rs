@@ -1,6 +1,7 @@
 //! What the footer of a block says, and how blocks are named.
 
 use barograph_codec::varint;
+use barograph_model::Tier;
 
 use super::DIR;
 
@@ -11,6 +12,12 @@ pub(crate) struct Meta {
     pub(crate) seq: u64,
     /// How often its samples were merged.
     pub(crate) level: u64,
+    /// What it holds: samples, or windows of a tier.
+    pub(crate) tier: Tier,
+    /// The number of the block in which the newest of its data was written first; its own unless it is merged.
+    pub(crate) data: u64,
+    /// Of windows: raw blocks whose data is not newer than this were read to make them.
+    pub(crate) rolled: u64,
     /// The times of its first and its last sample.
     pub(crate) min_at: i64,
     pub(crate) max_at: i64,
@@ -41,13 +48,17 @@ impl Meta {
         varint::put(&mut bytes, self.series);
         varint::put(&mut bytes, self.replaces.len() as u64);
         self.replaces.iter().for_each(|&seq| varint::put(&mut bytes, seq));
+        varint::put(&mut bytes, self.tier as u64);
+        varint::put(&mut bytes, self.data);
+        varint::put(&mut bytes, self.rolled);
         varint::put(&mut bytes, self.index_at);
         varint::put(&mut bytes, self.index_len);
         bytes.extend_from_slice(&self.index_crc.to_le_bytes());
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads a footer of a block of format `version`.
+    pub(crate) fn decode(bytes: &[u8], version: u16) -> Option<Self> {
         let rest = &mut &*bytes;
         let (seq, level) = (varint::take(rest)?, varint::take(rest)?);
         let (min_at, max_at) = (varint::take_signed(rest)?, varint::take_signed(rest)?);
@@ -55,11 +66,22 @@ impl Meta {
         let wal_covered = u32::try_from(varint::take(rest)?).ok()?;
         let (samples, series) = (varint::take(rest)?, varint::take(rest)?);
         let replaces = (0..varint::take(rest)?).map(|_| varint::take(rest)).collect::<Option<_>>()?;
+        let (tier, data, rolled) = match version {
+            // Version 1 knew samples only.
+            1 => (Tier::Raw, seq, 0),
+            _ => {
+                let tier = Tier::ALL.get(varint::take_usize(rest)?)?;
+                (*tier, varint::take(rest)?, varint::take(rest)?)
+            }
+        };
         let (index_at, index_len) = (varint::take(rest)?, varint::take(rest)?);
         let index_crc = u32::from_le_bytes((**rest).try_into().ok()?);
         Some(Self {
             seq,
             level,
+            tier,
+            data,
+            rolled,
             min_at,
             max_at,
             floor,
@@ -94,6 +116,9 @@ mod tests {
         let meta = Meta {
             seq: 7,
             level: 1,
+            tier: Tier::FiveMinutes,
+            data: 5,
+            rolled: 6,
             min_at: -5,
             max_at: i64::MAX,
             floor: 3,
@@ -106,9 +131,9 @@ mod tests {
             index_crc: 0xdead_beef,
         };
         let bytes = meta.encode();
-        assert_eq!(Meta::decode(&bytes), Some(meta));
+        assert_eq!(Meta::decode(&bytes, 2), Some(meta));
         for len in 0..bytes.len() {
-            assert_eq!(Meta::decode(&bytes[..len]), None);
+            assert_eq!(Meta::decode(&bytes[..len], 2), None);
         }
     }
 

@@ -41,7 +41,8 @@ impl Block {
     pub(crate) fn open_at(disk: &dyn Disk, path: &str, seq: u64) -> Result<Self, Error> {
         let reader = file::Reader::open(disk, path, KIND)?;
         let broken = || Error::corrupt("footer", path, reader.body_end);
-        let meta = Meta::decode(&reader.footer).filter(|meta| meta.seq == seq).ok_or_else(broken)?;
+        let meta =
+            Meta::decode(&reader.footer, reader.version).filter(|meta| meta.seq == seq).ok_or_else(broken)?;
         let fits = meta.index_at.checked_add(meta.index_len) == Some(reader.body_end);
         if !fits || meta.index_len > INDEX_BYTES_MAX || meta.min_at > meta.max_at {
             return Err(broken());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use barograph_codec::{Layout, NUMBERS_MAX, encode_timestamps, encode_values};
 use barograph_disk::{Disk, Error, file};
-use barograph_model::Labels;
+use barograph_model::{Labels, Tier};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
@@ -17,6 +17,10 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cover {
     pub(crate) level: u64,
+    pub(crate) tier: Tier,
+    /// As in [`Meta`]; the block's own number if there is none.
+    pub(crate) data: Option<u64>,
+    pub(crate) rolled: u64,
     pub(crate) floor: i64,
     pub(crate) wal_covered: u32,
     pub(crate) replaces: Vec<u64>,
@@ -160,6 +164,9 @@ impl<'d> Writer<'d> {
         let meta = Meta {
             seq: self.seq,
             level: cover.level,
+            tier: cover.tier,
+            data: cover.data.unwrap_or(self.seq),
+            rolled: cover.rolled,
             min_at: self.min_at,
             max_at: self.max_at,
             floor: cover.floor,

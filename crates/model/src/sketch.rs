@@ -7,8 +7,6 @@
 //! [`BUCKETS_MAX`] buckets of a sign are in use the scale goes down by one, joining neighbours, and the error
 //! about doubles.
 
-use std::collections::BTreeMap;
-
 use crate::scale::{SCALE, index_of, upper_bound};
 
 /// The most buckets of one sign a sketch keeps.
@@ -23,9 +21,12 @@ pub struct Sketch {
     min: f64,
     max: f64,
     zeros: u64,
-    positive: BTreeMap<i32, u64>,
-    negative: BTreeMap<i32, u64>,
+    positive: Buckets,
+    negative: Buckets,
 }
+
+/// Index and count of each occupied bucket, ascending.
+type Buckets = Vec<(i32, u64)>;
 
 impl Default for Sketch {
     fn default() -> Self {
@@ -36,16 +37,49 @@ impl Default for Sketch {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             zeros: 0,
-            positive: BTreeMap::new(),
-            negative: BTreeMap::new(),
+            positive: Vec::new(),
+            negative: Vec::new(),
         }
     }
 }
+
+/// The most values a stored sketch may claim, so that adding up many of them stays in range.
+const COUNT_MAX: u64 = 1 << 56;
+
+/// The lowest scale a sketch goes to: all doubles of a sign in two buckets.
+const SCALE_MIN: i32 = -10;
 
 impl Sketch {
     /// A sketch of nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A sketch of buckets as they were stored: `positive` and `negative` as [`Sketch::positive`] and
+    /// [`Sketch::negative`] gave them, `moments` the sum, least and greatest value.
+    ///
+    /// `None` for what no sketch gives: a scale above [`SCALE`] or below −10, buckets that are not ascending, empty,
+    /// too many or beyond the range of doubles, counts that overflow.
+    pub fn from_parts(
+        scale: i32,
+        zeros: u64,
+        positive: Vec<(i32, u64)>,
+        negative: Vec<(i32, u64)>,
+        [sum, min, max]: [f64; 3],
+    ) -> Option<Self> {
+        let steps = SCALE.checked_sub(scale).filter(|steps| (0..=SCALE - SCALE_MIN).contains(steps))?;
+        let mut total = zeros;
+        for buckets in [&positive, &negative] {
+            let ascending = buckets.is_sorted_by(|a, b| a.0 < b.0) && buckets.len() <= BUCKETS_MAX;
+            let range = index_of(f64::from_bits(1)) >> steps..=index_of(f64::MAX) >> steps;
+            if !ascending || !buckets.iter().all(|(index, count)| *count > 0 && range.contains(index)) {
+                return None;
+            }
+            for (_, count) in buckets {
+                total = total.checked_add(*count).filter(|total| *total <= COUNT_MAX)?;
+            }
+        }
+        Some(Self { scale, count: total, sum, min, max, zeros, positive, negative })
     }
 
     /// Adds one finite value. Others are not part of a distribution and are left out.
@@ -65,10 +99,11 @@ impl Sketch {
     pub fn merge(&mut self, other: &Self) {
         self.coarsen(other.scale);
         let steps = other.scale - self.scale;
-        for (negative, buckets) in [(false, &other.positive), (true, &other.negative)] {
-            for (index, count) in buckets {
-                self.add_at_scale(negative, index >> steps, *count);
-            }
+        for (mine, theirs) in [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)] {
+            merge_buckets(mine, theirs, steps);
+        }
+        while self.positive.len().max(self.negative.len()) > BUCKETS_MAX {
+            self.coarsen(self.scale - 1);
         }
         self.count += other.count;
         self.zeros += other.zeros;
@@ -106,13 +141,13 @@ impl Sketch {
     }
 
     /// The occupied buckets of the positive values, as index and count, ascending.
-    pub fn positive(&self) -> impl Iterator<Item = (i32, u64)> {
-        self.positive.iter().map(|(index, count)| (*index, *count))
+    pub fn positive(&self) -> &[(i32, u64)] {
+        &self.positive
     }
 
     /// The occupied buckets of the negative values by magnitude, as index and count, ascending.
-    pub fn negative(&self) -> impl Iterator<Item = (i32, u64)> {
-        self.negative.iter().map(|(index, count)| (*index, *count))
+    pub fn negative(&self) -> &[(i32, u64)] {
+        &self.negative
     }
 
     /// The most an answer of [`Sketch::quantile`] can be off, relative to the value it stands for.
@@ -147,29 +182,33 @@ impl Sketch {
         if high.is_finite() { low * (2.0 / (1.0 + low / high)) } else { low }
     }
 
-    /// Adds to the counts of a bucket at [`SCALE`].
-    pub(crate) fn add_bucket(&mut self, negative: bool, index: i32, count: u64) {
+    /// Adds to the counts of a bucket at [`SCALE`], leaving the moments to [`Sketch::add_moments`].
+    pub fn add_bucket(&mut self, negative: bool, index: i32, count: u64) {
         self.count += count;
-        self.add_at_scale(negative, index >> (SCALE - self.scale), count);
+        let index = index >> (SCALE - self.scale);
+        let buckets = if negative { &mut self.negative } else { &mut self.positive };
+        match buckets.binary_search_by_key(&index, |bucket| bucket.0) {
+            Ok(at) => buckets[at].1 += count,
+            Err(at) => {
+                buckets.insert(at, (index, count));
+                while self.positive.len().max(self.negative.len()) > BUCKETS_MAX {
+                    self.coarsen(self.scale - 1);
+                }
+            }
+        }
     }
 
-    pub(crate) fn add_zeros(&mut self, count: u64) {
+    /// Adds values that are zero.
+    pub fn add_zeros(&mut self, count: u64) {
         self.count += count;
         self.zeros += count;
     }
 
-    pub(crate) fn add_moments(&mut self, sum: f64, min: f64, max: f64) {
+    /// Adds the sum, least and greatest of values whose buckets are added apart.
+    pub fn add_moments(&mut self, sum: f64, min: f64, max: f64) {
         self.sum += sum;
         self.min = self.min.min(min);
         self.max = self.max.max(max);
-    }
-
-    fn add_at_scale(&mut self, negative: bool, index: i32, count: u64) {
-        let buckets = if negative { &mut self.negative } else { &mut self.positive };
-        *buckets.entry(index).or_default() += count;
-        while self.positive.len().max(self.negative.len()) > BUCKETS_MAX {
-            self.coarsen(self.scale - 1);
-        }
     }
 
     fn coarsen(&mut self, scale: i32) {
@@ -178,14 +217,36 @@ impl Sketch {
             return;
         }
         for buckets in [&mut self.positive, &mut self.negative] {
-            let mut joined = BTreeMap::new();
-            for (index, count) in &*buckets {
-                *joined.entry(index >> steps).or_default() += count;
-            }
-            *buckets = joined;
+            buckets.iter_mut().for_each(|bucket| bucket.0 >>= steps);
+            buckets.dedup_by(|next, kept| {
+                let same = next.0 == kept.0;
+                kept.1 += if same { next.1 } else { 0 };
+                same
+            });
         }
         self.scale = scale;
     }
+}
+
+/// Adds buckets that are `steps` scales finer.
+fn merge_buckets(mine: &mut Buckets, theirs: &[(i32, u64)], steps: i32) {
+    if theirs.is_empty() {
+        return;
+    }
+    let mut merged: Buckets = Vec::with_capacity(mine.len() + theirs.len());
+    let mut add = |(index, count): (i32, u64)| match merged.last_mut() {
+        Some(last) if last.0 == index => last.1 += count,
+        _ => merged.push((index, count)),
+    };
+    let mut left = mine.iter().copied().peekable();
+    for (index, count) in theirs.iter().map(|(index, count)| (index >> steps, *count)) {
+        while let Some(bucket) = left.next_if(|bucket| bucket.0 <= index) {
+            add(bucket);
+        }
+        add((index, count));
+    }
+    left.for_each(add);
+    *mine = merged;
 }
 
 #[cfg(test)]
@@ -226,8 +287,8 @@ mod tests {
             sketch.add(2f64.powi(exponent) * 1.5);
         }
         assert!(sketch.scale() < SCALE);
-        assert!(sketch.positive().count() <= BUCKETS_MAX);
-        assert_eq!(sketch.positive().map(|(_, count)| count).sum::<u64>(), 2000);
+        assert!(sketch.positive().len() <= BUCKETS_MAX);
+        assert_eq!(sketch.positive().iter().map(|(_, count)| count).sum::<u64>(), 2000);
         assert_eq!(sketch.min(), Some(2f64.powi(-1000) * 1.5));
     }
 
@@ -259,9 +320,15 @@ mod tests {
             merged.merge(&of(&right));
             let whole = of(&[left, right].concat());
             prop_assert_eq!(merged.count, whole.count);
-            prop_assert_eq!(merged.positive, whole.positive);
-            prop_assert_eq!(merged.negative, whole.negative);
+            prop_assert_eq!(&merged.positive, &whole.positive);
+            prop_assert_eq!(&merged.negative, &whole.negative);
             prop_assert!((merged.sum - whole.sum).abs() < 1e-6);
+            let moments = [whole.sum, whole.min, whole.max];
+            let stored = (whole.positive.clone(), whole.negative.clone());
+            prop_assert_eq!(
+                Sketch::from_parts(whole.scale, whole.zeros, stored.0, stored.1, moments),
+                Some(whole)
+            );
         }
     }
 }

@@ -75,7 +75,7 @@ const BELOW: [u8; 64] = {
 ///
 /// `before` holds the bits of the largest double below the value, by which `(low, high]` becomes `[low, high)`.
 #[inline]
-pub(crate) fn place(before: u64) -> (u32, u32) {
+pub fn place(before: u64) -> (u32, u32) {
     let mantissa = before & MANTISSA;
     let below = BELOW[(mantissa >> (MANTISSA_BITS - 6)) as usize];
     let bucket = below + u8::from(mantissa >= BOUNDS[usize::from(below & 31)]);
@@ -83,7 +83,7 @@ pub(crate) fn place(before: u64) -> (u32, u32) {
 }
 
 /// The bucket of a positive finite value at [`SCALE`].
-pub(crate) fn index_of(value: f64) -> i32 {
+pub fn index_of(value: f64) -> i32 {
     debug_assert!(value > 0.0 && value.is_finite());
     // Below the normal doubles the bits are no longer a logarithm: scale up, which is exact.
     let (value, moved) = if value.is_normal() { (value, 0) } else { (value * 2f64.powi(100), 100) };
