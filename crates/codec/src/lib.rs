@@ -6,7 +6,8 @@
 //! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the dense code of blocks, by `pco`:
 //!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
 //! 3. [`rollups`]: the windows of tiers, many columns at once.
-//! 4. [`varint`]: small integers in few bytes, for logs and indexes.
+//! 4. [`HistogramEncoder`] and [`HistogramDecoder`] ([`mod@histogram`]): native histograms, a sample at a time.
+//! 5. [`varint`]: small integers in few bytes, for logs and indexes.
 //!
 //! Every bit pattern of a value comes back, NaN payloads included. Decoders take any bytes: they answer
 //! [`Malformed`] and never panic or allocate more than they are told to expect.
@@ -25,11 +26,13 @@
 //! ```
 
 pub mod column;
+pub mod histogram;
 pub mod rollups;
 pub mod stream;
 pub mod varint;
 
 pub use column::{ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
+pub use histogram::{HistogramDecoder, HistogramEncoder};
 pub use stream::{Decoder, Encoder};
 
 /// Bytes that no encoder of this crate wrote. Retrying won't help.

@@ -9,11 +9,12 @@ use std::{
 };
 
 use barograph_disk::{Disk, Error};
-use barograph_model::Labels;
+use barograph_model::TimeRange;
 
 use crate::{
-    block::{Block, Cache, Cover, Meta, Pages, Writer},
+    block::{Block, Cache, Cover, Meta, Writer},
     head::{WINDOW_MS, window_of},
+    merge::{self, Wanted},
 };
 
 const DAY_MS: i64 = 12 * WINDOW_MS;
@@ -74,31 +75,10 @@ pub(crate) fn merge(
     level: u64,
     cache: &Cache,
 ) -> Result<Option<(Meta, u64)>, Error> {
-    let mut streams = Vec::with_capacity(inputs.len());
-    for block in inputs {
-        let index = block.index(cache)?;
-        let count = index.series_count();
-        let mut stream = Stream {
-            pages: Pages::new(block.clone(), index, None, count as usize),
-            id: 0,
-            count,
-            front: None,
-        };
-        stream.advance()?;
-        streams.push(stream);
-    }
+    let mut blocks = merge::Blocks::open(inputs, TimeRange::ALL, Wanted::All, cache)?;
     let mut writer = Writer::create(disk, seq)?;
-    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-    while let Some(labels) = streams.iter().filter_map(|s| s.front.as_ref()).min() {
-        let labels = labels.clone();
-        timestamps.clear();
-        values.clear();
-        let mut same: Vec<_> = streams.iter_mut().filter(|s| s.front.as_ref() == Some(&labels)).collect();
-        same.sort_by_key(|stream| stream.first());
-        for stream in same {
-            stream.read(&mut timestamps, &mut values)?;
-        }
-        writer.push(&labels, &timestamps, &values)?;
+    while let Some(series) = blocks.next_series()? {
+        writer.push(&series.labels, series.timestamps, series.values)?;
     }
     writer.publish(Cover {
         level,
@@ -108,42 +88,6 @@ pub(crate) fn merge(
         replaces: inputs.iter().map(|block| block.meta.seq).collect(),
         ..Cover::default()
     })
-}
-
-/// One input of a merge, series by series.
-struct Stream {
-    pages: Pages<'static>,
-    id: u32,
-    count: u32,
-    /// The labels of the series `id`; `None` after the last.
-    front: Option<Labels>,
-}
-
-impl Stream {
-    fn advance(&mut self) -> Result<(), Error> {
-        let broken = || Error::corrupt("index", &self.pages.block.path, self.pages.block.meta.index_at);
-        self.front = (self.id < self.count)
-            .then(|| self.pages.index.labels(self.id).ok_or_else(broken))
-            .transpose()?;
-        Ok(())
-    }
-
-    /// The time of the first sample of the series.
-    fn first(&self) -> Option<i64> {
-        self.pages.index.pages(self.id).next().map(|page| self.pages.index.span(page).first)
-    }
-
-    /// Adds the samples of the series that are later than those already there, and goes on to the next.
-    fn read(&mut self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<(), Error> {
-        for page in self.pages.index.pages(self.id) {
-            let (times, column) = (self.pages.timestamps(page)?, self.pages.values(page)?);
-            let known = timestamps.last().map_or(0, |&last| times.partition_point(|&at| at <= last));
-            timestamps.extend_from_slice(&times[known..]);
-            values.extend_from_slice(&column[known..]);
-        }
-        self.id += 1;
-        self.advance()
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceErro
 use crate::{
     Store,
     block::Pages,
+    columns::Columns,
     head::{HeadChunk, HeadSeries},
 };
 
 /// The cursor over everything the store has: the head and the blocks, merged by label set.
 ///
-/// Pieces of a series come in the order of their first samples. A sample that is not later than the one before it is
-/// passed over: it is in two pieces, because a block was cut or merged while the cursor was made.
+/// Pieces of a series come in the order of their first samples, one at a time as long as none begins before the one
+/// before it ends. Those that overlap are merged: of two samples with the same time the one that came first counts, so
+/// blocks go before the head, and lower blocks before higher ones.
 pub(crate) struct Cursor<'a> {
     store: &'a Store,
     budget: &'a Budget,
@@ -24,9 +26,7 @@ pub(crate) struct Cursor<'a> {
     fronts: BinaryHeap<Front>,
     /// Pieces of the current series that are still to come.
     pieces: vec::IntoIter<Piece>,
-    columns: Columns,
-    /// The first time of the current series that was not given out yet.
-    from: i64,
+    current: Current,
 }
 
 /// The series of one block.
@@ -44,17 +44,25 @@ struct Front {
 }
 
 /// A run of samples of one series.
-enum Piece {
-    Head(HeadChunk),
-    Block { stream: usize, page: u32, first: i64 },
+struct Piece {
+    first: i64,
+    last: i64,
+    /// Where the same time is in two pieces, the lower rank counts.
+    rank: u64,
+    place: Place,
 }
 
+enum Place {
+    Head(HeadChunk),
+    Block { stream: usize, page: u32 },
+}
+
+/// The rank of what lies in the head; blocks have their number.
+const HEAD_RANK: u64 = u64::MAX;
+
 impl Piece {
-    fn first(&self) -> i64 {
-        match self {
-            Self::Head(chunk) => chunk.first,
-            Self::Block { first, .. } => *first,
-        }
+    fn of_head(chunk: HeadChunk) -> Self {
+        Self { first: chunk.first, last: chunk.last, rank: HEAD_RANK, place: Place::Head(chunk) }
     }
 }
 
@@ -108,8 +116,7 @@ impl<'a> Cursor<'a> {
             blocks,
             fronts: BinaryHeap::new(),
             pieces: Vec::new().into_iter(),
-            columns: Columns::default(),
-            from: 0,
+            current: Current::default(),
         };
         (0..=cursor.blocks.len()).for_each(|stream| cursor.advance(stream));
         Ok(cursor)
@@ -119,17 +126,21 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, stream: usize) {
         let Some(Stream { pages, ids }) = self.blocks.get_mut(stream) else {
             if let Some(series) = self.head.next() {
-                let pieces = series.chunks.into_iter().map(Piece::Head).collect();
+                let pieces = series.chunks.into_iter().map(Piece::of_head).collect();
                 self.fronts.push(Front { labels: series.labels, stream, pieces });
             }
             return;
         };
-        let (start, end) = (self.range.start.millis(), self.range.end.millis());
+        let (range, rank) = (self.range, pages.block.meta.seq);
         for id in ids {
             let spans = pages.index.pages(id).map(|page| (page, pages.index.span(page)));
-            let within = spans.filter(|(_, span)| span.first < end && span.last >= start);
-            let pieces: Vec<_> =
-                within.map(|(page, span)| Piece::Block { stream, page, first: span.first }).collect();
+            let within = spans.filter(|(_, span)| span.overlaps(&range));
+            let pieces: Vec<_> = within
+                .map(|(page, span)| {
+                    let place = Place::Block { stream, page };
+                    Piece { first: span.first, last: span.last, rank, place }
+                })
+                .collect();
             if pieces.is_empty() {
                 continue;
             }
@@ -141,36 +152,67 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Loads a piece. One of a block that is not what was written is counted and passed over: the rest serves.
-    fn load(&mut self, piece: &Piece) -> Result<(), SourceError> {
-        let end = self.range.end.millis();
-        match piece {
-            Piece::Head(chunk) => self.columns.load_head(chunk),
-            Piece::Block { stream, page, .. } => {
-                let pages = &mut self.blocks[*stream].pages;
-                let both = pages
-                    .timestamps(*page)
-                    .and_then(|timestamps| Ok(Shared { timestamps, values: pages.values(*page)? }));
-                match both {
-                    Ok(both) => self.columns.shared = Some(both),
-                    Err(error) if error.is_corrupt() => {
-                        self.store.report_damage(&pages.block);
-                        return Ok(());
+    /// Loads the pieces that come next: one, or as many as overlap. `false` after the last.
+    fn load(&mut self) -> Result<bool, SourceError> {
+        let Some(first) = self.pieces.next() else { return Ok(false) };
+        self.current.clear();
+        let mut last = first.last;
+        let mut overlapping = Vec::new();
+        while let Some(next) = self.pieces.as_slice().first().filter(|next| next.first <= last) {
+            last = last.max(next.last);
+            overlapping.extend(self.pieces.next());
+        }
+        if overlapping.is_empty() {
+            match &first.place {
+                Place::Head(chunk) => self.current.own.extend(chunk.samples()),
+                Place::Block { stream, page } => self.current.shared = self.read_page(*stream, *page)?,
+            }
+        } else {
+            overlapping.push(first);
+            self.merge(overlapping)?;
+        }
+        self.current.limit(&self.range);
+        Ok(true)
+    }
+
+    fn merge(&mut self, mut pieces: Vec<Piece>) -> Result<(), SourceError> {
+        pieces.sort_by_key(|piece| (piece.rank, piece.first));
+        for piece in pieces {
+            match piece.place {
+                Place::Head(chunk) => {
+                    let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
+                    self.current.own.add(&timestamps, &values);
+                }
+                Place::Block { stream, page } => {
+                    if let Some(Shared { timestamps, values }) = self.read_page(stream, page)? {
+                        self.current.own.add(&timestamps, &values);
                     }
-                    Err(error) => return Err(SourceError::Storage(Box::new(error))),
                 }
             }
         }
-        self.columns.limit(self.from, end);
         Ok(())
+    }
+
+    /// A page of a block. One that is not what was written is counted and passed over: the rest serves.
+    fn read_page(&mut self, stream: usize, page: u32) -> Result<Option<Shared>, SourceError> {
+        let pages = &mut self.blocks[stream].pages;
+        let both = pages
+            .timestamps(page)
+            .and_then(|timestamps| Ok(Shared { timestamps, values: pages.values(page)? }));
+        match both {
+            Err(error) if error.is_corrupt() => {
+                self.store.report_damage(&pages.block);
+                Ok(None)
+            }
+            both => Ok(Some(both.map_err(|error| SourceError::Storage(Box::new(error)))?)),
+        }
     }
 }
 
 impl SeriesCursor for Cursor<'_> {
     fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
         self.budget.charge(0)?;
-        (self.columns.next, self.columns.end) = (0, 0);
-        self.from = self.range.start.millis();
+        self.current.clear();
         let Some(front) = self.fronts.pop() else { return Ok(None) };
         self.advance(front.stream);
         let mut pieces = front.pieces;
@@ -180,32 +222,32 @@ impl SeriesCursor for Cursor<'_> {
                 pieces.extend(next.pieces);
             }
         }
-        pieces.sort_by_key(Piece::first);
+        pieces.sort_by_key(|piece| piece.first);
         self.pieces = pieces.into_iter();
         Ok(Some(front.labels))
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch<'_>>, SourceError> {
-        while self.columns.next == self.columns.end {
-            let Some(piece) = self.pieces.next() else { return Ok(None) };
-            self.load(&piece)?;
+        while self.current.next == self.current.end {
+            if !self.load()? {
+                return Ok(None);
+            }
         }
-        let start = self.columns.next;
-        let end = (start + Batch::MAX).min(self.columns.end);
+        let start = self.current.next;
+        let end = (start + Batch::MAX).min(self.current.end);
         self.budget.charge(end - start)?;
-        self.columns.next = end;
-        let (timestamps, values) = self.columns.columns();
-        self.from = timestamps[end - 1].saturating_add(1);
+        self.current.next = end;
+        let (timestamps, values) = self.current.columns();
         Ok(Some(Batch { timestamps: &timestamps[start..end], values: &values[start..end] }))
     }
 }
 
-/// The samples of a piece, and which of them are still to be given out.
+/// The samples being given out, and which of them still are to be.
 #[derive(Default)]
-struct Columns {
-    timestamps: Vec<i64>,
-    values: Vec<f64>,
-    /// In place of the two above: columns of a block.
+struct Current {
+    /// A copy of them...
+    own: Columns,
+    /// ...or, in its place, columns of a block.
     shared: Option<Shared>,
     next: usize,
     end: usize,
@@ -217,28 +259,25 @@ struct Shared {
     values: Arc<[f64]>,
 }
 
-impl Columns {
-    fn load_head(&mut self, chunk: &HeadChunk) {
+impl Current {
+    fn clear(&mut self) {
+        self.own.clear();
         self.shared = None;
-        self.timestamps.clear();
-        self.values.clear();
-        for (at, value) in chunk.samples() {
-            self.timestamps.push(at);
-            self.values.push(value);
-        }
+        (self.next, self.end) = (0, 0);
     }
 
     fn columns(&self) -> (&[i64], &[f64]) {
         match &self.shared {
             Some(Shared { timestamps, values }) => (timestamps, values),
-            None => (&self.timestamps, &self.values),
+            None => (self.own.timestamps(), self.own.values()),
         }
     }
 
-    fn limit(&mut self, from: i64, end: i64) {
+    /// Of what was loaded, only what is in the range is given out.
+    fn limit(&mut self, range: &TimeRange) {
         let (timestamps, _) = self.columns();
-        let next = timestamps.partition_point(|&at| at < from);
-        let end = timestamps.partition_point(|&at| at < end).max(next);
+        let next = timestamps.partition_point(|&at| at < range.start.millis());
+        let end = timestamps.partition_point(|&at| at < range.end.millis()).max(next);
         (self.next, self.end) = (next, end);
     }
 }

@@ -137,16 +137,10 @@ impl Store {
         budget: &Budget,
         mut see: impl FnMut(&Index, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
-        let (start, end) = (selection.range.start.millis(), selection.range.end.millis());
         for (block, index) in self.indexes_in(&selection.range)? {
             budget.charge(0)?;
             let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
-            let within = |id: &u32| {
-                index
-                    .pages(*id)
-                    .map(|page| index.span(page))
-                    .any(|span| span.first < end && span.last >= start)
-            };
+            let within = |id: &u32| index.pages(*id).any(|page| index.span(page).overlaps(&selection.range));
             see(&index, &mut ids.into_iter().filter(within));
         }
         Ok(())

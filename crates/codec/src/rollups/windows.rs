@@ -112,7 +112,7 @@ impl Windows {
     /// # Panics
     /// If it has none, or its samples lie outside of it or are more than 2^32.
     pub fn push(&mut self, rollup: &Rollup) {
-        self.into_columns();
+        self.sum_up();
         if rollup.ended {
             self.ended.push(u32::try_from(self.len()).expect("windows are few"));
         }
@@ -130,7 +130,7 @@ impl Windows {
             self.form = other.form;
         }
         if other.form == Form::Columns {
-            self.into_columns();
+            self.sum_up();
         }
         let before = self.len();
         let moved = other.ended.iter().map(|&window| window as usize).filter(|window| range.contains(window));
@@ -150,7 +150,7 @@ impl Windows {
     }
 
     /// Keeps only what the values of each window sum up to.
-    fn into_columns(&mut self) {
+    fn sum_up(&mut self) {
         if self.form == Form::Columns {
             return;
         }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! symbols    count, then for each in byte order: bytes shared with the one before, length of the rest, rest
-//! chunks     count, then for each in file order: kind u8 (0 timestamps, 1 values), length of meta, crc32c u32 of meta,
+//! chunks     count, then for each in file order: kind u8, length of meta, crc32c u32 of meta,
 //!            count of pages, then for each page: length, crc32c u32,
-//!            and for timestamps: count, first time less the block's first, last time less first time
+//!            and for timestamps or times: count, first time less the block's first, last time less first time
 //! series     count, then for each in label order: labels shared with the one before, count of further labels,
 //!            symbol of name and of value of each; count of pages, for each: timestamps page (change, signed)
 //! postings   count of names, then for each: symbol (gap), count of values,
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
-use barograph_model::{Labels, Matcher};
+use barograph_model::{Labels, Matcher, TimeRange};
 
 use super::{PAGE_SAMPLES_MAX, postings};
 
@@ -27,6 +27,20 @@ use super::{PAGE_SAMPLES_MAX, postings};
 pub(super) enum Kind {
     Timestamps,
     Values,
+    /// Windows of a tier, but for where they lie.
+    Windows,
+    /// Where windows lie.
+    Times,
+}
+
+impl Kind {
+    /// In the order of their numbers.
+    const ALL: [Self; 4] = [Self::Timestamps, Self::Values, Self::Windows, Self::Times];
+
+    /// Whether its pages say when, and may belong to many series.
+    fn is_time(self) -> bool {
+        matches!(self, Self::Timestamps | Self::Times)
+    }
 }
 
 /// A page: where it lies and how to check it.
@@ -44,6 +58,12 @@ pub(crate) struct Span {
     pub(crate) count: u32,
     pub(crate) first: i64,
     pub(crate) last: i64,
+}
+
+impl Span {
+    pub(crate) fn overlaps(&self, range: &TimeRange) -> bool {
+        self.first < range.end.millis() && self.last >= range.start.millis()
+    }
 }
 
 /// The meta of a chunk: where it lies and how to check it.
@@ -128,14 +148,14 @@ impl Builder {
         varint::put(bytes, self.chunks.len() as u64);
         let mut spans = self.spans.iter();
         for chunk in &self.chunks {
-            bytes.push(u8::from(chunk.kind == Kind::Values));
+            bytes.push(chunk.kind as u8);
             varint::put(bytes, chunk.meta_len as u64);
             bytes.extend_from_slice(&chunk.meta_crc.to_le_bytes());
             varint::put(bytes, chunk.pages.len() as u64);
             for (len, crc) in &chunk.pages {
                 varint::put(bytes, *len as u64);
                 bytes.extend_from_slice(&crc.to_le_bytes());
-                if chunk.kind == Kind::Timestamps {
+                if chunk.kind.is_time() {
                     let span = spans.next().expect("every page of timestamps has a span");
                     varint::put(bytes, u64::from(span.count));
                     varint::put_signed(bytes, span.first.wrapping_sub(min_at));
@@ -247,6 +267,7 @@ impl Index {
         let mut at = file::HEADER_LEN as u64;
         for number in 0..u32::try_from(varint::take(rest)?).ok()? {
             let [kind] = take_array(rest)?;
+            let kind = *Kind::ALL.get(usize::from(kind))?;
             let meta_len = u32::try_from(varint::take(rest)?).ok()?;
             let meta_crc = u32::from_le_bytes(take_array(rest)?);
             let start = at;
@@ -255,19 +276,17 @@ impl Index {
                 let len = u32::try_from(varint::take(rest)?).ok()?;
                 let page = Page { chunk: number, at, len, crc: u32::from_le_bytes(take_array(rest)?) };
                 at = at.checked_add(u64::from(len))?;
-                match kind {
-                    0 => {
-                        let count = u32::try_from(varint::take(rest)?).ok()?;
-                        let first = min_at.wrapping_add(varint::take_signed(rest)?);
-                        let last = first.wrapping_add(varint::take_signed(rest)?);
-                        if count == 0 || count as usize > PAGE_SAMPLES_MAX || last < first {
-                            return None;
-                        }
-                        self.time_pages.push((page, Span { count, first, last }));
-                    }
-                    1 => self.value_pages.push(page),
-                    _ => return None,
+                if !kind.is_time() {
+                    self.value_pages.push(page);
+                    continue;
                 }
+                let count = u32::try_from(varint::take(rest)?).ok()?;
+                let first = min_at.wrapping_add(varint::take_signed(rest)?);
+                let last = first.wrapping_add(varint::take_signed(rest)?);
+                if count == 0 || count as usize > PAGE_SAMPLES_MAX || last < first {
+                    return None;
+                }
+                self.time_pages.push((page, Span { count, first, last }));
             }
             self.chunks.push(Chunk { at: start, meta_len, meta_crc, end: at });
         }
