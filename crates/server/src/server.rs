@@ -7,6 +7,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, RealDisk};
+use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::Store;
 use hyper::server::conn::http1;
@@ -258,7 +259,7 @@ async fn open(
 fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
-    options.retention = Some(config.storage.retention_raw);
+    options.retention = options.retention.with(Tier::Raw, Some(config.storage.retention_raw));
     // Samples up to an hour late are taken, as long as they are the newest of their series.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
+use barograph_model::Tier;
 use barograph_tsdb::{Appended, Stats};
 
 use crate::storage::Instruments;
@@ -66,6 +67,9 @@ struct StoreGauges {
     series: Gauge,
     bytes: Family<Gauge, 1>,
     blocks: Gauge,
+    tier_blocks: Family<Gauge, 1>,
+    tier_bytes: Family<Gauge, 1>,
+    tier_windows: Family<Gauge, 1>,
     set_aside: Gauge,
     cache_bytes: Gauge,
     pending_bytes: Gauge,
@@ -146,6 +150,19 @@ impl Telemetry {
                     .help("Bytes on disk, by what they hold.")
                     .family(["kind"])?,
                 blocks: registry.gauge("barograph_storage_blocks").help("Blocks on disk.").register()?,
+                tier_blocks: registry
+                    .gauge("barograph_rollup_blocks")
+                    .help("Blocks on disk, by tier.")
+                    .family(["tier"])?,
+                tier_bytes: registry
+                    .gauge("barograph_rollup_storage")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of blocks with their indexes, by tier.")
+                    .family(["tier"])?,
+                tier_windows: registry
+                    .gauge("barograph_rollup_windows")
+                    .help("Windows in blocks, by tier; samples of raw.")
+                    .family(["tier"])?,
                 set_aside: registry
                     .gauge("barograph_storage_files_set_aside")
                     .help("Files set aside because their bytes were not what was written.")
@@ -195,6 +212,11 @@ impl Telemetry {
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
+        for (tier, numbers) in Tier::ALL.into_iter().zip(&stats.tiers) {
+            self.store.tier_blocks.with([tier.as_str()]).set(numbers.blocks as f64);
+            self.store.tier_bytes.with([tier.as_str()]).set(numbers.bytes as f64);
+            self.store.tier_windows.with([tier.as_str()]).set(numbers.windows as f64);
+        }
         for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
             self.store.bytes.with([kind]).set(bytes as f64);
         }

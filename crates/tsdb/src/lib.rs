@@ -46,6 +46,8 @@ mod merge;
 mod options;
 mod recovery;
 mod replay;
+mod retention;
+mod rollup;
 mod row;
 mod select;
 mod source;
@@ -60,7 +62,8 @@ pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVER
 pub use maintain::{Maintenance, Sizes};
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
+pub use retention::Retention;
 pub use row::{Appended, Reason, Rejected, Row};
-pub use stats::Stats;
+pub use stats::{Stats, TierStats};
 pub use store::Store;
 pub use verify::{Damage, Verified, verify};

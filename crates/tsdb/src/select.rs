@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc, vec};
 
-use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceError, TimeRange};
+use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceError, Tier, TimeRange};
 
 use crate::{
     Store,
@@ -100,7 +100,7 @@ impl<'a> Cursor<'a> {
         // The head first: what a cut moves meanwhile is then seen twice, not missed.
         let head = store.head.select(selection.matchers, &selection.range);
         let mut blocks = Vec::new();
-        for (block, index) in store.indexes_in(&selection.range)? {
+        for (block, index) in store.indexes_in(&selection.range, |meta| meta.tier == Tier::Raw)? {
             budget.charge(0)?;
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {

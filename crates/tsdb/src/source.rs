@@ -3,12 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError, TimeRange,
+    Budget, Exemplar, Labels, Matcher, Metadata, RollupCursor, Selection, SeriesCursor, Source, SourceError,
+    Tier, TimeRange, Timestamp,
 };
 
 use crate::{
     Store,
-    block::{Block, Index},
+    block::{Block, Index, Meta},
+    rollup,
     select::Cursor,
 };
 
@@ -20,6 +22,28 @@ impl Source for Store {
     ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError> {
         budget.charge(0)?;
         Ok(Box::new(Cursor::open(self, selection, budget)?))
+    }
+
+    fn coverage(&self, tier: Tier) -> TimeRange {
+        if tier == Tier::Raw {
+            return TimeRange::new(Timestamp(self.raw_start()), Timestamp::MAX);
+        }
+        let blocks = self.blocks();
+        let first =
+            blocks.iter().filter(|block| block.meta.tier == tier).map(|block| block.meta.min_at).min();
+        let floor = self.tier_state(tier).floor;
+        TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
+    }
+
+    fn rollups<'a>(
+        &'a self,
+        tier: Tier,
+        sketches: bool,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
+        budget.charge(0)?;
+        Ok(Box::new(rollup::Cursor::open(self, tier, sketches, selection, budget)?))
     }
 
     fn series(
@@ -108,10 +132,14 @@ fn insert(set: &mut BTreeSet<String>, text: &str) {
 }
 
 impl Store {
-    /// The blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
-    pub(crate) fn indexes_in(&self, range: &TimeRange) -> Result<Vec<Indexed>, SourceError> {
+    /// The wanted blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
+    pub(crate) fn indexes_in(
+        &self,
+        range: &TimeRange,
+        wanted: impl Fn(&Meta) -> bool,
+    ) -> Result<Vec<Indexed>, SourceError> {
         let mut found = Vec::new();
-        for block in self.blocks().iter().filter(|block| block.overlaps(range)) {
+        for block in self.blocks().iter().filter(|block| wanted(&block.meta) && block.overlaps(range)) {
             match block.index(&self.cache) {
                 Ok(index) => found.push((block.clone(), index)),
                 Err(error) if error.is_corrupt() => self.set_block_aside(block),
@@ -137,10 +165,22 @@ impl Store {
         budget: &Budget,
         mut see: impl FnMut(&Index, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
-        for (block, index) in self.indexes_in(&selection.range)? {
+        // Tiers are asked for what raw blocks may not know any more.
+        let known = self.coverage(Tier::Raw).start.millis();
+        let wanted = |meta: &Meta| meta.tier == Tier::Raw || meta.min_at < known;
+        // A window that starts before a range may have samples in it.
+        let start = selection.range.start.saturating_add(-Tier::Hour.width());
+        let widened = TimeRange::new(start, selection.range.end);
+        for (block, index) in self.indexes_in(&widened, wanted)? {
             budget.charge(0)?;
+            let width = block.meta.tier.width();
+            let start = selection.range.start.saturating_add(1 - width);
+            let range = TimeRange::new(start, selection.range.end);
+            if !block.overlaps(&range) {
+                continue;
+            }
             let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
-            let within = |id: &u32| index.pages(*id).any(|page| index.span(page).overlaps(&selection.range));
+            let within = |id: &u32| index.pages(*id).any(|page| index.span(page).overlaps(&range));
             see(&index, &mut ids.into_iter().filter(within));
         }
         Ok(())

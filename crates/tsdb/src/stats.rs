@@ -44,8 +44,10 @@ pub struct Stats {
     pub blocks: usize,
     /// Bytes of them.
     pub block_bytes: u64,
-    /// Samples in them.
+    /// Samples in raw ones.
     pub block_samples: u64,
+    /// Blocks, bytes of them, and windows (or samples) in them, by tier.
+    pub tiers: [TierStats; 4],
     /// Blocks of which a part turned out not to be what was written; the rest of each serves.
     pub blocks_damaged: u64,
     /// Bytes of decoded indexes and columns in memory.
@@ -66,6 +68,20 @@ pub struct Stats {
     pub set_aside: u64,
 }
 
+/// A tier in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TierStats {
+    /// Blocks on disk.
+    pub blocks: usize,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Windows in them; samples of raw.
+    pub windows: u64,
+    /// Windows made since the start.
+    pub rolled: u64,
+}
+
 /// What is counted while the store works.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -75,6 +91,8 @@ pub(crate) struct Counters {
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,
     pub(crate) blocks_damaged: AtomicU64,
+    /// By tier.
+    pub(crate) windows_rolled: [AtomicU64; 4],
 }
 
 /// Adds to a counter.

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
-use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
+use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
@@ -16,7 +19,8 @@ use crate::{
     head::Head,
     recovery::CORRUPT,
     replay::replay,
-    stats::{self, Counters},
+    retention::raw_start,
+    stats::{self, Counters, TierStats},
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
 
@@ -34,6 +38,8 @@ pub struct Store {
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     pub(crate) counters: Counters,
+    /// The time from which on all raw samples are there: those before are only in tiers.
+    pub(crate) raw_start: AtomicI64,
     _held: Box<dyn Held>,
 }
 
@@ -63,7 +69,8 @@ impl Store {
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
+        let raw = blocks.iter().filter(|block| block.meta.tier == Tier::Raw);
+        for block in raw.filter(|block| block.meta.max_at >= floor) {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
@@ -72,7 +79,9 @@ impl Store {
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
         stats::add(&counters.set_aside, recovery.set_aside.len());
+        let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
         let store = Self {
+            raw_start,
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
@@ -157,11 +166,39 @@ impl Store {
         }
     }
 
+    /// Takes the block with a path out, whose index is not what was written.
+    pub(crate) fn set_aside_at(&self, path: &str) {
+        if let Some(block) = self.blocks().iter().find(|block| block.path == path) {
+            self.set_block_aside(block);
+        }
+    }
+
+    /// As [`Store::report_damage`], of the block with a path.
+    pub(crate) fn report_damage_at(&self, path: &str) {
+        if let Some(block) = self.blocks().iter().find(|block| block.path == path) {
+            self.report_damage(block);
+        }
+    }
+
     /// Notes that a part of a block is not what was written. The block serves what it can.
     pub(crate) fn report_damage(&self, block: &Block) {
         if block.mark_damaged() {
             stats::add(&self.counters.blocks_damaged, 1);
         }
+    }
+
+    fn tiers(&self) -> [TierStats; 4] {
+        let mut tiers = [TierStats::default(); 4];
+        for block in self.blocks().iter() {
+            let tier = &mut tiers[block.meta.tier as usize];
+            tier.blocks += 1;
+            tier.bytes += block.size;
+            tier.windows += block.meta.samples;
+        }
+        for (tier, rolled) in tiers.iter_mut().zip(&self.counters.windows_rolled) {
+            tier.rolled = rolled.load(Ordering::Relaxed);
+        }
+        tiers
     }
 
     /// The store in numbers.
@@ -190,8 +227,9 @@ impl Store {
             wal_failures: wal.failures,
             read_only: wal.read_only,
             blocks: self.blocks().len(),
-            block_bytes: sizes.raw_bytes + sizes.index_bytes,
+            block_bytes: sizes.raw_bytes + sizes.rollup_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
+            tiers: self.tiers(),
             blocks_damaged: count(&self.counters.blocks_damaged),
             cache_bytes,
             cache_hits,

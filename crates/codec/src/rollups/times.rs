@@ -30,6 +30,13 @@ impl Times {
         self.starts.is_empty()
     }
 
+    /// Some of them.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Self {
+        let mut part = Self::default();
+        part.append(self, range);
+        part
+    }
+
     pub(super) fn clear(&mut self) {
         self.starts.clear();
         self.counts.clear();

@@ -13,6 +13,7 @@ mod index;
 mod meta;
 mod postings;
 mod reader;
+mod windows;
 mod writer;
 
 pub(crate) use cache::Cache;
@@ -20,6 +21,7 @@ pub(crate) use check::check;
 pub(crate) use index::Index;
 pub(crate) use meta::{Meta, path_of, seq_of_name};
 pub(crate) use reader::{Block, Pages};
+pub(crate) use windows::WindowPages;
 pub(crate) use writer::{Cover, Writer};
 
 /// The folder of the blocks.
