@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
+mod aliases;
 mod append;
 pub mod backup;
 mod block;
@@ -37,6 +39,7 @@ mod columns;
 mod compact;
 mod error;
 mod exemplars;
+mod guard;
 mod head;
 mod levels;
 mod maintain;
@@ -55,6 +58,7 @@ mod verify;
 mod wal;
 
 pub use error::Error;
+pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
 pub use levels::{InMemory, Level};
 pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;

@@ -168,6 +168,10 @@ impl Disk for Untouched<'_> {
         Ok(())
     }
 
+    fn sync_file(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn rename(&self, _: &str, _: &str) -> Result<(), Error> {
         Ok(())
     }
