@@ -241,6 +241,7 @@ async fn open(
                 .min(Semaphore::MAX_PERMITS),
         )),
         limits: settings.config.query.clone(),
+        data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
         ticks: watch::Sender::new(clock.now()),
