@@ -9,6 +9,8 @@ mod check;
 mod client;
 mod error;
 mod exit;
+mod export;
+mod import;
 mod output;
 mod pointer;
 mod query;
@@ -44,6 +46,12 @@ enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Command),
+    /// Take samples out of a server, into files.
+    #[command(subcommand)]
+    Export(export::Command),
+    /// Bring samples of any age into a server, from files.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Look for faults: in a configuration file, in a running server.
     #[command(subcommand)]
     Check(check::Command),
@@ -73,6 +81,8 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::Serve(args) => serve::run(args, terminal),
         Command::Query(command) => query::run(command, terminal),
+        Command::Export(command) => export::run(command, terminal),
+        Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
         Command::Completions { shell } => shell::completions(shell, Cli::command(), terminal),
         Command::Man { command } => shell::manual(&command, Cli::command(), terminal),

@@ -235,6 +235,7 @@ async fn open(
                 .unwrap_or(usize::MAX)
                 .min(Semaphore::MAX_PERMITS),
         )),
+        exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),

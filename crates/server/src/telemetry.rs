@@ -16,18 +16,21 @@ pub enum Origin {
     Scrape,
     /// Exposition text that was posted.
     Import,
+    /// Samples of any age that were moved in.
+    History,
     /// The built-in collectors and our own metrics.
     Own,
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
             Self::Import => "import",
+            Self::History => "history",
             Self::Own => "self",
         }
     }
