@@ -89,7 +89,16 @@ impl Client {
     ///
     /// There is no whole answer in time. An answer of any status is one.
     pub(crate) fn post(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
-        self.ask(Method::POST, path, form(fields))
+        self.ask(Method::POST, path, form(fields), FORM)
+    }
+
+    /// Asks with a JSON document in the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`].
+    pub(crate) fn post_json(&self, path: &str, document: &serde_json::Value) -> Result<Reply, Error> {
+        self.ask(Method::POST, path, document.to_string(), "application/json")
     }
 
     /// Asks with `fields` in the URL.
@@ -99,7 +108,7 @@ impl Client {
     /// As [`Client::post`].
     pub(crate) fn get(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
         let question = if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", form(fields)) };
-        self.ask(Method::GET, &question, String::new())
+        self.ask(Method::GET, &question, String::new(), "")
     }
 
     /// Sends a body of remote write, compressed.
@@ -142,17 +151,18 @@ impl Client {
         })
     }
 
-    fn ask(&self, method: Method, path: &str, body: String) -> Result<Reply, Error> {
-        self.finish(self.request(method, path, FORM), path, body.into())
+    fn ask(&self, method: Method, path: &str, body: String, kind: &'static str) -> Result<Reply, Error> {
+        self.finish(self.request(method, path, kind), path, body.into())
     }
 
-    fn request(&self, method: Method, path: &str, content_type: &str) -> hyper::http::request::Builder {
-        Request::builder()
+    /// A request whose body is of this kind, empty for none.
+    fn request(&self, method: Method, path: &str, kind: &str) -> hyper::http::request::Builder {
+        let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, content_type)
-            .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")))
+            .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
+        if kind.is_empty() { request } else { request.header(CONTENT_TYPE, kind) }
     }
 
     fn finish(
