@@ -64,7 +64,7 @@ pub(crate) struct TextArgs {
 
 pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     let mut findings = Findings::default();
-    let totals = match command {
+    let outcome = match command {
         Command::Prometheus(args) => {
             let now = time::now();
             let start = args.start.map_or(Timestamp::MIN, |moment| moment.resolve(now));
@@ -74,14 +74,17 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         }
         Command::Jsonl(args) => json_lines::run(&args.target.client()?, &args.paths, terminal, &mut findings),
         Command::Text(args) => text::run(&args.target.client()?, &args.file, time::now(), &mut findings),
-    }?;
-    findings.count += totals.complaints;
-    findings.told.extend(totals.told);
+    };
+    if let Ok(totals) = &outcome {
+        findings.count += totals.complaints;
+        findings.told.extend(totals.told.iter().cloned());
+    }
     findings.told.iter().for_each(|finding| terminal.message(Role::Warning, finding));
     let more = findings.count.saturating_sub(findings.told.len() as u64);
     if more > 0 {
         terminal.message(Role::Warning, &format!("and {more} more like these"));
     }
+    let totals = outcome?;
     writeln!(terminal.out(), "{} samples sent, {} of them stored", totals.sent, totals.stored)?;
     Ok(if findings.count == 0 { exit::FINE } else { ExitCode::from(exit::FINDINGS) })
 }

@@ -40,7 +40,9 @@ pub(super) fn run(
             source: format!("there are no blocks in {}", folder.display()).into(),
         });
     }
-    if folder.join("wal").is_dir() || folder.join("chunks_head").is_dir() {
+    let has_any =
+        |name: &str| fs::read_dir(folder.join(name)).is_ok_and(|mut entries| entries.next().is_some());
+    if has_any("wal") || has_any("chunks_head") {
         let why = "the newest samples, up to three hours of them, are not in blocks yet and are left out; to have them, \
                    start Prometheus with --web.enable-admin-api, POST /api/v1/admin/tsdb/snapshot, and import the \
                    snapshot";
@@ -49,10 +51,10 @@ pub(super) fn run(
     let mut import =
         Import { sender: Sender::new(client), range, skipped: BTreeMap::new(), deleted: 0, findings };
     for (number, block) in blocks.iter().enumerate() {
-        let before = import.sender.sent();
+        let before = import.sender.given();
         import.block(block)?;
         let span = [block.meta.min_time, block.meta.max_time].map(|at| time::format(Timestamp(at)));
-        let count = import.sender.sent() - before;
+        let count = import.sender.given() - before;
         let (ulid, of) = (&block.meta.ulid, blocks.len());
         terminal.note(&format!(
             "{}/{of} {ulid} from {} to {}: {count} samples",

@@ -85,9 +85,9 @@ impl<'a> Sender<'a> {
         self.send_if_large()
     }
 
-    /// How many samples were acknowledged so far.
-    pub(super) fn sent(&self) -> u64 {
-        self.totals.sent
+    /// How many samples it was given so far.
+    pub(super) fn given(&self) -> u64 {
+        self.totals.sent + self.samples as u64
     }
 
     /// Sends what is left.
