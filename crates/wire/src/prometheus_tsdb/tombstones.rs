@@ -29,7 +29,11 @@ impl Tombstones {
         match cursor.byte()? {
             1 => {}
             version => {
-                return Err(Malformed::new(file, 4, format!("tombstones of version {version} are not known")));
+                return Err(Malformed::new(
+                    file,
+                    4,
+                    format!("tombstones of version {version} are not known"),
+                ));
             }
         }
         let offset = cursor.offset();
