@@ -18,13 +18,21 @@ use barograph_model::Metadata;
 use crate::wal::{MetadataEntry, decode_metadata, encode_metadata};
 
 pub(crate) const PATH: &str = "catalog";
-const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 1 };
+const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 2 };
 
 /// See the module.
 pub(crate) struct Catalog {
     metrics: RwLock<BTreeMap<String, Metadata>>,
     metrics_max: usize,
     file_bytes: AtomicU64,
+}
+
+/// What the file of the catalog holds.
+#[derive(Debug, Default)]
+pub(crate) struct Saved {
+    /// Nothing in the log up to this segment is news: what it says of a metric may be older than what the file says.
+    pub(crate) covered: u32,
+    pub(crate) metrics: BTreeMap<String, Metadata>,
 }
 
 /// What [`Catalog::set`] did.
@@ -43,12 +51,13 @@ impl Catalog {
     ///
     /// # Errors
     /// Of a corrupt file too: the caller sets it aside and begins with an empty catalog.
-    pub(crate) fn read(disk: &dyn Disk) -> Result<BTreeMap<String, Metadata>, Error> {
-        let content = match file::read_small(disk, PATH, KIND) {
-            Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
-            content => content?,
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Saved, Error> {
+        let file = match file::Reader::open(disk, PATH, KIND) {
+            Err(error) if error.is_not_found() => return Ok(Saved::default()),
+            file => file?,
         };
-        decode(&content).ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
+        decode(file.version, &file.footer)
+            .ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
     }
 
     pub(crate) fn new(metrics: BTreeMap<String, Metadata>, metrics_max: usize) -> Self {
@@ -99,9 +108,10 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes all of it to its file.
-    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), Error> {
+    /// Writes all of it to its file. Nothing goes to the log up to the segment `covered` any more.
+    pub(crate) fn save(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
         let mut content = Vec::new();
+        varint::put(&mut content, u64::from(covered));
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
         varint::put(&mut content, metrics.len() as u64);
         for (name, metadata) in metrics.iter() {
@@ -114,15 +124,16 @@ impl Catalog {
     }
 }
 
-fn decode(content: &[u8]) -> Option<BTreeMap<String, Metadata>> {
+fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
+    let covered = if version == 1 { 0 } else { u32::try_from(varint::take(rest)?).ok()? };
     let count = varint::take(rest)?;
     let mut metrics = BTreeMap::new();
     for _ in 0..count {
         let MetadataEntry { name, metadata } = decode_metadata(rest)?;
         metrics.insert(name.to_owned(), metadata);
     }
-    rest.is_empty().then_some(metrics)
+    rest.is_empty().then_some(Saved { covered, metrics })
 }
 
 #[cfg(test)]
@@ -135,15 +146,17 @@ mod tests {
     #[test]
     fn comes_back_and_is_bounded() {
         let disk = MemoryDisk::new();
-        assert!(Catalog::read(&disk).unwrap().is_empty());
+        assert!(Catalog::read(&disk).unwrap().metrics.is_empty());
         let catalog = Catalog::new(BTreeMap::new(), 2);
         let metadata = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Sent.".into() };
         assert_eq!(catalog.set("a", &metadata), Change::Set);
         assert_eq!(catalog.set("a", &metadata), Change::None);
         assert_eq!(catalog.set("b", &Metadata::default()), Change::Set);
         assert_eq!(catalog.set("c", &metadata), Change::Full);
-        catalog.save(&disk).unwrap();
-        let again = Catalog::new(Catalog::read(&disk).unwrap(), 2);
+        catalog.save(&disk, 7).unwrap();
+        let saved = Catalog::read(&disk).unwrap();
+        assert_eq!(saved.covered, 7);
+        let again = Catalog::new(saved.metrics, 2);
         assert_eq!(again.list(None), catalog.list(None));
         assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
         assert_eq!(again.len(), 2);

@@ -1,7 +1,7 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
 };
 
@@ -11,7 +11,7 @@ use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 use crate::{
     Error, Maintenance, Options, Recovery, Stats,
     block::{self, Block, Cache, Pages},
-    catalog::{self, Catalog, Change},
+    catalog::{self, Catalog, Change, Saved},
     exemplars::Exemplars,
     head::Head,
     recovery::CORRUPT,
@@ -56,7 +56,7 @@ impl Store {
             // A process that was killed may have left names that only the page cache knows.
             disk.sync_dir(dir)?;
         }
-        let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let mut saved = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
         let cache = Cache::new(options.cache_bytes);
         let head = Head::new(options.lanes, options.series_max);
@@ -66,7 +66,7 @@ impl Store {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
+        let found = replay(&*disk, covered, &head, &mut saved, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -75,7 +75,7 @@ impl Store {
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
-            catalog: Catalog::new(metrics, options.metrics_max),
+            catalog: Catalog::new(saved.metrics, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             aliases: Mutex::default(),
             disk,
@@ -261,13 +261,13 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<String, Metadata>, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(BTreeMap::new())
+            Ok(Saved::default())
         }
-        metrics => Ok(metrics?),
+        saved => Ok(saved?),
     }
 }
