@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -24,6 +24,8 @@ const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 2 };
 pub(crate) struct Catalog {
     metrics: RwLock<BTreeMap<String, Metadata>>,
     metrics_max: usize,
+    /// Whether the file does not say all of it yet.
+    unsaved: AtomicBool,
     file_bytes: AtomicU64,
 }
 
@@ -33,6 +35,8 @@ pub(crate) struct Saved {
     /// Nothing in the log up to this segment is news: what it says of a metric may be older than what the file says.
     pub(crate) covered: u32,
     pub(crate) metrics: BTreeMap<String, Metadata>,
+    /// Whether the log had more.
+    pub(crate) outdated: bool,
 }
 
 /// What [`Catalog::set`] did.
@@ -60,8 +64,10 @@ impl Catalog {
             .ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
     }
 
-    pub(crate) fn new(metrics: BTreeMap<String, Metadata>, metrics_max: usize) -> Self {
-        Self { metrics: RwLock::new(metrics), metrics_max, file_bytes: AtomicU64::new(0) }
+    pub(crate) fn new(saved: Saved, metrics_max: usize) -> Self {
+        let Saved { metrics, outdated, .. } = saved;
+        let unsaved = AtomicBool::new(outdated);
+        Self { metrics: RwLock::new(metrics), metrics_max, unsaved, file_bytes: AtomicU64::new(0) }
     }
 
     pub(crate) fn set(&self, name: &str, metadata: &Metadata) -> Change {
@@ -75,6 +81,7 @@ impl Catalog {
             return Change::Full;
         }
         metrics.insert(name.to_owned(), metadata.clone());
+        self.unsaved.store(true, Ordering::Release);
         Change::Set
     }
 
@@ -108,8 +115,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes all of it to its file. Nothing goes to the log up to the segment `covered` any more.
+    /// Writes all of it to its file, if that does not say it already. Nothing goes to the log up to the segment
+    /// `covered` any more.
     pub(crate) fn save(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
+        if !self.unsaved.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.write(disk, covered).inspect_err(|_| self.unsaved.store(true, Ordering::Release))
+    }
+
+    fn write(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
         let mut content = Vec::new();
         varint::put(&mut content, u64::from(covered));
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +148,7 @@ fn decode(version: u16, content: &[u8]) -> Option<Saved> {
         let MetadataEntry { name, metadata } = decode_metadata(rest)?;
         metrics.insert(name.to_owned(), metadata);
     }
-    rest.is_empty().then_some(Saved { covered, metrics })
+    rest.is_empty().then_some(Saved { covered, metrics, outdated: false })
 }
 
 #[cfg(test)]
@@ -147,7 +162,7 @@ mod tests {
     fn comes_back_and_is_bounded() {
         let disk = MemoryDisk::new();
         assert!(Catalog::read(&disk).unwrap().metrics.is_empty());
-        let catalog = Catalog::new(BTreeMap::new(), 2);
+        let catalog = Catalog::new(Saved::default(), 2);
         let metadata = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Sent.".into() };
         assert_eq!(catalog.set("a", &metadata), Change::Set);
         assert_eq!(catalog.set("a", &metadata), Change::None);
@@ -156,7 +171,7 @@ mod tests {
         catalog.save(&disk, 7).unwrap();
         let saved = Catalog::read(&disk).unwrap();
         assert_eq!(saved.covered, 7);
-        let again = Catalog::new(saved.metrics, 2);
+        let again = Catalog::new(saved, 2);
         assert_eq!(again.list(None), catalog.list(None));
         assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
         assert_eq!(again.len(), 2);

@@ -31,6 +31,7 @@ pub(crate) fn replay(
         match entry {
             Entry::Metadata(entry) if segment > saved.covered => {
                 saved.metrics.insert(entry.name.to_owned(), entry.metadata);
+                saved.outdated = true;
             }
             Entry::Metadata(_) => {}
             Entry::Definitions(definitions) => {
@@ -107,7 +108,7 @@ impl Head {
         let number = self.lane_of(hash);
         let mut lane = self.lane(number);
         let slot = lane.find(hash, labels.as_bytes()).unwrap_or_else(|| {
-            self.count_series();
+            self.guard.count(&labels);
             lane.insert(hash, labels)
         });
         Place { lane: number, slot }
