@@ -65,12 +65,12 @@ impl Store {
             // time must not be written while older samples still arrive.
             let floor = last.saturating_add(WINDOW_MS);
             self.head.raise_floor(floor);
-            self.wal.rotate();
+            let catalogued = self.wal.rotate() - 1;
             for window in self.head.windows().into_iter().filter(|&window| window < floor) {
                 let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
                 self.cut(window, cover, &mut next_seq, &mut done)?;
             }
-            self.catalog.save(&*self.disk)?;
+            self.catalog.save(&*self.disk, catalogued)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor)?;
             done.series_forgotten = self.head.forget_idle();
         }
@@ -89,12 +89,16 @@ impl Store {
         let mut done = Maintenance::default();
         let covered = self.wal.rotate() - 1;
         // Before a block claims to hold the log up to here, the catalog must.
-        self.catalog.save(&*self.disk)?;
+        self.catalog.save(&*self.disk, covered)?;
         let floor = self.head.floor();
         let windows = self.head.windows();
         for (number, &window) in windows.iter().enumerate() {
-            let all = number + 1 == windows.len();
-            let wal_covered = if all { covered } else { 0 };
+            // Nothing is claimed of windows that are still to be cut. Those may begin before the floor, if an earlier
+            // cut was interrupted.
+            let (floor, wal_covered) = match windows.get(number + 1) {
+                Some(&next) => (floor.min(next), 0),
+                None => (floor, covered),
+            };
             let cover = Cover { floor, wal_covered, ..Cover::default() };
             self.cut(window, cover, &mut next_seq, &mut done)?;
         }

@@ -3,14 +3,13 @@
 //! Lanes, slots and limits may be others than when the log was written, so the names by which a segment calls its series
 //! are looked up anew. What was acknowledged is taken whatever the limits say now.
 
-use std::collections::BTreeMap;
-
 use barograph_disk::Disk;
-use barograph_model::{Labels, Metadata};
+use barograph_model::Labels;
 use hashbrown::{HashTable, hash_table};
 
 use crate::{
     Error, Recovery,
+    catalog::Saved,
     head::{Head, Place, hash_of},
     wal::{self, Entry},
 };
@@ -20,7 +19,7 @@ pub(crate) fn replay(
     disk: &dyn Disk,
     covered: u32,
     head: &Head,
-    metrics: &mut BTreeMap<String, Metadata>,
+    saved: &mut Saved,
     recovery: &mut Recovery,
 ) -> Result<wal::Found, Error> {
     let mut names = Names::default();
@@ -30,7 +29,11 @@ pub(crate) fn replay(
         }
         let mut last_at = None;
         match entry {
-            Entry::Metadata(entry) => drop(metrics.insert(entry.name.to_owned(), entry.metadata)),
+            Entry::Metadata(entry) if segment > saved.covered => {
+                saved.metrics.insert(entry.name.to_owned(), entry.metadata);
+                saved.outdated = true;
+            }
+            Entry::Metadata(_) => {}
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;
                 for (slot, labels) in definitions {
@@ -59,7 +62,10 @@ pub(crate) fn replay(
         }
         last_at
     };
-    Ok(wal::recover(disk, covered, recovery, visit)?)
+    let mut found = wal::recover(disk, covered, recovery, visit)?;
+    // No new segment may have a number of which the catalog would not believe anything.
+    found.last_segment = found.last_segment.max(saved.covered);
+    Ok(found)
 }
 
 /// The series of a segment by the names it has for them.

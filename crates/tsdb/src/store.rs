@@ -8,7 +8,7 @@ use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Pages},
-    catalog::{self, Catalog, Change},
+    catalog::{self, Catalog, Change, Saved},
     exemplars::Exemplars,
     head::Head,
     recovery::CORRUPT,
@@ -64,7 +64,7 @@ impl Store {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut saved.metrics, &mut recovery)?;
+        let found = replay(&*disk, covered, &head, &mut saved, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -265,12 +265,12 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<catalog::Saved, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(catalog::Saved::default())
+            Ok(Saved::default())
         }
         saved => Ok(saved?),
     }
