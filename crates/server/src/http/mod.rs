@@ -5,6 +5,7 @@
 
 mod admin;
 mod body;
+mod cardinality;
 mod compress;
 mod guard;
 mod health;
@@ -123,6 +124,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(cardinality::routes())
         .merge(live::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
