@@ -9,7 +9,7 @@ use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 
 use crate::{
-    Error, Maintenance, Options, Recovery, Stats,
+    Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
@@ -41,16 +41,21 @@ impl Store {
     /// Opens the store on a disk and brings back everything that was acknowledged, less what is past retention.
     ///
     /// # Errors
-    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. Corrupt files are no
-    /// error: they are set aside and named in the [`Recovery`].
+    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. [`Error::Unfinished`].
+    /// Corrupt files are no error: they are set aside and named in the [`Recovery`].
     pub fn open(disk: Arc<dyn Disk>, options: Options, now: Timestamp) -> Result<(Self, Recovery), Error> {
         let held = disk.lock()?;
+        if backup::is_unfinished(&*disk)? {
+            return Err(Error::Unfinished);
+        }
         let mut recovery = Recovery::default();
         for dir in ["", wal::DIR, block::DIR] {
             if !dir.is_empty() {
                 disk.create_dir(dir)?;
             }
             remove_temporary(&*disk, dir, &mut recovery)?;
+            // A process that was killed may have left names that only the page cache knows.
+            disk.sync_dir(dir)?;
         }
         let mut metrics = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;

@@ -16,6 +16,7 @@ mod pages;
 mod params;
 mod problem;
 mod prom;
+mod storage;
 mod write;
 
 use std::{
@@ -125,6 +126,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())
+        .merge(storage::routes())
         .merge(live::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
