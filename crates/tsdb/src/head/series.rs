@@ -171,6 +171,13 @@ impl Series {
             && self.open_first(arena).is_some_and(|first| first < range.end.millis())
     }
 
+    /// How many chunks there are, and the times of the first and the last sample in them.
+    pub(super) fn extent(&self, arena: &Arena) -> Option<(usize, i64, i64)> {
+        let open = self.open_first(arena);
+        let first = self.full().first().map(|chunk| chunk.first).or(open)?;
+        Some((self.full().len() + usize::from(open.is_some()), first, self.last_at()))
+    }
+
     /// The chunks that overlap a range, in time order.
     pub(super) fn chunks_in(&self, arena: &Arena, range: &TimeRange) -> Vec<HeadChunk> {
         let mut chunks: Vec<_> = self.full().iter().filter(|c| c.overlaps(range)).cloned().collect();
