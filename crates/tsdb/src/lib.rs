@@ -36,6 +36,7 @@ mod compact;
 mod error;
 mod exemplars;
 mod head;
+mod late;
 mod maintain;
 mod merge;
 mod options;

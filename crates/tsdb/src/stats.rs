@@ -18,6 +18,10 @@ pub struct Stats {
     pub chunk_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
+    /// Rows among them that came late: older than the last of their series.
+    pub samples_late: u64,
+    /// Bytes of late samples that wait to be put into a block.
+    pub late_bytes: usize,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
     /// Bytes of the log on disk.
@@ -64,6 +68,7 @@ pub struct Stats {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
+    pub(crate) late: AtomicU64,
     pub(crate) series: AtomicU64,
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,

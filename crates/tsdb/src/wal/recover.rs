@@ -27,11 +27,13 @@ pub(crate) struct Found {
     pub(crate) last_seq: u64,
 }
 
-/// Reads all segments after `covered` in order, and removes the others, which blocks hold. `visit` gets the segment
-/// and each entry, and answers the latest time of a sample in it.
+/// Reads all segments after `covered` in order, and removes the others, which blocks hold. No segment up to `used` comes
+/// again, though it may have no file. `visit` gets the segment and each entry, and answers the latest time of a sample
+/// in it.
 pub(crate) fn recover(
     disk: &dyn Disk,
     covered: u32,
+    used: u32,
     report: &mut Recovery,
     mut visit: impl FnMut(u32, Entry<'_>, &mut Recovery) -> Option<i64>,
 ) -> Result<Found, Error> {
@@ -41,7 +43,7 @@ pub(crate) fn recover(
     for part in parts.extract_if(.., |part| part.segment <= covered) {
         disk.remove(&part.path())?;
     }
-    let last_segment = parts.last().map_or(covered, |part| part.segment.max(covered));
+    let last_segment = parts.last().map_or(used, |part| part.segment.max(used));
     let mut found = Found { last_segment, ..Found::default() };
     let starts = parts.iter().map(|part| begin(disk, *part)).collect::<Result<Vec<_>, _>>()?;
     for (number, part) in parts.iter().enumerate() {
