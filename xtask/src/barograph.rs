@@ -14,12 +14,19 @@ use crate::{place, server::Server, shell};
 pub(crate) struct Barograph {
     binary: PathBuf,
     folder: PathBuf,
+    flags: Vec<String>,
 }
 
 impl Barograph {
     /// The server whose data and log lie in `folder`.
     pub(crate) fn new(binary: &Path, folder: &Path) -> Self {
-        Self { binary: binary.to_owned(), folder: folder.to_owned() }
+        Self { binary: binary.to_owned(), folder: folder.to_owned(), flags: Vec::new() }
+    }
+
+    /// With further flags of `serve`.
+    pub(crate) fn with(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
     }
 
     /// Starts it on a free port and waits until it is ready.
@@ -43,6 +50,7 @@ impl Barograph {
         let mut command = Command::new(&self.binary);
         command.current_dir(&self.folder).arg("serve").arg("--data-dir").arg(self.folder.join("data"));
         command.args(["--http-addr", address, "--grpc-addr", "127.0.0.1:0", "--log-format", "text"]);
+        command.args(&self.flags);
         command
     }
 }

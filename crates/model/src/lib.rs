@@ -7,7 +7,8 @@
 //! 3. [`Sample`]: a timestamp and a value; [`is_stale`] tells the marker that ends a series.
 //! 4. [`Matcher`]: one condition on a label. A slice of them, a *selector*, names series.
 //! 5. [`MetricType`], [`Metadata`]: what the catalog knows of a metric.
-//! 6. [`Sketch`]: a distribution that merges without loss; [`Rollup`]: what a [`Tier`] keeps of a window of samples.
+//! 6. [`Sketch`]: a distribution that merges without loss; [`Rollup`]: what a [`Tier`] keeps of a window of samples;
+//!    [`Histogram`]: a distribution that is itself a sample.
 //! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`].
 //!
 //! This crate knows no files, no formats of the outside, no clock and no threads.
@@ -22,6 +23,7 @@
 //! ```
 
 mod budget;
+mod histogram;
 mod labels;
 mod matcher;
 mod metric;
@@ -34,6 +36,10 @@ mod tier;
 mod time;
 
 pub use budget::{Budget, BudgetError};
+pub use histogram::{
+    CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
+    ResetHint, SCHEMAS, place_buckets,
+};
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};

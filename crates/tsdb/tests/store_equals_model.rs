@@ -5,7 +5,7 @@ mod support;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use barograph_disk::{Fault, MemoryDisk};
+use barograph_disk::{Chance, Fault, MemoryDisk};
 use barograph_model::{Labels, Timestamp, stale_marker};
 use barograph_tsdb::{Options, Reason, Row, Store};
 use support::*;
@@ -111,7 +111,7 @@ fn append_rows(store: &Store, model: &mut Model, now: i64, chance: &mut Chance) 
 }
 
 fn run(seed: u64) {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let mut disk = MemoryDisk::new();
     let (mut model, mut now) = (Model::default(), START);
     let mut store = open_store(&disk, &mut model, &mut chance);

@@ -22,7 +22,7 @@ const MERGES_MAX: Duration = Duration::from_secs(120);
 /// One of the servers.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    program: PathBuf,
+    pub(super) program: PathBuf,
 }
 
 impl Contender {

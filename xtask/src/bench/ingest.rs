@@ -81,7 +81,7 @@ fn encode(series: usize, rounds: usize, seed: u64) -> Result<Load> {
 }
 
 /// One lane for each request's worth of series, with a request for each round.
-fn lanes(fleet: &mut Fleet, first: Round, rounds: usize) -> Vec<Vec<Body>> {
+pub(super) fn lanes(fleet: &mut Fleet, first: Round, rounds: usize) -> Vec<Vec<Body>> {
     let series = fleet.len();
     let starts = (0..series).step_by(SERIES_A_REQUEST);
     starts
@@ -134,7 +134,7 @@ fn measure(contender: &Contender, load: &Load, connections: usize) -> Result<Run
         samples,
         seconds: took.as_secs_f64(),
         cpu_seconds,
-        bytes_a_series: (resident - empty) / to_f64(load.series),
+        bytes_a_series: (resident - empty) / load::to_f64(load.series),
         bytes_a_sample: bytes / (samples + count(&load.warm_up)),
     })
 }
@@ -151,10 +151,5 @@ fn add(report: &mut Report, name: &str, connections: usize, runs: &[(&'static st
 }
 
 fn count(lanes: &[Vec<Body>]) -> f64 {
-    to_f64(lanes.iter().flatten().map(|body| body.samples).sum())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn to_f64(count: usize) -> f64 {
-    count as f64
+    load::to_f64(lanes.iter().flatten().map(|body| body.samples).sum())
 }

@@ -3,7 +3,10 @@
 mod contender;
 mod ingest;
 mod query;
+mod replay;
 mod report;
+mod storage;
+mod tiers;
 
 use std::path::PathBuf;
 
@@ -21,6 +24,12 @@ pub(crate) enum Subject {
     Ingest,
     /// Eleven kinds of queries over a day of the same data.
     Query,
+    /// A day of samples: CPU of ingest and upkeep, bytes of blocks and roll-ups.
+    Storage,
+    /// A month at a step of an hour, from roll-ups and from raw samples.
+    Tiers,
+    /// The time to read a gibibyte of log after a kill.
+    Replay,
 }
 
 /// How to measure it.
@@ -69,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
         Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
         Subject::Query => query::run(arguments, &contenders, &mut report)?,
+        Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
+        Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
+        Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))

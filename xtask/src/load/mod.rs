@@ -22,3 +22,9 @@ pub(crate) struct Body {
 pub(crate) fn now_ms() -> Result<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
+
+/// A count as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+pub(crate) fn to_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -154,7 +154,7 @@ fn store_decoded(
                     gathered.push(series.clone());
                 }
                 if series.has_more {
-                    histograms += series.histogram_times().count();
+                    histograms += series.histograms().count();
                     with_exemplars.push(series);
                 }
             }
