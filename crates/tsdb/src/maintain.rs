@@ -84,6 +84,7 @@ impl Store {
         }
         self.merge_due(&late, &mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(done)
     }
 
@@ -111,6 +112,7 @@ impl Store {
         self.wal.delete_covered(covered, floor, segment)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(self.sizes())
     }
 
