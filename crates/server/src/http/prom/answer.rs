@@ -124,7 +124,7 @@ fn write_time(out: &mut String, at: Timestamp) {
         out.push('-');
     }
     out.push_str(itoa::Buffer::new().format(ms / 1000));
-    if ms % 1000 != 0 {
+    if !ms.is_multiple_of(1000) {
         let _ = write!(out, ".{:03}", ms % 1000);
     }
 }
