@@ -24,6 +24,7 @@
 
 mod budget;
 mod histogram;
+mod histogram_rollup;
 mod labels;
 mod matcher;
 mod metric;
@@ -40,6 +41,7 @@ pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
     ResetHint, SCHEMAS, place_buckets,
 };
+pub use histogram_rollup::HistogramRollup;
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};
