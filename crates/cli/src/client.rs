@@ -64,7 +64,16 @@ impl Client {
     ///
     /// There is no whole answer in time. An answer of any status is one.
     pub(crate) fn post(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
-        self.ask(Method::POST, path, form(fields))
+        self.ask(Method::POST, path, form(fields), "application/x-www-form-urlencoded")
+    }
+
+    /// Asks with a JSON document in the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`].
+    pub(crate) fn post_json(&self, path: &str, document: &serde_json::Value) -> Result<Reply, Error> {
+        self.ask(Method::POST, path, document.to_string(), "application/json")
     }
 
     /// Asks with `fields` in the URL.
@@ -74,10 +83,10 @@ impl Client {
     /// As [`Client::post`].
     pub(crate) fn get(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
         let question = if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", form(fields)) };
-        self.ask(Method::GET, &question, String::new())
+        self.ask(Method::GET, &question, String::new(), "")
     }
 
-    fn ask(&self, method: Method, path: &str, body: String) -> Result<Reply, Error> {
+    fn ask(&self, method: Method, path: &str, body: String, kind: &'static str) -> Result<Reply, Error> {
         let url = format!("{}{path}", self.base);
         let mut request = Request::builder()
             .method(method)
@@ -85,7 +94,7 @@ impl Client {
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
         if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request = request.header(CONTENT_TYPE, kind);
         }
         let request = request
             .body(Full::new(Bytes::from(body)))

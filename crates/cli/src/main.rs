@@ -5,6 +5,7 @@
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
 mod answer;
+mod backup;
 mod check;
 mod client;
 mod error;
@@ -12,10 +13,12 @@ mod exit;
 mod output;
 mod pointer;
 mod query;
+mod restore;
 mod serve;
 mod shell;
 mod terminal;
 mod time;
+mod verify;
 
 use crate::{
     error::Error,
@@ -47,6 +50,12 @@ enum Command {
     /// Look for faults: in a configuration file, in a running server.
     #[command(subcommand)]
     Check(check::Command),
+    /// Back up the store of a running server, or a data directory that no server uses.
+    Backup(backup::Args),
+    /// Make a data directory of a backup.
+    Restore(restore::Args),
+    /// Look for damage: in a data directory that no server uses, in a directory of backups.
+    Verify(verify::Args),
     /// Print what makes a shell complete the commands of this program.
     Completions {
         /// The shell to complete in.
@@ -74,6 +83,9 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Serve(args) => serve::run(args, terminal),
         Command::Query(command) => query::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
+        Command::Backup(args) => backup::run(&args, terminal),
+        Command::Restore(args) => restore::run(&args, terminal),
+        Command::Verify(args) => verify::run(&args, terminal),
         Command::Completions { shell } => shell::completions(shell, Cli::command(), terminal),
         Command::Man { command } => shell::manual(&command, Cli::command(), terminal),
         Command::Version => shell::version(terminal),

@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     errors::chain,
+    storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
 
@@ -39,6 +40,10 @@ pub struct Engine {
     pub query_turns: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// Where backups of the store may go.
+    pub backups: Backups,
+    /// Whether the calls of the Prometheus API that change the store are answered.
+    pub admin_api: bool,
     /// The time of the collectors' last tick.
     pub ticks: tokio::sync::watch::Sender<Timestamp>,
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
 use barograph_tsdb::{Appended, Stats};
 
+use crate::storage::Instruments;
+
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -53,6 +55,8 @@ pub struct Telemetry {
     request_duration: Family<Histogram, 1>,
     /// HTTP requests being answered.
     pub in_flight: UpDownCounter,
+    /// Backups.
+    pub storage: Instruments,
     store: StoreGauges,
 }
 
@@ -130,6 +134,7 @@ impl Telemetry {
                 .up_down_counter("barograph_http_requests_in_flight")
                 .help("HTTP requests being answered.")
                 .register()?,
+            storage: Instruments::register(&registry)?,
             store: StoreGauges {
                 series: registry
                     .gauge("barograph_head_series")

@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// The right to change blocks, and the number of the next one.
-    fn upkeep(&self) -> MutexGuard<'_, u64> {
+    pub(crate) fn upkeep(&self) -> MutexGuard<'_, u64> {
         self.next_block.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

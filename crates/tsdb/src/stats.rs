@@ -16,10 +16,16 @@ pub struct Stats {
     pub series_created: u64,
     /// Bytes of chunks in the head.
     pub chunk_bytes: u64,
+    /// Bytes of the head as a whole: chunks, series, postings, counts and aliases, roughly.
+    pub head_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
+    /// Rows of series over a limit, which went to overflow series.
+    pub overflow_samples: u64,
+    /// Those of them that were not stored, because that series had a sample of their time or a later one.
+    pub overflow_merged: u64,
     /// Bytes of the log on disk.
     pub wal_bytes: u64,
     /// Segments of the log on disk.

@@ -1,7 +1,7 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
 };
 
@@ -9,7 +9,7 @@ use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 
 use crate::{
-    Error, Maintenance, Options, Recovery, Stats,
+    Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
@@ -33,8 +33,6 @@ pub struct Store {
     pub(crate) cache: Cache,
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
-    /// Unusual spellings of label sets, and what they mean.
-    pub(crate) aliases: Mutex<HashMap<Box<[u8]>, Labels>>,
     pub(crate) counters: Counters,
     _held: Box<dyn Held>,
 }
@@ -43,21 +41,26 @@ impl Store {
     /// Opens the store on a disk and brings back everything that was acknowledged, less what is past retention.
     ///
     /// # Errors
-    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. Corrupt files are no
-    /// error: they are set aside and named in the [`Recovery`].
+    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. [`Error::Unfinished`].
+    /// Corrupt files are no error: they are set aside and named in the [`Recovery`].
     pub fn open(disk: Arc<dyn Disk>, options: Options, now: Timestamp) -> Result<(Self, Recovery), Error> {
         let held = disk.lock()?;
+        if backup::is_unfinished(&*disk)? {
+            return Err(Error::Unfinished);
+        }
         let mut recovery = Recovery::default();
         for dir in ["", wal::DIR, block::DIR] {
             if !dir.is_empty() {
                 disk.create_dir(dir)?;
             }
             remove_temporary(&*disk, dir, &mut recovery)?;
+            // A process that was killed may have left names that only the page cache knows.
+            disk.sync_dir(dir)?;
         }
         let mut metrics = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
         let cache = Cache::new(options.cache_bytes);
-        let head = Head::new(options.lanes, options.series_max);
+        let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
         for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
@@ -75,7 +78,6 @@ impl Store {
             cache,
             catalog: Catalog::new(metrics, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
-            aliases: Mutex::default(),
             disk,
             options,
             head,
@@ -166,6 +168,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let wal = self.wal.stats();
         let sizes = self.sizes();
+        let (overflow_samples, overflow_merged) = self.head.guard.overflows.counts();
         let (exemplars, exemplars_overwritten) = self.exemplars.counts();
         let (cache_bytes, cache_hits, cache_misses) = self.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -174,8 +177,11 @@ impl Store {
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
+            head_bytes: self.head.memory(),
             samples_appended: count(&self.counters.samples),
             rejected: self.counters.rejected(),
+            overflow_samples,
+            overflow_merged,
             wal_bytes: wal.bytes,
             wal_segments: wal.segments,
             wal_pending_bytes: wal.pending_bytes,

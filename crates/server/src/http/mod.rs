@@ -15,6 +15,7 @@ mod pages;
 mod params;
 mod problem;
 mod prom;
+mod storage;
 mod write;
 
 use std::{
@@ -123,6 +124,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(storage::routes())
         .merge(live::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)

@@ -8,6 +8,7 @@
 //! Bytes on disk: `docs/format.md`, "Block".
 
 mod cache;
+mod check;
 mod index;
 mod meta;
 mod postings;
@@ -15,6 +16,7 @@ mod reader;
 mod writer;
 
 pub(crate) use cache::Cache;
+pub(crate) use check::check;
 pub(crate) use index::Index;
 pub(crate) use meta::{Meta, path_of, seq_of_name};
 pub(crate) use reader::{Block, Pages};
