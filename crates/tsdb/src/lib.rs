@@ -41,6 +41,7 @@ mod error;
 mod exemplars;
 mod guard;
 mod head;
+mod histograms;
 mod maintain;
 mod merge;
 mod options;
@@ -57,6 +58,7 @@ mod wal;
 
 pub use error::Error;
 pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use histograms::HistogramRow;
 pub use maintain::{Maintenance, Sizes};
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};

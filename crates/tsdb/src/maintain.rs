@@ -66,6 +66,7 @@ impl Store {
             let floor = last.saturating_add(WINDOW_MS);
             self.head.raise_floor(floor);
             self.wal.rotate();
+            self.cut_histograms(floor, &mut next_seq, &mut done)?;
             for window in self.head.windows().into_iter().filter(|&window| window < floor) {
                 let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
                 self.cut(window, cover, &mut next_seq, &mut done)?;
@@ -75,6 +76,8 @@ impl Store {
             done.series_forgotten = self.head.forget_idle();
         }
         self.merge_due(&mut next_seq, &mut done)?;
+        self.roll_histograms(self.head.floor(), &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         Ok(done)
     }
@@ -90,6 +93,7 @@ impl Store {
         // Before a block claims to hold the log up to here, the catalog must.
         self.catalog.save(&*self.disk)?;
         let floor = self.head.floor();
+        self.cut_histograms(i64::MAX, &mut next_seq, &mut done)?;
         let windows = self.head.windows();
         for (number, &window) in windows.iter().enumerate() {
             let all = number + 1 == windows.len();
@@ -100,6 +104,8 @@ impl Store {
         self.wal.commit()?;
         self.wal.delete_covered(covered, floor)?;
         self.merge_due(&mut next_seq, &mut done)?;
+        self.roll_histograms(floor, &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         Ok(self.sizes())
     }
@@ -141,7 +147,7 @@ impl Store {
         Ok(())
     }
 
-    fn write_block(
+    pub(crate) fn write_block(
         &self,
         seq: u64,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), barograph_disk::Error>,
@@ -162,7 +168,7 @@ impl Store {
     }
 
     /// Makes a block visible in place of others.
-    fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
+    pub(crate) fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
         let block = Arc::new(Block::open(&*self.disk, seq)?);
         self.change_blocks(|blocks| {
             blocks.retain(|block| !replaced.contains(&block.meta.seq));
@@ -173,7 +179,8 @@ impl Store {
 
     fn merge_due(&self, next_seq: &mut u64, done: &mut Maintenance) -> Result<(), Error> {
         let blocks = self.blocks();
-        let sound: Vec<_> = blocks.iter().filter(|block| !block.is_damaged()).collect();
+        let sound: Vec<_> =
+            blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms).collect();
         let metas: Vec<_> = sound.iter().map(|block| &block.meta).collect();
         for job in compact::plan(&metas, self.head.floor()) {
             let inputs: Vec<_> = sound

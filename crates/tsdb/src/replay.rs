@@ -12,6 +12,7 @@ use hashbrown::{HashTable, hash_table};
 use crate::{
     Error, Recovery,
     head::{Head, Place, hash_of},
+    histograms,
     wal::{self, Entry},
 };
 
@@ -20,6 +21,7 @@ pub(crate) fn replay(
     disk: &dyn Disk,
     covered: u32,
     head: &Head,
+    histograms: &histograms::Head,
     metrics: &mut BTreeMap<String, Metadata>,
     recovery: &mut Recovery,
 ) -> Result<wal::Found, Error> {
@@ -30,6 +32,15 @@ pub(crate) fn replay(
         }
         let mut last_at = None;
         match entry {
+            Entry::Histograms(entries) => {
+                let floor = head.floor();
+                for (labels, at, histogram) in entries {
+                    last_at = last_at.max(Some(at));
+                    if at >= floor {
+                        recovery.histograms += u64::from(histograms.replay(labels, at, &histogram));
+                    }
+                }
+            }
             Entry::Metadata(entry) => drop(metrics.insert(entry.name.to_owned(), entry.metadata)),
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;

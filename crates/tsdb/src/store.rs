@@ -14,6 +14,7 @@ use crate::{
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
     head::Head,
+    histograms,
     recovery::CORRUPT,
     replay::replay,
     stats::{self, Counters},
@@ -25,6 +26,8 @@ pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) head: Head,
+    /// Native histograms of the head.
+    pub(crate) histograms: histograms::Head,
     pub(crate) wal: Wal,
     /// Blocks by the time of their first sample. Replaced as a whole, so a reader keeps what it began with.
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
@@ -63,11 +66,12 @@ impl Store {
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
+        for block in blocks.iter().filter(|block| block.meta.max_at >= floor && !block.meta.histograms) {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
+        let histograms = histograms::Head::new(options.histogram_series_max);
+        let found = replay(&*disk, covered, &head, &histograms, &mut metrics, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -81,6 +85,7 @@ impl Store {
             disk,
             options,
             head,
+            histograms,
             wal,
             counters,
             _held: held,
@@ -174,6 +179,9 @@ impl Store {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
+            histogram_series: self.histograms.series(),
+            histogram_bytes: self.histograms.bytes(),
+            histograms_appended: count(&self.counters.histograms),
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
