@@ -11,6 +11,7 @@ use crate::{
     Error, Recovery,
     catalog::Saved,
     head::{Head, Lane, Place, hash_of},
+    histograms,
     wal::{self, Entry, Samples},
 };
 
@@ -28,6 +29,7 @@ pub(crate) fn replay(
     disk: &dyn Disk,
     covered: Covered,
     head: &Head,
+    histograms: &histograms::Head,
     saved: &mut Saved,
     recovery: &mut Recovery,
 ) -> Result<wal::Found, Error> {
@@ -43,6 +45,15 @@ pub(crate) fn replay(
                 saved.outdated = true;
             }
             Entry::Metadata(_) => {}
+            Entry::Histograms(entries) => {
+                let floor = head.floor();
+                for (labels, at, histogram) in entries {
+                    last_at = last_at.max(Some(at));
+                    if at >= floor {
+                        recovery.histograms += u64::from(histograms.replay(labels, at, &histogram));
+                    }
+                }
+            }
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;
                 for (slot, labels) in definitions {
