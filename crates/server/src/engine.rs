@@ -38,6 +38,8 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
+    /// One permit a running export.
+    pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
     /// Where the store lies.

@@ -4,11 +4,13 @@
 mod answers;
 mod browser;
 mod grafana;
+mod history;
 pub(crate) mod kill;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
+mod sim;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -44,13 +46,15 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 9] = [
+    ("sim", sim::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("history", history::run),
     ("browser", browser::run),
 ];
 

@@ -1,7 +1,7 @@
 //! What was deleted from a block and is still in its chunks.
 //!
 //! ```text
-//! magic 01 30 BA 30   version 1   [series (uvarint)  first (varint)  last (varint)] …   CRC-32C of version and stones
+//! magic 01 30 BA 30   version 1   [series (uvarint)  first (varint)  last (varint)] …   CRC-32C of the stones
 //! ```
 
 use std::collections::BTreeMap;
@@ -26,11 +26,7 @@ impl Tombstones {
         if cursor.be32()? != MAGIC {
             return Err(Malformed::new(file, 0, "this is no file of tombstones"));
         }
-        let content_len = cursor.rest().len().saturating_sub(4);
-        let mut stones = cursor;
-        let content = cursor.bytes(content_len)?;
-        cursor.checksum(content)?;
-        match stones.byte()? {
+        match cursor.byte()? {
             1 => {}
             version => {
                 return Err(Malformed::new(
@@ -40,7 +36,10 @@ impl Tombstones {
                 ));
             }
         }
-        let mut stones = Cursor::new(file, stones.offset(), &content[1..]);
+        let offset = cursor.offset();
+        let content = cursor.bytes(cursor.rest().len().saturating_sub(4))?;
+        cursor.checksum(content)?;
+        let mut stones = Cursor::new(file, offset, content);
         let mut found: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
         while !stones.is_done() {
             let (series, first, last) = (stones.uvarint()?, stones.varint()?, stones.varint()?);
@@ -71,7 +70,7 @@ mod tests {
     fn file(content: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_be_bytes().to_vec();
         bytes.extend_from_slice(content);
-        bytes.extend_from_slice(&crc32c::crc32c(content).to_be_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&content[1..]).to_be_bytes());
         bytes
     }
 
