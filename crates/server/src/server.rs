@@ -242,6 +242,7 @@ async fn open(
         )),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
         ticks: watch::Sender::new(clock.now()),

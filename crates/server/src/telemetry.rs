@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
-use barograph_tsdb::{Appended, Stats};
+use barograph_tsdb::{Appended, Level, Stats};
 
 use crate::storage::Instruments;
 
@@ -191,15 +191,16 @@ impl Telemetry {
     }
 
     /// Takes over the store's figures.
-    pub fn observe_store(&self, stats: &Stats) {
+    pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
         self.store.series.set(stats.series as f64);
         self.store.blocks.set(stats.blocks as f64);
         self.store.cache_bytes.set(stats.cache_bytes as f64);
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
-            self.store.bytes.with([kind]).set(bytes as f64);
+        self.store.bytes.with(["wal"]).set(stats.wal_bytes as f64);
+        for level in levels {
+            self.store.bytes.with([level.tier.as_str()]).set(level.bytes as f64);
         }
     }
 }

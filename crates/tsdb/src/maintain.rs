@@ -76,6 +76,7 @@ impl Store {
         }
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(done)
     }
 
@@ -101,6 +102,7 @@ impl Store {
         self.wal.delete_covered(covered, floor)?;
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(self.sizes())
     }
 

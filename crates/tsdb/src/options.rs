@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use barograph_model::Tier;
+
 /// Limits and delays of a store.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -63,6 +65,16 @@ impl Default for Options {
             exemplars_max: 100_000,
             metrics_max: 100_000,
             aliases_max: 1 << 16,
+        }
+    }
+}
+
+impl Options {
+    /// The age at which blocks of a tier are deleted; `None` keeps them.
+    pub(crate) fn retention_of(&self, tier: Tier) -> Option<Duration> {
+        match tier {
+            Tier::Raw => self.retention,
+            coarser => Some(coarser.default_retention()),
         }
     }
 }

@@ -1,9 +1,6 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering};
 
 use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
@@ -57,7 +54,7 @@ impl Store {
             // A process that was killed may have left names that only the page cache knows.
             disk.sync_dir(dir)?;
         }
-        let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let mut saved = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
         let cache = Cache::new(options.cache_bytes);
         let head = Head::new(&options);
@@ -67,7 +64,7 @@ impl Store {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
+        let found = replay(&*disk, covered, &head, &mut saved.metrics, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -76,7 +73,7 @@ impl Store {
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
-            catalog: Catalog::new(metrics, options.metrics_max),
+            catalog: Catalog::new(saved, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             disk,
             options,
@@ -192,6 +189,9 @@ impl Store {
             blocks: self.blocks().len(),
             block_bytes: sizes.raw_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
+            blocks_cut: count(&self.counters.blocks_cut),
+            blocks_merged: count(&self.counters.blocks_merged),
+            blocks_deleted: count(&self.counters.blocks_deleted),
             blocks_damaged: count(&self.counters.blocks_damaged),
             cache_bytes,
             cache_hits,
@@ -265,13 +265,13 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<String, Metadata>, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<catalog::Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(BTreeMap::new())
+            Ok(catalog::Saved::default())
         }
-        metrics => Ok(metrics?),
+        saved => Ok(saved?),
     }
 }

@@ -6,7 +6,7 @@ use barograph_model::{Labels, Matcher, TimeRange};
 use hashbrown::HashTable;
 
 use super::{
-    Head, HeadChunk, HeadSeries, Place,
+    Head, HeadChunk, HeadSeries, Held, Place,
     arena::Arena,
     index::Index,
     series::{Series, window_of},
@@ -307,6 +307,13 @@ impl Lane {
     /// Whether a series has samples in a range, as far as its chunks tell.
     pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
         self.series(slot).overlaps(&self.arena, range)
+    }
+
+    /// Calls `see` with each series that has samples, and what it has.
+    pub(super) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        for series in self.pages.iter().flatten().flatten() {
+            series.held(&self.arena).into_iter().for_each(|held| see(&series.labels, held));
+        }
     }
 
     /// Calls `see` with each label name of a series that may have samples in a range.

@@ -19,7 +19,7 @@ use std::{
 
 use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
 pub(crate) use lane::{Accepted, Group, Lane, Verdicts};
-pub(crate) use series::{HeadChunk, WINDOW_MS, window_of};
+pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -113,6 +113,11 @@ impl Head {
             slots.retain(|&slot| lane.overlaps(slot, range));
             slots.iter().for_each(|&slot| see(&lane.series(slot).labels));
         }
+    }
+
+    /// Calls `see` with every series that has samples in memory, and what it has. One lane is locked at a time.
+    pub(crate) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).each_held(&mut see));
     }
 
     /// Calls `see` with the label names of all series that may have samples in the range, some more than once.
