@@ -41,6 +41,7 @@ mod error;
 mod exemplars;
 mod guard;
 mod head;
+mod late;
 mod levels;
 mod maintain;
 mod merge;

@@ -25,6 +25,11 @@ pub struct Options {
     pub label_value_bytes_max: usize,
     /// How far ahead of now a sample may be. Default 10 minutes.
     pub ahead_max: Duration,
+    /// How far behind the latest sample of the store one may be that is older than the last of its series. Zero takes no
+    /// such samples. Default 1 hour.
+    pub out_of_order: Duration,
+    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. Default 64 MiB.
+    pub late_bytes_max: usize,
     /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
     pub segment_bytes: u64,
     /// Bytes waiting for a commit, beyond which appends are refused. Default 64 MiB.
@@ -56,6 +61,8 @@ impl Default for Options {
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,
             ahead_max: Duration::from_secs(600),
+            out_of_order: Duration::from_secs(3600),
+            late_bytes_max: 64 << 20,
             segment_bytes: 64 << 20,
             pending_bytes_max: 64 << 20,
             cut_delay: Duration::from_secs(1800),

@@ -20,6 +20,10 @@ pub struct Stats {
     pub head_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
+    /// Rows among them that came late: older than the last of their series.
+    pub samples_late: u64,
+    /// Bytes of late samples that wait to be put into a block.
+    pub late_bytes: usize,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
     /// Rows of series over a limit, which went to overflow series.
@@ -76,6 +80,7 @@ pub struct Stats {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
+    pub(crate) late: AtomicU64,
     pub(crate) series: AtomicU64,
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering};
 
 use barograph_disk::{Disk, Held, TEMPORARY};
-use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
+use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
-    block::{self, Block, Cache, Pages},
+    block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
     head::Head,
     recovery::CORRUPT,
-    replay::replay,
+    replay::{Covered, replay},
     stats::{self, Counters},
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
@@ -60,10 +60,15 @@ impl Store {
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
+        // A block of late samples alone says nothing of what came in order.
+        for block in blocks.iter().filter(|b| b.meta.max_at >= floor && b.meta.floor != Meta::NO_FLOOR) {
             resume(block, &head, &cache)?;
         }
-        let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
+        blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
+        let covered = Covered {
+            all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+            late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        };
         let found = replay(&*disk, covered, &head, &mut saved.metrics, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
@@ -176,6 +181,8 @@ impl Store {
             chunk_bytes: self.head.chunk_bytes(),
             head_bytes: self.head.memory(),
             samples_appended: count(&self.counters.samples),
+            samples_late: count(&self.counters.late),
+            late_bytes: self.head.late_bytes(),
             rejected: self.counters.rejected(),
             overflow_samples,
             overflow_merged,
@@ -228,6 +235,11 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    // What is in a block is about to be removed elsewhere, so its name has to be durable: the call that was to make it
+    // so may have failed.
+    if !blocks.is_empty() {
+        disk.sync_dir(block::DIR)?;
     }
     // A block that was merged into another outlives it only if a crash came in between.
     let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();

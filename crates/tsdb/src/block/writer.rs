@@ -23,6 +23,7 @@ pub(crate) struct Cover {
     pub(crate) rolled: u64,
     pub(crate) floor: i64,
     pub(crate) wal_covered: u32,
+    pub(crate) late_covered: u32,
     pub(crate) replaces: Vec<u64>,
 }
 
@@ -171,6 +172,7 @@ impl<'d> Writer<'d> {
             max_at: self.max_at,
             floor: cover.floor,
             wal_covered: cover.wal_covered,
+            late_covered: cover.late_covered,
             samples: self.samples,
             series,
             replaces: cover.replaces,
