@@ -25,6 +25,7 @@
 mod eval;
 pub mod script;
 mod syntax;
+mod tiers;
 
 pub use eval::{Answer, Error, Options, STEPS_MAX, Steps, Value, evaluate_instant, evaluate_range};
 pub use syntax::{
