@@ -5,17 +5,22 @@
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
 mod answer;
+mod backup;
 mod check;
 mod client;
 mod error;
 mod exit;
+mod export;
+mod import;
 mod output;
 mod pointer;
 mod query;
+mod restore;
 mod serve;
 mod shell;
 mod terminal;
 mod time;
+mod verify;
 
 use crate::{
     error::Error,
@@ -44,9 +49,21 @@ enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Command),
+    /// Take samples out of a server, into files.
+    #[command(subcommand)]
+    Export(export::Command),
+    /// Bring samples of any age into a server, from files.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Look for faults: in a configuration file, in a running server.
     #[command(subcommand)]
     Check(check::Command),
+    /// Back up the store of a running server, or a data directory that no server uses.
+    Backup(backup::Args),
+    /// Make a data directory of a backup.
+    Restore(restore::Args),
+    /// Look for damage: in a data directory that no server uses, in a directory of backups.
+    Verify(verify::Args),
     /// Print what makes a shell complete the commands of this program.
     Completions {
         /// The shell to complete in.
@@ -73,7 +90,12 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::Serve(args) => serve::run(args, terminal),
         Command::Query(command) => query::run(command, terminal),
+        Command::Export(command) => export::run(command, terminal),
+        Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
+        Command::Backup(args) => backup::run(&args, terminal),
+        Command::Restore(args) => restore::run(&args, terminal),
+        Command::Verify(args) => verify::run(&args, terminal),
         Command::Completions { shell } => shell::completions(shell, Cli::command(), terminal),
         Command::Man { command } => shell::manual(&command, Cli::command(), terminal),
         Command::Version => shell::version(terminal),

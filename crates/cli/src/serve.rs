@@ -26,6 +26,12 @@ pub(crate) struct Args {
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
+    /// Where backups may be made, below this directory; without it none are.
+    #[arg(long, value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+    /// Answer the calls of the Prometheus API that change the store.
+    #[arg(long)]
+    enable_admin_api: bool,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
@@ -57,6 +63,8 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         http_addr: args.http_addr,
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
+        backup_dir: args.backup_dir,
+        admin_api: args.enable_admin_api,
     };
     terminal.finish()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -5,7 +5,8 @@
 //! 1. [`Encoder`] and [`Decoder`] ([`mod@stream`]): the light code of the head, a sample at a time, byte-aligned.
 //! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the dense code of blocks, by `pco`:
 //!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
-//! 3. [`varint`]: small integers in few bytes, for logs and indexes.
+//! 3. [`HistogramEncoder`] and [`HistogramDecoder`] ([`mod@histogram`]): native histograms, a sample at a time.
+//! 4. [`varint`]: small integers in few bytes, for logs and indexes.
 //!
 //! Every bit pattern of a value comes back, NaN payloads included. Decoders take any bytes: they answer
 //! [`Malformed`] and never panic or allocate more than they are told to expect.
@@ -24,10 +25,12 @@
 //! ```
 
 pub mod column;
+pub mod histogram;
 pub mod stream;
 pub mod varint;
 
 pub use column::{ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
+pub use histogram::{HistogramDecoder, HistogramEncoder};
 pub use stream::{Decoder, Encoder};
 
 /// Bytes that no encoder of this crate wrote. Retrying won't help.

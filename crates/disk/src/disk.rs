@@ -29,6 +29,9 @@ pub trait Disk: Send + Sync {
     /// Cuts a file to `len` bytes and makes that durable.
     fn truncate(&self, path: &str, len: u64) -> Result<(), Error>;
 
+    /// Makes the bytes of a file durable that another process may have written without doing so.
+    fn sync_file(&self, path: &str) -> Result<(), Error>;
+
     /// Gives a file another name, in place of one that has it.
     fn rename(&self, from: &str, to: &str) -> Result<(), Error>;
 

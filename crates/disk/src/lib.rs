@@ -6,7 +6,7 @@
 //!    renamed and removed; nothing is ever overwritten in place.
 //! 2. [`RealDisk`]: a folder of the machine, held by one process at a time.
 //! 3. [`MemoryDisk`]: a page cache in memory; a crash loses, tears or zeroes what was not synced, and any call
-//!    can be made to fail. Tests run the store on it.
+//!    can be made to fail. Tests run the store on it, with numbers of a seed from [`Chance`].
 //! 4. [`record`]: framing of log records, each with length, type, sequence number and checksum.
 //! 5. [`file`](mod@file): whole files with a header (magic and version) and a checksummed footer.
 //!
@@ -21,6 +21,7 @@
 //! # Ok::<(), barograph_disk::Error>(())
 //! ```
 
+mod chance;
 mod disk;
 mod error;
 pub mod file;
@@ -28,6 +29,7 @@ mod memory;
 mod real;
 pub mod record;
 
+pub use chance::Chance;
 pub use disk::{Append, Disk, Entry, Held, ReadAt, TEMPORARY};
 pub use error::Error;
 pub use memory::{Fault, MemoryDisk};

@@ -102,6 +102,11 @@ impl Disk for RealDisk {
         file.set_len(len).and_then(|()| file.sync_all()).map_err(self.fail("truncate", path))
     }
 
+    fn sync_file(&self, path: &str) -> Result<(), Error> {
+        let file = File::options().write(true).open(self.path(path)).map_err(self.fail("open", path))?;
+        file.sync_all().map_err(self.fail("sync", path))
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
         fs::rename(self.path(from), self.path(to)).map_err(self.fail("rename", from))
     }

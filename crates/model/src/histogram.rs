@@ -88,6 +88,9 @@ pub enum HistogramError {
     /// Buckets do not ascend.
     #[error("histogram buckets are not in order")]
     Order,
+    /// Spans do not cover the buckets, or go backwards.
+    #[error("histogram spans do not cover its buckets")]
+    Spans,
     /// The buckets hold more or less than the histogram.
     #[error("histogram count does not match its buckets")]
     Count,
@@ -106,6 +109,34 @@ pub enum HistogramError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("histograms with different custom bounds cannot be joined")]
 pub struct DifferentBounds;
+
+/// Gives counts the indices that spans of (offset, length) say: the first offset is an index, the others are gaps.
+///
+/// # Errors
+/// [`HistogramError::Spans`] where there are more counts than places or fewer, or a gap is negative;
+/// [`HistogramError::TooManyBuckets`].
+pub fn place_buckets(spans: &[(i32, u32)], counts: &[f64]) -> Result<Vec<(i32, f64)>, HistogramError> {
+    let mut buckets = Vec::with_capacity(counts.len().min(HISTOGRAM_BUCKETS_MAX));
+    let mut rest = counts;
+    let mut next = 0i32;
+    for (number, &(offset, length)) in spans.iter().enumerate() {
+        if number > 0 && offset < 0 {
+            return Err(HistogramError::Spans);
+        }
+        next = next.checked_add(offset).ok_or(HistogramError::Spans)?;
+        let length = usize::try_from(length).map_err(|_| HistogramError::Spans)?;
+        let (covered, after) = rest.split_at_checked(length).ok_or(HistogramError::Spans)?;
+        if buckets.len() + covered.len() > HISTOGRAM_BUCKETS_MAX {
+            return Err(HistogramError::TooManyBuckets);
+        }
+        for &count in covered {
+            buckets.push((next, count));
+            next = next.checked_add(1).ok_or(HistogramError::Spans)?;
+        }
+        rest = after;
+    }
+    if rest.is_empty() { Ok(buckets) } else { Err(HistogramError::Spans) }
+}
 
 impl Histogram {
     /// Checks the parts. Schemas 9 to 52 are joined to 8; empty buckets are left out.
@@ -385,6 +416,19 @@ mod tests {
         );
         let more = HistogramParts { count: 5.0, sum: f64::NAN, ..parts(0, &[(1, 1.0)]) };
         assert!(Histogram::new(more).is_ok(), "values that are not numbers are in no bucket");
+    }
+
+    #[test]
+    fn spans_place_buckets() {
+        let check = |spans: &[(i32, u32)], counts: &[f64], expected| {
+            assert_eq!(place_buckets(spans, counts), expected, "{spans:?}");
+        };
+        check(&[(-2, 2), (3, 1)], &[1.0, 2.0, 3.0], Ok(vec![(-2, 1.0), (-1, 2.0), (3, 3.0)]));
+        check(&[(0, 1)], &[1.0, 2.0], Err(HistogramError::Spans));
+        check(&[(0, 3)], &[1.0, 2.0], Err(HistogramError::Spans));
+        check(&[(0, 1), (-1, 1)], &[1.0, 2.0], Err(HistogramError::Spans));
+        check(&[(i32::MAX, 2)], &[1.0, 2.0], Err(HistogramError::Spans));
+        check(&[], &[], Ok(Vec::new()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod time;
 pub use budget::{Budget, BudgetError};
 pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
-    ResetHint, SCHEMAS,
+    ResetHint, SCHEMAS, place_buckets,
 };
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};

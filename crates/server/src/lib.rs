@@ -7,6 +7,7 @@
 //! - [`config`]: the configuration file
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
 //! - [`scrape`]: targets, and what is read from them
+//! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
 pub mod clock;
@@ -23,6 +24,7 @@ mod memory;
 pub mod scrape;
 mod scraping;
 mod server;
+pub mod storage;
 mod telemetry;
 
 pub use commits::CommitError;

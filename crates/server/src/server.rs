@@ -30,6 +30,7 @@ use crate::{
     errors::chain,
     http::{self, App},
     maintenance, memory, scraping,
+    storage::backup::Backups,
     telemetry::Telemetry,
 };
 
@@ -51,6 +52,10 @@ pub struct Settings {
     pub http_addr: SocketAddr,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
+    /// The directory below which backups may be made; `None` makes none.
+    pub backup_dir: Option<PathBuf>,
+    /// Whether the calls of the Prometheus API that change the store are answered.
+    pub admin_api: bool,
     /// The memory everything together may use, in bytes; `None` takes half of what there is.
     pub memory: Option<u64>,
 }
@@ -235,7 +240,11 @@ async fn open(
                 .unwrap_or(usize::MAX)
                 .min(Semaphore::MAX_PERMITS),
         )),
+        exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        data_dir: settings.data_dir.clone(),
+        backups: Backups::new(settings.backup_dir.clone()),
+        admin_api: settings.admin_api,
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),
         clock,

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
-use barograph_tsdb::{Appended, Stats};
+use barograph_tsdb::{Appended, Level, Stats};
+
+use crate::storage::Instruments;
 
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +18,21 @@ pub enum Origin {
     Scrape,
     /// Exposition text that was posted.
     Import,
+    /// Samples of any age that were moved in.
+    History,
     /// The built-in collectors and our own metrics.
     Own,
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
             Self::Import => "import",
+            Self::History => "history",
             Self::Own => "self",
         }
     }
@@ -53,6 +58,8 @@ pub struct Telemetry {
     request_duration: Family<Histogram, 1>,
     /// HTTP requests being answered.
     pub in_flight: UpDownCounter,
+    /// Backups.
+    pub storage: Instruments,
     store: StoreGauges,
 }
 
@@ -130,6 +137,7 @@ impl Telemetry {
                 .up_down_counter("barograph_http_requests_in_flight")
                 .help("HTTP requests being answered.")
                 .register()?,
+            storage: Instruments::register(&registry)?,
             store: StoreGauges {
                 series: registry
                     .gauge("barograph_head_series")
@@ -183,15 +191,16 @@ impl Telemetry {
     }
 
     /// Takes over the store's figures.
-    pub fn observe_store(&self, stats: &Stats) {
+    pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
         self.store.series.set(stats.series as f64);
         self.store.blocks.set(stats.blocks as f64);
         self.store.cache_bytes.set(stats.cache_bytes as f64);
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
-            self.store.bytes.with([kind]).set(bytes as f64);
+        self.store.bytes.with(["wal"]).set(stats.wal_bytes as f64);
+        for level in levels {
+            self.store.bytes.with([level.tier.as_str()]).set(level.bytes as f64);
         }
     }
 }

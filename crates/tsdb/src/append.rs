@@ -4,24 +4,24 @@
 //! handed to the log. Because the log gets them before the lock is let go, the log and the head agree on the order of
 //! every series, and a replay of the log makes the same decisions. Known series cost no allocation and no parsing.
 
-use std::{cell::RefCell, sync::PoisonError};
+use std::cell::RefCell;
 
-use barograph_model::{Labels, Timestamp};
+use barograph_model::Timestamp;
 
 use crate::{
-    Appended, Error, Rejected, Row, Store,
+    Appended, Error, Row, Store,
     head::{Group, Verdicts, hash_of},
     options::millis,
-    spelling, stats,
+    stats,
     wal::{DEFINITIONS, OtherSegment, SAMPLES, encode_definitions, encode_samples},
 };
 
 /// Buffers of a thread that appends, kept from call to call.
 #[derive(Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     /// Hash and index of the rows of each lane.
     groups: Vec<Vec<(u64, u32)>>,
-    verdicts: Verdicts,
+    pub(crate) verdicts: Verdicts,
     definitions: Vec<u8>,
     samples: Vec<u8>,
 }
@@ -41,10 +41,11 @@ impl Store {
     pub fn append(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, Error> {
         self.wal.check_open()?;
         let latest = now.millis().saturating_add(millis(self.options.ahead_max));
+        self.head.guard.set_now(now);
         SCRATCH.with_borrow_mut(|scratch| {
             let mut ticket = self.append_rows(rows, latest, scratch);
-            if !scratch.verdicts.odd.is_empty() {
-                ticket = ticket.max(self.append_odd(rows, latest, scratch));
+            if !scratch.verdicts.odd.is_empty() || !scratch.verdicts.over.is_empty() {
+                ticket = ticket.max(self.append_again(rows, latest, now, scratch));
             }
             let verdicts = &mut scratch.verdicts;
             if verdicts.repeated {
@@ -55,6 +56,8 @@ impl Store {
             let appended = Appended {
                 stored: verdicts.stored,
                 new_series: verdicts.new_series,
+                overflowed: verdicts.overflowed,
+                merged: verdicts.merged,
                 rejected: std::mem::take(&mut verdicts.rejected),
                 ticket,
             };
@@ -63,8 +66,9 @@ impl Store {
         })
     }
 
-    /// Appends rows whose label bytes are in the usual spelling; others are left in `odd`. The ticket.
-    fn append_rows(&self, rows: &[Row<'_>], latest: i64, scratch: &mut Scratch) -> u64 {
+    /// Appends rows whose label bytes are in the usual spelling and whose series are known or have room; others are
+    /// left in `odd` and `over`. The ticket.
+    pub(crate) fn append_rows(&self, rows: &[Row<'_>], latest: i64, scratch: &mut Scratch) -> u64 {
         let Scratch { groups, verdicts, definitions, samples } = scratch;
         verdicts.reset();
         groups.resize_with(self.head.lanes(), Vec::new);
@@ -106,46 +110,6 @@ impl Store {
             };
         }
         ticket
-    }
-
-    /// Appends the rows left over as odd, under the usual spelling of their labels. The ticket.
-    fn append_odd(&self, rows: &[Row<'_>], latest: i64, scratch: &mut Scratch) -> u64 {
-        let odd = std::mem::take(&mut scratch.verdicts.odd);
-        let mut first = std::mem::take(&mut scratch.verdicts);
-        let mut known: Vec<(usize, Labels)> = Vec::with_capacity(odd.len());
-        for row in odd.iter().map(|&row| row as usize) {
-            match self.usual_spelling(rows[row].labels) {
-                Ok(labels) => known.push((row, labels)),
-                Err(reason) => first.rejected.push(Rejected { row, reason }),
-            }
-        }
-        let usual: Vec<_> =
-            known.iter().map(|(row, labels)| Row { labels: labels.as_bytes(), ..rows[*row] }).collect();
-        let ticket = self.append_rows(&usual, latest, scratch);
-        let second = &mut scratch.verdicts;
-        debug_assert!(second.odd.is_empty(), "the usual spelling is not odd");
-        second.rejected.iter_mut().for_each(|rejected| rejected.row = known[rejected.row].0);
-        second.rejected.append(&mut first.rejected);
-        second.stored += first.stored;
-        second.new_series += first.new_series;
-        second.repeated |= first.repeated;
-        ticket
-    }
-
-    /// The label set of unusual bytes: parsed once, then remembered, as long as there is room.
-    fn usual_spelling(&self, bytes: &[u8]) -> Result<Labels, crate::Reason> {
-        let aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(labels) = aliases.get(bytes) {
-            return Ok(labels.clone());
-        }
-        drop(aliases);
-        let labels = spelling::parse(bytes)?;
-        spelling::check(&labels, &self.options)?;
-        let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
-        if aliases.len() < self.options.aliases_max {
-            aliases.insert(bytes.into(), labels.clone());
-        }
-        Ok(labels)
     }
 
     fn count(&self, appended: &Appended) {

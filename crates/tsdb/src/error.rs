@@ -14,6 +14,9 @@ pub enum Error {
         /// How many bytes may wait.
         limit: usize,
     },
+    /// A restore into the directory was interrupted. The user restores again, or empties the directory.
+    #[error("the directory holds an unfinished restore; restore into it again, or empty it")]
+    Unfinished,
     /// The disk failed. What was acknowledged is still there.
     #[error(transparent)]
     Disk(#[from] barograph_disk::Error),

@@ -9,6 +9,7 @@
 //! 4. [`Store::maintain`]: cuts two hours of the head into a *block* when they are over, merges blocks to days, deletes
 //!    what is past retention. [`Store::flush`] cuts everything at once.
 //! 5. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
+//! 6. [`backup`]: copies of a store while it works, and the way back; [`verify()`] looks for damage.
 //!
 //! The crate has no threads and no clock: the server calls `commit` in a loop and `maintain` from time to
 //! time. Any thread may call anything at any time.
@@ -28,16 +29,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
+mod aliases;
 mod append;
+pub mod backup;
 mod block;
 mod catalog;
 mod columns;
 mod compact;
 mod error;
 mod exemplars;
+mod guard;
 mod head;
+mod levels;
 mod maintain;
 mod merge;
+mod metrics;
 mod options;
 mod recovery;
 mod replay;
@@ -47,12 +54,17 @@ mod source;
 mod spelling;
 mod stats;
 mod store;
+mod verify;
 mod wal;
 
 pub use error::Error;
+pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use levels::{InMemory, Level};
 pub use maintain::{Maintenance, Sizes};
+pub use metrics::MetricInfo;
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
 pub use row::{Appended, Reason, Rejected, Row};
 pub use stats::Stats;
 pub use store::Store;
+pub use verify::{Damage, Verified, verify};

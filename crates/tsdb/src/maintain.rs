@@ -76,6 +76,7 @@ impl Store {
         }
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(done)
     }
 
@@ -101,6 +102,7 @@ impl Store {
         self.wal.delete_covered(covered, floor)?;
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(self.sizes())
     }
 
@@ -117,7 +119,7 @@ impl Store {
     }
 
     /// The right to change blocks, and the number of the next one.
-    fn upkeep(&self) -> MutexGuard<'_, u64> {
+    pub(crate) fn upkeep(&self) -> MutexGuard<'_, u64> {
         self.next_block.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
+use barograph_model::Tier;
+
 /// Limits and delays of a store.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
     /// Parts of the head that are locked apart. Rounded up to a power of two, at most 64. Default 4.
     pub lanes: usize,
-    /// Series in the head at most; a row of a further one is refused. Default 1,000,000.
+    /// Series in the head at most. What is over it or one of the next two goes to a series whose label of most values is
+    /// `__overflow__`; where not even that has room it is refused. Default 1,000,000.
     pub series_max: usize,
+    /// Series of one metric in the head at most. Default 200,000.
+    pub metric_series_max: usize,
+    /// Values of one label of one metric in the head at most, at least 2. Default 50,000.
+    pub label_values_max: usize,
     /// Labels of a series at most. Default 64.
     pub labels_max: usize,
     /// Bytes of a label's name at most. Default 512.
@@ -34,7 +41,7 @@ pub struct Options {
     pub exemplars_max: usize,
     /// Metrics the catalog describes at most. Default 100,000.
     pub metrics_max: usize,
-    /// Unusual spellings of label sets that are remembered. Default 65,536.
+    /// Unusual spellings of label sets, and label sets over a limit, that are remembered. Default 65,536.
     pub aliases_max: usize,
 }
 
@@ -43,6 +50,8 @@ impl Default for Options {
         Self {
             lanes: 4,
             series_max: 1_000_000,
+            metric_series_max: 200_000,
+            label_values_max: 50_000,
             labels_max: 64,
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,
@@ -56,6 +65,16 @@ impl Default for Options {
             exemplars_max: 100_000,
             metrics_max: 100_000,
             aliases_max: 1 << 16,
+        }
+    }
+}
+
+impl Options {
+    /// The age at which blocks of a tier are deleted; `None` keeps them.
+    pub(crate) fn retention_of(&self, tier: Tier) -> Option<Duration> {
+        match tier {
+            Tier::Raw => self.retention,
+            coarser => Some(coarser.default_retention()),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Head {
         let number = self.lane_of(hash);
         let mut lane = self.lane(number);
         let slot = lane.find(hash, labels.as_bytes()).unwrap_or_else(|| {
-            self.count_series();
+            self.guard.count(&labels);
             lane.insert(hash, labels)
         });
         Place { lane: number, slot }

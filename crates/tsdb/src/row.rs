@@ -20,6 +20,11 @@ pub struct Appended {
     pub stored: usize,
     /// Series that were not in the head before.
     pub new_series: usize,
+    /// Rows of series over a limit, which went to a series with `__overflow__` in place of a value.
+    pub overflowed: usize,
+    /// Those of them that were not stored, because that series had a sample of their time or a later one. They are
+    /// neither stored nor rejected.
+    pub merged: usize,
     /// The other rows, in the order of the call.
     pub rejected: Vec<Rejected>,
     /// All of it is durable when a commit returns this ticket or a later one.

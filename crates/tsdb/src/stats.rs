@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Reason;
+use crate::{Maintenance, Reason};
 
 /// The store in numbers. Counts begin at zero with each start, sizes and gauges are those of the moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,10 +16,16 @@ pub struct Stats {
     pub series_created: u64,
     /// Bytes of chunks in the head.
     pub chunk_bytes: u64,
+    /// Bytes of the head as a whole: chunks, series, postings, counts and aliases, roughly.
+    pub head_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
+    /// Rows of series over a limit, which went to overflow series.
+    pub overflow_samples: u64,
+    /// Those of them that were not stored, because that series had a sample of their time or a later one.
+    pub overflow_merged: u64,
     /// Bytes of the log on disk.
     pub wal_bytes: u64,
     /// Segments of the log on disk.
@@ -40,6 +46,12 @@ pub struct Stats {
     pub block_bytes: u64,
     /// Samples in them.
     pub block_samples: u64,
+    /// Blocks that were cut from the head.
+    pub blocks_cut: u64,
+    /// Blocks that were merged into larger ones.
+    pub blocks_merged: u64,
+    /// Blocks that were deleted because of retention.
+    pub blocks_deleted: u64,
     /// Blocks of which a part turned out not to be what was written; the rest of each serves.
     pub blocks_damaged: u64,
     /// Bytes of decoded indexes and columns in memory.
@@ -69,6 +81,9 @@ pub(crate) struct Counters {
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,
     pub(crate) blocks_damaged: AtomicU64,
+    pub(crate) blocks_cut: AtomicU64,
+    pub(crate) blocks_merged: AtomicU64,
+    pub(crate) blocks_deleted: AtomicU64,
 }
 
 /// Adds to a counter.
@@ -77,6 +92,13 @@ pub(crate) fn add(counter: &AtomicU64, count: usize) {
 }
 
 impl Counters {
+    /// Counts what a round of upkeep did.
+    pub(crate) fn upkeep(&self, done: &Maintenance) {
+        add(&self.blocks_cut, done.blocks_cut);
+        add(&self.blocks_merged, done.blocks_merged);
+        add(&self.blocks_deleted, done.blocks_deleted);
+    }
+
     pub(crate) fn rejected(&self) -> Vec<(Reason, u64)> {
         let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
         Reason::ALL.into_iter().zip(counts).collect()

@@ -1,15 +1,12 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering};
 
 use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
 
 use crate::{
-    Error, Maintenance, Options, Recovery, Stats,
+    Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Pages},
     catalog::{self, Catalog, Change},
     exemplars::Exemplars,
@@ -33,8 +30,6 @@ pub struct Store {
     pub(crate) cache: Cache,
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
-    /// Unusual spellings of label sets, and what they mean.
-    pub(crate) aliases: Mutex<HashMap<Box<[u8]>, Labels>>,
     pub(crate) counters: Counters,
     _held: Box<dyn Held>,
 }
@@ -43,28 +38,33 @@ impl Store {
     /// Opens the store on a disk and brings back everything that was acknowledged, less what is past retention.
     ///
     /// # Errors
-    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. Corrupt files are no
-    /// error: they are set aside and named in the [`Recovery`].
+    /// [`Error::Disk`]: held by another server, written by a newer version, or not readable. [`Error::Unfinished`].
+    /// Corrupt files are no error: they are set aside and named in the [`Recovery`].
     pub fn open(disk: Arc<dyn Disk>, options: Options, now: Timestamp) -> Result<(Self, Recovery), Error> {
         let held = disk.lock()?;
+        if backup::is_unfinished(&*disk)? {
+            return Err(Error::Unfinished);
+        }
         let mut recovery = Recovery::default();
         for dir in ["", wal::DIR, block::DIR] {
             if !dir.is_empty() {
                 disk.create_dir(dir)?;
             }
             remove_temporary(&*disk, dir, &mut recovery)?;
+            // A process that was killed may have left names that only the page cache knows.
+            disk.sync_dir(dir)?;
         }
-        let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let mut saved = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
         let cache = Cache::new(options.cache_bytes);
-        let head = Head::new(options.lanes, options.series_max);
+        let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
         for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
             resume(block, &head, &cache)?;
         }
         let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
+        let found = replay(&*disk, covered, &head, &mut saved.metrics, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -73,9 +73,8 @@ impl Store {
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
-            catalog: Catalog::new(metrics, options.metrics_max),
+            catalog: Catalog::new(saved, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
-            aliases: Mutex::default(),
             disk,
             options,
             head,
@@ -166,6 +165,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let wal = self.wal.stats();
         let sizes = self.sizes();
+        let (overflow_samples, overflow_merged) = self.head.guard.overflows.counts();
         let (exemplars, exemplars_overwritten) = self.exemplars.counts();
         let (cache_bytes, cache_hits, cache_misses) = self.cache.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -174,8 +174,11 @@ impl Store {
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
+            head_bytes: self.head.memory(),
             samples_appended: count(&self.counters.samples),
             rejected: self.counters.rejected(),
+            overflow_samples,
+            overflow_merged,
             wal_bytes: wal.bytes,
             wal_segments: wal.segments,
             wal_pending_bytes: wal.pending_bytes,
@@ -186,6 +189,9 @@ impl Store {
             blocks: self.blocks().len(),
             block_bytes: sizes.raw_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
+            blocks_cut: count(&self.counters.blocks_cut),
+            blocks_merged: count(&self.counters.blocks_merged),
+            blocks_deleted: count(&self.counters.blocks_deleted),
             blocks_damaged: count(&self.counters.blocks_damaged),
             cache_bytes,
             cache_hits,
@@ -259,13 +265,13 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<String, Metadata>, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<catalog::Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(BTreeMap::new())
+            Ok(catalog::Saved::default())
         }
-        metrics => Ok(metrics?),
+        saved => Ok(saved?),
     }
 }

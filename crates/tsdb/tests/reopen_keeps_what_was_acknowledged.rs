@@ -101,3 +101,24 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
         assert_eq!(content(&open(&disk.crash(seed)).0), content(&store));
     }
 }
+
+#[test]
+fn killed_before_a_sync_then_repeated_then_without_power() {
+    // The first process ends after each of its calls in turn.
+    for calls in 0..8 {
+        let disk = MemoryDisk::new();
+        let (store, _) = open(&disk);
+        put(&store, &[(&series("a", 1), START, 1.0)]);
+        disk.fail(calls, u64::MAX, Fault::Io);
+        let acknowledged = store.commit().is_ok();
+        let disk = disk.kill();
+        // The next process reads it from the page cache, so for it the same row is nothing new.
+        let (store, _) = open(&disk);
+        let ticket = put(&store, &[(&series("a", 1), START, 1.0)]);
+        assert!(store.commit().unwrap() >= ticket);
+        for seed in 0..20 {
+            let (store, _) = open(&disk.crash(seed));
+            assert_eq!(content(&store).len(), 1, "{calls} calls, acknowledged at once: {acknowledged}");
+        }
+    }
+}

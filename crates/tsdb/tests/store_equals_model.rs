@@ -5,7 +5,7 @@ mod support;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use barograph_disk::{Fault, MemoryDisk};
+use barograph_disk::{Chance, Fault, MemoryDisk};
 use barograph_model::{Labels, Timestamp, stale_marker};
 use barograph_tsdb::{Options, Reason, Row, Store};
 use support::*;
@@ -90,7 +90,7 @@ fn append_rows(store: &Store, model: &mut Model, now: i64, chance: &mut Chance) 
 }
 
 fn run(seed: u64) {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let mut disk = MemoryDisk::new();
     let mut store = open_store(&disk, &mut chance);
     let (mut model, mut now) = (Model::default(), START);

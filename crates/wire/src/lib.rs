@@ -6,7 +6,18 @@
 //!
 //! - [`remote_write`]: Prometheus remote write 1.0, read in place and written.
 //! - [`exposition`]: the text formats of `/metrics` pages.
+//! - [`csv`]: lines for spreadsheets, written.
+//!
+//! With the feature `history`, the formats in which history moves in and out:
+//!
+//! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
+//! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
 
+pub mod csv;
 pub mod exposition;
+#[cfg(feature = "history")]
+pub mod json_lines;
+#[cfg(feature = "history")]
+pub mod prometheus_tsdb;
 mod protobuf;
 pub mod remote_write;

@@ -93,7 +93,7 @@ proptest! {
         }
         for entry in entries(&body) {
             if let Ok(Entry::Series(series)) = entry {
-                let _ = (series.samples().count(), series.exemplars().count(), series.histogram_times().count());
+                let _ = (series.samples().count(), series.exemplars().count(), series.histograms().count());
             }
         }
     }

@@ -4,6 +4,7 @@
 mod answers;
 mod browser;
 mod grafana;
+mod history;
 pub(crate) mod kill;
 mod promtool;
 mod real_prometheus;
@@ -44,13 +45,14 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("history", history::run),
     ("browser", browser::run),
 ];
 

@@ -5,6 +5,7 @@
 //! occurs. A label that a series does not have is an empty field.
 
 use crate::answer::{Labels, Point, QueryData};
+use barograph_wire::csv;
 use std::{
     collections::BTreeSet,
     io::{self, Write},
@@ -66,17 +67,9 @@ fn fields_of<'a>(labels: &'a Labels, columns: &BTreeSet<&str>) -> impl Iterator<
 }
 
 fn line<'a>(out: &mut dyn Write, fields: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
-    for (index, field) in fields.into_iter().enumerate() {
-        if index > 0 {
-            out.write_all(b",")?;
-        }
-        if field.contains([',', '"', '\n', '\r']) {
-            write!(out, "\"{}\"", field.replace('"', "\"\""))?;
-        } else {
-            out.write_all(field.as_bytes())?;
-        }
-    }
-    out.write_all(b"\n")
+    let mut text = String::new();
+    csv::write_line(&mut text, fields);
+    out.write_all(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(crate) fn names(out: &mut dyn Write, names: &[String]) -> io::Result<()> {
 }
 
 /// Rows under headings, each column as wide as its longest cell; nothing at all for no rows.
-fn columns<const N: usize>(
+pub(crate) fn columns<const N: usize>(
     out: &mut dyn Write,
     rows: &[[String; N]],
     headings: [&str; N],

@@ -8,6 +8,7 @@ mod body;
 mod compress;
 mod guard;
 mod health;
+pub(crate) mod history;
 mod import;
 mod live;
 mod metrics;
@@ -15,6 +16,7 @@ mod pages;
 mod params;
 mod problem;
 mod prom;
+mod storage;
 mod write;
 
 use std::{
@@ -120,9 +122,11 @@ pub(crate) fn router(app: App) -> Router {
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
+        .merge(history::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(storage::routes())
         .merge(live::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)

@@ -17,6 +17,11 @@ impl Problem {
         Self { status, detail: detail.into() }
     }
 
+    /// What it says, for answers in another form.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// 503 while the store is being opened.
     pub(crate) fn not_ready() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; try again in a moment")

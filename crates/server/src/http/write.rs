@@ -37,12 +37,13 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let large = body.len() > INLINE_BYTES_MAX;
     let stored = if large {
         let work = engine.clone();
-        let stored = tokio::task::spawn_blocking(move || store(&work, limits, &body)).await;
+        let stored =
+            tokio::task::spawn_blocking(move || store(&work, Origin::RemoteWrite, limits, &body)).await;
         stored.unwrap_or_else(|_| {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
         })
     } else {
-        store(&engine, limits, &body)
+        store(&engine, Origin::RemoteWrite, limits, &body)
     };
     let stored = match stored {
         Ok(stored) => stored,
@@ -80,7 +81,7 @@ pub(super) fn refused(status: StatusCode, why: &str) -> Response {
 }
 
 /// The media type and encoding of a request must be those of remote write 1.0.
-fn supported(headers: &HeaderMap) -> Result<(), String> {
+pub(super) fn supported(headers: &HeaderMap) -> Result<(), String> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(kind) = text(header::CONTENT_TYPE) {
         let mut parts = kind.split(';').map(str::trim);
@@ -103,10 +104,14 @@ fn supported(headers: &HeaderMap) -> Result<(), String> {
 }
 
 /// What became of a request that could be read.
-struct Stored {
-    ticket: u64,
+pub(super) struct Stored {
+    pub(super) ticket: u64,
+    /// Samples in the request.
+    pub(super) sent: usize,
+    /// Those of them that are stored now.
+    pub(super) stored: usize,
     /// What was not stored and why; `None` when all was.
-    complaint: Option<String>,
+    pub(super) complaint: Option<String>,
 }
 
 thread_local! {
@@ -114,11 +119,17 @@ thread_local! {
     static DECODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
+/// Stores what a body of remote write holds, as coming from `origin`.
+pub(super) fn store(
+    engine: &Engine,
+    origin: Origin,
+    limits: RequestLimits,
+    body: &[u8],
+) -> Result<Stored, (StatusCode, String)> {
     DECODED.with_borrow_mut(|scratch| {
         let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
             .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
-            .and_then(|decoded| store_decoded(engine, limits, decoded));
+            .and_then(|decoded| store_decoded(engine, origin, limits, decoded));
         // One huge request must not hold its memory for ever.
         if scratch.capacity() > 8 << 20 {
             *scratch = Vec::new();
@@ -129,6 +140,7 @@ fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<Stored, 
 
 fn store_decoded(
     engine: &Engine,
+    origin: Origin,
     limits: RequestLimits,
     decoded: &[u8],
 ) -> Result<Stored, (StatusCode, String)> {
@@ -154,7 +166,7 @@ fn store_decoded(
                     gathered.push(series.clone());
                 }
                 if series.has_more {
-                    histograms += series.histogram_times().count();
+                    histograms += series.histograms().count();
                     with_exemplars.push(series);
                 }
             }
@@ -169,7 +181,7 @@ fn store_decoded(
         }
     }
     check_count(rows.len(), limits)?;
-    let appended = engine.append(Origin::RemoteWrite, &rows).map_err(|e| not_stored(&e))?;
+    let appended = engine.append(origin, &rows).map_err(|e| not_stored(&e))?;
     for entry in metadata {
         engine.store.set_metadata(&entry.name, &entry.metadata);
     }
@@ -177,7 +189,7 @@ fn store_decoded(
         keep_exemplars(engine, &series);
     }
     let complaint = complaint(rows.len(), &rows, &appended, histograms);
-    Ok(Stored { ticket: appended.ticket, complaint })
+    Ok(Stored { ticket: appended.ticket, sent: rows.len() + histograms, stored: appended.stored, complaint })
 }
 
 /// Refuses a request of more samples than one may bring.

@@ -69,7 +69,15 @@ pub async fn start_settings(dir: &Path, http_addr: &str) -> Result<Server, Start
 
 fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();
-    Settings { config, data_dir: dir.to_owned(), http_addr, grpc_addr: None, memory: None }
+    Settings {
+        config,
+        data_dir: dir.to_owned(),
+        http_addr,
+        grpc_addr: None,
+        memory: None,
+        backup_dir: Some(dir.join("backups")),
+        admin_api: true,
+    }
 }
 
 impl Running {

@@ -34,9 +34,13 @@ pub(crate) struct Block {
 impl Block {
     /// Opens a block and checks its header, its footer and the checksum of its index.
     pub(crate) fn open(disk: &dyn Disk, seq: u64) -> Result<Self, Error> {
-        let path = path_of(seq);
-        let reader = file::Reader::open(disk, &path, KIND)?;
-        let broken = || Error::corrupt("footer", &path, reader.body_end);
+        Self::open_at(disk, &path_of(seq), seq)
+    }
+
+    /// Opens the block with a number where it does not lie at its own path.
+    pub(crate) fn open_at(disk: &dyn Disk, path: &str, seq: u64) -> Result<Self, Error> {
+        let reader = file::Reader::open(disk, path, KIND)?;
+        let broken = || Error::corrupt("footer", path, reader.body_end);
         let meta =
             Meta::decode(&reader.footer, reader.version).filter(|meta| meta.seq == seq).ok_or_else(broken)?;
         let fits = meta.index_at.checked_add(meta.index_len) == Some(reader.body_end);
@@ -45,6 +49,7 @@ impl Block {
         }
         let size = reader.file.len();
         let damaged = AtomicBool::new(false);
+        let path = path.to_owned();
         let block = Self { meta, path, size, file: reader.file, body_end: reader.body_end, damaged };
         block.index_bytes()?;
         Ok(block)
@@ -63,11 +68,20 @@ impl Block {
         if let Some(Entry::Index(index)) = cache.find(key) {
             return Ok(index);
         }
-        let bytes = self.index_bytes()?;
-        let index = Index::decode(&bytes, self.meta.min_at, self.body_end);
-        let index = Arc::new(index.ok_or_else(|| Error::corrupt("index", &self.path, self.meta.index_at))?);
+        let index = Arc::new(self.decode_index()?);
         cache.put(key, Entry::Index(index.clone()));
         Ok(index)
+    }
+
+    /// The index, from the disk.
+    pub(crate) fn decode_index(&self) -> Result<Index, Error> {
+        let index = Index::decode(&self.index_bytes()?, self.meta.min_at, self.body_end);
+        index.ok_or_else(|| Error::corrupt("index", &self.path, self.meta.index_at))
+    }
+
+    /// Bytes of the file, as they are.
+    pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_at(at, buffer)
     }
 
     pub(crate) fn overlaps(&self, range: &TimeRange) -> bool {

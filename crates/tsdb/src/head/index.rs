@@ -152,6 +152,27 @@ impl Index {
         }
     }
 
+    /// Calls `see` with each value of a label and the number of series that have it.
+    pub(crate) fn each_posting<'s>(
+        &self,
+        name: &str,
+        labels_of: impl Fn(u32) -> &'s Labels,
+        mut see: impl FnMut(&str, usize),
+    ) {
+        for posting in self.name(name).into_iter().flat_map(|entry| &entry.values) {
+            let slots = posting.slots.as_slice();
+            if let Some(value) = labels_of(slots[0]).value(name) {
+                see(value, slots.len());
+            }
+        }
+    }
+
+    /// A series that has the value of a label with this hash.
+    pub(crate) fn slot_of_hash(&self, name: &str, hash: u64) -> Option<u32> {
+        let posting = self.name(name)?.values.find(hash, |posting| posting.hash == hash)?;
+        posting.slots.as_slice().first().copied()
+    }
+
     fn name(&self, name: &str) -> Option<&Name> {
         self.names.find(xxh3_64(name.as_bytes()), |entry| *entry.name == *name)
     }

@@ -6,13 +6,13 @@ use barograph_model::{Labels, Matcher, TimeRange};
 use hashbrown::HashTable;
 
 use super::{
-    Head, HeadChunk, HeadSeries, Place,
+    Head, HeadChunk, HeadSeries, Held, Place,
     arena::Arena,
     index::Index,
     series::{Series, window_of},
     window_range,
 };
-use crate::{Options, Reason, Rejected, Row, spelling};
+use crate::{Options, Reason, Rejected, Row, again::Over, guard::Excess, spelling};
 
 /// Slots are visited in parts of this many, so that the lock is free in between.
 pub(super) const PART: usize = 4096;
@@ -29,7 +29,7 @@ pub(crate) struct Lane {
     pages: Vec<Vec<Option<Series>>>,
     free: Vec<u32>,
     arena: Arena,
-    index: Index,
+    pub(super) index: Index,
     /// Samples before it are refused.
     pub(crate) floor: i64,
     windows: BTreeSet<i64>,
@@ -77,8 +77,13 @@ pub(crate) struct Verdicts {
     pub(crate) stored: usize,
     pub(crate) new_series: usize,
     pub(crate) rejected: Vec<Rejected>,
-    /// Rows whose label bytes are in an unusual spelling.
+    /// Rows whose label bytes are in an unusual spelling, or remembered as another series.
     pub(crate) odd: Vec<u32>,
+    /// Rows of series that were not admitted as they are.
+    pub(crate) over: Vec<Over>,
+    /// Rows that went to overflow series, and those of them that were not stored.
+    pub(crate) overflowed: usize,
+    pub(crate) merged: usize,
     /// Whether a row repeated what is stored, perhaps not durably yet.
     pub(crate) repeated: bool,
 }
@@ -94,12 +99,13 @@ pub(crate) struct Accepted {
 impl Verdicts {
     /// Forgets what was said, not the memory it took.
     pub(crate) fn reset(&mut self) {
-        let Self { mut accepted, mut undefined, mut guesses, mut odd, .. } = std::mem::take(self);
+        let Self { mut accepted, mut undefined, mut guesses, mut odd, mut over, .. } = std::mem::take(self);
         accepted.clear();
         undefined.clear();
         guesses.clear();
         odd.clear();
-        *self = Self { accepted, undefined, guesses, odd, ..Self::default() };
+        over.clear();
+        *self = Self { accepted, undefined, guesses, odd, over, ..Self::default() };
     }
 }
 
@@ -171,7 +177,8 @@ impl Lane {
         let slot = match if guessed { Some(guess) } else { self.find(hash, row.labels) } {
             Some(slot) => slot,
             None => {
-                let Some(labels) = Labels::from_canonical_bytes(row.labels) else {
+                let alias = head.aliases.has(hash, row.labels);
+                let Some(labels) = Labels::from_canonical_bytes(row.labels).filter(|_| !alias) else {
                     out.odd.push(number);
                     return Ok(());
                 };
@@ -179,8 +186,13 @@ impl Lane {
                 if row.at < self.floor {
                     return Err(Reason::TooOld);
                 }
-                if !head.reserve_series() {
-                    return Err(Reason::TooManySeries);
+                match head.guard.admit(&labels) {
+                    Ok(()) => {}
+                    Err(Excess::Hopeless(reason)) => return Err(reason),
+                    Err(Excess::Label { index: label, limit }) => {
+                        out.over.push(Over { row: number, label, limit });
+                        return Ok(());
+                    }
                 }
                 out.new_series += 1;
                 self.insert(hash, labels)
@@ -297,6 +309,13 @@ impl Lane {
         self.series(slot).overlaps(&self.arena, range)
     }
 
+    /// Calls `see` with each series that has samples, and what it has.
+    pub(super) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        for series in self.pages.iter().flatten().flatten() {
+            series.held(&self.arena).into_iter().for_each(|held| see(&series.labels, held));
+        }
+    }
+
     /// Calls `see` with each label name of a series that may have samples in a range.
     pub(super) fn each_name(&self, range: &TimeRange, see: impl FnMut(&str)) {
         self.index.each_name(|slot| self.overlaps(slot, range), see);
@@ -372,25 +391,23 @@ impl Lane {
         }
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come; how many.
-    pub(super) fn forget_idle(&mut self) -> usize {
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come; their labels.
+    pub(super) fn forget_idle(&mut self) -> Vec<Labels> {
         let floor = self.floor;
         let idle: Vec<u32> = self
             .slots()
             .filter(|&slot| !self.series(slot).has_samples() && self.series(slot).last_at() < floor)
             .collect();
         if idle.is_empty() {
-            return 0;
+            return Vec::new();
         }
         let mut gone = vec![false; self.pages.len() * PAGE];
         idle.iter().for_each(|&slot| gone[slot as usize] = true);
         self.index.remove(|slot| gone[slot as usize]);
         self.table.retain(|key| !gone[key.slot as usize]);
-        for &slot in &idle {
-            self.pages[slot as usize / PAGE][slot as usize % PAGE] = None;
-        }
         self.free.extend(idle.iter().rev());
-        idle.len()
+        let take = |slot: u32| self.pages[slot as usize / PAGE][slot as usize % PAGE].take();
+        idle.into_iter().filter_map(take).map(|series| series.labels).collect()
     }
 
     pub(super) fn chunk_bytes(&self) -> u64 {

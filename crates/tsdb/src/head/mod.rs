@@ -12,21 +12,27 @@ mod index;
 mod lane;
 mod series;
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
 pub(crate) use lane::{Accepted, Group, Lane, Verdicts};
-pub(crate) use series::{HeadChunk, WINDOW_MS, window_of};
+pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// All lanes, and the count of series they share.
+use crate::{
+    Options,
+    aliases::Aliases,
+    guard::{Guard, Seen},
+};
+
+/// All lanes, and what they share: who may come in, and under which other name.
 pub(crate) struct Head {
     lanes: Box<[Mutex<Lane>]>,
-    series: AtomicUsize,
-    series_max: usize,
+    pub(crate) guard: Guard,
+    pub(crate) aliases: Aliases,
 }
 
 /// A series of the head as a reader or a block writer takes it.
@@ -49,12 +55,12 @@ pub(crate) struct Place {
 const LANES_MAX: usize = 64;
 
 impl Head {
-    pub(crate) fn new(lanes: usize, series_max: usize) -> Self {
-        let lanes = lanes.clamp(1, LANES_MAX).next_power_of_two();
+    pub(crate) fn new(options: &Options) -> Self {
+        let lanes = options.lanes.clamp(1, LANES_MAX).next_power_of_two();
         Self {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
-            series: AtomicUsize::new(0),
-            series_max,
+            guard: Guard::new(options),
+            aliases: Aliases::new(options.aliases_max),
         }
     }
 
@@ -64,7 +70,7 @@ impl Head {
 
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
-        self.series.load(Ordering::Relaxed)
+        self.guard.series()
     }
 
     /// The lane a hash belongs to. The lane's table uses the low half of the hash, so this uses the high one.
@@ -77,21 +83,6 @@ impl Head {
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> MutexGuard<'_, Lane> {
         self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the right to add a series; `false` when there are as many as may be.
-    pub(crate) fn reserve_series(&self) -> bool {
-        let add = |count| (count < self.series_max).then_some(count + 1);
-        self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
-    }
-
-    /// Counts a series that is there whatever the limit says: one that was acknowledged before a restart.
-    pub(crate) fn count_series(&self) {
-        self.series.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn forget_series(&self, count: usize) {
-        self.series.fetch_sub(count, Ordering::Relaxed);
     }
 
     /// The series that match, with their chunks in the range, in label order.
@@ -124,6 +115,11 @@ impl Head {
         }
     }
 
+    /// Calls `see` with every series that has samples in memory, and what it has. One lane is locked at a time.
+    pub(crate) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).each_held(&mut see));
+    }
+
     /// Calls `see` with the label names of all series that may have samples in the range, some more than once.
     pub(crate) fn each_name(&self, range: &TimeRange, mut see: impl FnMut(&str)) {
         (0..self.lanes.len()).for_each(|number| self.lane(number).each_name(range, &mut see));
@@ -132,6 +128,42 @@ impl Head {
     /// Calls `see` with the values of a label in all series that may have samples in the range, some more than once.
     pub(crate) fn each_value(&self, name: &str, range: &TimeRange, mut see: impl FnMut(&str)) {
         (0..self.lanes.len()).for_each(|number| self.lane(number).each_value(name, range, &mut see));
+    }
+
+    /// The names of all labels.
+    pub(crate) fn names_in_use(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for number in 0..self.lanes.len() {
+            self.lane(number).index.each_name(
+                |_| true,
+                |name| {
+                    if !names.contains(name) {
+                        names.insert(name.to_owned());
+                    }
+                },
+            );
+        }
+        names
+    }
+
+    /// The values of a label, lane by lane.
+    pub(crate) fn values_seen(&self, name: &str) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        for number in 0..self.lanes.len() {
+            let lane = self.lane(number);
+            let labels_of = |slot| &lane.series(slot).labels;
+            lane.index.each_posting(name, labels_of, |value, series| seen.push(Seen::new(value, series)));
+        }
+        seen
+    }
+
+    /// The value of a label with this hash, if a series has it.
+    pub(crate) fn value_of_hash(&self, name: &str, hash: u64) -> Option<String> {
+        (0..self.lanes.len()).find_map(|number| {
+            let lane = self.lane(number);
+            let slot = lane.index.slot_of_hash(name, hash)?;
+            lane.series(slot).labels.value(name).map(str::to_owned)
+        })
     }
 
     /// The starts of all windows that have samples, in order.
@@ -187,9 +219,21 @@ impl Head {
 
     /// Removes the series that have no samples here and none at or after the floor anywhere.
     pub(crate) fn forget_idle(&self) -> usize {
-        let gone = (0..self.lanes.len()).map(|number| self.lane(number).forget_idle()).sum();
-        self.forget_series(gone);
-        gone
+        let mut count = 0;
+        for number in 0..self.lanes.len() {
+            let gone = self.lane(number).forget_idle();
+            self.guard.release(&gone);
+            count += gone.len();
+        }
+        if count > 0 {
+            self.aliases.forget_overflow();
+        }
+        count
+    }
+
+    /// Bytes of all of it, roughly; for the statistics.
+    pub(crate) fn memory(&self) -> u64 {
+        self.chunk_bytes() + (self.guard.memory() + self.aliases.memory()) as u64
     }
 
     /// Bytes of chunks, roughly; for the statistics.

@@ -45,6 +45,14 @@ impl HeadChunk {
     }
 }
 
+/// What a series has in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) count: u64,
+}
+
 /// A series. Kept small: there may be millions. The bytes of its open chunk lie in the arena of its lane.
 pub(crate) struct Series {
     pub(crate) labels: Labels,
@@ -139,6 +147,15 @@ impl Series {
 
     fn full(&self) -> &[HeadChunk] {
         self.full.as_ref().map_or(&[], |full| full.as_slice())
+    }
+
+    /// The times of the first and the last sample, and how many there are; `None` without any.
+    pub(super) fn held(&self, arena: &Arena) -> Option<Held> {
+        let open = u64::from(self.encoder.count());
+        let full = self.full();
+        let first = full.first().map(|chunk| chunk.first).or_else(|| self.open_first(arena))?;
+        let last = if open > 0 { self.last_at() } else { full.last()?.last };
+        Some(Held { first, last, count: open + full.iter().map(|chunk| u64::from(chunk.count)).sum::<u64>() })
     }
 
     pub(super) fn has_samples(&self) -> bool {

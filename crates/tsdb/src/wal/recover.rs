@@ -41,6 +41,9 @@ pub(crate) fn recover(
     for part in parts.extract_if(.., |part| part.segment <= covered) {
         disk.remove(&part.path())?;
     }
+    // A process that was killed may have left records that only the page cache knows. From here on they count as
+    // durable: a row that repeats one is acknowledged without being written again.
+    parts.iter().try_for_each(|part| disk.sync_file(&part.path()))?;
     let last_segment = parts.last().map_or(covered, |part| part.segment.max(covered));
     let mut found = Found { last_segment, ..Found::default() };
     let starts = parts.iter().map(|part| begin(disk, *part)).collect::<Result<Vec<_>, _>>()?;

@@ -85,19 +85,6 @@ pub(crate) fn files(disk: &MemoryDisk, dir: &str) -> Vec<String> {
     entries.into_iter().map(|entry| format!("{dir}/{}", entry.name)).collect()
 }
 
-/// Numbers by a seed: SplitMix64.
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
-
 /// Whether all samples of `part` are in `whole`, with the same bits.
 pub(crate) fn is_within(part: &Content, whole: &Content) -> bool {
     part.iter().all(|(name, samples)| {

@@ -174,7 +174,7 @@ fn spell_name(name: &str, format: Format) -> Cow<'_, str> {
 }
 
 /// Whether a name needs no quotes: letters, digits, `_`, and `:` in metric names.
-fn is_legacy_name(name: &str, colon: bool) -> bool {
+pub(super) fn is_legacy_name(name: &str, colon: bool) -> bool {
     !name.is_empty() && name.char_indices().all(|(i, c)| is_legacy_char(i, c, colon))
 }
 
@@ -193,7 +193,7 @@ fn underscored(name: &str, colon: bool) -> Cow<'_, str> {
 }
 
 /// Escapes backslash and line feed, and quotes where the text stands between them or the format asks for it.
-fn escape(out: &mut String, text: &str, quotes: bool) {
+pub(super) fn escape(out: &mut String, text: &str, quotes: bool) {
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

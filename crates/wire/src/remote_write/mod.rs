@@ -21,13 +21,15 @@
 //!
 //! Specification: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
+mod histogram;
 mod snappy;
 mod walk;
 mod writer;
 
+pub use histogram::HistogramEntry;
 pub use snappy::{DECODED_BYTES_MAX, SnappyError, decompress};
 pub use walk::{
-    Entries, Entry, ExemplarEntry, Exemplars, HistogramTimes, MetadataEntry, Samples, Series, entries,
+    Entries, Entry, ExemplarEntry, Exemplars, Histograms, MetadataEntry, Samples, Series, entries,
     parse_labels,
 };
 pub use writer::Writer;

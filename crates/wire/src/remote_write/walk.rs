@@ -10,7 +10,7 @@
 //! Label           1 name               2 value
 //! Sample          1 value (double)     2 timestamp (ms)
 //! Exemplar        1 Label…             2 value (double)   3 timestamp (ms)
-//! Histogram       15 timestamp (ms)    …
+//! Histogram       see `histogram`
 //! MetricMetadata  1 type               2 family name      4 help             5 unit
 //! ```
 
@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use barograph_model::{LabelError, Labels, Metadata, MetricType, Sample, Timestamp};
 
+use super::histogram::{self, HistogramEntry};
 use crate::protobuf::{FIXED64, LEN, Malformed, Reader, VARINT, key, put_bytes};
 
 const REQUEST_SERIES: u32 = key(1, LEN);
@@ -36,7 +37,6 @@ const SAMPLE_VALUE: u32 = key(1, FIXED64);
 const SAMPLE_TIME: u32 = key(2, VARINT);
 const EXEMPLAR_VALUE: u32 = key(2, FIXED64);
 const EXEMPLAR_TIME: u32 = key(3, VARINT);
-const HISTOGRAM_TIME: u32 = key(15, VARINT);
 const METADATA_TYPE: u32 = key(1, VARINT);
 const METADATA_NAME: u32 = key(2, LEN);
 const METADATA_HELP: u32 = key(4, LEN);
@@ -80,8 +80,8 @@ pub struct Series<'a> {
     /// The label bytes as sent (see [`Labels`]), not checked. Borrowed, unless a sender put other fields between
     /// its labels.
     pub labels: Cow<'a, [u8]>,
-    /// Whether there is anything but samples, so that [`Series::exemplars`] and [`Series::histogram_times`] are
-    /// worth asking.
+    /// Whether there is anything but samples, so that [`Series::exemplars`] and [`Series::histograms`] are worth
+    /// asking.
     pub has_more: bool,
     fields: Reader<'a>,
 }
@@ -204,9 +204,9 @@ impl<'a> Series<'a> {
         Exemplars { rest: self.fields }
     }
 
-    /// The times of the native histogram samples, in the order they were sent.
-    pub fn histogram_times(&self) -> HistogramTimes<'a> {
-        HistogramTimes { rest: self.fields }
+    /// The native histogram samples, in the order they were sent.
+    pub fn histograms(&self) -> Histograms<'a> {
+        Histograms { rest: self.fields }
     }
 }
 
@@ -334,29 +334,18 @@ fn read_exemplar(mut message: Reader<'_>) -> Result<ExemplarEntry<'_>, Malformed
     Ok(ExemplarEntry { labels, sample })
 }
 
-/// See [`Series::histogram_times`].
+/// See [`Series::histograms`].
 #[derive(Clone, Debug)]
-pub struct HistogramTimes<'a> {
+pub struct Histograms<'a> {
     rest: Reader<'a>,
 }
 
-impl Iterator for HistogramTimes<'_> {
-    type Item = Result<Timestamp, Malformed>;
+impl Iterator for Histograms<'_> {
+    type Item = Result<HistogramEntry, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(next_message(&mut self.rest, SERIES_HISTOGRAM)?.and_then(read_histogram_time))
+        Some(next_message(&mut self.rest, SERIES_HISTOGRAM)?.and_then(histogram::read))
     }
-}
-
-fn read_histogram_time(mut message: Reader<'_>) -> Result<Timestamp, Malformed> {
-    let mut at = Timestamp(0);
-    while !message.is_done() {
-        match message.key()? {
-            HISTOGRAM_TIME => at = Timestamp(message.int64()?),
-            key => message.skip(key)?,
-        }
-    }
-    Ok(at)
 }
 
 impl MetadataEntry {

@@ -103,7 +103,8 @@ fn histograms_are_seen_with_their_time() {
     let body = field(1, &[label("__name__", "h"), field(4, &[0x20, 6, 0x78, 7])].concat());
     let series = only_series(&body);
     assert!(series.has_more);
-    assert_eq!(series.histogram_times().collect::<Vec<_>>(), [Ok(Timestamp(7))]);
+    let times: Vec<_> = series.histograms().map(|entry| entry.unwrap().at).collect();
+    assert_eq!(times, [Timestamp(7)]);
 }
 
 #[test]
@@ -143,7 +144,7 @@ proptest! {
     fn any_bytes_are_fine(body: Vec<u8>) {
         for entry in entries(&body) {
             if let Ok(Entry::Series(series)) = entry {
-                let more = series.exemplars().count() + series.histogram_times().count();
+                let more = series.exemplars().count() + series.histograms().count();
                 prop_assert_eq!(more > 0, series.has_more);
                 let _ = series.samples().count();
                 let _ = parse_labels(&series.labels);

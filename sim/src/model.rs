@@ -1,0 +1,309 @@
+//! What the store must hold: a map of samples, which of them are acknowledged, and how a reading is compared with it.
+
+use std::collections::BTreeMap;
+
+use barograph_tsdb::Reason;
+
+use crate::history::{METRICS, Pick, SERIES, Sample};
+
+/// A promise that was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A sample that must be there is not.
+    Lost,
+    /// A sample is there that was never appended, or with another value.
+    Phantom,
+    /// The store panicked.
+    Panic,
+    /// Anything else: an order, a verdict, a start that fails.
+    Wrong,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Which promise was broken.
+    pub violation: Violation,
+    /// The facts.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure that is neither loss nor phantom.
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self { violation: Violation::Wrong, text: text.into() }
+    }
+}
+
+/// Samples of each series as they were read, in the order of the series' numbers.
+pub type Found = Vec<Vec<(i64, u64)>>;
+
+/// Which samples were asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Of which series.
+    pub pick: Pick,
+    /// From this time on.
+    pub start: i64,
+    /// Before this time.
+    pub end: i64,
+}
+
+impl Asked {
+    /// Everything.
+    pub const ALL: Self = Self { pick: Pick::All, start: i64::MIN, end: i64::MAX };
+}
+
+/// What may be missing from a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing that was taken.
+    Nothing,
+    /// What was not acknowledged: the process ended in between.
+    Unacknowledged,
+    /// Anything: the store reported damage, or the reading was cut short.
+    Anything,
+}
+
+/// A sample that the store took.
+#[derive(Clone, Debug)]
+struct Known {
+    /// The value that is served.
+    bits: u64,
+    /// Others that were taken for the same time and may be there if the first was lost unacknowledged.
+    others: Vec<u64>,
+    claim: Claim,
+}
+
+/// What is claimed of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// It was not there at an earlier start, for a good reason, and may be there at a later one.
+    Perhaps,
+    /// It is there, and may go with the process.
+    Taken,
+    /// It is there for good.
+    Acknowledged,
+}
+
+/// Descriptions of one metric that may be there.
+#[derive(Clone, Debug, Default)]
+struct Described {
+    acknowledged: Option<u64>,
+    since: Vec<u64>,
+}
+
+/// Everything that was taken.
+#[derive(Clone, Debug)]
+pub struct Model {
+    series: Vec<BTreeMap<i64, Known>>,
+    described: [Described; METRICS.len()],
+    /// Ticket, series and time of what is not acknowledged.
+    waiting: Vec<(u64, usize, i64)>,
+    /// Samples before this time may be deleted.
+    pub gone_before: i64,
+    /// Samples before this time may be refused as too old.
+    pub closed_before: i64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            series: vec![BTreeMap::new(); SERIES],
+            described: Default::default(),
+            waiting: Vec::new(),
+            gone_before: i64::MIN,
+            closed_before: i64::MIN,
+        }
+    }
+}
+
+impl Model {
+    /// The store took a row.
+    pub fn take(&mut self, row: Sample, ticket: u64) -> Result<(), Failure> {
+        let samples = &mut self.series[row.series];
+        let last = samples.last_key_value().map(|(at, known)| (*at, known.bits));
+        if row.at >= self.gone_before && last.is_some_and(|(at, bits)| at == row.at && bits != row.bits) {
+            return Err(Failure::wrong(format!("took {row:?} in place of the last sample")));
+        }
+        let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
+        let known = samples.entry(row.at).or_insert(fresh);
+        if known.bits != row.bits {
+            known.others.push(row.bits);
+        }
+        if known.claim == Claim::Perhaps {
+            known.claim = Claim::Taken;
+        }
+        self.waiting.push((ticket, row.series, row.at));
+        Ok(())
+    }
+
+    /// The store refused a row. With `strict`, the reason must be true of what the model knows.
+    pub fn refuse(&self, row: Sample, now: i64, reason: Reason, strict: bool) -> Result<(), Failure> {
+        let samples = &self.series[row.series];
+        let fair = match reason {
+            Reason::OutOfOrder => samples.last_key_value().is_some_and(|(&last, _)| row.at < last),
+            Reason::Duplicate => samples.get(&row.at).is_some_and(|known| known.bits != row.bits),
+            Reason::TooOld => row.at < self.closed_before,
+            Reason::TooFarAhead => row.at > now + 600_000,
+            _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
+        };
+        if fair || !strict || row.at < self.gone_before {
+            return Ok(());
+        }
+        Err(Failure::wrong(format!("refused {row:?} at {now}: {reason}")))
+    }
+
+    /// A metric was described.
+    pub fn describe(&mut self, metric: usize, version: u64) {
+        self.described[metric].since.push(version);
+    }
+
+    /// A commit came back with a ticket; how many samples it acknowledged for the first time.
+    pub fn acknowledge(&mut self, durable: u64) -> u64 {
+        let mut fresh = 0;
+        for (_, series, at) in self.waiting.extract_if(.., |(ticket, ..)| *ticket <= durable) {
+            let known = self.series[series].get_mut(&at).expect("what waits is known");
+            fresh += u64::from(known.claim != Claim::Acknowledged);
+            known.claim = Claim::Acknowledged;
+        }
+        for described in &mut self.described {
+            if let Some(last) = described.since.last() {
+                described.acknowledged = Some(*last);
+                described.since.clear();
+            }
+        }
+        fresh
+    }
+
+    /// Compares a reading; how many samples were compared.
+    pub fn compare(&self, found: &Found, asked: Asked, missing: Missing) -> Result<u64, Failure> {
+        let mut count = 0;
+        for (series, samples) in found.iter().enumerate() {
+            if !asked.pick.has(series) {
+                if let Some(sample) = samples.first() {
+                    return Err(phantom(series, *sample, "of a series that was not asked for"));
+                }
+                continue;
+            }
+            count += samples.len() as u64;
+            let mut rest = samples.iter().copied().peekable();
+            for (&at, known) in self.series[series].range(asked.start..asked.end) {
+                if let Some(early) = rest.next_if(|sample| sample.0 < at) {
+                    return Err(phantom(series, early, "was never taken"));
+                }
+                match rest.next_if(|sample| sample.0 == at) {
+                    Some((_, bits)) if known.bits == bits => {}
+                    Some(sample) => {
+                        let spared = known.claim < Claim::Acknowledged && missing != Missing::Nothing;
+                        // What is past retention may have gone and come again.
+                        let spared = spared || at < self.gone_before || missing == Missing::Anything;
+                        if !(spared && known.others.contains(&sample.1)) {
+                            let text = format!("stands in place of {:#x}", known.bits);
+                            return Err(phantom(series, sample, &text));
+                        }
+                    }
+                    None => {
+                        let must_be = match missing {
+                            Missing::Nothing => known.claim >= Claim::Taken,
+                            Missing::Unacknowledged => known.claim == Claim::Acknowledged,
+                            Missing::Anything => false,
+                        };
+                        if must_be && at >= self.gone_before {
+                            let text =
+                                format!("series {series} at {at}, {:#x}, {:?}", known.bits, known.claim);
+                            return Err(Failure { violation: Violation::Lost, text });
+                        }
+                    }
+                }
+            }
+            if let Some(late) = rest.next() {
+                return Err(phantom(series, late, "was never taken"));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Compares the description of each metric that is there.
+    pub fn compare_described(
+        &self,
+        found: &[Option<u64>; METRICS.len()],
+        missing: Missing,
+    ) -> Result<(), Failure> {
+        for (metric, (found, described)) in found.iter().zip(&self.described).enumerate() {
+            let latest = described.since.last().copied().or(described.acknowledged);
+            let known = found.is_none_or(|version| {
+                described.since.contains(&version) || described.acknowledged == Some(version)
+            });
+            let fine = match missing {
+                Missing::Nothing => *found == latest,
+                Missing::Unacknowledged => known && (found.is_some() || described.acknowledged.is_none()),
+                // An old one may come back where a newer one was lost.
+                Missing::Anything => true,
+            };
+            if !fine {
+                return Err(Failure::wrong(format!(
+                    "metric {metric} is described {found:?}, not {described:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on what was found after a restart must be there: it is durable, and may be acknowledged again.
+    ///
+    /// What was not found is gone, with two exceptions. Deletions of what is past retention need not be durable; and
+    /// with `undone`, where files were set aside, copies elsewhere may take the place of what was in them.
+    pub fn begin_anew(&mut self, found: &Found, described: &[Option<u64>; METRICS.len()], undone: bool) {
+        for (series, found) in self.series.iter_mut().zip(found) {
+            series.retain(|&at, known| {
+                known.claim = Claim::Perhaps;
+                undone || at < self.gone_before
+            });
+            for &(at, bits) in found {
+                let fresh = Known { bits, others: Vec::new(), claim: Claim::Acknowledged };
+                let known = series.entry(at).or_insert(fresh);
+                if known.bits != bits {
+                    known.others.push(std::mem::replace(&mut known.bits, bits));
+                }
+                known.claim = Claim::Acknowledged;
+            }
+        }
+        self.described = described.map(|acknowledged| Described { acknowledged, since: Vec::new() });
+        self.waiting.clear();
+    }
+}
+
+fn phantom(series: usize, (at, bits): (i64, u64), what: &str) -> Failure {
+    Failure { violation: Violation::Phantom, text: format!("series {series} at {at}: {bits:#x} {what}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model with two samples of series 0, the first acknowledged, against what was read of it.
+    fn check(found: &[(i64, u64)], missing: Missing, expected: Result<u64, Violation>) {
+        let mut model = Model::default();
+        for (ticket, at) in [(1, 10), (2, 20)] {
+            model.take(Sample { series: 0, at, bits: 7 }, ticket).expect("in order");
+        }
+        assert_eq!(model.acknowledge(1), 1);
+        let mut all: Found = vec![Vec::new(); SERIES];
+        all[0] = found.to_vec();
+        let outcome = model.compare(&all, Asked::ALL, missing).map_err(|failure| failure.violation);
+        assert_eq!(outcome, expected, "{found:?}");
+    }
+
+    #[test]
+    fn losses_and_phantoms_are_seen() {
+        check(&[(10, 7), (20, 7)], Missing::Nothing, Ok(2));
+        check(&[(10, 7)], Missing::Nothing, Err(Violation::Lost));
+        check(&[(10, 7)], Missing::Unacknowledged, Ok(1));
+        check(&[(20, 7)], Missing::Unacknowledged, Err(Violation::Lost));
+        check(&[], Missing::Anything, Ok(0));
+        check(&[(10, 8)], Missing::Anything, Err(Violation::Phantom));
+        check(&[(15, 7)], Missing::Anything, Err(Violation::Phantom));
+        check(&[(10, 7), (30, 7)], Missing::Anything, Err(Violation::Phantom));
+    }
+}
