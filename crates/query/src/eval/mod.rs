@@ -30,7 +30,7 @@ mod windows;
 
 pub(crate) use kernels::Kernel;
 pub(crate) use math::quantile;
-pub(crate) use rolled::{gone, quantiles_within};
+pub(crate) use rolled::gone;
 
 use barograph_model::{Budget, BudgetError, Labels, Sample, Source, SourceError, Tier, Timestamp};
 

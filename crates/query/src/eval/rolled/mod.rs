@@ -26,7 +26,7 @@ pub(super) use choose::Choice;
 use choose::{Demand, Want, choose};
 pub(super) use instant::instant;
 pub(super) use over::{as_samples, over};
-pub(crate) use why::{gone, quantiles_within};
+pub(crate) use why::gone;
 
 /// Which tiers were read for an answer.
 #[derive(Debug, Default)]

@@ -31,7 +31,7 @@ pub(crate) fn gone(start: Timestamp) -> String {
 }
 
 /// By how much quantiles of sketches are off.
-pub(crate) fn quantiles_within(error: f64) -> String {
+pub(super) fn quantiles_within(error: f64) -> String {
     // Rounded up, to keep what it says.
     format!("quantiles within {:.2} %", (error * 1e4).ceil() / 1e2)
 }
