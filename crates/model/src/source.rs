@@ -3,7 +3,9 @@
 //! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
-use crate::{Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, Rollup, Tier, TimeRange, Timestamp};
+use crate::{
+    Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, Rollup, Sample, Tier, TimeRange, Timestamp,
+};
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,15 @@ pub trait Source: Send + Sync {
         Ok(Box::new(Nothing))
     }
 
+    /// The last sample of each series of a selection, staleness markers among them, in label order.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        last_of_each(&mut *self.select(selection, budget)?)
+    }
+
     /// The label sets of a selection that may have samples in its range; at most `limit` of them, and whether
     /// there were more.
     fn series(
@@ -125,6 +136,22 @@ impl RollupCursor for Nothing {
     fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
         Ok(None)
     }
+}
+
+/// The last sample of each series that is left in a cursor.
+///
+/// # Errors
+/// Those of the cursor.
+pub fn last_of_each(cursor: &mut dyn SeriesCursor) -> Result<Vec<(Labels, Sample)>, SourceError> {
+    let mut found = Vec::new();
+    while let Some(labels) = cursor.next_series()? {
+        let mut last = None;
+        while let Some(batch) = cursor.next_batch()? {
+            last = batch.timestamps.last().copied().zip(batch.values.last().copied()).or(last);
+        }
+        found.extend(last.map(|(at, value)| (labels, Sample { at: Timestamp(at), value })));
+    }
+    Ok(found)
 }
 
 /// Why reading stopped.
