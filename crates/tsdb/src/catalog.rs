@@ -139,7 +139,8 @@ impl Catalog {
     }
 }
 
-fn decode(version: u16, content: &[u8]) -> Option<Saved> {
+/// Reads the content of a file of some version.
+pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
     let covered = if version == 1 { 0 } else { u32::try_from(varint::take(rest)?).ok()? };
     let count = varint::take(rest)?;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod browser;
+mod fuzz;
 mod grafana;
 pub(crate) mod kill;
 mod promtool;
@@ -45,8 +46,9 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     ("sim", sim::run),
+    ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),

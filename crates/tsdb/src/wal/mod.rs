@@ -16,7 +16,7 @@ mod segment;
 mod writer;
 
 pub(crate) use payload::{
-    DEFINITIONS, Entry, METADATA, MetadataEntry, SAMPLES, decode_metadata, encode_definitions,
+    DEFINITIONS, Entry, METADATA, MetadataEntry, SAMPLES, decode, decode_metadata, encode_definitions,
     encode_metadata, encode_samples,
 };
 pub(crate) use recover::{Found, recover};
