@@ -39,6 +39,8 @@ mod columns;
 mod compact;
 mod error;
 mod exemplars;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod histograms;
