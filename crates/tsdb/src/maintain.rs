@@ -3,7 +3,10 @@
 //! One call at a time. A block becomes visible before the samples it holds leave the head, so a reader that looks at
 //! the head first sees every sample at least once. What a block holds may leave the log only when the block is durable.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use barograph_disk::TEMPORARY;
 use barograph_model::Timestamp;
@@ -72,7 +75,7 @@ impl Store {
             }
             self.catalog.save(&*self.disk)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor)?;
-            done.series_forgotten = self.head.forget_idle();
+            done.series_forgotten = self.head.forget_idle(i64::MIN);
         }
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
@@ -102,6 +105,21 @@ impl Store {
         self.merge_due(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         Ok(self.sizes())
+    }
+
+    /// Gives back what memory it can: cuts the head early, and forgets the series whose last sample is older than `idle`.
+    /// They come back with their next sample. How many were forgotten.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost.
+    pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
+        self.flush(now)?;
+        Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
+    }
+
+    /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
+    pub fn limit_cache(&self, bytes: usize) {
+        self.cache.set_limit(bytes);
     }
 
     /// What the store takes on disk now.

@@ -5,6 +5,7 @@ mod answers;
 mod browser;
 mod grafana;
 pub(crate) mod kill;
+mod memory;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
@@ -44,10 +45,11 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
+    ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),

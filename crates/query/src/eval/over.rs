@@ -147,7 +147,7 @@ fn each_selected(
     let mut live = Samples::default();
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
-        context.budget.charge(windows.width())?;
+        context.budget.hold(windows.width())?;
         if !samples.values.iter().copied().any(is_stale) {
             return visit(labels, false, samples, &windows);
         }
@@ -405,7 +405,7 @@ fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
 
 /// Whether any series has a sample in the range of a step.
 pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
-    context.budget.charge(grid.len)?;
+    context.budget.hold(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;

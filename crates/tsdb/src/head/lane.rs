@@ -384,9 +384,10 @@ impl Lane {
         }
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come; their labels.
-    pub(super) fn forget_idle(&mut self) -> Vec<Labels> {
-        let floor = self.floor;
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come, or before
+    /// `before`, where something older would be a piece of its own; their labels.
+    pub(super) fn forget_idle(&mut self, before: i64) -> Vec<Labels> {
+        let floor = self.floor.max(before);
         let idle: Vec<u32> = self
             .slots()
             .filter(|&slot| !self.series(slot).has_samples() && self.series(slot).last_at() < floor)
