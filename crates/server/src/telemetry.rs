@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
-use barograph_tsdb::{Appended, Overflow, Stats};
+use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::memory::{Memory, Step};
 
@@ -20,18 +20,21 @@ pub enum Origin {
     Scrape,
     /// Exposition text that was posted.
     Import,
+    /// Samples of any age that were moved in.
+    History,
     /// The built-in collectors and our own metrics.
     Own,
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
             Self::Import => "import",
+            Self::History => "history",
             Self::Own => "self",
         }
     }
@@ -273,7 +276,7 @@ impl Telemetry {
     }
 
     /// Takes over the store's figures.
-    pub fn observe_store(&self, stats: &Stats) {
+    pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
         self.store.series.set(stats.series as f64);
         self.store.series_limit.set(stats.series_max as f64);
         raise(self.overflow_merged, stats.overflow_merged);
@@ -282,8 +285,9 @@ impl Telemetry {
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
-            self.store.bytes.with([kind]).set(bytes as f64);
+        self.store.bytes.with(["wal"]).set(stats.wal_bytes as f64);
+        for level in levels {
+            self.store.bytes.with([level.tier.as_str()]).set(level.bytes as f64);
         }
     }
 }

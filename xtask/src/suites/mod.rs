@@ -4,12 +4,14 @@
 mod answers;
 mod browser;
 mod grafana;
+mod history;
 pub(crate) mod kill;
 mod memory;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
+mod sim;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -45,7 +47,8 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 10] = [
+    ("sim", sim::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
@@ -53,6 +56,7 @@ const SUITES: [Suite; 8] = [
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("history", history::run),
     ("browser", browser::run),
 ];
 

@@ -9,6 +9,7 @@ mod cardinality;
 mod compress;
 mod guard;
 mod health;
+pub(crate) mod history;
 mod import;
 mod live;
 mod metrics;
@@ -122,6 +123,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
+        .merge(history::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
