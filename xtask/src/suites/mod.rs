@@ -48,7 +48,7 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 10] = [
+const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
