@@ -50,6 +50,7 @@ pub struct Telemetry {
     /// Rounds of maintenance that failed.
     pub maintenance_failures: Counter,
     stored: [Counter; Origin::ALL.len()],
+    late: Counter,
     rejected: Family<Counter, 1>,
     queries: Family<Counter, 1>,
     query_duration: Histogram,
@@ -66,6 +67,7 @@ pub struct Telemetry {
 /// The store's own figures, set at each tick from one snapshot.
 #[derive(Debug)]
 struct StoreGauges {
+    late_bytes: Gauge,
     series: Gauge,
     bytes: Family<Gauge, 1>,
     blocks: Gauge,
@@ -107,6 +109,10 @@ impl Telemetry {
                 .help("Rounds of store maintenance that failed.")
                 .register()?,
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            late: registry
+                .counter("barograph_ingest_late_samples_total")
+                .help("Samples stored that came late: older than the last of their series.")
+                .register()?,
             rejected: registry
                 .counter("barograph_ingest_rejected_samples_total")
                 .help("Samples refused, by reason.")
@@ -139,6 +145,11 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             store: StoreGauges {
+                late_bytes: registry
+                    .gauge("barograph_head_late")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of late samples that wait to be put into a block.")
+                    .register()?,
                 series: registry
                     .gauge("barograph_head_series")
                     .help("Series that have samples in memory.")
@@ -172,6 +183,7 @@ impl Telemetry {
     /// Counts what became of rows.
     pub fn appended(&self, origin: Origin, appended: &Appended) {
         self.stored[origin as usize].add(appended.stored as u64);
+        self.late.add(appended.late as u64);
         for rejected in &appended.rejected {
             self.rejected.with([rejected.reason.as_str()]).inc();
         }
@@ -192,6 +204,7 @@ impl Telemetry {
 
     /// Takes over the store's figures.
     pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
+        self.store.late_bytes.set(stats.late_bytes as f64);
         self.store.series.set(stats.series as f64);
         self.store.blocks.set(stats.blocks as f64);
         self.store.cache_bytes.set(stats.cache_bytes as f64);

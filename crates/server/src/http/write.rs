@@ -13,7 +13,7 @@ use axum::{
     routing::post,
 };
 use barograph_model::{Exemplar, Timestamp};
-use barograph_tsdb::{Appended, Error as StoreError, Row};
+use barograph_tsdb::{Appended, Error as StoreError, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
@@ -187,6 +187,10 @@ fn store_decoded(
     }
     for series in with_exemplars {
         keep_exemplars(engine, &series);
+    }
+    if appended.rejected.iter().any(|rejected| rejected.reason == Reason::TooManyLate) {
+        // They will have room soon, and what was stored already does no harm.
+        return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
     let complaint = complaint(rows.len(), &rows, &appended, histograms);
     Ok(Stored { ticket: appended.ticket, sent: rows.len() + histograms, stored: appended.stored, complaint })
