@@ -37,11 +37,11 @@ async fn bad_input_is_named_and_loses_nothing_good() {
     }
     assert_eq!(running.get("/api/v1/write").await.status, 405);
 
-    // One series without a name and one sample much too late, between good ones.
+    // One series without a name and one sample too old, between good ones.
     let first = running.write_series(&[("__name__", "a")], &[(t - 1000, 1.0)]).await;
     assert_eq!(first.status, 204);
     let mixed = request(&[
-        (&[("__name__", "a")], &[(t - 3_700_000, 7.0), (t, 2.0)]),
+        (&[("__name__", "a")], &[(t - 3 * 3_600_000, 7.0), (t, 2.0)]),
         (&[("job", "nameless")], &[(t, 1.0)]),
         (&[("__name__", "b")], &[(t, 3.0)]),
     ]);
