@@ -41,6 +41,8 @@ mod compact;
 mod deletes;
 mod error;
 mod exemplars;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod histograms;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Selection, SeriesCursor, Source,
-    SourceError, Tier, TimeRange,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Sample, Selection, SeriesCursor,
+    Source, SourceError, Tier, TimeRange, last_of_each,
 };
 
 use crate::{
@@ -21,6 +21,25 @@ impl Source for Store {
     ) -> Result<Box<dyn SeriesCursor + 'a>, SourceError> {
         budget.charge(0)?;
         Ok(Box::new(Cursor::open(self, selection, budget)?))
+    }
+
+    /// Most questions are about now, which the head answers without decoding anything.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        budget.charge(0)?;
+        // The head first: what a cut moves meanwhile is then in a block that is seen.
+        let found = self.head.last_samples(selection.matchers, &selection.range);
+        let in_blocks = self.blocks().iter().any(|block| block.overlaps(&selection.range));
+        match found.filter(|_| !in_blocks) {
+            Some(found) => {
+                budget.charge(found.len())?;
+                Ok(found)
+            }
+            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+        }
     }
 
     fn series(

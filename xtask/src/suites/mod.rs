@@ -3,6 +3,7 @@
 
 mod answers;
 mod browser;
+mod fuzz;
 mod grafana;
 mod history;
 pub(crate) mod kill;
@@ -48,6 +49,7 @@ type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
 const SUITES: [Suite; 9] = [
     ("sim", sim::run),
+    ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),

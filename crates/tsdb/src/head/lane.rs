@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use barograph_model::{Labels, Matcher, TimeRange};
+use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
 use hashbrown::HashTable;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     arena::Arena,
     index::Index,
     late::Late,
+    order::Order,
     series::{Series, window_of},
     window_range,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Lane {
     free: Vec<u32>,
     arena: Arena,
     pub(super) index: Index,
+    order: Order,
     /// Samples before it are refused.
     pub(crate) floor: i64,
     windows: BTreeSet<i64>,
@@ -134,6 +136,7 @@ impl Default for Lane {
             free: Vec::new(),
             arena: Arena::default(),
             index: Index::default(),
+            order: Order::default(),
             floor: LOWEST,
             windows: BTreeSet::new(),
             late: Late::default(),
@@ -340,6 +343,7 @@ impl Lane {
         self.pages[slot as usize / PAGE][slot as usize % PAGE] = Some(Series::new(labels.clone()));
         let pages = &self.pages;
         self.index.add(slot, &labels, |slot| &series_of(pages, slot).labels);
+        self.order.add(slot);
         slot
     }
 
@@ -397,19 +401,25 @@ impl Lane {
 
     /// Puts the slots of all series that pass all matchers into `slots`.
     pub(crate) fn matching(&self, matchers: &[Matcher], slots: &mut Vec<u32>) {
-        slots.clear();
-        if !self.index.candidates(matchers, |slot| &self.series(slot).labels, slots) {
-            slots.extend(self.slots());
-        }
-        slots.retain(|&slot| {
-            let labels = &self.series(slot).labels;
-            matchers.iter().all(|m| m.matches(labels.value(m.name()).unwrap_or("")))
-        });
+        self.index.matching(matchers, |slot| &self.series(slot).labels, self.slots(), slots);
+    }
+
+    /// As [`Lane::matching`], in label order if they are many.
+    pub(super) fn matching_arranged(&mut self, matchers: &[Matcher], slots: &mut Vec<u32>) {
+        self.matching(matchers, slots);
+        let Self { pages, order, table, .. } = self;
+        order.arrange(slots, table.len(), slots_in_use(pages), |slot| &series_of(pages, slot).labels);
+    }
+
+    /// The last sample of a series that came in order, if the head has any of it.
+    pub(super) fn last(&self, slot: u32) -> Option<Sample> {
+        let series = self.series(slot);
+        let last = Sample { at: Timestamp(series.last_at()), value: f64::from_bits(series.last_bits()) };
+        series.has_samples().then_some(last)
     }
 
     fn slots(&self) -> impl Iterator<Item = u32> {
-        let all = self.pages.iter().flatten();
-        (0u32..).zip(all).filter(|(_, series)| series.is_some()).map(|(slot, _)| slot)
+        slots_in_use(&self.pages)
     }
 
     pub(crate) fn windows(&self) -> Vec<i64> {
@@ -496,6 +506,7 @@ impl Lane {
         let mut gone = vec![false; self.pages.len() * PAGE];
         idle.iter().for_each(|&slot| gone[slot as usize] = true);
         self.index.remove(|slot| gone[slot as usize]);
+        self.order.remove(|slot| gone[slot as usize]);
         self.table.retain(|key| !gone[key.slot as usize]);
         self.free.extend(idle.iter().rev());
         let take = |slot: u32| self.pages[slot as usize / PAGE][slot as usize % PAGE].take();
@@ -515,6 +526,10 @@ impl Lane {
     pub(super) fn chunk_bytes(&self) -> u64 {
         self.arena.memory() as u64
     }
+}
+
+fn slots_in_use(pages: &[Vec<Option<Series>>]) -> impl Iterator<Item = u32> {
+    (0u32..).zip(pages.iter().flatten()).filter(|(_, series)| series.is_some()).map(|(slot, _)| slot)
 }
 
 #[inline]
