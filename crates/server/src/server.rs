@@ -266,7 +266,8 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
     options.retention = Some(config.storage.retention_raw);
-    // Samples up to an hour late are taken, as long as they are the newest of their series.
+    options.out_of_order = config.storage.out_of_order;
+    // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);

@@ -55,6 +55,7 @@ pub struct Telemetry {
     pub memory_steps: Family<Counter, 1>,
     memory: MemoryGauges,
     stored: [Counter; Origin::ALL.len()],
+    late: Counter,
     rejected: Family<Counter, 1>,
     overflow: Family<Counter, 2>,
     overflow_merged: Counter,
@@ -83,6 +84,7 @@ struct MemoryGauges {
 /// The store's own figures, set at each tick from one snapshot.
 #[derive(Debug)]
 struct StoreGauges {
+    late_bytes: Gauge,
     series: Gauge,
     series_limit: Gauge,
     bytes: Family<Gauge, 1>,
@@ -155,6 +157,10 @@ impl Telemetry {
                     .family(["step"])?,
             },
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            late: registry
+                .counter("barograph_ingest_late_samples_total")
+                .help("Samples stored that came late: older than the last of their series.")
+                .register()?,
             rejected: registry
                 .counter("barograph_ingest_rejected_samples_total")
                 .help("Samples refused, by reason.")
@@ -195,6 +201,11 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             store: StoreGauges {
+                late_bytes: registry
+                    .gauge("barograph_head_late")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of late samples that wait to be put into a block.")
+                    .register()?,
                 series: registry
                     .gauge("barograph_head_series")
                     .help("Series that have samples in memory.")
@@ -232,6 +243,7 @@ impl Telemetry {
     /// Counts what became of rows.
     pub fn appended(&self, origin: Origin, appended: &Appended) {
         self.stored[origin as usize].add(appended.stored as u64);
+        self.late.add(appended.late as u64);
         for rejected in &appended.rejected {
             self.rejected.with([rejected.reason.as_str()]).inc();
         }
@@ -277,6 +289,7 @@ impl Telemetry {
 
     /// Takes over the store's figures.
     pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
+        self.store.late_bytes.set(stats.late_bytes as f64);
         self.store.series.set(stats.series as f64);
         self.store.series_limit.set(stats.series_max as f64);
         raise(self.overflow_merged, stats.overflow_merged);

@@ -9,6 +9,7 @@ use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change, Saved},
+    deletes,
     exemplars::Exemplars,
     head::Head,
     histograms,
@@ -247,14 +248,13 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
     }
     // What is in a block is about to be removed elsewhere, so its name has to be durable: the call that was to make it
     // so may have failed.
-    if !blocks.is_empty() {
-        disk.sync_dir(block::DIR)?;
-    }
+    disk.sync_dir(block::DIR)?;
     // A block that was merged into another outlives it only if a crash came in between.
     let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();
     for block in blocks.extract_if(.., |block| replaced.contains(&block.meta.seq)) {
         disk.remove(&block.path)?;
     }
+    deletes::attach(disk, &names, &mut blocks, recovery)?;
     blocks.sort_by_key(|block| (block.meta.min_at, block.meta.seq));
     // Names of files that were set aside are not used again either.
     let last = names.iter().filter_map(|name| name.split('.').next()?.parse::<u64>().ok()).max();

@@ -13,7 +13,7 @@ use axum::{
     routing::post,
 };
 use barograph_model::{Exemplar, Histogram, Timestamp};
-use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Row};
+use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
@@ -193,6 +193,10 @@ fn store_decoded(
     }
     for series in with_exemplars {
         keep_exemplars(engine, &series);
+    }
+    if appended.rejected.iter().any(|rejected| rejected.reason == Reason::TooManyLate) {
+        // They will have room soon, and what was stored already does no harm.
+        return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
     let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
     let ticket = appended.ticket.max(kept.ticket);

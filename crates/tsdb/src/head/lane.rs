@@ -90,6 +90,8 @@ pub(crate) struct Verdicts {
     /// Slots that the rows of one lane probably belong to.
     guesses: Vec<u32>,
     pub(crate) stored: usize,
+    /// How many of these came late.
+    pub(crate) stored_late: usize,
     pub(crate) new_series: usize,
     pub(crate) rejected: Vec<Rejected>,
     /// Rows whose label bytes are in an unusual spelling, or remembered as another series.
@@ -270,6 +272,7 @@ impl Lane {
                     series.segment = group.segment;
                     out.undefined.push(slot);
                 }
+                out.stored_late += 1;
                 out.late.push(Accepted { slot, at: row.at, value: row.value });
             }
         }
