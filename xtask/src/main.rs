@@ -17,6 +17,7 @@ mod promqltest;
 mod random;
 mod server;
 mod shell;
+mod simulation;
 mod suites;
 mod tally;
 mod test;
@@ -77,6 +78,8 @@ enum Task {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// Play histories of the store under seeds: work, crashes and faults, against a model.
+    Sim(simulation::Arguments),
     /// Restart the server of a running browser suite (for its tests).
     #[command(hide = true)]
     RestartServer {
@@ -114,6 +117,7 @@ fn perform(task: Task) -> Result<bool> {
             let binary = binary.map_or_else(barograph::build_for_tests, Ok)?;
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
+        Task::Sim(arguments) => simulation::run(&arguments),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -41,6 +41,7 @@ mod error;
 mod exemplars;
 mod guard;
 mod head;
+mod histograms;
 mod late;
 mod levels;
 mod maintain;
@@ -60,6 +61,7 @@ mod wal;
 
 pub use error::Error;
 pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
 pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;

@@ -71,11 +71,12 @@ impl Store {
             let floor = last.saturating_add(WINDOW_MS).max(self.head.floor());
             self.head.raise_floor(floor);
             let segment = self.wal.rotate();
+            self.cut_histograms(floor, &mut next_seq, &mut done)?;
             for window in self.head_windows().into_iter().filter(|&window| window < floor) {
                 let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
                 self.cut(window, &self.head.snapshot_window(window), cover, &mut next_seq, &mut done)?;
             }
-            self.catalog.save(&*self.disk)?;
+            self.catalog.save(&*self.disk, segment - 1)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
             done.series_forgotten = self.head.forget_idle();
         }
@@ -83,6 +84,8 @@ impl Store {
             self.cut_late(&mut next_seq, &mut done)?;
         }
         self.merge_due(&late, &mut next_seq, &mut done)?;
+        self.roll_histograms(self.head.floor(), &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
         Ok(done)
@@ -98,8 +101,9 @@ impl Store {
         let segment = self.wal.rotate();
         let covered = segment - 1;
         // Before a block claims to hold the log up to here, the catalog must.
-        self.catalog.save(&*self.disk)?;
+        self.catalog.save(&*self.disk, covered)?;
         let floor = self.head.floor();
+        self.cut_histograms(i64::MAX, &mut next_seq, &mut done)?;
         let windows = self.head_windows();
         for &window in &windows {
             let wal_covered = if Some(&window) == windows.last() { covered } else { 0 };
@@ -111,6 +115,8 @@ impl Store {
         self.wal.commit()?;
         self.wal.delete_covered(covered, floor, segment)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
+        self.roll_histograms(floor, &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
@@ -160,7 +166,7 @@ impl Store {
         Ok(())
     }
 
-    fn write_block(
+    pub(crate) fn write_block(
         &self,
         seq: u64,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), barograph_disk::Error>,
@@ -183,7 +189,7 @@ impl Store {
     }
 
     /// Makes a block visible in place of others.
-    fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
+    pub(crate) fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
         let block = Block::open(&*self.disk, seq).inspect_err(|_| self.remove_unfinished(seq))?;
         self.change_blocks(|blocks| {
             blocks.retain(|block| !replaced.contains(&block.meta.seq));
@@ -200,7 +206,8 @@ impl Store {
         done: &mut Maintenance,
     ) -> Result<(), Error> {
         let blocks = self.blocks();
-        let sound: Vec<_> = blocks.iter().filter(|block| !block.is_damaged()).collect();
+        let sound: Vec<_> =
+            blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms).collect();
         let metas: Vec<_> = sound.iter().map(|block| &block.meta).collect();
         for job in compact::plan(&metas, self.head.floor(), late) {
             let inputs: Vec<_> = sound

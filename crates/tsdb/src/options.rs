@@ -17,6 +17,8 @@ pub struct Options {
     pub metric_series_max: usize,
     /// Values of one label of one metric in the head at most, at least 2. Default 50,000.
     pub label_values_max: usize,
+    /// Series of native histograms in the head at most. Default 100,000.
+    pub histogram_series_max: usize,
     /// Labels of a series at most. Default 64.
     pub labels_max: usize,
     /// Bytes of a label's name at most. Default 512.
@@ -57,6 +59,7 @@ impl Default for Options {
             series_max: 1_000_000,
             metric_series_max: 200_000,
             label_values_max: 50_000,
+            histogram_series_max: 100_000,
             labels_max: 64,
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,

@@ -3,15 +3,15 @@
 //! Lanes, slots and limits may be others than when the log was written, so the names by which a segment calls its series
 //! are looked up anew. What was acknowledged is taken whatever the limits say now.
 
-use std::collections::BTreeMap;
-
 use barograph_disk::Disk;
-use barograph_model::{Labels, Metadata};
+use barograph_model::Labels;
 use hashbrown::{HashTable, hash_table};
 
 use crate::{
     Error, Recovery,
+    catalog::Saved,
     head::{Head, Lane, Place, hash_of},
+    histograms,
     wal::{self, Entry, Samples},
 };
 
@@ -29,7 +29,8 @@ pub(crate) fn replay(
     disk: &dyn Disk,
     covered: Covered,
     head: &Head,
-    metrics: &mut BTreeMap<String, Metadata>,
+    histograms: &histograms::Head,
+    saved: &mut Saved,
     recovery: &mut Recovery,
 ) -> Result<wal::Found, Error> {
     let mut names = Names::default();
@@ -39,7 +40,20 @@ pub(crate) fn replay(
         }
         let mut last_at = None;
         match entry {
-            Entry::Metadata(entry) => drop(metrics.insert(entry.name.to_owned(), entry.metadata)),
+            Entry::Metadata(entry) if segment > saved.covered => {
+                saved.metrics.insert(entry.name.to_owned(), entry.metadata);
+                saved.outdated = true;
+            }
+            Entry::Metadata(_) => {}
+            Entry::Histograms(entries) => {
+                let floor = head.floor();
+                for (labels, at, histogram) in entries {
+                    last_at = last_at.max(Some(at));
+                    if at >= floor {
+                        recovery.histograms += u64::from(histograms.replay(labels, at, &histogram));
+                    }
+                }
+            }
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;
                 for (slot, labels) in definitions {
@@ -60,7 +74,10 @@ pub(crate) fn replay(
         }
         last_at
     };
-    Ok(wal::recover(disk, covered.all, covered.all.max(covered.late), recovery, visit)?)
+    let mut found = wal::recover(disk, covered.all, covered.all.max(covered.late), recovery, visit)?;
+    // No new segment may have a number of which the catalog would not believe anything.
+    found.last_segment = found.last_segment.max(saved.covered);
+    Ok(found)
 }
 
 /// Takes the samples of a record by `replay`; the latest time of one.

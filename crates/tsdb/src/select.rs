@@ -102,6 +102,9 @@ impl<'a> Cursor<'a> {
         let mut blocks = Vec::new();
         for (block, index) in store.indexes_in(&selection.range)? {
             budget.charge(0)?;
+            if block.meta.histograms {
+                continue;
+            }
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {
                 let pages = Pages::new(block, index, Some(&store.cache), ids.len());

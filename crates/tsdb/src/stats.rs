@@ -10,6 +10,12 @@ use crate::{Maintenance, Reason};
 pub struct Stats {
     /// Series in the head.
     pub series: usize,
+    /// Series of native histograms in the head.
+    pub histogram_series: usize,
+    /// Bytes of native histograms in the head.
+    pub histogram_bytes: usize,
+    /// Native histograms that were stored.
+    pub histograms_appended: u64,
     /// Series in the head at most.
     pub series_max: usize,
     /// Series that came to the head.
@@ -82,6 +88,7 @@ pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) series: AtomicU64,
+    pub(crate) histograms: AtomicU64,
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,

@@ -8,9 +8,10 @@ use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Meta, Pages},
-    catalog::{self, Catalog, Change},
+    catalog::{self, Catalog, Change, Saved},
     exemplars::Exemplars,
     head::Head,
+    histograms,
     recovery::CORRUPT,
     replay::{Covered, replay},
     stats::{self, Counters},
@@ -22,6 +23,8 @@ pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) head: Head,
+    /// Native histograms of the head.
+    pub(crate) histograms: histograms::Head,
     pub(crate) wal: Wal,
     /// Blocks by the time of their first sample. Replaced as a whole, so a reader keeps what it began with.
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
@@ -61,7 +64,8 @@ impl Store {
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
         // A block of late samples alone says nothing of what came in order.
-        for block in blocks.iter().filter(|b| b.meta.max_at >= floor && b.meta.floor != Meta::NO_FLOOR) {
+        let in_order = |b: &&Arc<Block>| b.meta.floor != Meta::NO_FLOOR && !b.meta.histograms;
+        for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
         blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
@@ -69,7 +73,8 @@ impl Store {
             all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
             late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
         };
-        let found = replay(&*disk, covered, &head, &mut saved.metrics, &mut recovery)?;
+        let histograms = histograms::Head::new(options.histogram_series_max);
+        let found = replay(&*disk, covered, &head, &histograms, &mut saved, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -83,6 +88,7 @@ impl Store {
             disk,
             options,
             head,
+            histograms,
             wal,
             counters,
             _held: held,
@@ -176,6 +182,9 @@ impl Store {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
+            histogram_series: self.histograms.series(),
+            histogram_bytes: self.histograms.bytes(),
+            histograms_appended: count(&self.counters.histograms),
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
@@ -277,12 +286,12 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<catalog::Saved, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(catalog::Saved::default())
+            Ok(Saved::default())
         }
         saved => Ok(saved?),
     }

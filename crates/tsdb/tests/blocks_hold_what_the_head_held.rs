@@ -83,6 +83,7 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk);
     let all = fill(&store, START, START + HOUR);
+    store.set_metadata("gauge", &barograph_model::Metadata::default());
     let before = content(&store);
     let sizes = store.flush(Timestamp(START + HOUR)).unwrap();
     assert_eq!((sizes.samples, sizes.wal_bytes), (600, 0));

@@ -5,8 +5,9 @@ use barograph_model::{Labels, Matcher, Selection, SeriesCursor, TimeRange, Times
 use super::{
     Error,
     column::{ABSENT, Series, Vector},
-    context::Context,
+    context::{Context, Reference},
     grid::Grid,
+    rolled,
     windows::Samples,
 };
 use crate::syntax::ast::{Reading, Selector};
@@ -28,6 +29,19 @@ pub(super) fn instant(
     give: Give,
 ) -> Result<Vector, Error> {
     let reference = context.reference(&selector.shift)?;
+    match rolled::choose_instant(context, grid, reference, selector)? {
+        None => from_samples(context, grid, (selector, reference), give),
+        Some(choice) => rolled::instant(context, grid, (selector, reference), give, &choice),
+    }
+}
+
+/// The same from raw samples.
+pub(super) fn from_samples(
+    context: &Context<'_>,
+    grid: Grid,
+    (selector, reference): (&Selector, Reference),
+    give: Give,
+) -> Result<Vector, Error> {
     let width = if reference.at.is_some() { 1 } else { grid.len };
     let point = |step: usize| reference.at.unwrap_or_else(|| grid.at(step)).saturating_sub(reference.offset);
     let lookback = context.options.lookback_ms;

@@ -14,6 +14,8 @@ pub(crate) struct Meta {
     pub(crate) level: u64,
     /// What it holds: samples, or windows of a tier.
     pub(crate) tier: Tier,
+    /// Whether they are native histograms.
+    pub(crate) histograms: bool,
     /// The number of the block in which the newest of its data was written first; its own unless it is merged.
     pub(crate) data: u64,
     /// Of windows: raw blocks whose data is not newer than this were read to make them.
@@ -55,6 +57,7 @@ impl Meta {
         varint::put(&mut bytes, self.replaces.len() as u64);
         self.replaces.iter().for_each(|&seq| varint::put(&mut bytes, seq));
         varint::put(&mut bytes, self.tier as u64);
+        varint::put(&mut bytes, u64::from(self.histograms));
         varint::put(&mut bytes, self.data);
         varint::put(&mut bytes, self.rolled);
         varint::put(&mut bytes, u64::from(self.late_covered));
@@ -73,13 +76,14 @@ impl Meta {
         let wal_covered = u32::try_from(varint::take(rest)?).ok()?;
         let (samples, series) = (varint::take(rest)?, varint::take(rest)?);
         let replaces = (0..varint::take(rest)?).map(|_| varint::take(rest)).collect::<Option<_>>()?;
-        let (tier, data, rolled, late_covered) = match version {
+        let (tier, histograms, data, rolled, late_covered) = match version {
             // Version 1 knew samples only.
-            1 => (Tier::Raw, seq, 0, 0),
+            1 => (Tier::Raw, false, seq, 0, 0),
             _ => {
                 let tier = Tier::ALL.get(varint::take_usize(rest)?)?;
+                let histograms = [false, true].get(varint::take_usize(rest)?)?;
                 let (data, rolled) = (varint::take(rest)?, varint::take(rest)?);
-                (*tier, data, rolled, u32::try_from(varint::take(rest)?).ok()?)
+                (*tier, *histograms, data, rolled, u32::try_from(varint::take(rest)?).ok()?)
             }
         };
         let (index_at, index_len) = (varint::take(rest)?, varint::take(rest)?);
@@ -88,6 +92,7 @@ impl Meta {
             seq,
             level,
             tier,
+            histograms,
             data,
             rolled,
             min_at,
@@ -126,6 +131,7 @@ mod tests {
             seq: 7,
             level: 1,
             tier: Tier::FiveMinutes,
+            histograms: true,
             data: 5,
             rolled: 6,
             min_at: -5,

@@ -499,6 +499,16 @@ impl Lane {
         idle.into_iter().filter_map(take).map(|series| series.labels).collect()
     }
 
+    /// Counts chunks and widens the span of times by those of all series.
+    pub(super) fn measure(&self, (count, from, to): &mut (usize, i64, i64)) {
+        for (chunks, first, last) in
+            self.pages.iter().flatten().flatten().filter_map(|s| s.extent(&self.arena))
+        {
+            *count += chunks;
+            (*from, *to) = ((*from).min(first), (*to).max(last));
+        }
+    }
+
     pub(super) fn chunk_bytes(&self) -> u64 {
         self.arena.memory() as u64
     }

@@ -266,6 +266,13 @@ impl Head {
         count
     }
 
+    /// Chunks, and the times of the first and the last sample; `None` if there are none.
+    pub(crate) fn extent(&self) -> Option<(usize, i64, i64)> {
+        let mut extent = (0, i64::MAX, i64::MIN);
+        (0..self.lanes.len()).for_each(|number| self.lane(number).measure(&mut extent));
+        (extent.0 > 0).then_some(extent)
+    }
+
     /// Bytes of all of it, roughly; for the statistics.
     pub(crate) fn memory(&self) -> u64 {
         self.chunk_bytes() + (self.guard.memory() + self.aliases.memory()) as u64

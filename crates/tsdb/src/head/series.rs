@@ -182,6 +182,13 @@ impl Series {
             && self.open_first(arena).is_some_and(|first| first < range.end.millis())
     }
 
+    /// How many chunks there are, and the times of the first and the last sample in them.
+    pub(super) fn extent(&self, arena: &Arena) -> Option<(usize, i64, i64)> {
+        let open = self.open_first(arena);
+        let first = self.full().first().map(|chunk| chunk.first).or(open)?;
+        Some((self.full().len() + usize::from(open.is_some()), first, self.last_at()))
+    }
+
     /// The value at a time.
     pub(super) fn find(&self, arena: &Arena, at: i64) -> Option<f64> {
         let full = self.full().iter().find_map(|chunk| chunk.find(at));

@@ -3,6 +3,7 @@
 //! ```text
 //! definitions (1)   lane, count, then for each: slot, length of labels, labels
 //! samples (2)       lane, base time i64, count, then for each: change of slot, change of time, value f64
+//! histograms (5)    count, then for each: length of labels, labels, length, a stream of one (`codec::histogram`)
 //! metadata (3)      type u8, then name, unit, help, each with its length
 //! late samples (4)  as samples
 //! ```
@@ -13,12 +14,13 @@
 use barograph_codec::{Malformed, varint};
 use barograph_model::{Metadata, MetricType};
 
-use crate::head::Accepted;
+use crate::{head::Accepted, histograms};
 
 pub(crate) const DEFINITIONS: u8 = 1;
 pub(crate) const SAMPLES: u8 = 2;
 pub(crate) const METADATA: u8 = 3;
 pub(crate) const LATE: u8 = 4;
+pub(crate) const HISTOGRAMS: u8 = 5;
 
 /// Appends the payload of a record of samples, late or not.
 #[inline]
@@ -76,6 +78,7 @@ pub(crate) enum Entry<'a> {
     /// Samples that count whatever came after them.
     Late(Samples<'a>),
     Metadata(MetadataEntry<'a>),
+    Histograms(histograms::Entries<'a>),
 }
 
 /// Series and the names by which the samples of their segment call them.
@@ -113,6 +116,7 @@ pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Entry<'_>, Malformed> {
         SAMPLES => samples(rest).map(Entry::Samples),
         LATE => samples(rest).map(Entry::Late),
         METADATA => decode_metadata(rest).map(Entry::Metadata),
+        HISTOGRAMS => histograms::Entries::read(payload).map(Entry::Histograms),
         _ => None,
     }
     .ok_or(MALFORMED)

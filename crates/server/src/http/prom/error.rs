@@ -5,10 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use barograph_model::{BudgetError, SourceError};
-use barograph_query::Error as QueryError;
+use barograph_query::{Error as QueryError, PointsError};
 
 use super::answer::write_string;
-use crate::http::body::BodyError;
+use crate::http::{body::BodyError, problem::Problem};
 
 /// Why a request of the query API failed, with what the sender can do about it in the text.
 #[derive(Debug)]
@@ -61,6 +61,22 @@ impl ApiError {
     /// The text alone, for streams that carry errors beside answers.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// The same in the form of our own API.
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.status, error.text)
+    }
+}
+
+impl From<PointsError> for ApiError {
+    fn from(error: PointsError) -> Self {
+        match error {
+            PointsError::Source(source) => source.into(),
+            question => Self::bad_data(question.to_string()),
+        }
     }
 }
 
