@@ -236,6 +236,11 @@ impl Head {
         (0..self.lanes.len()).map(|number| self.lane(number).late_bytes()).sum()
     }
 
+    /// Bytes that late samples take in the lane that has most of them, as each has a share of its own.
+    pub(crate) fn late_bytes_of_fullest(&self) -> usize {
+        (0..self.lanes.len()).map(|number| self.lane(number).late_bytes()).max().unwrap_or(0)
+    }
+
     /// The time before which new samples are refused.
     pub(crate) fn floor(&self) -> i64 {
         self.lane(0).floor
