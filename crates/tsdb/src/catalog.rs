@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -26,14 +26,20 @@ pub(crate) struct Catalog {
     /// When a query named a metric last, in milliseconds.
     queried: Mutex<BTreeMap<String, i64>>,
     metrics_max: usize,
+    /// Whether the file does not say all of it yet.
+    unsaved: AtomicBool,
     file_bytes: AtomicU64,
 }
 
 /// What the file of the catalog holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Saved {
+    /// Nothing in the log up to this segment is news: what it says of a metric may be older than what the file says.
+    pub(crate) covered: u32,
     pub(crate) metrics: BTreeMap<String, Metadata>,
     pub(crate) queried: BTreeMap<String, i64>,
+    /// Whether the log had more.
+    pub(crate) outdated: bool,
 }
 
 /// What [`Catalog::set`] did.
@@ -53,17 +59,19 @@ impl Catalog {
     /// # Errors
     /// Of a corrupt file too: the caller sets it aside and begins with an empty catalog.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Saved, Error> {
-        let content = match file::read_small(disk, PATH, KIND) {
+        let file = match file::Reader::open(disk, PATH, KIND) {
             Err(error) if error.is_not_found() => return Ok(Saved::default()),
-            content => content?,
+            file => file?,
         };
-        decode(&content).ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
+        decode(file.version, &file.footer)
+            .ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
     }
 
     pub(crate) fn new(saved: Saved, metrics_max: usize) -> Self {
-        let Saved { metrics, queried } = saved;
+        let Saved { metrics, queried, outdated, .. } = saved;
         let (metrics, queried) = (RwLock::new(metrics), Mutex::new(queried));
-        Self { metrics, queried, metrics_max, file_bytes: AtomicU64::new(0) }
+        let unsaved = AtomicBool::new(outdated);
+        Self { metrics, queried, metrics_max, unsaved, file_bytes: AtomicU64::new(0) }
     }
 
     /// Notes that a query named metrics. There is room for as many as the catalog may describe; of further ones,
@@ -95,6 +103,7 @@ impl Catalog {
             return Change::Full;
         }
         metrics.insert(name.to_owned(), metadata.clone());
+        self.unsaved.store(true, Ordering::Release);
         Change::Set
     }
 
@@ -128,9 +137,18 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes all of it to its file.
-    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), Error> {
+    /// Writes all of it to its file, if that does not say it already. Nothing goes to the log up to the segment
+    /// `covered` any more.
+    pub(crate) fn save(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
+        if !self.unsaved.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.write(disk, covered).inspect_err(|_| self.unsaved.store(true, Ordering::Release))
+    }
+
+    fn write(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
         let mut content = Vec::new();
+        varint::put(&mut content, u64::from(covered));
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
         varint::put(&mut content, metrics.len() as u64);
         for (name, metadata) in metrics.iter() {
@@ -149,15 +167,18 @@ impl Catalog {
     }
 }
 
-fn decode(content: &[u8]) -> Option<Saved> {
+/// Reads the content of a file of some version.
+pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
     let mut saved = Saved::default();
+    if version > 1 {
+        saved.covered = u32::try_from(varint::take(rest)?).ok()?;
+    }
     for _ in 0..varint::take(rest)? {
         let MetadataEntry { name, metadata } = decode_metadata(rest)?;
         saved.metrics.insert(name.to_owned(), metadata);
     }
-    // Version 1 ends here.
-    let queried = if rest.is_empty() { 0 } else { varint::take(rest)? };
+    let queried = if version == 1 { 0 } else { varint::take(rest)? };
     for _ in 0..queried {
         let name = std::str::from_utf8(varint::take_slice(rest)?).ok()?;
         saved.queried.insert(name.to_owned(), varint::take_signed(rest)?);
@@ -185,8 +206,10 @@ mod tests {
         catalog.note_queried(["a", "x", "a", "y"].into_iter(), Timestamp(5));
         catalog.note_queried(["a"].into_iter(), Timestamp(3));
         assert_eq!(catalog.queried(), BTreeMap::from([("a".to_owned(), 5), ("x".to_owned(), 5)]));
-        catalog.save(&disk).unwrap();
-        let again = Catalog::new(Catalog::read(&disk).unwrap(), 2);
+        catalog.save(&disk, 7).unwrap();
+        let saved = Catalog::read(&disk).unwrap();
+        assert_eq!(saved.covered, 7);
+        let again = Catalog::new(saved, 2);
         assert_eq!(again.list(None), catalog.list(None));
         assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
         assert_eq!(again.queried(), catalog.queried());

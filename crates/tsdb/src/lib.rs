@@ -39,8 +39,12 @@ mod columns;
 mod compact;
 mod error;
 mod exemplars;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
+mod histograms;
+mod late;
 mod levels;
 mod maintain;
 mod merge;
@@ -59,6 +63,7 @@ mod wal;
 
 pub use error::Error;
 pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
 pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError, TimeRange,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Sample, Selection, SeriesCursor,
+    Source, SourceError, Tier, TimeRange, last_of_each,
 };
 
 use crate::{
@@ -22,6 +23,25 @@ impl Source for Store {
         Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
+    /// Most questions are about now, which the head answers without decoding anything.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        budget.charge(0)?;
+        // The head first: what a cut moves meanwhile is then in a block that is seen.
+        let found = self.head.last_samples(selection.matchers, &selection.range);
+        let in_blocks = self.blocks().iter().any(|block| block.overlaps(&selection.range));
+        match found.filter(|_| !in_blocks) {
+            Some(found) => {
+                budget.charge(found.len())?;
+                Ok(found)
+            }
+            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+        }
+    }
+
     fn series(
         &self,
         selection: &Selection<'_>,
@@ -30,6 +50,8 @@ impl Source for Store {
     ) -> Result<(Vec<Labels>, bool), SourceError> {
         let mut found = Vec::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
+        self.histograms
+            .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         self.each_indexed(selection, budget, |index, ids| {
             found.extend(ids.filter_map(|id| index.labels(id)));
         })?;
@@ -42,6 +64,9 @@ impl Source for Store {
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.iter().for_each(|(name, _)| insert(&mut names, name));
+        });
         if selection.matchers.is_empty() {
             self.head.each_name(&selection.range, |name| insert(&mut names, name));
         } else {
@@ -66,6 +91,9 @@ impl Source for Store {
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+        });
         if selection.matchers.is_empty() {
             self.head.each_value(name, &selection.range, |value| insert(&mut values, value));
         } else {
@@ -82,6 +110,23 @@ impl Source for Store {
             }
         })?;
         Ok(values.into_iter().collect())
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<(i64, Histogram)>)>, SourceError> {
+        self.read_histograms(selection, budget)
+    }
+
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<HistogramRollup>)>, SourceError> {
+        self.read_histogram_rollups(tier, selection, budget)
     }
 
     fn metadata(&self, name: Option<&str>) -> Vec<(String, Metadata)> {

@@ -10,6 +10,12 @@ use crate::{Maintenance, Reason};
 pub struct Stats {
     /// Series in the head.
     pub series: usize,
+    /// Series of native histograms in the head.
+    pub histogram_series: usize,
+    /// Bytes of native histograms in the head.
+    pub histogram_bytes: usize,
+    /// Native histograms that were stored.
+    pub histograms_appended: u64,
     /// Series in the head at most.
     pub series_max: usize,
     /// Series that came to the head.
@@ -20,6 +26,10 @@ pub struct Stats {
     pub head_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
+    /// Rows among them that came late: older than the last of their series.
+    pub samples_late: u64,
+    /// Bytes of late samples that wait to be put into a block.
+    pub late_bytes: usize,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
     /// Rows of series over a limit, which went to overflow series.
@@ -76,7 +86,9 @@ pub struct Stats {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
+    pub(crate) late: AtomicU64,
     pub(crate) series: AtomicU64,
+    pub(crate) histograms: AtomicU64,
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,

@@ -3,6 +3,7 @@
 
 mod answers;
 mod browser;
+mod fuzz;
 mod grafana;
 mod history;
 pub(crate) mod kill;
@@ -10,6 +11,7 @@ mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
+mod sim;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -45,7 +47,9 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
+    ("sim", sim::run),
+    ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),

@@ -24,6 +24,10 @@ use crate::syntax::{
 };
 
 mod extended;
+mod rates;
+
+use rates::Rates;
+pub(super) use rates::Reach;
 
 /// Evaluates a function over its range argument, series by series.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
@@ -84,9 +88,13 @@ fn from_samples(
     // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
     let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
     let mut vector = Vector::empty();
+    let mut rates = Rates::default();
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let spread = Spread { grid, moves };
         let values = match reading {
+            Reading::Plain if matches!(over, Over::Rate | Over::Increase | Over::Delta) => {
+                rates.apply(windows, samples, over)
+            }
             Reading::Plain => spread.apply(context, windows, samples, over, parameters)?,
             reading => extended::apply(context, over, reading, samples, windows)?,
         };
@@ -152,7 +160,7 @@ pub(super) fn each_range(
     match &range.bare().node {
         Node::Range(node) => each_selected(context, grid, node, visit),
         Node::Subquery(node) => {
-            let (inner, points, windows) = subquery(context, grid, node)?;
+            let (inner, points, mut windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
             for series in inner.series {
                 context.budget.charge(points.len)?;
@@ -164,6 +172,7 @@ pub(super) fn each_range(
                     }
                 }
                 if samples.len() > 0 {
+                    windows.place(&samples.timestamps);
                     visit(series.labels, series.drop_name, &samples, &windows)?;
                 }
             }
@@ -191,7 +200,10 @@ fn each_selected(
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
         context.budget.charge(windows.width())?;
-        if !samples.values.iter().copied().any(is_stale) {
+        // Without an early end the loop takes several values at a time.
+        let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
+        if !any_stale {
+            windows.place(&samples.timestamps);
             return visit(labels, false, samples, &windows);
         }
         live.clear();
@@ -199,7 +211,11 @@ fn each_selected(
         {
             live.push(at, value);
         }
-        if live.len() > 0 { visit(labels, false, &live, &windows) } else { Ok(()) }
+        if live.len() == 0 {
+            return Ok(());
+        }
+        windows.place(&live.timestamps);
+        visit(labels, false, &live, &windows)
     })
 }
 
@@ -292,22 +308,7 @@ fn plain(
     grid: Grid,
     parameter: impl Fn(usize, usize) -> f64,
 ) -> Result<Vec<f64>, Error> {
-    let seconds = windows.range as f64 / 1e3;
     match over {
-        Over::Rate | Over::Increase | Over::Delta => {
-            let resets = if over == Over::Delta { Vec::new() } else { resets(&samples.values) };
-            let mut first = 0;
-            let counter = over != Over::Delta;
-            windows.slide(context, samples, |window| {
-                while first < resets.len() && resets[first] <= window.first {
-                    first += 1;
-                }
-                let inside = resets[first..].iter().take_while(|&&i| i < window.end);
-                let lost: f64 = inside.map(|&i| samples.values[i - 1]).fold(0.0, |sum, v| sum + v);
-                let value = extrapolated(window, lost, counter);
-                if over == Over::Rate && is_present(value) { value / seconds } else { value }
-            })
-        }
         Over::Changes => {
             let differs = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
             counted(context, windows, samples, differs)
@@ -327,11 +328,6 @@ fn plain(
     }
 }
 
-/// Where a counter started again.
-fn resets(values: &[f64]) -> Vec<usize> {
-    (1..values.len()).filter(|&i| values[i] < values[i - 1]).collect()
-}
-
 /// How often in each window a sample relates to the one before.
 fn counted(
     context: &Context<'_>,
@@ -346,60 +342,6 @@ fn counted(
         so_far.push(count);
     }
     windows.slide(context, samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
-}
-
-/// The growth over the whole range, from the one between its first and last sample plus `lost` in resets.
-fn extrapolated(window: &Window<'_>, lost: f64, counter: bool) -> f64 {
-    let (first, last) = (0, window.len() - 1);
-    let growth = Growth {
-        growth: window.values[last] - window.values[first] + lost,
-        count: window.len() as f64,
-        first: window.values[first],
-        first_at: window.timestamps[first],
-        last_at: window.timestamps[last],
-        after: window.after,
-        last: window.last,
-    };
-    extrapolate(&growth, counter)
-}
-
-/// How much something grew between the first and the last sample of a range.
-pub(super) struct Growth {
-    pub(super) growth: f64,
-    /// How many samples there are.
-    pub(super) count: f64,
-    /// The value of the first one.
-    pub(super) first: f64,
-    pub(super) first_at: i64,
-    pub(super) last_at: i64,
-    /// The point before the range.
-    pub(super) after: i64,
-    /// Its last point.
-    pub(super) last: i64,
-}
-
-/// How much it grew over the whole range; absent if there are less than two samples.
-///
-/// The samples rarely lie at the ends of the range. The growth is extrapolated to each end if a sample is about
-/// as close as samples are to each other, else by half their distance; and never to before a counter was zero.
-pub(super) fn extrapolate(range: &Growth, counter: bool) -> f64 {
-    if range.count < 2.0 {
-        return ABSENT;
-    }
-    let seconds = |millis: i64| millis as f64 / 1e3;
-    let sampled = seconds(range.last_at - range.first_at);
-    let between = sampled / (range.count - 1.0);
-    let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
-    let mut to_start = reach(seconds(range.first_at - range.after));
-    if counter {
-        let mut to_zero = to_start;
-        if range.growth > 0.0 && range.first >= 0.0 {
-            to_zero = sampled * (range.first / range.growth);
-        }
-        to_start = to_start.min(to_zero);
-    }
-    let to_end = reach(seconds(range.last - range.last_at));
-    range.growth * ((sampled + to_start + to_end) / sampled)
 }
 
 /// Functions that go through all samples of the window.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod body;
+mod cardinality;
 mod compress;
 mod guard;
 mod health;
@@ -127,6 +128,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(cardinality::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(points::routes())

@@ -12,8 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use barograph_model::{Exemplar, Timestamp};
-use barograph_tsdb::{Appended, Error as StoreError, Row};
+use barograph_model::{Exemplar, Histogram, Timestamp};
+use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
@@ -150,7 +150,7 @@ fn store_decoded(
     let mut gathered = Vec::new();
     let mut metadata = Vec::new();
     let mut with_exemplars = Vec::new();
-    let mut histograms = 0;
+    let mut histograms = Histograms::default();
     for entry in remote_write::entries(decoded) {
         match entry.map_err(malformed)? {
             Entry::Sample { labels, sample } => {
@@ -166,13 +166,13 @@ fn store_decoded(
                     gathered.push(series.clone());
                 }
                 if series.has_more {
-                    histograms += series.histograms().count();
+                    histograms.read(&series).map_err(malformed)?;
                     with_exemplars.push(series);
                 }
             }
             Entry::Metadata(entry) => metadata.push(entry),
         }
-        check_count(rows.len(), limits)?;
+        check_count(rows.len() + histograms.sent, limits)?;
     }
     for series in &gathered {
         for sample in series.samples() {
@@ -188,8 +188,10 @@ fn store_decoded(
     for series in with_exemplars {
         keep_exemplars(engine, &series);
     }
-    let complaint = complaint(rows.len(), &rows, &appended, histograms);
-    Ok(Stored { ticket: appended.ticket, sent: rows.len() + histograms, stored: appended.stored, complaint })
+    let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
+    let ticket = appended.ticket.max(kept.ticket);
+    let (sent, stored) = (rows.len() + kept.sent, appended.stored + kept.stored);
+    Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept) })
 }
 
 /// Refuses a request of more samples than one may bring.
@@ -221,19 +223,68 @@ pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     (status, format!("cannot store the request: {}", chain(error)))
 }
 
+/// The native histograms of a request.
+#[derive(Default)]
+struct Histograms {
+    sent: usize,
+    /// Labels as sent, time, and what was observed.
+    good: Vec<(Vec<u8>, i64, Histogram)>,
+    /// Why and of which series others were refused.
+    bad: Vec<String>,
+}
+
+/// What became of the native histograms of a request.
+#[derive(Default)]
+struct Kept {
+    sent: usize,
+    stored: usize,
+    ticket: u64,
+    refused: Vec<String>,
+}
+
+impl Histograms {
+    fn read(&mut self, series: &remote_write::Series<'_>) -> Result<(), remote_write::Malformed> {
+        for entry in series.histograms() {
+            let entry = entry?;
+            self.sent += 1;
+            match entry.histogram {
+                Ok(histogram) => self.good.push((series.labels.to_vec(), entry.at.0, histogram)),
+                Err(error) => self.bad.push(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn store(self, engine: &Engine) -> Result<Kept, StoreError> {
+        let mut kept = Kept { sent: self.sent, refused: self.bad, ..Kept::default() };
+        if !self.good.is_empty() {
+            let rows: Vec<_> = self
+                .good
+                .iter()
+                .map(|(labels, at, histogram)| HistogramRow { labels, at: *at, histogram })
+                .collect();
+            let appended = engine.store.append_histograms(&rows, engine.clock.now())?;
+            kept.stored = appended.stored;
+            kept.ticket = appended.ticket;
+            kept.refused.extend(appended.rejected.iter().map(|rejected| rejected.reason.to_string()));
+        }
+        Ok(kept)
+    }
+}
+
 /// What was not stored, by reason, with a few examples; `None` when all was.
-fn complaint(sent: usize, rows: &[Row<'_>], appended: &Appended, histograms: usize) -> Option<String> {
-    if appended.rejected.is_empty() && histograms == 0 {
+fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept) -> Option<String> {
+    if appended.rejected.is_empty() && kept.refused.is_empty() {
         return None;
     }
-    let total = sent + histograms;
-    let mut text = format!("{} of {total} samples stored", appended.stored);
+    let (stored, total) = (appended.stored + kept.stored, rows.len() + kept.sent);
+    let mut text = format!("{stored} of {total} samples stored");
     let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
     for rejected in &appended.rejected {
         *by_reason.entry(rejected.reason.to_string()).or_default() += 1;
     }
-    if histograms > 0 {
-        by_reason.insert("native histogram: not supported yet".into(), histograms);
+    for reason in &kept.refused {
+        *by_reason.entry(format!("native histogram: {reason}")).or_default() += 1;
     }
     for (reason, count) in by_reason {
         let _ = write!(text, "\n{count} × {reason}");

@@ -112,9 +112,9 @@ fn projected_bytes(level: &Level) -> Option<f64> {
 
 fn projected(levels: &[Level], other: u64) -> Value {
     let each = levels.iter().map(|level| (level.tier.as_str().to_owned(), json!(projected_bytes(level))));
-    let total: f64 = levels.iter().filter_map(projected_bytes).sum();
+    let known: Vec<_> = levels.iter().filter_map(projected_bytes).collect();
     json!({
-        "bytes": total + other as f64,
+        "bytes": (!known.is_empty()).then(|| known.iter().sum::<f64>() + other as f64),
         "levels": each.collect::<serde_json::Map<_, _>>(),
         "formula": FORMULA,
     })

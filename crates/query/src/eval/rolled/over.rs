@@ -18,7 +18,7 @@ use crate::{
         grid::Grid,
         kernels::Over,
         math::Sum,
-        over::{Growth, Parameters, anew, extrapolate, note_unlikely_counter},
+        over::{Parameters, Reach, anew, note_unlikely_counter},
         windows::{Samples, Window, Windows},
     },
     syntax::ast::{Call, RangeSelector},
@@ -269,16 +269,11 @@ impl Range<'_> {
     /// A growth between the first and the last sample, extrapolated to the whole range, and a share of that.
     fn extrapolated(&self, growth: f64, counter: bool, share: f64) -> f64 {
         let (first, last) = (&self.windows[0], &self.windows[self.windows.len() - 1]);
-        let whole = Growth {
-            growth,
-            count: self.count(),
-            first: first.first,
-            first_at: first.first_at,
-            last_at: last.last_at,
-            after: self.after,
-            last: self.last,
-        };
-        let value = extrapolate(&whole, counter);
+        if self.count() < 2.0 {
+            return ABSENT;
+        }
+        let reach = Reach::of((self.after, self.last), (first.first_at, last.last_at), self.count());
+        let value = if counter { reach.increase(first.first, growth) } else { reach.extrapolated(growth) };
         // Computing with what stands for no value would make it one.
         if is_present(value) { value * share } else { ABSENT }
     }
