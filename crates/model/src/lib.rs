@@ -36,7 +36,7 @@ mod source;
 mod tier;
 mod time;
 
-pub use budget::{Budget, BudgetError};
+pub use budget::{Budget, BudgetError, MemoryPool};
 pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
     ResetHint, SCHEMAS, place_buckets,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
+use crate::memory::{Memory, Step};
+
 use crate::storage::Instruments;
 
 /// Where samples came from.
@@ -49,6 +51,9 @@ pub struct Telemetry {
     pub commit_failures: Counter,
     /// Rounds of maintenance that failed.
     pub maintenance_failures: Counter,
+    /// Steps that were taken because memory was short, by step.
+    pub memory_steps: Family<Counter, 1>,
+    memory: MemoryGauges,
     stored: [Counter; Origin::ALL.len()],
     rejected: Family<Counter, 1>,
     overflow: Family<Counter, 2>,
@@ -63,6 +68,16 @@ pub struct Telemetry {
     /// Backups.
     pub storage: Instruments,
     store: StoreGauges,
+}
+
+/// The memory budget and what draws from it.
+#[derive(Debug)]
+struct MemoryGauges {
+    budget: Gauge,
+    resident: Gauge,
+    accounts: Family<Gauge, 1>,
+    drift: Gauge,
+    shedding: Family<Gauge, 1>,
 }
 
 /// The store's own figures, set at each tick from one snapshot.
@@ -109,6 +124,36 @@ impl Telemetry {
                 .counter("barograph_maintenance_failures_total")
                 .help("Rounds of store maintenance that failed.")
                 .register()?,
+            memory_steps: registry
+                .counter("barograph_memory_steps_total")
+                .help("Steps taken because memory was short, by step.")
+                .family(["step"])?,
+            memory: MemoryGauges {
+                budget: registry
+                    .gauge("barograph_memory_budget")
+                    .unit(Unit::Bytes)
+                    .help("Memory that everything together may use.")
+                    .register()?,
+                resident: registry
+                    .gauge("barograph_memory_resident")
+                    .unit(Unit::Bytes)
+                    .help("Anonymous resident memory of the process.")
+                    .register()?,
+                accounts: registry
+                    .gauge("barograph_memory_account")
+                    .unit(Unit::Bytes)
+                    .help("Memory in use, by what for.")
+                    .family(["account"])?,
+                drift: registry
+                    .gauge("barograph_memory_drift")
+                    .unit(Unit::Ratio)
+                    .help("Resident memory over the sum of the accounts, less one.")
+                    .register()?,
+                shedding: registry
+                    .gauge("barograph_memory_shedding")
+                    .help("1 while a step is taken because memory is short, by step.")
+                    .family(["step"])?,
+            },
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
             rejected: registry
                 .counter("barograph_ingest_rejected_samples_total")
@@ -203,6 +248,20 @@ impl Telemetry {
     pub fn answered(&self, route: &str, status: u16, took: Duration) {
         self.requests.with([route, &status.to_string()]).inc();
         self.request_duration.with([route]).record(took.as_secs_f64());
+    }
+
+    /// Takes over what memory is used for.
+    pub fn observe_memory(&self, memory: &Memory) {
+        let seen = memory.seen();
+        self.memory.budget.set(memory.budget() as f64);
+        self.memory.resident.set(seen.resident as f64);
+        self.memory.drift.set(seen.drift());
+        for (account, bytes) in seen.accounts() {
+            self.memory.accounts.with([account]).set(bytes as f64);
+        }
+        for step in Step::ALL {
+            self.memory.shedding.with([step.as_str()]).set(f64::from(u8::from(memory.sheds(step))));
+        }
     }
 
     /// Takes over who overflowed.

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use barograph_disk::TEMPORARY;
@@ -78,7 +79,7 @@ impl Store {
             }
             self.catalog.save(&*self.disk, segment - 1)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
-            done.series_forgotten = self.head.forget_idle();
+            done.series_forgotten = self.head.forget_idle(i64::MIN);
         }
         if self.late_are_many() {
             self.cut_late(&mut next_seq, &mut done)?;
@@ -120,6 +121,21 @@ impl Store {
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
+    }
+
+    /// Gives back what memory it can: cuts the head early, and forgets the series whose last sample is older than `idle`.
+    /// They come back with their next sample. How many were forgotten.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost.
+    pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
+        self.flush(now)?;
+        Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
+    }
+
+    /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
+    pub fn limit_cache(&self, bytes: usize) {
+        self.cache.set_limit(bytes);
     }
 
     /// What the store takes on disk now.

@@ -99,6 +99,7 @@ impl<'a> Cursor<'a> {
     ) -> Result<Self, SourceError> {
         // The head first: what a cut moves meanwhile is then seen twice, not missed.
         let head = store.head.select(selection.matchers, &selection.range);
+        budget.reserve(head.iter().map(HeadSeries::memory).sum())?;
         let mut blocks = Vec::new();
         for (block, index) in store.indexes_in(&selection.range)? {
             budget.charge(0)?;

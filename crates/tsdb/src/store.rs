@@ -272,7 +272,8 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     let mut pages = Pages::new(block.clone(), index.clone(), None, count as usize);
     for id in 0..count {
         let (Some(labels), Some(page)) = (index.labels(id), index.pages(id).next_back()) else { continue };
-        let place = head.place_of(labels);
+        // What has no room is not known; something older would become a piece of its own.
+        let Some(place) = head.place_with_room(labels) else { continue };
         let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
         let last = match both {
             Ok((times, values)) => times.last().copied().zip(values.last().copied()),

@@ -7,6 +7,7 @@ mod fuzz;
 mod grafana;
 mod history;
 pub(crate) mod kill;
+mod memory;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
@@ -47,12 +48,13 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
+    ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),

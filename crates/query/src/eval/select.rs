@@ -65,7 +65,7 @@ pub(super) fn from_samples(
         point(0).saturating_sub(lookback),
         read_last,
         |labels, samples| {
-            context.budget.charge(width)?;
+            context.budget.hold(width)?;
             let values = match (smoothed, give) {
                 (true, _) => interpolate(samples, width, lookback, point),
                 (false, Give::Value) => look_back(samples, width, lookback, point, |i| samples.values[i]),

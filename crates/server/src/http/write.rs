@@ -17,7 +17,7 @@ use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
-use crate::{Engine, config::Durability, errors::chain, telemetry::Origin};
+use crate::{Engine, config::Durability, errors::chain, memory::Step, telemetry::Origin};
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
 const EXAMPLES_MAX: usize = 5;
@@ -30,6 +30,9 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
+    if engine.memory.sheds(Step::Ingest) {
+        return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
+    }
     if let Err(why) = supported(&headers) {
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
@@ -57,6 +60,9 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         None => acknowledged(&engine),
     }
 }
+
+/// Why a request is refused that may come again.
+pub(super) const NO_MEMORY: &str = "memory is short; send again in a moment";
 
 /// Requests up to this size, well under a millisecond of work, are not worth another thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;

@@ -489,12 +489,13 @@ impl Lane {
         self.late.forget_window(window);
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order; their
-    /// labels.
-    pub(super) fn forget_idle(&mut self) -> Vec<Labels> {
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order, or before
+    /// `before`, where something older would be a piece of its own; their labels.
+    pub(super) fn forget_idle(&mut self, before: i64) -> Vec<Labels> {
+        let floor = self.floor.max(before);
         let idle = |slot: &u32| {
             let series = self.series(*slot);
-            !series.has_samples() && series.last_at() < self.floor && !self.late.has(*slot)
+            !series.has_samples() && series.last_at() < floor && !self.late.has(*slot)
         };
         let idle: Vec<u32> = self.slots().filter(idle).collect();
         if idle.is_empty() {

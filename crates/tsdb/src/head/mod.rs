@@ -53,6 +53,14 @@ pub(crate) struct HeadSeries {
     pub(crate) late: Vec<HeadChunk>,
 }
 
+impl HeadSeries {
+    /// Bytes that it takes, roughly, without what it shares with the head.
+    pub(crate) fn memory(&self) -> u64 {
+        let chunks: usize = self.chunks.iter().map(|chunk| size_of::<HeadChunk>() + chunk.bytes.len()).sum();
+        (size_of::<Self>() + chunks) as u64
+    }
+}
+
 /// Lane and slot of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -275,11 +283,11 @@ impl Head {
         }
     }
 
-    /// Removes the series that have no samples here and none at or after the floor anywhere.
-    pub(crate) fn forget_idle(&self) -> usize {
+    /// Removes the series that have no samples here and none at or after the floor, or `before`, anywhere.
+    pub(crate) fn forget_idle(&self, before: i64) -> usize {
         let mut count = 0;
         for number in 0..self.lanes.len() {
-            let gone = self.lane(number).forget_idle();
+            let gone = self.lane(number).forget_idle(before);
             self.guard.release(&gone);
             count += gone.len();
         }
