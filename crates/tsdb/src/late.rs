@@ -11,7 +11,7 @@ use crate::{
 impl Store {
     /// Whether so many late samples wait that they should not wait for the end of their windows.
     pub(crate) fn late_are_many(&self) -> bool {
-        self.head.late_bytes() >= self.options.late_bytes_max / 2
+        self.head.late_bytes_of_fullest() >= self.options.late_bytes_max / self.head.lanes() / 2
     }
 
     /// Cuts all late samples into blocks, one a window.

@@ -5,7 +5,7 @@
 
 use super::{
     Findings,
-    blocks::{Block, BlockError},
+    blocks::{Block, BlockError, Segments},
     cannot_read,
     send::{Sender, Totals},
 };
@@ -15,8 +15,8 @@ use crate::{
     terminal::{Role, Terminal},
     time,
 };
-use barograph_model::{TimeRange, Timestamp};
-use barograph_wire::prometheus_tsdb::{Encoding, Index, IndexedSeries, Malformed};
+use barograph_model::{Histogram, Sample, TimeRange, Timestamp};
+use barograph_wire::prometheus_tsdb::{ChunkPlace, Encoding, Index, IndexedSeries, Malformed};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -68,12 +68,7 @@ pub(super) fn run(
             .message(Role::Info, &format!("{} samples were deleted there and are left out", import.deleted));
     }
     for (encoding, count) in import.skipped {
-        let what = match encoding {
-            Encoding::Histogram | Encoding::FloatHistogram => "native histograms".to_owned(),
-            Encoding::Xor => "floats".to_owned(),
-            Encoding::Other(number) => format!("samples of the unknown encoding {number}"),
-        };
-        import.findings.add(format!("{count} {what} were left out"));
+        import.findings.add(format!("{count} samples of the unknown encoding {encoding} were left out"));
     }
     import.sender.finish()
 }
@@ -102,8 +97,8 @@ fn find(folder: &Path, findings: &mut Findings) -> io::Result<Vec<Block>> {
 struct Import<'a> {
     sender: Sender<'a>,
     range: TimeRange,
-    /// Samples that are left out, by how they are written.
-    skipped: BTreeMap<Encoding, u64>,
+    /// Samples that are left out, by the number of their encoding.
+    skipped: BTreeMap<u8, u64>,
     deleted: u64,
     findings: &'a mut Findings,
 }
@@ -126,38 +121,69 @@ impl Import<'_> {
                 self.range.end.min(Timestamp(window.saturating_add(WINDOW_MS))),
             );
             for series in index.series().flatten() {
-                let mut samples = Vec::new();
-                for place in &series.chunks {
-                    if place.first >= range.end.0 || place.last < range.start.0 {
-                        continue;
-                    }
-                    let before = samples.len();
-                    let read = segments.chunk(*place, |chunk| match chunk.encoding {
-                        Encoding::Xor => chunk.floats(&mut samples).map(|()| None),
-                        encoding => Ok(Some((encoding, chunk.sample_count()))),
-                    });
-                    // What is wrong with a chunk is told once, with the first window that has a part of it.
-                    let first_time = window == first_window(place.first, self.range);
-                    match read {
-                        Ok(Some((encoding, count))) if first_time => {
-                            *self.skipped.entry(encoding).or_default() += u64::from(count);
-                        }
-                        Err(error) => {
-                            samples.truncate(before);
-                            if first_time {
-                                self.findings.add(error);
-                            }
-                        }
-                        Ok(_) => {}
-                    }
-                }
-                samples.retain(|sample| range.contains(sample.at));
-                self.deleted += block.tombstones.apply(series.id, &mut samples) as u64;
-                samples.sort_by_key(|sample| sample.at);
+                let (samples, histograms) = self.read(&series, window, range, &mut segments);
+                let deleted = |at| block.tombstones.deleted(series.id, at);
+                let samples = self.kept(samples, |sample| sample.at, range, deleted);
+                let histograms = self.kept(histograms, |pair| pair.0, range, deleted);
                 self.sender.series(&series.labels, &samples)?;
+                self.sender.histograms(&series.labels, &histograms)?;
             }
         }
         Ok(())
+    }
+
+    /// All that the chunks of a series hold that have a part in the range, which is that of a window.
+    fn read(
+        &mut self,
+        series: &IndexedSeries,
+        window: i64,
+        range: TimeRange,
+        segments: &mut Segments,
+    ) -> (Vec<Sample>, Vec<(Timestamp, Histogram)>) {
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+        let within = |place: &&ChunkPlace| place.first < range.end.0 && place.last >= range.start.0;
+        for place in series.chunks.iter().filter(within) {
+            let before = samples.len();
+            let read = segments.chunk(*place, |chunk| match chunk.encoding {
+                Encoding::Xor => chunk.floats(&mut samples).map(|()| None),
+                Encoding::Histogram | Encoding::FloatHistogram => {
+                    histograms.extend(chunk.histograms()?);
+                    Ok(None)
+                }
+                Encoding::Other(number) => Ok(Some((number, chunk.sample_count()))),
+            });
+            // What is wrong with a chunk is told once, with the first window that has a part of it.
+            let first_time = window == first_window(place.first, self.range);
+            match read {
+                Ok(Some((number, count))) if first_time => {
+                    *self.skipped.entry(number).or_default() += u64::from(count);
+                }
+                Err(error) => {
+                    samples.truncate(before);
+                    if first_time {
+                        self.findings.add(error);
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+        (samples, histograms)
+    }
+
+    /// Those in the range that were not deleted, in the order of time: chunks may overlap.
+    fn kept<T>(
+        &mut self,
+        all: Vec<T>,
+        at: impl Fn(&T) -> Timestamp,
+        range: TimeRange,
+        deleted: impl Fn(Timestamp) -> bool,
+    ) -> Vec<T> {
+        let mut kept: Vec<T> = all.into_iter().filter(|one| range.contains(at(one))).collect();
+        let before = kept.len();
+        kept.retain(|one| !deleted(at(one)));
+        self.deleted += (before - kept.len()) as u64;
+        kept.sort_by_key(at);
+        kept
     }
 
     fn found(&mut self, error: BlockError) -> Result<(), Error> {

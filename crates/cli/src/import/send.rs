@@ -7,7 +7,7 @@ use crate::{
     client::{Client, Reply},
     error::Error,
 };
-use barograph_model::{Exemplar, Labels, Metadata, Sample};
+use barograph_model::{Exemplar, Histogram, Labels, Metadata, Sample, Timestamp};
 use barograph_wire::remote_write::Writer;
 use serde::Deserialize;
 use std::{thread, time::Duration};
@@ -16,6 +16,8 @@ const PATH: &str = "/api/barograph/v1/import";
 /// A request is sent when it has so many samples or bytes, well below what a server takes.
 const SAMPLES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
+/// So many native histograms, which may be large, are put into a request at once.
+const HISTOGRAMS_MAX: usize = 100;
 /// How often a server that has no room is asked again, and after how long.
 const RETRIES: usize = 60;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -57,11 +59,25 @@ impl<'a> Sender<'a> {
     /// Samples of a series, in the order of time.
     pub(super) fn series(&mut self, labels: &Labels, mut samples: &[Sample]) -> Result<(), Error> {
         while !samples.is_empty() {
-            let room = SAMPLES_MAX - self.samples;
+            let room = SAMPLES_MAX.saturating_sub(self.samples);
             let (now, later) = samples.split_at(room.min(samples.len()));
             self.writer.series(labels.as_bytes(), now);
             self.samples += now.len();
             samples = later;
+            self.send_if_large()?;
+        }
+        Ok(())
+    }
+
+    /// Native histograms of a series, in the order of time.
+    pub(super) fn histograms(
+        &mut self,
+        labels: &Labels,
+        histograms: &[(Timestamp, Histogram)],
+    ) -> Result<(), Error> {
+        for some in histograms.chunks(HISTOGRAMS_MAX) {
+            self.writer.histograms(labels.as_bytes(), some);
+            self.samples += some.len();
             self.send_if_large()?;
         }
         Ok(())

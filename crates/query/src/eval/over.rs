@@ -14,6 +14,7 @@ use super::{
     grid::Grid,
     kernels::Over,
     math::{self, Mean, Sum, Variance},
+    rolled::{self, Choice},
     select,
     windows::{Samples, Window, Windows},
 };
@@ -26,6 +27,7 @@ mod extended;
 mod rates;
 
 use rates::Rates;
+pub(super) use rates::Reach;
 
 /// Evaluates a function over its range argument, series by series.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
@@ -38,6 +40,51 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
     check_parameters(context, over, &parameters)?;
     let reading = reading_of(range);
     extended::check(over, node.function.name, reading)?;
+    let vector = match rolled::choose_range(context, grid, range, Some(over))? {
+        None => from_samples(context, grid, range, (over, &parameters))?,
+        Some(choice) => from_tier(context, grid, (node, range), (over, &parameters), &choice)?,
+    };
+    if vector.series.is_empty() {
+        return Ok(Vector::empty());
+    }
+    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+}
+
+/// Columns of scalars and where they stand in the query.
+pub(super) type Parameters = Vec<(Vec<f64>, Span)>;
+
+/// The older steps from a tier, the others from raw samples.
+fn from_tier(
+    context: &Context<'_>,
+    grid: Grid,
+    (node, range): (&Call, &Expr),
+    (over, parameters): (Over, &Parameters),
+    choice: &Choice,
+) -> Result<Vector, Error> {
+    let Node::Range(selector) = &range.bare().node else { return Ok(Vector::empty()) };
+    let (older, newer) = choice.split(grid, selector);
+    let Some(newer) = newer else {
+        return rolled::over(context, older, (node, selector), (over, parameters), choice);
+    };
+    let part = |from: usize, to: usize| -> Parameters {
+        let cut =
+            |values: &[f64]| if values.len() == 1 { values.to_vec() } else { values[from..to].to_vec() };
+        parameters.iter().map(|(values, span)| (cut(values), *span)).collect()
+    };
+    let tiered = rolled::over(context, older, (node, selector), (over, &part(0, older.len)), choice)?;
+    let rest = part(older.len, grid.len);
+    let vector = from_samples(context, newer, range, (over, &rest))?;
+    Ok(rolled::join((tiered, older.len), (vector, newer.len)))
+}
+
+/// Every step from raw samples, or from the points of a subquery.
+fn from_samples(
+    context: &Context<'_>,
+    grid: Grid,
+    range: &Expr,
+    (over, parameters): (Over, &Parameters),
+) -> Result<Vector, Error> {
+    let reading = reading_of(range);
     // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
     let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
     let mut vector = Vector::empty();
@@ -48,7 +95,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
             Reading::Plain if matches!(over, Over::Rate | Over::Increase | Over::Delta) => {
                 rates.apply(windows, samples, over)
             }
-            Reading::Plain => spread.apply(context, windows, samples, over, &parameters)?,
+            Reading::Plain => spread.apply(context, windows, samples, over, parameters)?,
             reading => extended::apply(context, over, reading, samples, windows)?,
         };
         vector.width = values.len();
@@ -61,10 +108,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
         vector.series.push(Series { labels, drop_name: drop_name || !over.keeps_name(), values });
         Ok(())
     })?;
-    if vector.series.is_empty() {
-        return Ok(Vector::empty());
-    }
-    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+    Ok(vector)
 }
 
 fn check_parameters(context: &Context<'_>, over: Over, parameters: &[(Vec<f64>, Span)]) -> Result<(), Error> {
@@ -89,7 +133,7 @@ fn check_parameters(context: &Context<'_>, over: Over, parameters: &[(Vec<f64>, 
     Ok(())
 }
 
-fn note_unlikely_counter(context: &Context<'_>, labels: &Labels, span: Span) {
+pub(super) fn note_unlikely_counter(context: &Context<'_>, labels: &Labels, span: Span) {
     const SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
     if let Some(name) = labels.value(METRIC_NAME).filter(|name| !SUFFIXES.iter().any(|s| name.ends_with(s))) {
         let name = barograph_model::quote(name);
@@ -155,7 +199,7 @@ fn each_selected(
     let mut live = Samples::default();
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
-        context.budget.charge(windows.width())?;
+        context.budget.hold(windows.width())?;
         // Without an early end the loop takes several values at a time.
         let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
         if !any_stale {
@@ -195,6 +239,13 @@ pub(super) fn top_matrix(
     grid: Grid,
     range: &Expr,
 ) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+    if let (Some(choice), Node::Range(selector)) =
+        (rolled::choose_range(context, grid, range, None)?, &range.bare().node)
+    {
+        let mut matrix = rolled::as_samples(context, grid, selector, &choice)?;
+        super::label_functions::sort_by_labels(&mut matrix);
+        return Ok(matrix);
+    }
     let mut matrix: Vec<(Labels, Vec<Sample>)> = Vec::new();
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let labels = if drop_name { super::column::without_name(&labels) } else { labels };
@@ -294,7 +345,12 @@ fn counted(
 }
 
 /// Functions that go through all samples of the window.
-fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, usize) -> f64) -> f64 {
+pub(super) fn anew(
+    window: &Window<'_>,
+    over: Over,
+    grid: Grid,
+    parameter: &impl Fn(usize, usize) -> f64,
+) -> f64 {
     let values = window.values;
     let best = |better: fn(f64, f64) -> bool| {
         let mut best = 0;
@@ -371,8 +427,24 @@ fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
 }
 
 /// Whether any series has a sample in the range of a step.
-pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
-    context.budget.charge(grid.len)?;
+pub(super) fn present(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Vec<bool>, Error> {
+    let range = &node.args[0];
+    let Some(choice) = rolled::choose_range(context, grid, range, Some(Over::Present))? else {
+        return present_in_samples(context, grid, range);
+    };
+    let Node::Range(selector) = &range.bare().node else { return Ok(Vec::new()) };
+    let (older, newer) = choice.split(grid, selector);
+    let vector = rolled::over(context, older, (node, selector), (Over::Present, &Vec::new()), &choice)?;
+    let seen = |step: usize| vector.series.iter().any(|series| is_present(series.at(step)));
+    let mut present: Vec<bool> = (0..older.len).map(seen).collect();
+    if let Some(newer) = newer {
+        present.extend(present_in_samples(context, newer, range)?);
+    }
+    Ok(present)
+}
+
+fn present_in_samples(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
+    context.budget.hold(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;

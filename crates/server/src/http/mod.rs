@@ -15,6 +15,7 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod points;
 mod problem;
 mod prom;
 mod storage;
@@ -130,6 +131,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(cardinality::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(points::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))

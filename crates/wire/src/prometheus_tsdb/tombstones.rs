@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use barograph_model::{Sample, Timestamp};
+use barograph_model::Timestamp;
 
 use super::{Malformed, cursor::Cursor};
 
@@ -53,13 +53,9 @@ impl Tombstones {
         self.0.is_empty()
     }
 
-    /// Takes away the samples of a series that were deleted, and tells how many.
-    pub fn apply(&self, series: u64, samples: &mut Vec<Sample>) -> usize {
-        let Some(spans) = self.0.get(&series) else { return 0 };
-        let before = samples.len();
-        let deleted = |Timestamp(at): Timestamp| spans.iter().any(|&(first, last)| first <= at && at <= last);
-        samples.retain(|sample| !deleted(sample.at));
-        before - samples.len()
+    /// Whether what a series has at a time was deleted.
+    pub fn deleted(&self, series: u64, Timestamp(at): Timestamp) -> bool {
+        self.0.get(&series).is_some_and(|spans| spans.iter().any(|&(first, last)| first <= at && at <= last))
     }
 }
 
@@ -77,14 +73,11 @@ mod tests {
     #[test]
     fn both_ends_of_a_span_are_deleted() {
         let stones = Tombstones::parse("tombstones", &file(&[1, 7, 20, 40])).unwrap();
-        let all: Vec<_> =
-            [9, 10, 15, 20, 21].map(|at| Sample { at: Timestamp(at), value: 0.0 }).into_iter().collect();
-        let mut samples = all.clone();
-        assert_eq!(stones.apply(7, &mut samples), 3);
-        assert_eq!(samples.iter().map(|sample| sample.at.0).collect::<Vec<_>>(), [9, 21]);
-        samples = all.clone();
-        assert_eq!(stones.apply(8, &mut samples), 0);
-        assert_eq!(samples, all);
+        for (series, at, deleted) in
+            [(7, 9, false), (7, 10, true), (7, 15, true), (7, 20, true), (7, 21, false), (8, 15, false)]
+        {
+            assert_eq!(stones.deleted(series, Timestamp(at)), deleted, "{series} at {at}");
+        }
     }
 
     #[test]

@@ -27,9 +27,14 @@ struct Span {
     /// Index of the first sample and of the last.
     first: usize,
     last: usize,
-    /// Seconds from the one to the other.
+    reach: Reach,
+}
+
+/// How far a change is extrapolated, in seconds.
+#[derive(Clone, Copy)]
+pub(in crate::eval) struct Reach {
+    /// From the first sample to the last.
     sampled: f64,
-    /// Seconds by which the change is extrapolated to either side.
     to_start: f64,
     to_end: f64,
 }
@@ -44,7 +49,7 @@ impl Rates {
         }
         let values = samples.values.as_slice();
         match over {
-            Over::Delta => self.each(|span| span.extrapolated(values[span.last] - values[span.first])),
+            Over::Delta => self.each(|span| span.reach.extrapolated(values[span.last] - values[span.first])),
             Over::Increase => self.each_increase(values, |increase| increase),
             _ => {
                 let seconds = windows.range as f64 / 1e3;
@@ -82,27 +87,38 @@ impl Span {
             return None;
         }
         let (first_at, last_at) = (window.timestamps[0], window.timestamps[count - 1]);
-        let seconds = |millis: i64| millis as f64 / 1e3;
-        let sampled = seconds(last_at - first_at);
-        let between = sampled / (count - 1) as f64;
-        let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
-        Some(Self {
-            first: window.first,
-            last: window.end - 1,
-            sampled,
-            to_start: reach(seconds(first_at - window.after)),
-            to_end: reach(seconds(window.last - last_at)),
-        })
-    }
-
-    fn extrapolated(&self, change: f64) -> f64 {
-        change * ((self.sampled + self.to_start + self.to_end) / self.sampled)
+        let reach = Reach::of((window.after, window.last), (first_at, last_at), count as f64);
+        Some(Self { first: window.first, last: window.end - 1, reach })
     }
 
     /// The increase of a counter that lost `lost` in resets.
     fn increase(&self, values: &[f64], lost: f64) -> f64 {
         let first = values[self.first];
-        let increase = values[self.last] - first + lost;
+        self.reach.increase(first, values[self.last] - first + lost)
+    }
+}
+
+impl Reach {
+    /// Of a range from the point before it to its last one, with `count` samples, at least two, from a first to a last.
+    pub(in crate::eval) fn of(
+        (after, last): (i64, i64),
+        (first_at, last_at): (i64, i64),
+        count: f64,
+    ) -> Self {
+        let seconds = |millis: i64| millis as f64 / 1e3;
+        let sampled = seconds(last_at - first_at);
+        let between = sampled / (count - 1.0);
+        let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
+        Self { sampled, to_start: reach(seconds(first_at - after)), to_end: reach(seconds(last - last_at)) }
+    }
+
+    /// A change between the first sample and the last, over the whole range.
+    pub(in crate::eval) fn extrapolated(&self, change: f64) -> f64 {
+        change * ((self.sampled + self.to_start + self.to_end) / self.sampled)
+    }
+
+    /// The same of a counter, which was nowhere below zero.
+    pub(in crate::eval) fn increase(&self, first: f64, increase: f64) -> f64 {
         let mut to_zero = self.to_start;
         if increase > 0.0 && first >= 0.0 {
             to_zero = self.sampled * (first / increase);

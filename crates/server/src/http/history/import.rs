@@ -13,7 +13,6 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    errors::chain,
     http::{
         App,
         body::Whole,
@@ -31,17 +30,7 @@ pub(super) async fn import(
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     supported(&headers).map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
     let (work, limits) = (engine.clone(), app.limits());
-    let stored = tokio::task::spawn_blocking(move || {
-        let attempt = || write::store(&work, Origin::History, limits, &body);
-        match attempt() {
-            // Late samples wait in memory until they are put into blocks. Whoever brings more does that first.
-            Err((StatusCode::TOO_MANY_REQUESTS, why)) => match work.store.maintain(work.clock.now()) {
-                Ok(_) => attempt(),
-                Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("{why}: {}", chain(&error)))),
-            },
-            outcome => outcome,
-        }
-    });
+    let stored = tokio::task::spawn_blocking(move || write::store(&work, Origin::History, limits, &body));
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
     let stored = stored.await.unwrap_or_else(|_| Err(failed()));
     let stored = stored.map_err(|(status, why)| Problem::new(status, why))?;
