@@ -8,6 +8,7 @@
 mod barograph;
 mod bench;
 mod check;
+mod fuzzing;
 mod http;
 mod load;
 mod npm;
@@ -80,6 +81,8 @@ enum Task {
     },
     /// Play histories of the store under seeds: work, crashes and faults, against a model.
     Sim(simulation::Arguments),
+    /// Feed mutated bytes to everything that reads bytes it did not write.
+    Fuzz(fuzzing::Arguments),
     /// Restart the server of a running browser suite (for its tests).
     #[command(hide = true)]
     RestartServer {
@@ -118,6 +121,7 @@ fn perform(task: Task) -> Result<bool> {
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
         Task::Sim(arguments) => simulation::run(&arguments),
+        Task::Fuzz(arguments) => fuzzing::run(&arguments),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -92,15 +92,16 @@ pub(crate) fn for_a_while(time: Duration) -> Result<Totals> {
 }
 
 /// Builds a program of the workspace fast and with every assertion, and says where it lies.
-pub(crate) fn build_checked(package: &str) -> Result<PathBuf> {
-    shell::run(&mut shell::cargo(&["build", "--quiet", "--profile", "sim", "--package", package]))?;
+pub(crate) fn build_checked(package: &str, options: &[&str]) -> Result<PathBuf> {
+    let arguments = ["build", "--quiet", "--profile", "sim", "--package", package];
+    shell::run(shell::cargo(&arguments).args(options))?;
     let program = place::target().join("sim").join(package);
     ensure!(program.is_file(), "the build left no {}", program.display());
     Ok(program)
 }
 
 fn build() -> Result<PathBuf> {
-    build_checked("barograph-sim")
+    build_checked("barograph-sim", &[])
 }
 
 /// How many threads there is room for.

@@ -4,8 +4,8 @@
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
 use crate::{
-    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Rollup, Tier,
-    TimeRange, Timestamp,
+    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Rollup, Sample,
+    Tier, TimeRange, Timestamp,
 };
 
 /// What to read.
@@ -89,6 +89,15 @@ pub trait Source: Send + Sync {
         Ok(Box::new(Nothing))
     }
 
+    /// The last sample of each series of a selection, staleness markers among them, in label order.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        last_of_each(&mut *self.select(selection, budget)?)
+    }
+
     /// The native histograms of a selection, series in label order, each in time order. Markers are among them.
     fn histograms(
         &self,
@@ -155,6 +164,22 @@ impl RollupCursor for Nothing {
     fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
         Ok(None)
     }
+}
+
+/// The last sample of each series that is left in a cursor.
+///
+/// # Errors
+/// Those of the cursor.
+pub fn last_of_each(cursor: &mut dyn SeriesCursor) -> Result<Vec<(Labels, Sample)>, SourceError> {
+    let mut found = Vec::new();
+    while let Some(labels) = cursor.next_series()? {
+        let mut last = None;
+        while let Some(batch) = cursor.next_batch()? {
+            last = batch.timestamps.last().copied().zip(batch.values.last().copied()).or(last);
+        }
+        found.extend(last.map(|(at, value)| (labels, Sample { at: Timestamp(at), value })));
+    }
+    Ok(found)
 }
 
 /// Why reading stopped.

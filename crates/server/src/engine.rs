@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     errors::chain,
+    memory::Memory,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -38,6 +39,8 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
+    /// The memory budget.
+    pub memory: Arc<Memory>,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// The built-in collectors.

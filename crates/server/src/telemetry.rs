@@ -7,6 +7,8 @@ use std::time::Duration;
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
+use crate::memory::{Memory, Step};
+
 use crate::storage::Instruments;
 
 /// Where samples came from.
@@ -49,7 +51,11 @@ pub struct Telemetry {
     pub commit_failures: Counter,
     /// Rounds of maintenance that failed.
     pub maintenance_failures: Counter,
+    /// Steps that were taken because memory was short, by step.
+    pub memory_steps: Family<Counter, 1>,
+    memory: MemoryGauges,
     stored: [Counter; Origin::ALL.len()],
+    late: Counter,
     rejected: Family<Counter, 1>,
     overflow: Family<Counter, 2>,
     overflow_merged: Counter,
@@ -65,9 +71,20 @@ pub struct Telemetry {
     store: StoreGauges,
 }
 
+/// The memory budget and what draws from it.
+#[derive(Debug)]
+struct MemoryGauges {
+    budget: Gauge,
+    resident: Gauge,
+    accounts: Family<Gauge, 1>,
+    drift: Gauge,
+    shedding: Family<Gauge, 1>,
+}
+
 /// The store's own figures, set at each tick from one snapshot.
 #[derive(Debug)]
 struct StoreGauges {
+    late_bytes: Gauge,
     series: Gauge,
     series_limit: Gauge,
     bytes: Family<Gauge, 1>,
@@ -109,7 +126,41 @@ impl Telemetry {
                 .counter("barograph_maintenance_failures_total")
                 .help("Rounds of store maintenance that failed.")
                 .register()?,
+            memory_steps: registry
+                .counter("barograph_memory_steps_total")
+                .help("Steps taken because memory was short, by step.")
+                .family(["step"])?,
+            memory: MemoryGauges {
+                budget: registry
+                    .gauge("barograph_memory_budget")
+                    .unit(Unit::Bytes)
+                    .help("Memory that everything together may use.")
+                    .register()?,
+                resident: registry
+                    .gauge("barograph_memory_resident")
+                    .unit(Unit::Bytes)
+                    .help("Anonymous resident memory of the process.")
+                    .register()?,
+                accounts: registry
+                    .gauge("barograph_memory_account")
+                    .unit(Unit::Bytes)
+                    .help("Memory in use, by what for.")
+                    .family(["account"])?,
+                drift: registry
+                    .gauge("barograph_memory_drift")
+                    .unit(Unit::Ratio)
+                    .help("Resident memory over the sum of the accounts, less one.")
+                    .register()?,
+                shedding: registry
+                    .gauge("barograph_memory_shedding")
+                    .help("1 while a step is taken because memory is short, by step.")
+                    .family(["step"])?,
+            },
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            late: registry
+                .counter("barograph_ingest_late_samples_total")
+                .help("Samples stored that came late: older than the last of their series.")
+                .register()?,
             rejected: registry
                 .counter("barograph_ingest_rejected_samples_total")
                 .help("Samples refused, by reason.")
@@ -150,6 +201,11 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             store: StoreGauges {
+                late_bytes: registry
+                    .gauge("barograph_head_late")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of late samples that wait to be put into a block.")
+                    .register()?,
                 series: registry
                     .gauge("barograph_head_series")
                     .help("Series that have samples in memory.")
@@ -187,6 +243,7 @@ impl Telemetry {
     /// Counts what became of rows.
     pub fn appended(&self, origin: Origin, appended: &Appended) {
         self.stored[origin as usize].add(appended.stored as u64);
+        self.late.add(appended.late as u64);
         for rejected in &appended.rejected {
             self.rejected.with([rejected.reason.as_str()]).inc();
         }
@@ -205,6 +262,20 @@ impl Telemetry {
         self.request_duration.with([route]).record(took.as_secs_f64());
     }
 
+    /// Takes over what memory is used for.
+    pub fn observe_memory(&self, memory: &Memory) {
+        let seen = memory.seen();
+        self.memory.budget.set(memory.budget() as f64);
+        self.memory.resident.set(seen.resident as f64);
+        self.memory.drift.set(seen.drift());
+        for (account, bytes) in seen.accounts() {
+            self.memory.accounts.with([account]).set(bytes as f64);
+        }
+        for step in Step::ALL {
+            self.memory.shedding.with([step.as_str()]).set(f64::from(u8::from(memory.sheds(step))));
+        }
+    }
+
     /// Takes over who overflowed.
     pub fn observe_overflow(&self, overflows: &[Overflow]) {
         for overflow in overflows {
@@ -218,6 +289,7 @@ impl Telemetry {
 
     /// Takes over the store's figures.
     pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
+        self.store.late_bytes.set(stats.late_bytes as f64);
         self.store.series.set(stats.series as f64);
         self.store.series_limit.set(stats.series_max as f64);
         raise(self.overflow_merged, stats.overflow_merged);

@@ -96,6 +96,7 @@ impl Store {
     ) -> Vec<Again> {
         let verdicts = &mut scratch.verdicts;
         total.stored += verdicts.stored;
+        total.stored_late += verdicts.stored_late;
         total.new_series += verdicts.new_series;
         total.repeated |= verdicts.repeated;
         let mut fates = vec![Fate::Stored; due.len()];

@@ -93,6 +93,7 @@ impl Store {
             verdicts.rejected.sort_unstable_by_key(|rejected| rejected.row);
             let appended = Appended {
                 stored: verdicts.stored,
+                late: verdicts.stored_late,
                 new_series: verdicts.new_series,
                 overflowed: verdicts.overflowed,
                 merged: verdicts.merged,
@@ -139,7 +140,6 @@ impl Store {
                 continue;
             }
             self.head.note(last_at);
-            stats::add(&self.counters.late, verdicts.late.len());
             (records[1].1, records[2].1) = (samples.as_slice(), late.as_slice());
             ticket = loop {
                 definitions.clear();
@@ -164,6 +164,7 @@ impl Store {
 
     fn count(&self, appended: &Appended) {
         stats::add(&self.counters.samples, appended.stored);
+        stats::add(&self.counters.late, appended.late);
         stats::add(&self.counters.series, appended.new_series);
         for rejected in &appended.rejected {
             stats::add(&self.counters.rejected[rejected.reason as usize], 1);

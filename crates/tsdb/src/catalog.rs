@@ -167,7 +167,8 @@ impl Catalog {
     }
 }
 
-fn decode(version: u16, content: &[u8]) -> Option<Saved> {
+/// Reads the content of a file of some version.
+pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
     let mut saved = Saved::default();
     if version > 1 {

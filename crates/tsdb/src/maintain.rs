@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use barograph_disk::TEMPORARY;
@@ -78,7 +79,7 @@ impl Store {
             }
             self.catalog.save(&*self.disk, segment - 1)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
-            done.series_forgotten = self.head.forget_idle();
+            done.series_forgotten = self.head.forget_idle(i64::MIN);
         }
         if self.late_are_many() {
             self.cut_late(&mut next_seq, &mut done)?;
@@ -120,6 +121,21 @@ impl Store {
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
+    }
+
+    /// Gives back what memory it can: cuts the head early, and forgets the series whose last sample is older than `idle`.
+    /// They come back with their next sample. How many were forgotten.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost.
+    pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
+        self.flush(now)?;
+        Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
+    }
+
+    /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
+    pub fn limit_cache(&self, bytes: usize) {
+        self.cache.set_limit(bytes);
     }
 
     /// What the store takes on disk now.
@@ -182,7 +198,7 @@ impl Store {
 
     /// A block that could not be written to the end takes space that may just be what is missing. It may have its name
     /// already, if only the folder could not be synced.
-    fn remove_unfinished(&self, seq: u64) {
+    pub(crate) fn remove_unfinished(&self, seq: u64) {
         // What cannot be removed now is removed at the next start, or found to be whole.
         let _ = self.disk.remove(&format!("{}{TEMPORARY}", path_of(seq)));
         let _ = self.disk.remove(&path_of(seq));
@@ -220,12 +236,10 @@ impl Store {
                     *next_seq += 1;
                     done.blocks_merged += inputs.len();
                     self.install(meta.seq, &job.inputs)?;
-                    for seq in job.inputs {
-                        self.cache.forget(seq);
-                        self.disk.remove(&path_of(seq))?;
-                    }
+                    inputs.iter().try_for_each(|block| self.remove_block(block))?;
                 }
-                Ok(None) => {}
+                // All of it was deleted.
+                Ok(None) => inputs.iter().try_for_each(|block| self.remove_block(block))?,
                 Err(error) => {
                     self.remove_unfinished(*next_seq);
                     // The damaged one stays as it is, and serves what it can.
@@ -245,9 +259,8 @@ impl Store {
         let ages: Vec<_> =
             blocks.iter().map(|block| (block.meta.seq, block.meta.max_at, block.size)).collect();
         for seq in expired(&ages, oldest, self.options.retention_bytes) {
-            self.change_blocks(|blocks| blocks.retain(|block| block.meta.seq != seq));
-            self.cache.forget(seq);
-            self.disk.remove(&path_of(seq))?;
+            let gone = blocks.iter().filter(|block| block.meta.seq == seq);
+            gone.into_iter().try_for_each(|block| self.remove_block(block))?;
             done.blocks_deleted += 1;
         }
         Ok(())

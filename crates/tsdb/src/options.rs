@@ -13,6 +13,9 @@ pub struct Options {
     /// Series in the head at most. What is over it or one of the next two goes to a series whose label of most values is
     /// `__overflow__`; where not even that has room it is refused. Default 1,000,000.
     pub series_max: usize,
+    /// Bytes that the series of the head take without their chunks, roughly, beyond which a new one is over the limit in
+    /// total. Default: no limit.
+    pub series_bytes_max: usize,
     /// Series of one metric in the head at most. Default 200,000.
     pub metric_series_max: usize,
     /// Values of one label of one metric in the head at most, at least 2. Default 50,000.
@@ -57,6 +60,7 @@ impl Default for Options {
         Self {
             lanes: 4,
             series_max: 1_000_000,
+            series_bytes_max: usize::MAX,
             metric_series_max: 200_000,
             label_values_max: 50_000,
             histogram_series_max: 100_000,

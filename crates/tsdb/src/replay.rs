@@ -10,6 +10,7 @@ use hashbrown::{HashTable, hash_table};
 use crate::{
     Error, Recovery,
     catalog::Saved,
+    guard::Guard,
     head::{Head, Lane, Place, hash_of},
     histograms,
     wal::{self, Entry, Samples},
@@ -143,13 +144,27 @@ impl Names {
 impl Head {
     /// The place of a series that was acknowledged before a restart, whatever the limit says.
     pub(crate) fn place_of(&self, labels: Labels) -> Place {
+        self.find_or_insert(labels, |guard, labels| {
+            guard.count(labels);
+            true
+        })
+        .expect("the series is let in")
+    }
+
+    /// The place of a series that a block holds, if there is room for it.
+    pub(crate) fn place_with_room(&self, labels: Labels) -> Option<Place> {
+        self.find_or_insert(labels, |guard, labels| guard.admit_known(labels).is_ok())
+    }
+
+    fn find_or_insert(&self, labels: Labels, let_in: impl FnOnce(&Guard, &Labels) -> bool) -> Option<Place> {
         let hash = hash_of(labels.as_bytes());
         let number = self.lane_of(hash);
         let mut lane = self.lane(number);
-        let slot = lane.find(hash, labels.as_bytes()).unwrap_or_else(|| {
-            self.guard.count(&labels);
-            lane.insert(hash, labels)
-        });
-        Place { lane: number, slot }
+        let slot = match lane.find(hash, labels.as_bytes()) {
+            Some(slot) => slot,
+            None if let_in(&self.guard, &labels) => lane.insert(hash, labels),
+            None => return None,
+        };
+        Some(Place { lane: number, slot })
     }
 }

@@ -18,6 +18,8 @@ pub struct Row<'a> {
 pub struct Appended {
     /// Rows that are stored now, or were already with the same value.
     pub stored: usize,
+    /// Those of them that came late: older than the last of their series, or than the head takes in order.
+    pub late: usize,
     /// Series that were not in the head before.
     pub new_series: usize,
     /// Rows of series over a limit, which went to a series with `__overflow__` in place of a value.

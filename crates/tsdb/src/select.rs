@@ -6,7 +6,7 @@ use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceErro
 
 use crate::{
     Store,
-    block::Pages,
+    block::{Deletes, Pages},
     columns::Columns,
     head::{HeadChunk, HeadSeries},
 };
@@ -54,7 +54,7 @@ struct Piece {
 
 enum Place {
     Head(HeadChunk),
-    Block { stream: usize, page: u32 },
+    Block { stream: usize, page: u32, id: u32 },
 }
 
 /// The rank of what lies in the head; blocks have the number of their newest data.
@@ -99,6 +99,7 @@ impl<'a> Cursor<'a> {
     ) -> Result<Self, SourceError> {
         // The head first: what a cut moves meanwhile is then seen twice, not missed.
         let head = store.head.select(selection.matchers, &selection.range);
+        budget.reserve(head.iter().map(HeadSeries::memory).sum())?;
         let mut blocks = Vec::new();
         for (block, index) in store.indexes_in(&selection.range)? {
             budget.charge(0)?;
@@ -140,7 +141,7 @@ impl<'a> Cursor<'a> {
             let within = spans.filter(|(_, span)| span.overlaps(&range));
             let pieces: Vec<_> = within
                 .map(|(page, span)| {
-                    let place = Place::Block { stream, page };
+                    let place = Place::Block { stream, page, id };
                     Piece { first: span.first, last: span.last, rank, place }
                 })
                 .collect();
@@ -168,7 +169,10 @@ impl<'a> Cursor<'a> {
         if overlapping.is_empty() {
             match &first.place {
                 Place::Head(chunk) => self.current.own.extend(chunk.samples()),
-                Place::Block { stream, page } => self.current.shared = self.read_page(*stream, *page)?,
+                Place::Block { stream, page, id } => match self.deletes_of(*stream) {
+                    None => self.current.shared = self.read_page(*stream, *page)?,
+                    Some(_) => self.add_page(*stream, *page, *id)?,
+                },
             }
         } else {
             overlapping.push(first);
@@ -186,10 +190,24 @@ impl<'a> Cursor<'a> {
                     let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
                     self.current.own.add(&timestamps, &values);
                 }
-                Place::Block { stream, page } => {
-                    if let Some(Shared { timestamps, values }) = self.read_page(stream, page)? {
-                        self.current.own.add(&timestamps, &values);
-                    }
+                Place::Block { stream, page, id } => self.add_page(stream, page, id)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn deletes_of(&self, stream: usize) -> Option<Arc<Deletes>> {
+        self.blocks[stream].pages.block.deletes.clone()
+    }
+
+    /// Adds what is left of a page.
+    fn add_page(&mut self, stream: usize, page: u32, id: u32) -> Result<(), SourceError> {
+        let Some(Shared { timestamps, values }) = self.read_page(stream, page)? else { return Ok(()) };
+        match self.deletes_of(stream) {
+            None => self.current.own.add(&timestamps, &values),
+            Some(deletes) => {
+                for run in deletes.left(id, &timestamps) {
+                    self.current.own.add(&timestamps[run.clone()], &values[run]);
                 }
             }
         }

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Selection, SeriesCursor, Source,
-    SourceError, Tier, TimeRange,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Sample, Selection, SeriesCursor,
+    Source, SourceError, Tier, TimeRange, last_of_each,
 };
 
 use crate::{
     Store,
-    block::{Block, Index},
+    block::{Block, Index, Span},
     select::Cursor,
 };
 
@@ -23,6 +23,25 @@ impl Source for Store {
         Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
+    /// Most questions are about now, which the head answers without decoding anything.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        budget.charge(0)?;
+        // The head first: what a cut moves meanwhile is then in a block that is seen.
+        let found = self.head.last_samples(selection.matchers, &selection.range);
+        let in_blocks = self.blocks().iter().any(|block| block.overlaps(&selection.range));
+        match found.filter(|_| !in_blocks) {
+            Some(found) => {
+                budget.charge(found.len())?;
+                Ok(found)
+            }
+            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+        }
+    }
+
     fn series(
         &self,
         selection: &Selection<'_>,
@@ -33,7 +52,7 @@ impl Source for Store {
         self.head.each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         self.histograms
             .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
-        self.each_indexed(selection, budget, |index, ids| {
+        self.each_indexed(selection, budget, |index, _, ids| {
             found.extend(ids.filter_map(|id| index.labels(id)));
         })?;
         found.sort_unstable();
@@ -55,8 +74,8 @@ impl Source for Store {
                 labels.iter().for_each(|(name, _)| insert(&mut names, name));
             });
         }
-        self.each_indexed(selection, budget, |index, ids| {
-            if selection.matchers.is_empty() {
+        self.each_indexed(selection, budget, |index, whole, ids| {
+            if whole {
                 index.label_names().for_each(|name| insert(&mut names, name));
             } else {
                 ids.for_each(|id| index.pairs(id).for_each(|(name, _)| insert(&mut names, name)));
@@ -82,8 +101,8 @@ impl Source for Store {
                 labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
             });
         }
-        self.each_indexed(selection, budget, |index, ids| {
-            if selection.matchers.is_empty() {
+        self.each_indexed(selection, budget, |index, whole, ids| {
+            if whole {
                 index.label_values(name).for_each(|value| insert(&mut values, value));
             } else {
                 let pairs = ids.flat_map(|id| index.pairs(id));
@@ -156,18 +175,28 @@ impl Store {
         ids
     }
 
-    /// Calls `see` for each block with the series that match and have samples in the range.
+    /// Calls `see` for each block with whether all of it is asked for, and the series that match and have samples in
+    /// the range.
     fn each_indexed(
         &self,
         selection: &Selection<'_>,
         budget: &Budget,
-        mut see: impl FnMut(&Index, &mut dyn Iterator<Item = u32>),
+        mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
         for (block, index) in self.indexes_in(&selection.range)? {
             budget.charge(0)?;
             let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
-            let within = |id: &u32| index.pages(*id).any(|page| index.span(page).overlaps(&selection.range));
-            see(&index, &mut ids.into_iter().filter(within));
+            let (start, end) = (selection.range.start.millis(), selection.range.end.millis());
+            let within = |id: &u32| {
+                let spans = index.pages(*id).map(|page| index.span(page));
+                let mut spans = spans.filter(|span| span.overlaps(&selection.range));
+                spans.any(|Span { first, last, .. }| {
+                    let deleted = block.deletes.as_ref();
+                    !deleted.is_some_and(|d| d.cover(*id, first.max(start), last.min(end - 1)))
+                })
+            };
+            let whole = selection.matchers.is_empty() && block.deletes.is_none();
+            see(&index, whole, &mut ids.into_iter().filter(within));
         }
         Ok(())
     }

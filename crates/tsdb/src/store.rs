@@ -9,6 +9,7 @@ use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
     block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change, Saved},
+    deletes,
     exemplars::Exemplars,
     head::Head,
     histograms,
@@ -247,14 +248,13 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
     }
     // What is in a block is about to be removed elsewhere, so its name has to be durable: the call that was to make it
     // so may have failed.
-    if !blocks.is_empty() {
-        disk.sync_dir(block::DIR)?;
-    }
+    disk.sync_dir(block::DIR)?;
     // A block that was merged into another outlives it only if a crash came in between.
     let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();
     for block in blocks.extract_if(.., |block| replaced.contains(&block.meta.seq)) {
         disk.remove(&block.path)?;
     }
+    deletes::attach(disk, &names, &mut blocks, recovery)?;
     blocks.sort_by_key(|block| (block.meta.min_at, block.meta.seq));
     // Names of files that were set aside are not used again either.
     let last = names.iter().filter_map(|name| name.split('.').next()?.parse::<u64>().ok()).max();
@@ -272,7 +272,8 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     let mut pages = Pages::new(block.clone(), index.clone(), None, count as usize);
     for id in 0..count {
         let (Some(labels), Some(page)) = (index.labels(id), index.pages(id).next_back()) else { continue };
-        let place = head.place_of(labels);
+        // What has no room is not known; something older would become a piece of its own.
+        let Some(place) = head.place_with_room(labels) else { continue };
         let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
         let last = match both {
             Ok((times, values)) => times.last().copied().zip(values.last().copied()),

@@ -110,6 +110,28 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
 }
 
 #[test]
+fn idle_series_leave_when_memory_is_short_and_come_back() {
+    let disk = MemoryDisk::new();
+    let (store, _) = open(&disk);
+    let (idle, busy) = (series("idle", 1), series("busy", 1));
+    put(&store, &[(&idle, START, 1.0), (&idle, START + 1000, 2.0), (&busy, START + 300_000, 3.0)]);
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(store.shed(minute, Timestamp(START + 310_000)).expect("the disk works"), 1);
+    assert_eq!(store.stats().series, 1);
+    // Sent again with another value: the first stays, as ever. Then it goes on.
+    put(&store, &[(&idle, START + 1000, 9.0), (&idle, START + 320_000, 4.0), (&busy, START + 320_000, 5.0)]);
+    let found = content(&store);
+    let samples = |labels: &Labels| -> Vec<_> {
+        found[&labels.to_string()].iter().map(|&(at, bits)| (at - START, f64::from_bits(bits))).collect()
+    };
+    assert_eq!(samples(&idle), [(0, 1.0), (1000, 2.0), (320_000, 4.0)]);
+    assert_eq!(samples(&busy), [(300_000, 3.0), (320_000, 5.0)]);
+    store.commit().expect("the log can be written");
+    drop(store);
+    assert_eq!(content(&open(&disk).0), found);
+}
+
+#[test]
 fn a_day_becomes_one_block() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk);

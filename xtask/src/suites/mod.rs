@@ -3,9 +3,11 @@
 
 mod answers;
 mod browser;
+mod fuzz;
 mod grafana;
 mod history;
 pub(crate) mod kill;
+mod memory;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
@@ -46,11 +48,13 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 9] = [
+const SUITES: &[Suite] = &[
     ("sim", sim::run),
+    ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
+    ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),

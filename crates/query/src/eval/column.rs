@@ -60,7 +60,7 @@ impl Vector {
     pub(super) fn widen(&mut self, budget: &Budget, width: usize) -> Result<(), Error> {
         if self.width < width {
             for series in &mut self.series {
-                budget.charge(width)?;
+                budget.hold(width)?;
                 let value = series.values[0];
                 series.values.resize(width, value);
             }

@@ -199,7 +199,7 @@ fn each_selected(
     let mut live = Samples::default();
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
-        context.budget.charge(windows.width())?;
+        context.budget.hold(windows.width())?;
         // Without an early end the loop takes several values at a time.
         let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
         if !any_stale {
@@ -444,7 +444,7 @@ pub(super) fn present(context: &Context<'_>, grid: Grid, node: &Call) -> Result<
 }
 
 fn present_in_samples(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
-    context.budget.charge(grid.len)?;
+    context.budget.hold(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;

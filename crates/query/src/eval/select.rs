@@ -48,13 +48,24 @@ pub(super) fn from_samples(
     let smoothed = selector.reading == Reading::Smoothed;
     let read_last = point(width - 1).saturating_add(if smoothed { lookback } else { 0 });
     let mut vector = Vector { series: Vec::new(), width };
+    if width == 1 && !smoothed {
+        let range = TimeRange::left_open(Timestamp(read_last.saturating_sub(lookback)), Timestamp(read_last));
+        let selection = Selection { matchers: &selector.matchers, range };
+        for (labels, last) in context.source.last_samples(&selection, context.budget)? {
+            let value = if give == Give::Value { last.value } else { last.at.seconds() };
+            if !is_stale(last.value) {
+                vector.series.push(Series { labels, drop_name: false, values: vec![value] });
+            }
+        }
+        return Ok(vector);
+    }
     each_series(
         context,
         &selector.matchers,
         point(0).saturating_sub(lookback),
         read_last,
         |labels, samples| {
-            context.budget.charge(width)?;
+            context.budget.hold(width)?;
             let values = match (smoothed, give) {
                 (true, _) => interpolate(samples, width, lookback, point),
                 (false, Give::Value) => look_back(samples, width, lookback, point, |i| samples.values[i]),

@@ -13,13 +13,20 @@ use super::{
 pub struct Storage {
     /// Age at which raw samples are deleted; 15 days by default.
     pub retention_raw: Duration,
+    /// How far behind the latest sample one may be that is older than the last of its series; 1 hour by default,
+    /// zero for none.
+    pub out_of_order: Duration,
     /// When a write is acknowledged.
     pub durability: Durability,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { retention_raw: Duration::from_secs(15 * 86_400), durability: Durability::Batch }
+        Self {
+            retention_raw: Duration::from_secs(15 * 86_400),
+            out_of_order: Duration::from_secs(3600),
+            durability: Durability::Batch,
+        }
     }
 }
 
@@ -130,6 +137,7 @@ pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     let mut storage = Storage::default();
     let mut section = Section::open(node, "`storage`", findings);
     section.set("retention_raw", &mut storage.retention_raw, positive_duration, findings);
+    section.set("out_of_order", &mut storage.out_of_order, parse_duration, findings);
     section.set("durability", &mut storage.durability, parse_durability, findings);
     section.finish(&["tsdb", "exemplars"], findings);
     storage

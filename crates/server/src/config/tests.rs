@@ -85,7 +85,7 @@ scrape_configs:
 fn reads_our_own_sections() {
     let config = load(
         "\
-storage: {retention_raw: 7d, durability: relaxed}
+storage: {retention_raw: 7d, out_of_order: 0s, durability: relaxed}
 collectors:
   system: {interval: 5s}
   process: {enabled: false}
@@ -95,6 +95,7 @@ limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3
         &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
     )
     .unwrap();
+    assert_eq!(config.storage.out_of_order, Duration::ZERO);
     assert_eq!(config.storage.retention_raw, Duration::from_secs(7 * 86_400));
     assert_eq!(config.storage.durability, Durability::Relaxed);
     assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });

@@ -162,7 +162,7 @@ fn written(points: &Points, read: u64, took_ms: f64) -> String {
         out.push_str(r#"{"name":"#);
         write_string(out, labels.metric_name().unwrap_or_default());
         out.push_str(r#","labels":"#);
-        write_labels(out, &labels.without(|name| name == METRIC_NAME));
+        write_labels(out, &labels.without(|name| name == METRIC_NAME.as_bytes()));
         out.push_str(r#","dataPoints":"#);
         write_list(out, samples, |out, sample| {
             out.push_str(&format!(r#"{{"timestamp":{},"value":"#, sample.at.0));

@@ -13,11 +13,11 @@ use axum::{
     routing::post,
 };
 use barograph_model::{Exemplar, Histogram, Timestamp};
-use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Row};
+use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
-use crate::{Engine, config::Durability, errors::chain, telemetry::Origin};
+use crate::{Engine, config::Durability, errors::chain, memory::Step, telemetry::Origin};
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
 const EXAMPLES_MAX: usize = 5;
@@ -30,6 +30,9 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
+    if engine.memory.sheds(Step::Ingest) {
+        return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
+    }
     if let Err(why) = supported(&headers) {
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
@@ -57,6 +60,9 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         None => acknowledged(&engine),
     }
 }
+
+/// Why a request is refused that may come again.
+pub(super) const NO_MEMORY: &str = "memory is short; send again in a moment";
 
 /// Requests up to this size, well under a millisecond of work, are not worth another thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;
@@ -187,6 +193,10 @@ fn store_decoded(
     }
     for series in with_exemplars {
         keep_exemplars(engine, &series);
+    }
+    if appended.rejected.iter().any(|rejected| rejected.reason == Reason::TooManyLate) {
+        // They will have room soon, and what was stored already does no harm.
+        return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
     let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
     let ticket = appended.ticket.max(kept.ticket);

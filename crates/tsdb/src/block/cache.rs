@@ -8,7 +8,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use super::{BlockMetrics, Index};
 /// See the module.
 pub(crate) struct Cache {
     generations: Mutex<Generations>,
-    half: usize,
+    half: AtomicUsize,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -64,7 +64,7 @@ impl Entry {
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { generations: Mutex::default(), half: bytes_max / 2, hits, misses }
+        Self { generations: Mutex::default(), half: AtomicUsize::new(bytes_max / 2), hits, misses }
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<Entry> {
@@ -73,7 +73,7 @@ impl Cache {
             Some(entry) => Some(entry.clone()),
             None => generations.old.remove(&key).inspect(|entry| {
                 generations.old_bytes -= entry.memory();
-                generations.put(key, entry.clone(), self.half);
+                generations.put(key, entry.clone(), self.half());
             }),
         };
         drop(generations);
@@ -83,7 +83,25 @@ impl Cache {
     }
 
     pub(crate) fn put(&self, key: Key, entry: Entry) {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner).put(key, entry, self.half);
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner).put(key, entry, self.half());
+    }
+
+    /// Holds `bytes_max` at most from now on.
+    pub(crate) fn set_limit(&self, bytes_max: usize) {
+        self.half.store(bytes_max / 2, Ordering::Relaxed);
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.old_bytes > bytes_max / 2 {
+            generations.old = HashMap::new();
+            generations.old_bytes = 0;
+        }
+        if generations.young_bytes > bytes_max / 2 {
+            generations.young = HashMap::new();
+            generations.young_bytes = 0;
+        }
+    }
+
+    fn half(&self) -> usize {
+        self.half.load(Ordering::Relaxed)
     }
 
     /// Forgets everything of a block.
@@ -142,6 +160,8 @@ mod tests {
         assert!(cache.find(key(50)).is_none());
         cache.put(Key::Values(2, 0), Entry::Values(vec![0.0; 1000].into()));
         assert!(cache.find(Key::Values(2, 0)).is_none(), "too large to be kept");
+        cache.set_limit(2 * (96 + 80));
+        assert!(cache.counts().0 <= 2 * (96 + 80));
         cache.forget(1);
         assert_eq!(cache.counts().0, 0);
     }

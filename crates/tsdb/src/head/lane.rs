@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use barograph_model::{Labels, Matcher, TimeRange};
+use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
 use hashbrown::HashTable;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     arena::Arena,
     index::Index,
     late::Late,
+    order::Order,
     series::{Series, window_of},
     window_range,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Lane {
     free: Vec<u32>,
     arena: Arena,
     pub(super) index: Index,
+    order: Order,
     /// Samples before it are refused.
     pub(crate) floor: i64,
     windows: BTreeSet<i64>,
@@ -88,6 +90,8 @@ pub(crate) struct Verdicts {
     /// Slots that the rows of one lane probably belong to.
     guesses: Vec<u32>,
     pub(crate) stored: usize,
+    /// How many of these came late.
+    pub(crate) stored_late: usize,
     pub(crate) new_series: usize,
     pub(crate) rejected: Vec<Rejected>,
     /// Rows whose label bytes are in an unusual spelling, or remembered as another series.
@@ -132,6 +136,7 @@ impl Default for Lane {
             free: Vec::new(),
             arena: Arena::default(),
             index: Index::default(),
+            order: Order::default(),
             floor: LOWEST,
             windows: BTreeSet::new(),
             late: Late::default(),
@@ -267,6 +272,7 @@ impl Lane {
                     series.segment = group.segment;
                     out.undefined.push(slot);
                 }
+                out.stored_late += 1;
                 out.late.push(Accepted { slot, at: row.at, value: row.value });
             }
         }
@@ -337,6 +343,7 @@ impl Lane {
         self.pages[slot as usize / PAGE][slot as usize % PAGE] = Some(Series::new(labels.clone()));
         let pages = &self.pages;
         self.index.add(slot, &labels, |slot| &series_of(pages, slot).labels);
+        self.order.add(slot);
         slot
     }
 
@@ -394,19 +401,25 @@ impl Lane {
 
     /// Puts the slots of all series that pass all matchers into `slots`.
     pub(crate) fn matching(&self, matchers: &[Matcher], slots: &mut Vec<u32>) {
-        slots.clear();
-        if !self.index.candidates(matchers, |slot| &self.series(slot).labels, slots) {
-            slots.extend(self.slots());
-        }
-        slots.retain(|&slot| {
-            let labels = &self.series(slot).labels;
-            matchers.iter().all(|m| m.matches(labels.value(m.name()).unwrap_or("")))
-        });
+        self.index.matching(matchers, |slot| &self.series(slot).labels, self.slots(), slots);
+    }
+
+    /// As [`Lane::matching`], in label order if they are many.
+    pub(super) fn matching_arranged(&mut self, matchers: &[Matcher], slots: &mut Vec<u32>) {
+        self.matching(matchers, slots);
+        let Self { pages, order, table, .. } = self;
+        order.arrange(slots, table.len(), slots_in_use(pages), |slot| &series_of(pages, slot).labels);
+    }
+
+    /// The last sample of a series that came in order, if the head has any of it.
+    pub(super) fn last(&self, slot: u32) -> Option<Sample> {
+        let series = self.series(slot);
+        let last = Sample { at: Timestamp(series.last_at()), value: f64::from_bits(series.last_bits()) };
+        series.has_samples().then_some(last)
     }
 
     fn slots(&self) -> impl Iterator<Item = u32> {
-        let all = self.pages.iter().flatten();
-        (0u32..).zip(all).filter(|(_, series)| series.is_some()).map(|(slot, _)| slot)
+        slots_in_use(&self.pages)
     }
 
     pub(crate) fn windows(&self) -> Vec<i64> {
@@ -479,12 +492,13 @@ impl Lane {
         self.late.forget_window(window);
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order; their
-    /// labels.
-    pub(super) fn forget_idle(&mut self) -> Vec<Labels> {
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order, or before
+    /// `before`, where something older would be a piece of its own; their labels.
+    pub(super) fn forget_idle(&mut self, before: i64) -> Vec<Labels> {
+        let floor = self.floor.max(before);
         let idle = |slot: &u32| {
             let series = self.series(*slot);
-            !series.has_samples() && series.last_at() < self.floor && !self.late.has(*slot)
+            !series.has_samples() && series.last_at() < floor && !self.late.has(*slot)
         };
         let idle: Vec<u32> = self.slots().filter(idle).collect();
         if idle.is_empty() {
@@ -493,6 +507,7 @@ impl Lane {
         let mut gone = vec![false; self.pages.len() * PAGE];
         idle.iter().for_each(|&slot| gone[slot as usize] = true);
         self.index.remove(|slot| gone[slot as usize]);
+        self.order.remove(|slot| gone[slot as usize]);
         self.table.retain(|key| !gone[key.slot as usize]);
         self.free.extend(idle.iter().rev());
         let take = |slot: u32| self.pages[slot as usize / PAGE][slot as usize % PAGE].take();
@@ -512,6 +527,10 @@ impl Lane {
     pub(super) fn chunk_bytes(&self) -> u64 {
         self.arena.memory() as u64
     }
+}
+
+fn slots_in_use(pages: &[Vec<Option<Series>>]) -> impl Iterator<Item = u32> {
+    (0u32..).zip(pages.iter().flatten()).filter(|(_, series)| series.is_some()).map(|(slot, _)| slot)
 }
 
 #[inline]

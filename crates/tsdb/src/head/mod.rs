@@ -11,6 +11,7 @@ mod arena;
 mod index;
 mod lane;
 mod late;
+mod order;
 mod series;
 
 use std::{
@@ -21,7 +22,7 @@ use std::{
     },
 };
 
-use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
+use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
 pub(crate) use lane::{Accepted, Group, LOWEST, Lane, Verdicts};
 pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
 use xxhash_rust::xxh3::xxh3_64;
@@ -50,6 +51,14 @@ pub(crate) struct HeadSeries {
     pub(crate) chunks: Vec<HeadChunk>,
     /// Chunks of samples that came late; they may overlap the others and each other.
     pub(crate) late: Vec<HeadChunk>,
+}
+
+impl HeadSeries {
+    /// Bytes that it takes, roughly, without what it shares with the head.
+    pub(crate) fn memory(&self) -> u64 {
+        let chunks: usize = self.chunks.iter().map(|chunk| size_of::<HeadChunk>() + chunk.bytes.len()).sum();
+        (size_of::<Self>() + chunks) as u64
+    }
 }
 
 /// Lane and slot of a series.
@@ -109,8 +118,8 @@ impl Head {
         let mut found = Vec::new();
         let mut slots = Vec::new();
         for number in 0..self.lanes.len() {
-            let lane = self.lane(number);
-            lane.matching(matchers, &mut slots);
+            let mut lane = self.lane(number);
+            lane.matching_arranged(matchers, &mut slots);
             for &slot in &slots {
                 let (chunks, late) = (lane.chunks_in(slot, range), lane.late_in(slot, range));
                 if !chunks.is_empty() || !late.is_empty() {
@@ -119,8 +128,35 @@ impl Head {
                 }
             }
         }
-        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        // Lanes whose series came in order are runs, which a stable sort only merges.
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
         found
+    }
+
+    /// The last sample in the range of every series that matches, in label order. `None` if that takes more than a
+    /// look at the last sample of each: some have later ones.
+    pub(crate) fn last_samples(
+        &self,
+        matchers: &[Matcher],
+        range: &TimeRange,
+    ) -> Option<Vec<(Labels, Sample)>> {
+        let mut found = Vec::new();
+        let mut slots = Vec::new();
+        for number in 0..self.lanes.len() {
+            let mut lane = self.lane(number);
+            lane.matching_arranged(matchers, &mut slots);
+            for &slot in &slots {
+                let Some(last) = lane.last(slot) else { continue };
+                if last.at >= range.end {
+                    return None;
+                }
+                if last.at >= range.start {
+                    found.push((lane.series(slot).labels.clone(), last));
+                }
+            }
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Some(found)
     }
 
     /// Calls `see` with the labels of every series that matches and may have samples in the range.
@@ -252,11 +288,11 @@ impl Head {
         }
     }
 
-    /// Removes the series that have no samples here and none at or after the floor anywhere.
-    pub(crate) fn forget_idle(&self) -> usize {
+    /// Removes the series that have no samples here and none at or after the floor, or `before`, anywhere.
+    pub(crate) fn forget_idle(&self, before: i64) -> usize {
         let mut count = 0;
         for number in 0..self.lanes.len() {
-            let gone = self.lane(number).forget_idle();
+            let gone = self.lane(number).forget_idle(before);
             self.guard.release(&gone);
             count += gone.len();
         }

@@ -16,7 +16,7 @@ mod segment;
 mod writer;
 
 pub(crate) use payload::{
-    DEFINITIONS, Entry, HISTOGRAMS, LATE, METADATA, MetadataEntry, SAMPLES, Samples, decode_metadata,
+    DEFINITIONS, Entry, HISTOGRAMS, LATE, METADATA, MetadataEntry, SAMPLES, Samples, decode, decode_metadata,
     encode_definitions, encode_metadata, encode_samples,
 };
 pub(crate) use recover::{Found, recover};

@@ -1,7 +1,10 @@
 //! Errors in the form of the Prometheus API: `{"status":"error","errorType":…,"error":…}`.
 
 use axum::{
-    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode, Uri,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
 use barograph_model::{BudgetError, SourceError};
@@ -102,6 +105,9 @@ impl From<SourceError> for ApiError {
             SourceError::Budget(BudgetError::Cancelled) => {
                 Self::timeout("query timed out in expression evaluation")
             }
+            SourceError::Budget(limit @ BudgetError::OutOfMemory { .. }) => {
+                Self::unavailable(limit.to_string())
+            }
             SourceError::Budget(limit) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", limit.to_string())
             }
@@ -119,7 +125,11 @@ impl IntoResponse for ApiError {
         let mut body = format!(r#"{{"status":"error","errorType":"{}","error":"#, self.kind);
         write_string(&mut body, &self.text);
         body.push('}');
-        (self.status, [(CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], body).into_response();
+        if self.kind == "unavailable" {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Engine,
     http::{App, params::Params},
+    memory::Step,
 };
 
 /// `GET|POST /api/v1/query`
@@ -185,8 +186,11 @@ pub(crate) async fn run<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
+    if engine.memory.sheds(Step::Queries) {
+        return Err(ApiError::unavailable("memory is short; ask again in a moment"));
+    }
     let began = engine.clock.monotonic();
-    let budget = Arc::new(Budget::new(engine.limits.max_samples));
+    let budget = Arc::new(Budget::within(engine.limits.max_samples, engine.memory.queries.clone()));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
         let turn = engine.query_turns.clone().acquire_owned().await;
