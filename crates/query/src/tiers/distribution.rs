@@ -4,7 +4,7 @@
 //! All sketches of a series are counted at the coarsest scale among them, which is the one they are recorded at unless
 //! a window spans more than a sketch can hold; the error is that of this scale.
 
-use std::ops::Range;
+use std::{cmp::Ordering, ops::Range};
 
 use barograph_model::{SCALE, Sketch};
 
@@ -23,6 +23,7 @@ struct Entry {
     positive: usize,
     end: usize,
     zeros: u64,
+    count: u64,
     scale: i32,
 }
 
@@ -42,12 +43,13 @@ impl Sketches {
     /// Adds the sketch of the next window; of a window without one, nothing is known.
     pub(crate) fn push(&mut self, sketch: Option<&Sketch>) {
         let start = self.buckets.len();
-        let (zeros, scale) = sketch.map_or((0, SCALE), |sketch| (sketch.zeros(), sketch.scale()));
+        let of = |sketch: &Sketch| (sketch.zeros(), sketch.count(), sketch.scale());
+        let (zeros, count, scale) = sketch.map_or((0, 0, SCALE), of);
         self.buckets.extend_from_slice(sketch.map_or(&[], Sketch::negative));
         let positive = self.buckets.len();
         self.buckets.extend_from_slice(sketch.map_or(&[], Sketch::positive));
         self.scale = self.scale.min(scale);
-        self.entries.push(Entry { start, positive, end: self.buckets.len(), zeros, scale });
+        self.entries.push(Entry { start, positive, end: self.buckets.len(), zeros, count, scale });
     }
 
     fn negative(&self, entry: &Entry) -> &[(i32, u64)] {
@@ -80,6 +82,8 @@ pub(crate) struct Distribution<'a> {
     run: Range<usize>,
     counts: Vec<u64>,
     groups: Vec<u64>,
+    /// What buckets stand for, where that was asked before.
+    values: Vec<Option<f64>>,
     total: u64,
     /// Where zero is counted. Magnitudes grow from there to both sides.
     zero: usize,
@@ -96,7 +100,16 @@ impl<'a> Distribution<'a> {
         let (zero, above) = (reach(negative), reach(positive));
         let slots = zero + 1 + above;
         let groups = vec![0; slots.div_ceil(GROUP)];
-        Self { sketches, run: 0..0, counts: vec![0; slots], groups, total: 0, zero, lowest }
+        Self {
+            sketches,
+            run: 0..0,
+            counts: vec![0; slots],
+            groups,
+            values: vec![None; slots],
+            total: 0,
+            zero,
+            lowest,
+        }
     }
 
     /// Moves on to a run of windows, neither end of which is before that of the last one.
@@ -114,10 +127,15 @@ impl<'a> Distribution<'a> {
         let sketches = self.sketches;
         let entry = &sketches.entries[window];
         let steps = entry.scale - sketches.scale;
+        let (mut group, mut sum) = (0, 0);
         let mut count = |slot: usize, by: u64| {
             self.counts[slot] = change(self.counts[slot], by);
-            self.groups[slot / GROUP] = change(self.groups[slot / GROUP], by);
-            self.total = change(self.total, by);
+            // Neighbours mostly lie in one group, which is then changed once.
+            if slot / GROUP != group {
+                self.groups[group] = change(self.groups[group], sum);
+                (group, sum) = (slot / GROUP, 0);
+            }
+            sum += by;
         };
         for &(index, by) in sketches.negative(entry) {
             count(self.zero - distance(index >> steps, self.lowest), by);
@@ -126,11 +144,13 @@ impl<'a> Distribution<'a> {
         for &(index, by) in sketches.positive(entry) {
             count(self.zero + distance(index >> steps, self.lowest), by);
         }
+        self.groups[group] = change(self.groups[group], sum);
+        self.total = change(self.total, entry.count);
     }
 
     /// The quantile of the values, interpolated between neighbouring ranks as Prometheus does, within
     /// [`Distribution::relative_error`] where both neighbours have the same sign. Not a number of nothing.
-    pub(crate) fn quantile(&self, q: f64) -> f64 {
+    pub(crate) fn quantile(&mut self, q: f64) -> f64 {
         if self.total == 0 || q.is_nan() {
             return f64::NAN;
         }
@@ -155,32 +175,33 @@ impl<'a> Distribution<'a> {
     }
 
     /// The value of a rank, counted from 0.
-    fn at_rank(&self, rank: u64) -> f64 {
+    fn at_rank(&mut self, rank: u64) -> f64 {
         let mut left = rank;
-        for (group, &count) in self.groups.iter().enumerate() {
-            if left >= count {
-                left -= count;
-                continue;
+        let mut passed = |counts: &[u64]| {
+            let before = counts.iter().take_while(|&&count| {
+                let passes = left >= count;
+                left -= if passes { count } else { 0 };
+                passes
+            });
+            before.count()
+        };
+        let from = passed(&self.groups) * GROUP;
+        let slot = from.min(self.counts.len());
+        let slot = (slot + passed(&self.counts[slot..])).min(self.counts.len() - 1);
+        *self.values[slot].get_or_insert_with(|| {
+            let middle = |steps: usize| Sketch::middle_of(place(steps, self.lowest), self.sketches.scale);
+            match slot.cmp(&self.zero) {
+                Ordering::Less => -middle(self.zero - slot),
+                Ordering::Equal => 0.0,
+                Ordering::Greater => middle(slot - self.zero),
             }
-            for slot in group * GROUP.. {
-                if left < self.counts[slot] {
-                    return self.value(slot);
-                }
-                left -= self.counts[slot];
-            }
-        }
-        self.value(self.counts.len() - 1)
+        })
     }
+}
 
-    fn value(&self, slot: usize) -> f64 {
-        let index = |steps: usize| i32::try_from(steps).map_or(i32::MAX, |steps| self.lowest + (steps - 1));
-        let middle = |steps: usize| Sketch::middle_of(index(steps), self.sketches.scale);
-        match slot.cmp(&self.zero) {
-            std::cmp::Ordering::Less => -middle(self.zero - slot),
-            std::cmp::Ordering::Equal => 0.0,
-            std::cmp::Ordering::Greater => middle(slot - self.zero),
-        }
-    }
+/// The bucket that is so many slots away from zero.
+fn place(steps: usize, lowest: i32) -> i32 {
+    i32::try_from(steps).map_or(i32::MAX, |steps| lowest + (steps - 1))
 }
 
 /// How many slots a bucket is away from zero: one for the lowest.
