@@ -6,6 +6,9 @@ use barograph_tsdb::Reason;
 
 use crate::history::{METRICS, Pick, SERIES, Sample};
 
+/// How late a sample may be.
+pub const OUT_OF_ORDER_MS: i64 = 3_600_000;
+
 /// A promise that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -123,7 +126,9 @@ impl Model {
     pub fn take(&mut self, row: Sample, ticket: u64) -> Result<(), Failure> {
         let samples = &mut self.series[row.series];
         let last = samples.last_key_value().map(|(at, known)| (*at, known.bits));
-        if row.at >= self.gone_before && last.is_some_and(|(at, bits)| at == row.at && bits != row.bits) {
+        if row.at >= self.gone_before.max(self.closed_before)
+            && last.is_some_and(|(at, bits)| at == row.at && bits != row.bits)
+        {
             return Err(Failure::wrong(format!("took {row:?} in place of the last sample")));
         }
         let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
@@ -144,7 +149,8 @@ impl Model {
         let fair = match reason {
             Reason::OutOfOrder => samples.last_key_value().is_some_and(|(&last, _)| row.at < last),
             Reason::Duplicate => samples.get(&row.at).is_some_and(|known| known.bits != row.bits),
-            Reason::TooOld => row.at < self.closed_before,
+            Reason::TooOld => row.at < self.closed_before || row.at < self.latest() - OUT_OF_ORDER_MS,
+            Reason::TooManyLate => row.at < self.latest(),
             Reason::TooFarAhead => row.at > now + 600_000,
             _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
         };
@@ -152,6 +158,12 @@ impl Model {
             return Ok(());
         }
         Err(Failure::wrong(format!("refused {row:?} at {now}: {reason}")))
+    }
+
+    /// The time of the latest sample that was ever taken.
+    fn latest(&self) -> i64 {
+        let last = |samples: &BTreeMap<i64, Known>| samples.last_key_value().map(|(&at, _)| at);
+        self.series.iter().filter_map(last).max().unwrap_or(i64::MIN / 2)
     }
 
     /// A metric was described.

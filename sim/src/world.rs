@@ -10,7 +10,7 @@ use barograph_tsdb::{Options, Recovery, Row, Store};
 
 use crate::{
     history::{Crash, History, METRICS, Op, Pick, SERIES, SERIES_EACH, START, Sample, Weather, Work},
-    model::{Asked, Failure, Found, Missing, Model},
+    model::{Asked, Failure, Found, Missing, Model, OUT_OF_ORDER_MS},
 };
 
 /// What was done.
@@ -339,6 +339,8 @@ impl<'h> World<'h> {
         let mut options = Options::default();
         options.lanes = 1 << chance.below(3);
         options.segment_bytes = 1 << chance.below(16);
+        options.out_of_order = Duration::from_millis(OUT_OF_ORDER_MS.unsigned_abs());
+        options.late_bytes_max = 1 << (12 + chance.below(12));
         options.cache_bytes = 1 << (6 + chance.below(14));
         options.retention = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
         Store::open(Arc::new(disk.clone()), options, Timestamp(now))

@@ -8,6 +8,7 @@
 mod barograph;
 mod bench;
 mod check;
+mod fuzzing;
 mod http;
 mod load;
 mod npm;
@@ -17,6 +18,7 @@ mod promqltest;
 mod random;
 mod server;
 mod shell;
+mod simulation;
 mod suites;
 mod tally;
 mod test;
@@ -77,6 +79,10 @@ enum Task {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// Play histories of the store under seeds: work, crashes and faults, against a model.
+    Sim(simulation::Arguments),
+    /// Feed mutated bytes to everything that reads bytes it did not write.
+    Fuzz(fuzzing::Arguments),
     /// Restart the server of a running browser suite (for its tests).
     #[command(hide = true)]
     RestartServer {
@@ -114,6 +120,8 @@ fn perform(task: Task) -> Result<bool> {
             let binary = binary.map_or_else(barograph::build_for_tests, Ok)?;
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
+        Task::Sim(arguments) => simulation::run(&arguments),
+        Task::Fuzz(arguments) => fuzzing::run(&arguments),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -95,9 +95,22 @@ impl Server {
 
     /// Resident memory now, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// Resident memory that no file backs, now, in bytes.
+    pub(crate) fn anonymous_bytes(&self) -> Result<f64> {
+        self.memory("RssAnon:")
+    }
+
+    /// All that it has said.
+    pub(crate) fn log_whole(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
+    fn memory(&self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("status has no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("status lacks a line")?;
         let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kibibytes * 1024.0)
     }

@@ -5,7 +5,7 @@
 
 use crate::{
     answer::{self, Answer},
-    client::Client,
+    client::{Client, DEFAULT_URL},
     error::Error,
     exit,
     output::{self, Format},
@@ -15,8 +15,6 @@ use crate::{
 use barograph_model::Timestamp;
 use std::process::ExitCode;
 
-/// Where a server listens unless told otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:10701";
 /// The steps of a range query whose step is left to us: as many as a chart is wide.
 const AUTO_STEPS: i64 = 250;
 
@@ -59,6 +57,8 @@ pub(crate) struct InstantArgs {
     /// When: Unix seconds, RFC 3339, or from now (`-1h`).
     #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
     time: Moment,
+    #[command(flatten)]
+    from: From,
     /// The expression in PromQL, after the server's URL if it is given here.
     #[arg(value_name = "EXPR", required = true, num_args = 1..=2)]
     words: Vec<String>,
@@ -77,9 +77,19 @@ pub(crate) struct RangeArgs {
     /// From one value to the next: `15s`, `1m`, or seconds. Without it, the range has about 250 steps.
     #[arg(long, value_name = "SPAN")]
     step: Option<Span>,
+    #[command(flatten)]
+    from: From,
     /// The expression in PromQL, after the server's URL if it is given here.
     #[arg(value_name = "EXPR", required = true, num_args = 1..=2)]
     words: Vec<String>,
+}
+
+/// What answers a query.
+#[derive(clap::Args)]
+struct From {
+    /// The tier that answers; without it, raw samples where they are, and else the tier that suits.
+    #[arg(long, value_name = "TIER", value_parser = ["raw", "1m", "5m", "1h", "auto"])]
+    tier: Option<String>,
 }
 
 /// Which series a look-up considers, besides selectors.
@@ -140,6 +150,7 @@ fn instant(args: InstantArgs, now: Timestamp, terminal: &mut Terminal) -> Result
     let mut fields = args.connection.fields_of_a_query();
     fields.push(("query", expression.clone()));
     fields.push(("time", seconds(args.time.resolve(now))));
+    fields.extend(args.from.field());
     let answer = explained(client.post("/api/v1/query", &fields), &expression)?;
     show_query(&answer, args.connection.output, terminal)
 }
@@ -156,6 +167,7 @@ fn range(args: RangeArgs, now: Timestamp, terminal: &mut Terminal) -> Result<(),
     let mut fields = args.connection.fields_of_a_query();
     fields.extend([("query", expression.clone()), ("step", step)]);
     fields.extend([("start", seconds(start)), ("end", seconds(end))]);
+    fields.extend(args.from.field());
     let answer = explained(client.post("/api/v1/query_range", &fields), &expression)?;
     show_query(&answer, args.connection.output, terminal)
 }
@@ -215,6 +227,12 @@ impl Connection {
 
     fn limit_field(&self) -> Option<(&'static str, String)> {
         self.limit.map(|limit| ("limit", limit.to_string()))
+    }
+}
+
+impl From {
+    fn field(self) -> Option<(&'static str, String)> {
+        self.tier.map(|tier| ("tier", tier))
     }
 }
 

@@ -5,10 +5,10 @@
 use crate::{error::Error, exit, terminal::Terminal};
 use barograph_server::{
     Server, Settings,
-    config::{Config, parse_size},
+    config::{Config, parse_duration, parse_size},
     logging::{self, LogFormat},
 };
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told on the command line.
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Answer the calls of the Prometheus API that change the store.
     #[arg(long)]
     enable_admin_api: bool,
+    /// How late a sample may be that is older than the last of its series: 1h, 0s for not at all [default: 1h].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    out_of_order: Option<Duration>,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
@@ -55,8 +58,9 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         Format::Json => LogFormat::Json,
     };
     logging::start(format, &args.log_level).map_err(Error::Usage)?;
-    let config = Config::load(args.config.as_deref(), std::env::vars())
+    let mut config = Config::load(args.config.as_deref(), std::env::vars())
         .map_err(|source| failed("cannot read the configuration", source))?;
+    config.storage.out_of_order = args.out_of_order.unwrap_or(config.storage.out_of_order);
     let settings = Settings {
         config,
         data_dir: args.data_dir,

@@ -28,6 +28,15 @@ fn an_instant_query_is_a_table() {
 }
 
 #[test]
+fn a_tier_is_named_to_the_server() {
+    let server = Server::answering("200 OK", VECTOR);
+    let words = ["--url", &server.url, "--tier", "5m", "--time", "1700000000", "up"];
+    assert_eq!(barograph(&[&["query", "instant"], &words[..]].concat()).code, 0);
+    assert_eq!(server.asked().body, "timeout=120&query=up&time=1700000000&tier=5m");
+    assert_eq!(barograph(&["query", "range", "--tier", "10m", "up"]).code, 2);
+}
+
+#[test]
 fn the_server_may_come_first_as_a_word() {
     let server = Server::answering("200 OK", VECTOR);
     let run = barograph(&["query", "instant", &server.url, "up", "-o", "csv"]);

@@ -145,9 +145,60 @@ fn reason(error: &regex::Error) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// The alternatives of a pattern that is only literals: `a`, `a|b`. `None` if any part is more than that.
+/// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`. `None` if any part is more than that.
 fn literals(pattern: &str) -> Option<Vec<Box<str>>> {
-    (!pattern.contains(special)).then(|| pattern.split('|').map(Box::from).collect())
+    let parts: Option<Vec<_>> = pattern.split('|').map(spelled_out).collect();
+    Some(parts?.into_iter().flatten().collect())
+}
+
+/// A pattern with classes is spelled out to this many literals at most.
+const SPELLED_OUT_MAX: usize = 32;
+
+/// All texts that a pattern of characters and small classes such as `[a-c5]` stands for. `None` for any other.
+fn spelled_out(pattern: &str) -> Option<Vec<Box<str>>> {
+    let mut texts = vec![String::new()];
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        if let Some(class) = rest.strip_prefix('[') {
+            let (members, after) = class.split_once(']')?;
+            let members = members_of(members)?;
+            if texts.len() * members.len() > SPELLED_OUT_MAX {
+                return None;
+            }
+            let longer = |text: &String| members.iter().map(|&c| format!("{text}{c}")).collect::<Vec<_>>();
+            texts = texts.iter().flat_map(longer).collect();
+            rest = after;
+        } else if special(c) || c == '|' {
+            return None;
+        } else {
+            texts.iter_mut().for_each(|text| text.push(c));
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    Some(texts.into_iter().map(String::into_boxed_str).collect())
+}
+
+/// The characters of a class, as far as it names letters and digits, alone or as ranges.
+fn members_of(class: &str) -> Option<Vec<char>> {
+    let mut members = Vec::new();
+    let mut rest = class.chars();
+    while let Some(first) = rest.next() {
+        let last = match rest.as_str().strip_prefix('-') {
+            Some(after) => {
+                rest = after.chars();
+                rest.next()?
+            }
+            None => first,
+        };
+        let kinds = [char::is_ascii_digit, char::is_ascii_lowercase, char::is_ascii_uppercase];
+        if first > last || !kinds.iter().any(|is| is(&first) && is(&last)) {
+            return None;
+        }
+        members.extend(first..=last);
+    }
+    members.sort_unstable();
+    members.dedup();
+    (!members.is_empty()).then_some(members)
 }
 
 /// Whether a character means something else than itself in a pattern, alternatives aside.
@@ -155,11 +206,11 @@ fn special(c: char) -> bool {
     r"\.+*?()[]{}^$".contains(c)
 }
 
-/// A literal with something before it, after it, or both: `a.*`, `.+a`, `.*a.*`.
+/// One of some literals with something before it, after it, or both: `a.*`, `.+a`, `.*a[12].*`.
 #[derive(Clone, Debug)]
 struct Within {
     before: Wild,
-    literal: Box<str>,
+    literals: Arc<[Box<str>]>,
     after: Wild,
 }
 
@@ -198,20 +249,18 @@ impl Within {
         // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
         let one_end = before == Wild::Nothing || after == Wild::Nothing;
         let either_place = one_end || (before, after) == (Wild::Anything, Wild::Anything);
-        let plain = !literal.contains(|c| special(c) || c == '|');
-        (plain && either_place).then(|| Self { before, literal: literal.into(), after })
+        let literals = spelled_out(literal).filter(|_| either_place)?;
+        Some(Self { before, literals: literals.into(), after })
     }
 
     fn matches(&self, value: &str) -> bool {
-        match (self.before, self.after) {
-            (Wild::Nothing, after) => {
-                value.strip_prefix(&*self.literal).is_some_and(|rest| after.matches(rest))
-            }
+        self.literals.iter().any(|literal| match (self.before, self.after) {
+            (Wild::Nothing, after) => value.strip_prefix(&**literal).is_some_and(|rest| after.matches(rest)),
             (before, Wild::Nothing) => {
-                value.strip_suffix(&*self.literal).is_some_and(|rest| before.matches(rest))
+                value.strip_suffix(&**literal).is_some_and(|rest| before.matches(rest))
             }
-            _ => value.contains(&*self.literal),
-        }
+            _ => value.contains(&**literal),
+        })
     }
 }
 
@@ -261,6 +310,15 @@ mod tests {
         check(MatchOp::Regex, ".*ab.*", &["ab", "xabx"], &["ax", ""]);
         check(MatchOp::Regex, ".+a.+", &["aaa", "xax"], &["aa", "xa", "ax"]);
         check(MatchOp::Regex, "a.*|b.*", &["ax", "b"], &["c"]);
+        check(MatchOp::Regex, "[ab][1-3]", &["a1", "b3"], &["a", "a4", "1"]);
+        check(MatchOp::Regex, "x[12].*|y", &["x1", "x2z", "y"], &["x", "x3"]);
+        check(MatchOp::Regex, ".*x[12]", &["x1", "xx2"], &["x3", "x1y"]);
+        check(MatchOp::Regex, ".*x[0-5].*", &["x1", "ax5b"], &["x6", "x"]);
+        check(MatchOp::Regex, "x[1-4][0-9]", &["x10", "x49"], &["x50", "x1"]);
+        check(MatchOp::Regex, "x[1-4][0-9].+", &["x10z"], &["x50z", "x10"]);
+        check(MatchOp::Regex, "x[^1]", &["x2"], &["x1"]);
+        check(MatchOp::Regex, "x[a|b]", &["xa", "x|"], &["b]"]);
+        check(MatchOp::Regex, "x[0-9&&5]", &["x5"], &["x1", "x&"]);
         check(MatchOp::Regex, r"a\.*", &["a", "a.."], &["ax"]);
     }
 
@@ -268,6 +326,8 @@ mod tests {
     fn refuses_what_does_not_compile() {
         assert!(Matcher::new("l", MatchOp::Regex, "a(").is_err());
         assert!(Matcher::new("l", MatchOp::Regex, "a)(b").is_err());
+        assert!(Matcher::new("l", MatchOp::Regex, "a[2-1]").is_err());
+        assert!(Matcher::new("l", MatchOp::Regex, "a[]").is_err());
         assert!(Matcher::new("l", MatchOp::Regex, "((a{100}){100}){100}").is_err());
     }
 
@@ -275,6 +335,10 @@ mod tests {
     fn knows_finite_sets() {
         let matcher = Matcher::new("l", MatchOp::Regex, "a|b").unwrap();
         assert_eq!(matcher.allowed_values(), Some(vec!["a", "b"]));
+        assert_eq!(
+            Matcher::new("l", MatchOp::Regex, "a[12]").unwrap().allowed_values(),
+            Some(vec!["a1", "a2"])
+        );
         assert_eq!(Matcher::new("l", MatchOp::NotRegex, "a|b").unwrap().allowed_values(), None);
     }
 }

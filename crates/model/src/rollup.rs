@@ -91,7 +91,7 @@ impl Rollup {
         self.sum += next.sum;
         self.min = self.min.min(next.min);
         self.max = self.max.max(next.max);
-        self.increase += step(self.last, next.first) + next.increase;
+        self.increase += self.growth_to(next) + next.increase;
         self.last = next.last;
         self.last_at = next.last_at;
         self.ended = next.ended;
@@ -99,6 +99,12 @@ impl Rollup {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
             (mine, _) => *mine = None,
         }
+    }
+
+    /// By how much a counter grew from the last sample here to the first of a later window.
+    #[inline]
+    pub fn growth_to(&self, next: &Self) -> f64 {
+        step(self.last, next.first)
     }
 
     /// The mean of the samples.

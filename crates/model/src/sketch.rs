@@ -152,7 +152,12 @@ impl Sketch {
 
     /// The most an answer of [`Sketch::quantile`] can be off, relative to the value it stands for.
     pub fn relative_error(&self) -> f64 {
-        let ratio = (f64::from(-self.scale)).exp2().exp2();
+        Self::error_at(self.scale)
+    }
+
+    /// As [`Sketch::relative_error`], of any sketch at a scale.
+    pub fn error_at(scale: i32) -> f64 {
+        let ratio = (f64::from(-scale)).exp2().exp2();
         (ratio - 1.0) / (ratio + 1.0)
     }
 
@@ -176,9 +181,13 @@ impl Sketch {
         Some(self.max)
     }
 
-    /// The value with the least relative distance to both bounds of a bucket.
     fn middle(&self, index: i32) -> f64 {
-        let (low, high) = (upper_bound(index - 1, self.scale), upper_bound(index, self.scale));
+        Self::middle_of(index, self.scale)
+    }
+
+    /// The value with the least relative distance to both bounds of a bucket of positive values.
+    pub fn middle_of(index: i32, scale: i32) -> f64 {
+        let (low, high) = (upper_bound(index - 1, scale), upper_bound(index, scale));
         if high.is_finite() { low * (2.0 / (1.0 + low / high)) } else { low }
     }
 

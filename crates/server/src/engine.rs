@@ -3,11 +3,11 @@
 //! Every input (remote write, scrape, import, own collectors) turns what it got into rows and hands them to
 //! [`Engine::append`]. Whoever promised something to a sender then waits for [`Engine::durable`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use barograph_model::Timestamp;
-use barograph_query::Options as QueryOptions;
-use barograph_tsdb::{Appended, Row, Store};
+use barograph_model::{METRIC_NAME, Matcher, Timestamp};
+use barograph_query::{Options as QueryOptions, ast::Expr};
+use barograph_tsdb::{Appended, Reason, Row, Store};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     errors::chain,
+    memory::Memory,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -38,8 +39,14 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
+    /// The memory budget.
+    pub memory: Arc<Memory>,
+    /// One permit a running export.
+    pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// Where the store lies.
+    pub data_dir: PathBuf,
     /// Where backups of the store may go.
     pub backups: Backups,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -49,14 +56,40 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Appends rows and counts what became of them; the caller decides whether to wait until they are durable.
+    /// Appends rows, those of [`Origin::History`] whatever their age, and counts what became of them; the caller decides whether to wait until they are durable.
     ///
     /// # Errors
     /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
-        let appended = self.store.append(rows, self.clock.now())?;
+        let now = self.clock.now();
+        let appended = match origin {
+            Origin::History => self.append_history(rows, now)?,
+            _ => self.store.append(rows, now)?,
+        };
         self.telemetry.appended(origin, &appended);
         Ok(appended)
+    }
+
+    /// Notes which metrics a query names.
+    pub fn note_queried(&self, expression: &Expr) {
+        let selectors = barograph_query::selectors(expression);
+        let names = selectors.iter().flatten().filter(|matcher| matcher.name() == METRIC_NAME);
+        let names = names.filter_map(Matcher::allowed_values).flatten();
+        self.store.note_queried(names.map(AsRef::as_ref), self.clock.now());
+    }
+
+    /// Samples that are late wait in memory until they are put into blocks. Whoever brings more than may wait does that
+    /// first, and the rows are appended again: those that were taken already count as stored.
+    fn append_history(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, barograph_tsdb::Error> {
+        let full =
+            |appended: &Appended| appended.rejected.iter().any(|row| row.reason == Reason::TooManyLate);
+        match self.store.append_any_age(rows, now) {
+            Err(barograph_tsdb::Error::Overloaded { .. }) => {}
+            Ok(appended) if full(&appended) => {}
+            outcome => return outcome,
+        }
+        self.store.maintain(now)?;
+        self.store.append_any_age(rows, now)
     }
 
     /// Waits until what `ticket` stands for survives a crash, if durability is promised; asks for it in any case.

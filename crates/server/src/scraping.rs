@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::{
     Engine,
     config::ScrapeConfig,
+    memory::Step,
     scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
     server::stopped,
     telemetry::Origin,
@@ -33,6 +34,9 @@ struct EngineSink(Arc<Engine>);
 
 impl Sink for EngineSink {
     fn append(&self, rows: &[Row<'_>]) -> Result<Outcome, SinkError> {
+        if self.0.memory.sheds(Step::Ingest) {
+            return Err(SinkError("memory is short".into()));
+        }
         let appended = self.0.append(Origin::Scrape, rows).map_err(|error| SinkError(Box::new(error)))?;
         self.0.commits.want(appended.ticket);
         let mut outcome = Outcome::default();

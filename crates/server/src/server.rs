@@ -30,7 +30,9 @@ use crate::{
     engine::Engine,
     errors::chain,
     http::{self, App},
-    maintenance, memory, scraping,
+    maintenance,
+    memory::{self, Memory},
+    scraping,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -203,7 +205,8 @@ async fn open(
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
-    let options = store_options(&settings.config, settings.memory.unwrap_or_else(memory::default_budget));
+    let memory = Arc::new(Memory::new(settings.memory.unwrap_or_else(memory::default_budget)));
+    let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
     let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), options, now))
@@ -241,9 +244,12 @@ async fn open(
                 .unwrap_or(usize::MAX)
                 .min(Semaphore::MAX_PERMITS),
         )),
+        exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
+        memory,
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),
         clock,
@@ -251,6 +257,7 @@ async fn open(
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(memory::run(engine.clone(), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
@@ -260,11 +267,17 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
     options.retention = options.retention.with(Tier::Raw, Some(config.storage.retention_raw));
-    // Samples up to an hour late are taken, as long as they are the newest of their series.
+    options.out_of_order = config.storage.out_of_order;
+    // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
+    // Fewer where memory would not hold them.
+    options.series_bytes_max = memory::series_share(memory_bytes);
+    options.aliases_max = memory::aliases_share(memory_bytes);
+    options.metric_series_max = count(config.limits.series_per_metric);
+    options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);

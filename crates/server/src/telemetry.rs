@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
-use barograph_model::Tier;
-use barograph_tsdb::{Appended, Stats};
+use barograph_tsdb::{Appended, Level, Overflow, Stats};
+
+use crate::memory::{Memory, Step};
 
 use crate::storage::Instruments;
 
@@ -19,18 +20,21 @@ pub enum Origin {
     Scrape,
     /// Exposition text that was posted.
     Import,
+    /// Samples of any age that were moved in.
+    History,
     /// The built-in collectors and our own metrics.
     Own,
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
             Self::Import => "import",
+            Self::History => "history",
             Self::Own => "self",
         }
     }
@@ -47,8 +51,14 @@ pub struct Telemetry {
     pub commit_failures: Counter,
     /// Rounds of maintenance that failed.
     pub maintenance_failures: Counter,
+    /// Steps that were taken because memory was short, by step.
+    pub memory_steps: Family<Counter, 1>,
+    memory: MemoryGauges,
     stored: [Counter; Origin::ALL.len()],
+    late: Counter,
     rejected: Family<Counter, 1>,
+    overflow: Family<Counter, 2>,
+    overflow_merged: Counter,
     queries: Family<Counter, 1>,
     query_duration: Histogram,
     query_samples: Counter,
@@ -61,15 +71,24 @@ pub struct Telemetry {
     store: StoreGauges,
 }
 
+/// The memory budget and what draws from it.
+#[derive(Debug)]
+struct MemoryGauges {
+    budget: Gauge,
+    resident: Gauge,
+    accounts: Family<Gauge, 1>,
+    drift: Gauge,
+    shedding: Family<Gauge, 1>,
+}
+
 /// The store's own figures, set at each tick from one snapshot.
 #[derive(Debug)]
 struct StoreGauges {
+    late_bytes: Gauge,
     series: Gauge,
+    series_limit: Gauge,
     bytes: Family<Gauge, 1>,
     blocks: Gauge,
-    tier_blocks: Family<Gauge, 1>,
-    tier_bytes: Family<Gauge, 1>,
-    tier_windows: Family<Gauge, 1>,
     set_aside: Gauge,
     cache_bytes: Gauge,
     pending_bytes: Gauge,
@@ -107,11 +126,53 @@ impl Telemetry {
                 .counter("barograph_maintenance_failures_total")
                 .help("Rounds of store maintenance that failed.")
                 .register()?,
+            memory_steps: registry
+                .counter("barograph_memory_steps_total")
+                .help("Steps taken because memory was short, by step.")
+                .family(["step"])?,
+            memory: MemoryGauges {
+                budget: registry
+                    .gauge("barograph_memory_budget")
+                    .unit(Unit::Bytes)
+                    .help("Memory that everything together may use.")
+                    .register()?,
+                resident: registry
+                    .gauge("barograph_memory_resident")
+                    .unit(Unit::Bytes)
+                    .help("Anonymous resident memory of the process.")
+                    .register()?,
+                accounts: registry
+                    .gauge("barograph_memory_account")
+                    .unit(Unit::Bytes)
+                    .help("Memory in use, by what for.")
+                    .family(["account"])?,
+                drift: registry
+                    .gauge("barograph_memory_drift")
+                    .unit(Unit::Ratio)
+                    .help("Resident memory over the sum of the accounts, less one.")
+                    .register()?,
+                shedding: registry
+                    .gauge("barograph_memory_shedding")
+                    .help("1 while a step is taken because memory is short, by step.")
+                    .family(["step"])?,
+            },
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            late: registry
+                .counter("barograph_ingest_late_samples_total")
+                .help("Samples stored that came late: older than the last of their series.")
+                .register()?,
             rejected: registry
                 .counter("barograph_ingest_rejected_samples_total")
                 .help("Samples refused, by reason.")
                 .family(["reason"])?,
+            overflow: registry
+                .counter("barograph_overflow_samples_total")
+                .help("Samples of series over a limit, by metric and label whose value became __overflow__.")
+                .family(["metric", "label"])?,
+            overflow_merged: registry
+                .counter("barograph_overflow_samples_merged_total")
+                .help("Samples not kept because their overflow series had one of that time or later.")
+                .register()?,
             queries: registry
                 .counter("barograph_queries_total")
                 .help("Queries answered, by outcome.")
@@ -140,9 +201,18 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             store: StoreGauges {
+                late_bytes: registry
+                    .gauge("barograph_head_late")
+                    .unit(Unit::Bytes)
+                    .help("Bytes of late samples that wait to be put into a block.")
+                    .register()?,
                 series: registry
                     .gauge("barograph_head_series")
                     .help("Series that have samples in memory.")
+                    .register()?,
+                series_limit: registry
+                    .gauge("barograph_series_limit")
+                    .help("Series that may have samples in memory.")
                     .register()?,
                 bytes: registry
                     .gauge("barograph_storage")
@@ -150,19 +220,6 @@ impl Telemetry {
                     .help("Bytes on disk, by what they hold.")
                     .family(["kind"])?,
                 blocks: registry.gauge("barograph_storage_blocks").help("Blocks on disk.").register()?,
-                tier_blocks: registry
-                    .gauge("barograph_rollup_blocks")
-                    .help("Blocks on disk, by tier.")
-                    .family(["tier"])?,
-                tier_bytes: registry
-                    .gauge("barograph_rollup_storage")
-                    .unit(Unit::Bytes)
-                    .help("Bytes of blocks with their indexes, by tier.")
-                    .family(["tier"])?,
-                tier_windows: registry
-                    .gauge("barograph_rollup_windows")
-                    .help("Windows in blocks, by tier; samples of raw.")
-                    .family(["tier"])?,
                 set_aside: registry
                     .gauge("barograph_storage_files_set_aside")
                     .help("Files set aside because their bytes were not what was written.")
@@ -186,6 +243,7 @@ impl Telemetry {
     /// Counts what became of rows.
     pub fn appended(&self, origin: Origin, appended: &Appended) {
         self.stored[origin as usize].add(appended.stored as u64);
+        self.late.add(appended.late as u64);
         for rejected in &appended.rejected {
             self.rejected.with([rejected.reason.as_str()]).inc();
         }
@@ -204,23 +262,52 @@ impl Telemetry {
         self.request_duration.with([route]).record(took.as_secs_f64());
     }
 
+    /// Takes over what memory is used for.
+    pub fn observe_memory(&self, memory: &Memory) {
+        let seen = memory.seen();
+        self.memory.budget.set(memory.budget() as f64);
+        self.memory.resident.set(seen.resident as f64);
+        self.memory.drift.set(seen.drift());
+        for (account, bytes) in seen.accounts() {
+            self.memory.accounts.with([account]).set(bytes as f64);
+        }
+        for step in Step::ALL {
+            self.memory.shedding.with([step.as_str()]).set(f64::from(u8::from(memory.sheds(step))));
+        }
+    }
+
+    /// Takes over who overflowed.
+    pub fn observe_overflow(&self, overflows: &[Overflow]) {
+        for overflow in overflows {
+            // One metric and label may be over more than one limit.
+            let same =
+                |other: &&Overflow| (&other.metric, &other.label) == (&overflow.metric, &overflow.label);
+            let samples = overflows.iter().filter(same).map(|other| other.samples).sum();
+            raise(self.overflow.with([&overflow.metric, &overflow.label]), samples);
+        }
+    }
+
     /// Takes over the store's figures.
-    pub fn observe_store(&self, stats: &Stats) {
+    pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
+        self.store.late_bytes.set(stats.late_bytes as f64);
         self.store.series.set(stats.series as f64);
+        self.store.series_limit.set(stats.series_max as f64);
+        raise(self.overflow_merged, stats.overflow_merged);
         self.store.blocks.set(stats.blocks as f64);
         self.store.cache_bytes.set(stats.cache_bytes as f64);
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (tier, numbers) in Tier::ALL.into_iter().zip(&stats.tiers) {
-            self.store.tier_blocks.with([tier.as_str()]).set(numbers.blocks as f64);
-            self.store.tier_bytes.with([tier.as_str()]).set(numbers.bytes as f64);
-            self.store.tier_windows.with([tier.as_str()]).set(numbers.windows as f64);
-        }
-        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
-            self.store.bytes.with([kind]).set(bytes as f64);
+        self.store.bytes.with(["wal"]).set(stats.wal_bytes as f64);
+        for level in levels {
+            self.store.bytes.with([level.tier.as_str()]).set(level.bytes as f64);
         }
     }
+}
+
+/// Raises a counter to a total that was counted elsewhere.
+fn raise(counter: Counter, total: u64) {
+    counter.add(total.saturating_sub(counter.value()));
 }
 
 #[cfg(test)]

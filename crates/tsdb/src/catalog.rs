@@ -1,4 +1,4 @@
-//! The catalog: type, unit and help of each metric.
+//! The catalog: type, unit and help of each metric, and when it was last asked for.
 //!
 //! Changes go to the log; when the log is about to lose a segment the whole catalog is written to one small
 //! checksummed file. Bytes on disk: `docs/format.md`, "Catalog".
@@ -6,25 +6,40 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use barograph_codec::varint;
 use barograph_disk::{Disk, Error, file};
-use barograph_model::Metadata;
+use barograph_model::{Metadata, Timestamp};
 
 use crate::wal::{MetadataEntry, decode_metadata, encode_metadata};
 
 pub(crate) const PATH: &str = "catalog";
-const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 1 };
+const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 2 };
 
 /// See the module.
 pub(crate) struct Catalog {
     metrics: RwLock<BTreeMap<String, Metadata>>,
+    /// When a query named a metric last, in milliseconds.
+    queried: Mutex<BTreeMap<String, i64>>,
     metrics_max: usize,
+    /// Whether the file does not say all of it yet.
+    unsaved: AtomicBool,
     file_bytes: AtomicU64,
+}
+
+/// What the file of the catalog holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// Nothing in the log up to this segment is news: what it says of a metric may be older than what the file says.
+    pub(crate) covered: u32,
+    pub(crate) metrics: BTreeMap<String, Metadata>,
+    pub(crate) queried: BTreeMap<String, i64>,
+    /// Whether the log had more.
+    pub(crate) outdated: bool,
 }
 
 /// What [`Catalog::set`] did.
@@ -43,16 +58,38 @@ impl Catalog {
     ///
     /// # Errors
     /// Of a corrupt file too: the caller sets it aside and begins with an empty catalog.
-    pub(crate) fn read(disk: &dyn Disk) -> Result<BTreeMap<String, Metadata>, Error> {
-        let content = match file::read_small(disk, PATH, KIND) {
-            Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
-            content => content?,
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Saved, Error> {
+        let file = match file::Reader::open(disk, PATH, KIND) {
+            Err(error) if error.is_not_found() => return Ok(Saved::default()),
+            file => file?,
         };
-        decode(&content).ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
+        decode(file.version, &file.footer)
+            .ok_or_else(|| Error::corrupt("catalog", PATH, file::HEADER_LEN as u64))
     }
 
-    pub(crate) fn new(metrics: BTreeMap<String, Metadata>, metrics_max: usize) -> Self {
-        Self { metrics: RwLock::new(metrics), metrics_max, file_bytes: AtomicU64::new(0) }
+    pub(crate) fn new(saved: Saved, metrics_max: usize) -> Self {
+        let Saved { metrics, queried, outdated, .. } = saved;
+        let (metrics, queried) = (RwLock::new(metrics), Mutex::new(queried));
+        let unsaved = AtomicBool::new(outdated);
+        Self { metrics, queried, metrics_max, unsaved, file_bytes: AtomicU64::new(0) }
+    }
+
+    /// Notes that a query named metrics. There is room for as many as the catalog may describe; of further ones,
+    /// which need not exist, nothing is noted.
+    pub(crate) fn note_queried<'a>(&self, names: impl Iterator<Item = &'a str>, now: Timestamp) {
+        let mut queried = self.queried.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            if let Some(at) = queried.get_mut(name) {
+                *at = now.millis().max(*at);
+            } else if queried.len() < self.metrics_max {
+                queried.insert(name.to_owned(), now.millis());
+            }
+        }
+    }
+
+    /// When a query named each metric last.
+    pub(crate) fn queried(&self) -> BTreeMap<String, i64> {
+        self.queried.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set(&self, name: &str, metadata: &Metadata) -> Change {
@@ -66,6 +103,7 @@ impl Catalog {
             return Change::Full;
         }
         metrics.insert(name.to_owned(), metadata.clone());
+        self.unsaved.store(true, Ordering::Release);
         Change::Set
     }
 
@@ -99,30 +137,53 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes all of it to its file.
-    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), Error> {
+    /// Writes all of it to its file, if that does not say it already. Nothing goes to the log up to the segment
+    /// `covered` any more.
+    pub(crate) fn save(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
+        if !self.unsaved.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.write(disk, covered).inspect_err(|_| self.unsaved.store(true, Ordering::Release))
+    }
+
+    fn write(&self, disk: &dyn Disk, covered: u32) -> Result<(), Error> {
         let mut content = Vec::new();
+        varint::put(&mut content, u64::from(covered));
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
         varint::put(&mut content, metrics.len() as u64);
         for (name, metadata) in metrics.iter() {
             encode_metadata(&mut content, name, metadata);
         }
         drop(metrics);
+        let queried = self.queried();
+        varint::put(&mut content, queried.len() as u64);
+        for (name, at) in &queried {
+            varint::put_slice(&mut content, name.as_bytes());
+            varint::put_signed(&mut content, *at);
+        }
         let bytes = file::write_small(disk, PATH, KIND, &content)?;
         self.file_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 }
 
-fn decode(content: &[u8]) -> Option<BTreeMap<String, Metadata>> {
+/// Reads the content of a file of some version.
+pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
-    let count = varint::take(rest)?;
-    let mut metrics = BTreeMap::new();
-    for _ in 0..count {
-        let MetadataEntry { name, metadata } = decode_metadata(rest)?;
-        metrics.insert(name.to_owned(), metadata);
+    let mut saved = Saved::default();
+    if version > 1 {
+        saved.covered = u32::try_from(varint::take(rest)?).ok()?;
     }
-    rest.is_empty().then_some(metrics)
+    for _ in 0..varint::take(rest)? {
+        let MetadataEntry { name, metadata } = decode_metadata(rest)?;
+        saved.metrics.insert(name.to_owned(), metadata);
+    }
+    let queried = if version == 1 { 0 } else { varint::take(rest)? };
+    for _ in 0..queried {
+        let name = std::str::from_utf8(varint::take_slice(rest)?).ok()?;
+        saved.queried.insert(name.to_owned(), varint::take_signed(rest)?);
+    }
+    rest.is_empty().then_some(saved)
 }
 
 #[cfg(test)]
@@ -135,17 +196,23 @@ mod tests {
     #[test]
     fn comes_back_and_is_bounded() {
         let disk = MemoryDisk::new();
-        assert!(Catalog::read(&disk).unwrap().is_empty());
-        let catalog = Catalog::new(BTreeMap::new(), 2);
+        assert_eq!(Catalog::read(&disk).unwrap(), Saved::default());
+        let catalog = Catalog::new(Saved::default(), 2);
         let metadata = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Sent.".into() };
         assert_eq!(catalog.set("a", &metadata), Change::Set);
         assert_eq!(catalog.set("a", &metadata), Change::None);
         assert_eq!(catalog.set("b", &Metadata::default()), Change::Set);
         assert_eq!(catalog.set("c", &metadata), Change::Full);
-        catalog.save(&disk).unwrap();
-        let again = Catalog::new(Catalog::read(&disk).unwrap(), 2);
+        catalog.note_queried(["a", "x", "a", "y"].into_iter(), Timestamp(5));
+        catalog.note_queried(["a"].into_iter(), Timestamp(3));
+        assert_eq!(catalog.queried(), BTreeMap::from([("a".to_owned(), 5), ("x".to_owned(), 5)]));
+        catalog.save(&disk, 7).unwrap();
+        let saved = Catalog::read(&disk).unwrap();
+        assert_eq!(saved.covered, 7);
+        let again = Catalog::new(saved, 2);
         assert_eq!(again.list(None), catalog.list(None));
         assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
+        assert_eq!(again.queried(), catalog.queried());
         assert_eq!(again.len(), 2);
     }
 }

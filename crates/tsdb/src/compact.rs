@@ -1,9 +1,14 @@
 //! Merging blocks: what to merge is decided apart from doing it.
 //!
-//! Blocks of one window, which a flush left in parts, become one as soon as nothing more can come to the window;
-//! the blocks of a day become one as soon as nothing more can come to the day. Those of tiers go on to longer spans.
+//! Blocks of one window, which a flush left in parts, become one as soon as nothing more is likely to come to the
+//! window; the blocks of a day become one as soon as nothing more is likely to come to the day. Where late samples keep
+//! coming, they are merged now and then, so that there never are too many blocks of one time. Blocks of tiers go on to
+//! longer spans.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use barograph_codec::rollups::Windows;
 use barograph_disk::{Disk, Error};
@@ -27,6 +32,9 @@ pub(crate) struct Job {
     pub(crate) level: u64,
 }
 
+/// So many blocks of one time are merged even if more are coming.
+const BLOCKS_MAX: usize = 24;
+
 /// The spans that blocks of a tier are merged to, the longest first, with their level. Long enough that a series has some
 /// hundred numbers in a page.
 const fn spans(tier: Tier) -> &'static [(i64, u64)] {
@@ -38,29 +46,34 @@ const fn spans(tier: Tier) -> &'static [(i64, u64)] {
     }
 }
 
-/// What should be merged now. All samples before `floor` are in blocks and no more will come.
-pub(crate) fn plan(blocks: &[&Meta], floor: i64) -> Vec<Job> {
+/// What should be merged now. Nothing will come in order before `floor`; `late` are windows to which late samples are
+/// coming.
+pub(crate) fn plan(blocks: &[&Meta], floor: i64, late: &BTreeSet<i64>) -> Vec<Job> {
     let mut jobs = Vec::new();
     for tier in Tier::ALL {
         let mut left: Vec<&Meta> = blocks.iter().filter(|meta| meta.tier == tier).copied().collect();
         for &(span, level) in spans(tier) {
-            for inputs in group(&left, span, floor) {
-                left.retain(|meta| !inputs.contains(&meta.seq));
-                jobs.push(Job { tier, inputs, level });
+            for (start, inputs) in group(&left, span) {
+                let end = start.saturating_add(span);
+                let quiet = late.range(start..end).next().is_none();
+                if end <= floor && (quiet || inputs.len() >= BLOCKS_MAX) {
+                    left.retain(|meta| !inputs.contains(&meta.seq));
+                    jobs.push(Job { tier, inputs, level });
+                }
             }
         }
     }
     jobs
 }
 
-/// The blocks that lie within one span of time that is over, where there are several. Of what overlaps in time, either
-/// all is merged or what is left out is newer or older than all that is: so the newest still counts.
-fn group(blocks: &[&Meta], span: i64, floor: i64) -> Vec<Vec<u64>> {
+/// The blocks that lie within one span of time, where there are several, with the start of the span. Of windows that
+/// overlap, either all are in it or what is left out is newer or older than all that are: so the newest still counts.
+fn group(blocks: &[&Meta], span: i64) -> Vec<(i64, Vec<u64>)> {
     let span_of = |at: i64| at.div_euclid(span).saturating_mul(span);
     let mut groups: BTreeMap<i64, Vec<&Meta>> = BTreeMap::new();
     for meta in blocks {
         let start = span_of(meta.min_at);
-        if start == span_of(meta.max_at) && start.saturating_add(span) <= floor {
+        if start == span_of(meta.max_at) {
             groups.entry(start).or_default().push(meta);
         }
     }
@@ -72,7 +85,7 @@ fn group(blocks: &[&Meta], span: i64, floor: i64) -> Vec<Vec<u64>> {
         numbers.sort_unstable();
         numbers
     };
-    groups.into_values().map(numbers).collect()
+    groups.into_iter().map(|(start, inputs)| (start, numbers(inputs))).collect()
 }
 
 /// Whether a block that reaches beyond a span lies between the data of those that are to become one.
@@ -120,7 +133,9 @@ pub(crate) fn merge(
         data: inputs.iter().map(|block| block.meta.data).max(),
         floor: inputs.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
         wal_covered: inputs.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        late_covered: inputs.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
         replaces: inputs.iter().map(|block| block.meta.seq).collect(),
+        ..Cover::default()
     })
 }
 
@@ -129,6 +144,10 @@ mod tests {
     use super::*;
 
     fn check(spans: &[(i64, i64)], floor: i64, expected: &[(&[u64], u64)]) {
+        check_late(spans, floor, &[], expected);
+    }
+
+    fn check_late(spans: &[(i64, i64)], floor: i64, late: &[i64], expected: &[(&[u64], u64)]) {
         let metas: Vec<_> = (1u64..)
             .zip(spans)
             .map(|(seq, &(from, to))| Meta {
@@ -138,7 +157,8 @@ mod tests {
                 ..Meta::default()
             })
             .collect();
-        let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS);
+        let late = late.iter().map(|window| window * WINDOW_MS).collect();
+        let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS, &late);
         let expected: Vec<_> = expected
             .iter()
             .map(|(inputs, level)| Job { tier: Tier::Raw, inputs: inputs.to_vec(), level: *level })
@@ -155,5 +175,14 @@ mod tests {
         check(&[(0, 1), (0, 1), (1, 2)], 2, &[(&[1, 2], 1)]);
         check(&[(0, 12), (12, 13)], 24, &[]);
         check(&[(0, 1), (5, 6), (12, 13), (12, 13)], 13, &[(&[1, 2], 2), (&[3, 4], 1)]);
+    }
+
+    #[test]
+    fn waits_where_late_samples_come() {
+        check_late(&[(0, 1), (0, 1), (2, 3), (2, 3)], 3, &[2], &[(&[1, 2], 1)]);
+        check_late(&[(0, 12), (2, 3)], 12, &[5], &[]);
+        check_late(&[(0, 12), (2, 3)], 24, &[12], &[(&[1, 2], 2)]);
+        let many: Vec<u64> = (1..=24).collect();
+        check_late(&[(0, 1); 24], 1, &[0], &[(&many, 1)]);
     }
 }

@@ -8,7 +8,8 @@
 //! 3. [`Store::commit`]: makes the buffer durable; a ticket at or below what it returns may be acknowledged.
 //! 4. [`Store::maintain`]: cuts two hours of the head into a *block* when they are over, merges blocks to days, deletes
 //!    what is past retention. [`Store::flush`] cuts everything at once.
-//! 5. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
+//! 5. [`Store::delete`]: samples that nobody shall see any more; [`Store::clean_deletes`] takes them off the disk.
+//! 6. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
 //! 6. [`backup`]: copies of a store while it works, and the way back; [`verify()`] looks for damage.
 //!
 //! The crate has no threads and no clock: the server calls `commit` in a loop and `maintain` from time to
@@ -37,12 +38,19 @@ mod block;
 mod catalog;
 mod columns;
 mod compact;
+mod deletes;
 mod error;
 mod exemplars;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
+mod histograms;
+mod late;
+mod levels;
 mod maintain;
 mod merge;
+mod metrics;
 mod options;
 mod recovery;
 mod replay;
@@ -57,13 +65,17 @@ mod store;
 mod verify;
 mod wal;
 
+pub use deletes::Deleted;
 pub use error::Error;
 pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use histograms::HistogramRow;
+pub use levels::{InMemory, Level};
 pub use maintain::{Maintenance, Sizes};
+pub use metrics::MetricInfo;
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
 pub use retention::Retention;
 pub use row::{Appended, Reason, Rejected, Row};
-pub use stats::{Stats, TierStats};
+pub use stats::Stats;
 pub use store::Store;
 pub use verify::{Damage, Verified, verify};

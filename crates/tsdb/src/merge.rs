@@ -1,7 +1,7 @@
 //! Raw blocks read as one: series by series in label order, the samples of each in time order.
 //!
-//! Blocks may overlap. Of two samples of a series with the same time the one in the block with the lower number
-//! counts, because it came first. At most one series is in memory at a time.
+//! Blocks may overlap. Of two samples of a series with the same time the one whose block has the lower number (that of
+//! its newest data, where blocks were merged) counts, because it came first. What was deleted is passed over. At most one series is in memory at a time.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -23,13 +23,13 @@ pub(crate) enum Wanted<'a> {
 
 /// A reader of several blocks.
 pub(crate) struct Blocks {
-    /// In the order of block numbers.
+    /// The first counts.
     streams: Vec<Stream>,
     range: TimeRange,
     /// The series being gathered.
     labels: Option<Labels>,
-    /// Its pages that were not read yet: stream and page, the next one last.
-    left: Vec<(usize, u32)>,
+    /// Its pages that were not read yet: stream, page and number of the series there, the next one last.
+    left: Vec<(usize, u32, u32)>,
     columns: Columns,
 }
 
@@ -62,7 +62,7 @@ impl Blocks {
         cache: &Cache,
     ) -> Result<Self, Error> {
         let mut blocks: Vec<_> = blocks.iter().filter(|block| block.overlaps(&range)).cloned().collect();
-        blocks.sort_by_key(|block| block.meta.seq);
+        blocks.sort_by_key(|block| block.meta.data);
         let mut streams = Vec::with_capacity(blocks.len());
         for block in blocks {
             let index = block.index(cache)?;
@@ -91,8 +91,8 @@ impl Blocks {
             if self.labels.is_none() && !self.begin()? {
                 return Ok(None);
             }
-            while let Some((stream, page)) = self.left.pop() {
-                self.read(stream, page)?;
+            while let Some((stream, page, id)) = self.left.pop() {
+                self.read(stream, page, id)?;
             }
             let labels = self.labels.take();
             if let Some(labels) = labels.filter(|_| !self.columns.is_empty()) {
@@ -111,7 +111,7 @@ impl Blocks {
             if let Some((id, _)) = stream.front.take_if(|(_, front)| *front == labels) {
                 let index = &stream.pages.index;
                 let within = index.pages(id).filter(|&page| index.span(page).overlaps(&self.range));
-                self.left.extend(within.map(|page| (number, page)));
+                self.left.extend(within.map(|page| (number, page, id)));
                 stream.advance()?;
             }
         }
@@ -120,12 +120,20 @@ impl Blocks {
         Ok(true)
     }
 
-    fn read(&mut self, stream: usize, page: u32) -> Result<(), Error> {
+    fn read(&mut self, stream: usize, page: u32, id: u32) -> Result<(), Error> {
         let pages = &mut self.streams[stream].pages;
         let (timestamps, values) = (pages.timestamps(page)?, pages.values(page)?);
         let from = timestamps.partition_point(|&at| at < self.range.start.millis());
         let to = timestamps.partition_point(|&at| at < self.range.end.millis()).max(from);
-        self.columns.add(&timestamps[from..to], &values[from..to]);
+        let (timestamps, values) = (&timestamps[from..to], &values[from..to]);
+        match &pages.block.deletes {
+            None => self.columns.add(timestamps, values),
+            Some(deletes) => {
+                for run in deletes.left(id, timestamps) {
+                    self.columns.add(&timestamps[run.clone()], &values[run]);
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -13,10 +13,15 @@ pub struct Options {
     /// Series in the head at most. What is over it or one of the next two goes to a series whose label of most values is
     /// `__overflow__`; where not even that has room it is refused. Default 1,000,000.
     pub series_max: usize,
+    /// Bytes that the series of the head take without their chunks, roughly, beyond which a new one is over the limit in
+    /// total. Default: no limit.
+    pub series_bytes_max: usize,
     /// Series of one metric in the head at most. Default 200,000.
     pub metric_series_max: usize,
     /// Values of one label of one metric in the head at most, at least 2. Default 50,000.
     pub label_values_max: usize,
+    /// Series of native histograms in the head at most. Default 100,000.
+    pub histogram_series_max: usize,
     /// Labels of a series at most. Default 64.
     pub labels_max: usize,
     /// Bytes of a label's name at most. Default 512.
@@ -25,6 +30,11 @@ pub struct Options {
     pub label_value_bytes_max: usize,
     /// How far ahead of now a sample may be. Default 10 minutes.
     pub ahead_max: Duration,
+    /// How far behind the latest sample of the store one may be that is older than the last of its series. Zero takes no
+    /// such samples. Default 1 hour.
+    pub out_of_order: Duration,
+    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. Default 64 MiB.
+    pub late_bytes_max: usize,
     /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
     pub segment_bytes: u64,
     /// Bytes waiting for a commit, beyond which appends are refused. Default 64 MiB.
@@ -51,12 +61,16 @@ impl Default for Options {
         Self {
             lanes: 4,
             series_max: 1_000_000,
+            series_bytes_max: usize::MAX,
             metric_series_max: 200_000,
             label_values_max: 50_000,
+            histogram_series_max: 100_000,
             labels_max: 64,
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,
             ahead_max: Duration::from_secs(600),
+            out_of_order: Duration::from_secs(3600),
+            late_bytes_max: 64 << 20,
             segment_bytes: 64 << 20,
             pending_bytes_max: 64 << 20,
             cut_delay: Duration::from_secs(1800),

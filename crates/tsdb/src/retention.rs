@@ -4,12 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use barograph_model::{Tier, Timestamp};
 
-use crate::{
-    Error, Maintenance, Store,
-    block::{Meta, path_of},
-    options::millis,
-    rollup::State,
-};
+use crate::{Error, Maintenance, Store, block::Meta, options::millis, rollup::State};
 
 /// How long each tier is kept; `None` keeps it. By default as [`Tier::default_retention`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +38,7 @@ impl Retention {
 struct Aged {
     seq: u64,
     tier: Tier,
-    /// The end of its last window, or its last sample.
+    /// The last time of its last window, or its last sample.
     end: i64,
     size: u64,
     /// Whether its samples are in all tiers, or it is of a tier itself.
@@ -54,17 +49,23 @@ impl Store {
     /// Deletes the blocks that are past their retention.
     pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
         let blocks = self.blocks();
-        let states = Tier::ROLLED.map(|tier| self.tier_state(tier));
-        let aged: Vec<_> = blocks.iter().map(|block| aged(&block.meta, block.size, &states)).collect();
-        for seq in expired(&aged, &self.options.retention, self.options.retention_bytes, now) {
-            if let Some(raw) =
-                blocks.iter().find(|block| block.meta.seq == seq && block.meta.tier == Tier::Raw)
-            {
-                self.raw_start.fetch_max(raw.meta.max_at.saturating_add(1), Ordering::Relaxed);
+        let metas = || blocks.iter().map(|block| &block.meta);
+        let aged: Vec<_> = blocks
+            .iter()
+            .map(|block| Aged {
+                seq: block.meta.seq,
+                tier: block.meta.tier,
+                end: block.meta.max_at.saturating_add(block.meta.tier.width() - 1),
+                size: block.size,
+                may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
+            })
+            .collect();
+        let gone = expired(&aged, &self.options.retention, self.options.retention_bytes, now);
+        for block in blocks.iter().filter(|block| gone.contains(&block.meta.seq)) {
+            if block.meta.holds(Tier::Raw) {
+                self.raw_start.fetch_max(block.meta.max_at.saturating_add(1), Ordering::Relaxed);
             }
-            self.change_blocks(|blocks| blocks.retain(|block| block.meta.seq != seq));
-            self.cache.forget(seq);
-            self.disk.remove(&path_of(seq))?;
+            self.remove_block(block)?;
             done.blocks_deleted += 1;
         }
         Ok(())
@@ -79,8 +80,8 @@ impl Store {
 /// The time from which on all raw samples are there, as far as a look at the blocks tells: before the first raw block
 /// there is only what tiers know.
 pub(crate) fn raw_start<'m>(metas: impl Iterator<Item = &'m Meta> + Clone) -> i64 {
-    let raw = metas.clone().filter(|meta| meta.tier == Tier::Raw).map(|meta| meta.min_at).min();
-    let rolled = metas.filter(|meta| meta.tier != Tier::Raw);
+    let raw = metas.clone().filter(|meta| meta.holds(Tier::Raw)).map(|meta| meta.min_at).min();
+    let rolled = metas.filter(|meta| meta.tier != Tier::Raw && !meta.histograms);
     match raw {
         Some(raw) => {
             let mut before = rolled.filter(|meta| meta.min_at < meta.tier.window_of(raw));
@@ -90,15 +91,12 @@ pub(crate) fn raw_start<'m>(metas: impl Iterator<Item = &'m Meta> + Clone) -> i6
     }
 }
 
-fn aged(meta: &Meta, size: u64, states: &[State]) -> Aged {
-    let raw = meta.tier == Tier::Raw;
-    Aged {
-        seq: meta.seq,
-        tier: meta.tier,
-        end: if raw { meta.max_at } else { meta.max_at.saturating_add(meta.tier.width()) },
-        size,
-        may_go: !raw || states.iter().all(|state| state.has(meta)),
-    }
+/// Whether everything in a raw block is in all tiers.
+fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(raw: &Meta, metas: impl Fn() -> M) -> bool {
+    Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
+        false => State::of(tier, metas()).has(raw),
+        true => metas().any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
+    })
 }
 
 /// The numbers of the blocks to delete: those past their tier's age, then, while all together take more than `bytes_max`,

@@ -6,7 +6,7 @@ use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceErro
 
 use crate::{
     Store,
-    block::Pages,
+    block::{Deletes, Pages},
     columns::Columns,
     head::{HeadChunk, HeadSeries},
 };
@@ -54,10 +54,10 @@ struct Piece {
 
 enum Place {
     Head(HeadChunk),
-    Block { stream: usize, page: u32 },
+    Block { stream: usize, page: u32, id: u32 },
 }
 
-/// The rank of what lies in the head; blocks have their number.
+/// The rank of what lies in the head; blocks have the number of their newest data.
 const HEAD_RANK: u64 = u64::MAX;
 
 impl Piece {
@@ -99,8 +99,9 @@ impl<'a> Cursor<'a> {
     ) -> Result<Self, SourceError> {
         // The head first: what a cut moves meanwhile is then seen twice, not missed.
         let head = store.head.select(selection.matchers, &selection.range);
+        budget.reserve(head.iter().map(HeadSeries::memory).sum())?;
         let mut blocks = Vec::new();
-        for (block, index) in store.indexes_in(&selection.range, |meta| meta.tier == Tier::Raw)? {
+        for (block, index) in store.indexes_in(&selection.range, |meta| meta.holds(Tier::Raw))? {
             budget.charge(0)?;
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {
@@ -126,18 +127,18 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, stream: usize) {
         let Some(Stream { pages, ids }) = self.blocks.get_mut(stream) else {
             if let Some(series) = self.head.next() {
-                let pieces = series.chunks.into_iter().map(Piece::of_head).collect();
+                let pieces = series.chunks.into_iter().chain(series.late).map(Piece::of_head).collect();
                 self.fronts.push(Front { labels: series.labels, stream, pieces });
             }
             return;
         };
-        let (range, rank) = (self.range, pages.block.meta.seq);
+        let (range, rank) = (self.range, pages.block.meta.data);
         for id in ids {
             let spans = pages.index.pages(id).map(|page| (page, pages.index.span(page)));
             let within = spans.filter(|(_, span)| span.overlaps(&range));
             let pieces: Vec<_> = within
                 .map(|(page, span)| {
-                    let place = Place::Block { stream, page };
+                    let place = Place::Block { stream, page, id };
                     Piece { first: span.first, last: span.last, rank, place }
                 })
                 .collect();
@@ -165,7 +166,10 @@ impl<'a> Cursor<'a> {
         if overlapping.is_empty() {
             match &first.place {
                 Place::Head(chunk) => self.current.own.extend(chunk.samples()),
-                Place::Block { stream, page } => self.current.shared = self.read_page(*stream, *page)?,
+                Place::Block { stream, page, id } => match self.deletes_of(*stream) {
+                    None => self.current.shared = self.read_page(*stream, *page)?,
+                    Some(_) => self.add_page(*stream, *page, *id)?,
+                },
             }
         } else {
             overlapping.push(first);
@@ -176,17 +180,31 @@ impl<'a> Cursor<'a> {
     }
 
     fn merge(&mut self, mut pieces: Vec<Piece>) -> Result<(), SourceError> {
-        pieces.sort_by_key(|piece| (piece.rank, piece.first));
+        pieces.sort_by_key(|piece| piece.rank);
         for piece in pieces {
             match piece.place {
                 Place::Head(chunk) => {
                     let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
                     self.current.own.add(&timestamps, &values);
                 }
-                Place::Block { stream, page } => {
-                    if let Some(Shared { timestamps, values }) = self.read_page(stream, page)? {
-                        self.current.own.add(&timestamps, &values);
-                    }
+                Place::Block { stream, page, id } => self.add_page(stream, page, id)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn deletes_of(&self, stream: usize) -> Option<Arc<Deletes>> {
+        self.blocks[stream].pages.block.deletes.clone()
+    }
+
+    /// Adds what is left of a page.
+    fn add_page(&mut self, stream: usize, page: u32, id: u32) -> Result<(), SourceError> {
+        let Some(Shared { timestamps, values }) = self.read_page(stream, page)? else { return Ok(()) };
+        match self.deletes_of(stream) {
+            None => self.current.own.add(&timestamps, &values),
+            Some(deletes) => {
+                for run in deletes.left(id, &timestamps) {
+                    self.current.own.add(&timestamps[run.clone()], &values[run]);
                 }
             }
         }

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Labels, Matcher, Metadata, RollupCursor, Selection, SeriesCursor, Source, SourceError,
-    Tier, TimeRange, Timestamp,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, RollupCursor, Sample, Selection,
+    SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
 
 use crate::{
     Store,
-    block::{Block, Index, Meta},
+    block::{Block, Index, Meta, Span},
     rollup,
     select::Cursor,
 };
@@ -24,13 +24,32 @@ impl Source for Store {
         Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
+    /// Most questions are about now, which the head answers without decoding anything.
+    fn last_samples(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        budget.charge(0)?;
+        // The head first: what a cut moves meanwhile is then in a block that is seen.
+        let found = self.head.last_samples(selection.matchers, &selection.range);
+        let mut raw = self.raw_blocks().into_iter();
+        let in_blocks = raw.any(|block| block.overlaps(&selection.range));
+        match found.filter(|_| !in_blocks) {
+            Some(found) => {
+                budget.charge(found.len())?;
+                Ok(found)
+            }
+            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+        }
+    }
+
     fn coverage(&self, tier: Tier) -> TimeRange {
         if tier == Tier::Raw {
             return TimeRange::new(Timestamp(self.raw_start()), Timestamp::MAX);
         }
         let blocks = self.blocks();
-        let first =
-            blocks.iter().filter(|block| block.meta.tier == tier).map(|block| block.meta.min_at).min();
+        let first = blocks.iter().filter(|block| block.meta.holds(tier)).map(|block| block.meta.min_at).min();
         let floor = self.tier_state(tier).floor;
         TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
     }
@@ -54,7 +73,9 @@ impl Source for Store {
     ) -> Result<(Vec<Labels>, bool), SourceError> {
         let mut found = Vec::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
-        self.each_indexed(selection, budget, |index, ids| {
+        self.histograms
+            .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
+        self.each_indexed(selection, budget, |index, _, ids| {
             found.extend(ids.filter_map(|id| index.labels(id)));
         })?;
         found.sort_unstable();
@@ -66,6 +87,9 @@ impl Source for Store {
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.iter().for_each(|(name, _)| insert(&mut names, name));
+        });
         if selection.matchers.is_empty() {
             self.head.each_name(&selection.range, |name| insert(&mut names, name));
         } else {
@@ -73,8 +97,8 @@ impl Source for Store {
                 labels.iter().for_each(|(name, _)| insert(&mut names, name));
             });
         }
-        self.each_indexed(selection, budget, |index, ids| {
-            if selection.matchers.is_empty() {
+        self.each_indexed(selection, budget, |index, whole, ids| {
+            if whole {
                 index.label_names().for_each(|name| insert(&mut names, name));
             } else {
                 ids.for_each(|id| index.pairs(id).for_each(|(name, _)| insert(&mut names, name)));
@@ -90,6 +114,9 @@ impl Source for Store {
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+        });
         if selection.matchers.is_empty() {
             self.head.each_value(name, &selection.range, |value| insert(&mut values, value));
         } else {
@@ -97,8 +124,8 @@ impl Source for Store {
                 labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
             });
         }
-        self.each_indexed(selection, budget, |index, ids| {
-            if selection.matchers.is_empty() {
+        self.each_indexed(selection, budget, |index, whole, ids| {
+            if whole {
                 index.label_values(name).for_each(|value| insert(&mut values, value));
             } else {
                 let pairs = ids.flat_map(|id| index.pairs(id));
@@ -106,6 +133,23 @@ impl Source for Store {
             }
         })?;
         Ok(values.into_iter().collect())
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<(i64, Histogram)>)>, SourceError> {
+        self.read_histograms(selection, budget)
+    }
+
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<HistogramRollup>)>, SourceError> {
+        self.read_histogram_rollups(tier, selection, budget)
     }
 
     fn metadata(&self, name: Option<&str>) -> Vec<(String, Metadata)> {
@@ -158,12 +202,13 @@ impl Store {
         ids
     }
 
-    /// Calls `see` for each block with the series that match and have samples in the range.
+    /// Calls `see` for each block with whether all of it is asked for, and the series that match and have samples in
+    /// the range.
     fn each_indexed(
         &self,
         selection: &Selection<'_>,
         budget: &Budget,
-        mut see: impl FnMut(&Index, &mut dyn Iterator<Item = u32>),
+        mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
         // Tiers are asked for what raw blocks may not know any more.
         let known = self.coverage(Tier::Raw).start.millis();
@@ -180,8 +225,17 @@ impl Store {
                 continue;
             }
             let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
-            let within = |id: &u32| index.pages(*id).any(|page| index.span(page).overlaps(&range));
-            see(&index, &mut ids.into_iter().filter(within));
+            let (start, end) = (range.start.millis(), range.end.millis());
+            let within = |id: &u32| {
+                let spans = index.pages(*id).map(|page| index.span(page));
+                let mut spans = spans.filter(|span| span.overlaps(&range));
+                spans.any(|Span { first, last, .. }| {
+                    let deleted = block.deletes.as_ref();
+                    !deleted.is_some_and(|d| d.cover(*id, first.max(start), last.min(end - 1)))
+                })
+            };
+            let whole = selection.matchers.is_empty() && block.deletes.is_none();
+            see(&index, whole, &mut ids.into_iter().filter(within));
         }
         Ok(())
     }

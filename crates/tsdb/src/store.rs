@@ -1,11 +1,8 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicI64, Ordering},
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
@@ -13,14 +10,16 @@ use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
-    block::{self, Block, Cache, Pages},
-    catalog::{self, Catalog, Change},
+    block::{self, Block, Cache, Meta, Pages},
+    catalog::{self, Catalog, Change, Saved},
+    deletes,
     exemplars::Exemplars,
     head::Head,
+    histograms,
     recovery::CORRUPT,
-    replay::replay,
+    replay::{Covered, replay},
     retention::raw_start,
-    stats::{self, Counters, TierStats},
+    stats::{self, Counters},
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
 
@@ -29,6 +28,8 @@ pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) head: Head,
+    /// Native histograms of the head.
+    pub(crate) histograms: histograms::Head,
     pub(crate) wal: Wal,
     /// Blocks by the time of their first sample. Replaced as a whole, so a reader keeps what it began with.
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
@@ -63,18 +64,24 @@ impl Store {
             // A process that was killed may have left names that only the page cache knows.
             disk.sync_dir(dir)?;
         }
-        let mut metrics = read_catalog(&*disk, &mut recovery)?;
+        let mut saved = read_catalog(&*disk, &mut recovery)?;
         let (blocks, next_block) = open_blocks(&*disk, &mut recovery)?;
         let cache = Cache::new(options.cache_bytes);
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        let raw = blocks.iter().filter(|block| block.meta.tier == Tier::Raw);
-        for block in raw.filter(|block| block.meta.max_at >= floor) {
+        // A block of late samples alone says nothing of what came in order.
+        let in_order = |b: &&Arc<Block>| b.meta.holds(Tier::Raw) && b.meta.floor != Meta::NO_FLOOR;
+        for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
-        let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut metrics, &mut recovery)?;
+        blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
+        let covered = Covered {
+            all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+            late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        };
+        let histograms = histograms::Head::new(options.histogram_series_max);
+        let found = replay(&*disk, covered, &head, &histograms, &mut saved, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -85,11 +92,12 @@ impl Store {
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
-            catalog: Catalog::new(metrics, options.metrics_max),
+            catalog: Catalog::new(saved, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             disk,
             options,
             head,
+            histograms,
             wal,
             counters,
             _held: held,
@@ -187,20 +195,6 @@ impl Store {
         }
     }
 
-    fn tiers(&self) -> [TierStats; 4] {
-        let mut tiers = [TierStats::default(); 4];
-        for block in self.blocks().iter() {
-            let tier = &mut tiers[block.meta.tier as usize];
-            tier.blocks += 1;
-            tier.bytes += block.size;
-            tier.windows += block.meta.samples;
-        }
-        for (tier, rolled) in tiers.iter_mut().zip(&self.counters.windows_rolled) {
-            tier.rolled = rolled.load(Ordering::Relaxed);
-        }
-        tiers
-    }
-
     /// The store in numbers.
     pub fn stats(&self) -> Stats {
         let wal = self.wal.stats();
@@ -211,11 +205,16 @@ impl Store {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
+            histogram_series: self.histograms.series(),
+            histogram_bytes: self.histograms.bytes(),
+            histograms_appended: count(&self.counters.histograms),
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
             head_bytes: self.head.memory(),
             samples_appended: count(&self.counters.samples),
+            samples_late: count(&self.counters.late),
+            late_bytes: self.head.late_bytes(),
             rejected: self.counters.rejected(),
             overflow_samples,
             overflow_merged,
@@ -229,7 +228,10 @@ impl Store {
             blocks: self.blocks().len(),
             block_bytes: sizes.raw_bytes + sizes.rollup_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
-            tiers: self.tiers(),
+            blocks_cut: count(&self.counters.blocks_cut),
+            windows_rolled: count(&self.counters.windows_rolled),
+            blocks_merged: count(&self.counters.blocks_merged),
+            blocks_deleted: count(&self.counters.blocks_deleted),
             blocks_damaged: count(&self.counters.blocks_damaged),
             cache_bytes,
             cache_hits,
@@ -267,11 +269,15 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
             Err(error) => return Err(error.into()),
         }
     }
+    // What is in a block is about to be removed elsewhere, so its name has to be durable: the call that was to make it
+    // so may have failed.
+    disk.sync_dir(block::DIR)?;
     // A block that was merged into another outlives it only if a crash came in between.
     let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();
     for block in blocks.extract_if(.., |block| replaced.contains(&block.meta.seq)) {
         disk.remove(&block.path)?;
     }
+    deletes::attach(disk, &names, &mut blocks, recovery)?;
     blocks.sort_by_key(|block| (block.meta.min_at, block.meta.seq));
     // Names of files that were set aside are not used again either.
     let last = names.iter().filter_map(|name| name.split('.').next()?.parse::<u64>().ok()).max();
@@ -289,7 +295,8 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     let mut pages = Pages::new(block.clone(), index.clone(), None, count as usize);
     for id in 0..count {
         let (Some(labels), Some(page)) = (index.labels(id), index.pages(id).next_back()) else { continue };
-        let place = head.place_of(labels);
+        // What has no room is not known; something older would become a piece of its own.
+        let Some(place) = head.place_with_room(labels) else { continue };
         let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
         let last = match both {
             Ok((times, values)) => times.last().copied().zip(values.last().copied()),
@@ -303,13 +310,13 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<BTreeMap<String, Metadata>, Error> {
+fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error> {
     match Catalog::read(disk) {
         Err(error @ barograph_disk::Error::Corrupt { .. }) => {
             disk.rename(catalog::PATH, &format!("{}{CORRUPT}", catalog::PATH))?;
             recovery.set_aside(catalog::PATH, error.to_string());
-            Ok(BTreeMap::new())
+            Ok(Saved::default())
         }
-        metrics => Ok(metrics?),
+        saved => Ok(saved?),
     }
 }

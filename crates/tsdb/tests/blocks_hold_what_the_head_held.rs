@@ -35,7 +35,7 @@ fn fill(store: &Store, from: i64, to: i64) -> Vec<Labels> {
 }
 
 fn raw_blocks(store: &Store) -> usize {
-    store.stats().tiers[Tier::Raw as usize].blocks
+    store.levels()[Tier::Raw as usize].files
 }
 
 fn maintain(store: &Store, now: i64) -> Maintenance {
@@ -87,6 +87,7 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk);
     let all = fill(&store, START, START + HOUR);
+    store.set_metadata("gauge", &barograph_model::Metadata::default());
     let before = content(&store);
     let sizes = store.flush(Timestamp(START + HOUR)).unwrap();
     assert_eq!((sizes.samples, sizes.wal_bytes), (600, 0));
@@ -100,9 +101,9 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
         let (at, bits) = content(store)[&all[0].to_string()][59];
         assert_eq!(at, last);
         assert_eq!(put(store, &[(&all[0], last, f64::from_bits(bits))]), store.commit().unwrap());
-        let older = append(store, &[(&all[0], last - 1, 1.0), (&all[1], last, -1.0)]).unwrap();
-        let reasons: Vec<_> = older.rejected.iter().map(|r| r.reason).collect();
-        assert_eq!(reasons, [Reason::OutOfOrder, Reason::Duplicate]);
+        let other = append(store, &[(&all[0], last - HOUR - 1, 1.0), (&all[1], last, -1.0)]).unwrap();
+        let reasons: Vec<_> = other.rejected.iter().map(|r| r.reason).collect();
+        assert_eq!(reasons, [Reason::TooOld, Reason::Duplicate]);
         // A series that lags behind the others is still welcome.
         put(store, &[(&series("lagging", 1), START + 5 * MINUTE, 1.0)]);
         fill(store, START + HOUR, START + 3 * HOUR);
@@ -110,6 +111,28 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
         assert_eq!((done.blocks_cut, done.blocks_merged), (1, 2), "both parts of the window became one");
         assert_eq!(content(store).values().map(Vec::len).sum::<usize>(), 1801);
     }
+}
+
+#[test]
+fn idle_series_leave_when_memory_is_short_and_come_back() {
+    let disk = MemoryDisk::new();
+    let (store, _) = open(&disk);
+    let (idle, busy) = (series("idle", 1), series("busy", 1));
+    put(&store, &[(&idle, START, 1.0), (&idle, START + 1000, 2.0), (&busy, START + 300_000, 3.0)]);
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(store.shed(minute, Timestamp(START + 310_000)).expect("the disk works"), 1);
+    assert_eq!(store.stats().series, 1);
+    // Sent again with another value: the first stays, as ever. Then it goes on.
+    put(&store, &[(&idle, START + 1000, 9.0), (&idle, START + 320_000, 4.0), (&busy, START + 320_000, 5.0)]);
+    let found = content(&store);
+    let samples = |labels: &Labels| -> Vec<_> {
+        found[&labels.to_string()].iter().map(|&(at, bits)| (at - START, f64::from_bits(bits))).collect()
+    };
+    assert_eq!(samples(&idle), [(0, 1.0), (1000, 2.0), (320_000, 4.0)]);
+    assert_eq!(samples(&busy), [(300_000, 3.0), (320_000, 5.0)]);
+    store.commit().expect("the log can be written");
+    drop(store);
+    assert_eq!(content(&open(&disk).0), found);
 }
 
 #[test]

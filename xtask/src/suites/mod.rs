@@ -3,12 +3,16 @@
 
 mod answers;
 mod browser;
+mod fuzz;
 mod grafana;
+mod history;
 pub(crate) mod kill;
+mod memory;
 mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
+mod sim;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -44,19 +48,23 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 7] = [
+const SUITES: &[Suite] = &[
+    ("sim", sim::run),
+    ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
+    ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("history", history::run),
     ("browser", browser::run),
 ];
 
 /// The names of all suites.
-pub(crate) fn names() -> [&'static str; SUITES.len()] {
-    SUITES.map(|suite| suite.0)
+pub(crate) fn names() -> Vec<&'static str> {
+    SUITES.iter().map(|suite| suite.0).collect()
 }
 
 /// Runs the named suites, or all of them. A suite that cannot go on counts as one failed test.

@@ -1,5 +1,7 @@
 //! Seconds since the epoch to dates, UTC, in the proleptic Gregorian calendar.
 
+use barograph_model::Timestamp;
+
 use super::kernels::Date;
 
 /// The part of the date at `seconds`. NaN for what is too far away to have one.
@@ -23,6 +25,14 @@ pub(super) fn part(seconds: f64, date: Date) -> f64 {
         Date::Minute => in_day / 60 % 60,
     };
     value as f64
+}
+
+/// A time on the second, as RFC 3339 writes it.
+pub(super) fn text(at: Timestamp) -> String {
+    let seconds = at.0.div_euclid(1_000);
+    let ((year, month, day), in_day) = (civil(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
+    let (hour, minute, second) = (in_day / 3_600, in_day / 60 % 60, in_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// Year, month and day of a number of days after the epoch: years counted from March, in cycles of 400 (the
@@ -67,6 +77,7 @@ mod tests {
         check(951_782_400.0, [2000.0, 2.0, 29.0, 60.0]);
         check(-1.0, [1969.0, 12.0, 31.0, 365.0]);
         check(1_483_191_420.0, [2016.0, 12.0, 31.0, 366.0]);
+        assert_eq!(text(Timestamp(951_782_405_999)), "2000-02-29T00:00:05Z");
         assert!(part(f64::NAN, Date::Year).is_nan());
         assert_eq!(part(951_782_400.0, Date::DaysInMonth), 29.0);
     }

@@ -2,7 +2,7 @@
 
 use barograph_model::{Budget, Source};
 
-use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes};
+use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes, rolled::Used};
 use crate::syntax::ast::{At, Length, Shift};
 
 /// One evaluation.
@@ -13,6 +13,7 @@ pub(super) struct Context<'a> {
     /// The points of the whole query, which those of a subquery are not.
     pub(super) query: Grid,
     pub(super) notes: Notes,
+    pub(super) used: Used,
 }
 
 /// Where a selector or a subquery looks.
@@ -25,11 +26,16 @@ pub(super) struct Reference {
 
 impl<'a> Context<'a> {
     pub(super) fn new(source: &'a dyn Source, options: &'a Options, budget: &'a Budget, query: Grid) -> Self {
-        Self { source, options, budget, query, notes: Notes::default() }
+        Self { source, options, budget, query, notes: Notes::default(), used: Used::default() }
     }
 
     pub(super) fn answer(self, value: Value) -> Answer {
-        Answer { value, warnings: self.notes.warnings.into_inner(), infos: self.notes.infos.into_inner() }
+        Answer {
+            value,
+            warnings: self.notes.warnings.into_inner(),
+            infos: self.notes.infos.into_inner(),
+            tiers: self.used.tiers(),
+        }
     }
 
     /// Stops here if the query was cancelled.

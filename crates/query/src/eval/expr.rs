@@ -164,7 +164,7 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
     let mut matrix = Vec::with_capacity(vector.series.len());
     for series in vector.series {
         if series.values.len() < grid.len {
-            context.budget.charge(grid.len)?;
+            context.budget.hold(grid.len)?;
         }
         let samples: Vec<Sample> =
             (0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)).collect();
@@ -182,7 +182,7 @@ pub(super) fn column(
     grid: Grid,
     value: impl FnMut(usize) -> f64,
 ) -> Result<Vec<f64>, Error> {
-    context.budget.charge(grid.len)?;
+    context.budget.hold(grid.len)?;
     Ok((0..grid.len).map(value).collect())
 }
 

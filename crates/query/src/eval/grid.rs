@@ -36,6 +36,11 @@ impl Grid {
         Some(Self { start, step, len, instant: false })
     }
 
+    /// The points from one up to another.
+    pub(super) fn part(&self, from: usize, to: usize) -> Self {
+        Self { start: self.at(from), len: to - from, ..*self }
+    }
+
     pub(super) fn at(&self, i: usize) -> i64 {
         self.start.saturating_add(self.step.saturating_mul(i64::try_from(i).unwrap_or(i64::MAX)))
     }

@@ -131,7 +131,7 @@ pub(super) fn nan_first(a: &f64, b: &f64) -> Ordering {
 }
 
 /// The quantile of some values, interpolated between neighbours. Sorts the values.
-pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }

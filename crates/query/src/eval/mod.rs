@@ -21,6 +21,7 @@ mod math;
 mod notes;
 mod over;
 mod ranking;
+mod rolled;
 mod select;
 mod sets;
 mod special;
@@ -28,8 +29,10 @@ mod switches;
 mod windows;
 
 pub(crate) use kernels::Kernel;
+pub(crate) use math::quantile;
+pub(crate) use rolled::gone;
 
-use barograph_model::{Budget, BudgetError, Labels, Sample, Source, SourceError, Timestamp};
+use barograph_model::{Budget, BudgetError, Labels, Sample, Source, SourceError, Tier, Timestamp};
 
 use crate::syntax::ast::{Expr, Type};
 use context::Context;
@@ -62,6 +65,8 @@ impl Steps {
 pub struct Options {
     /// How far back an instant selector looks, in milliseconds; the sample must be younger than this.
     pub lookback_ms: i64,
+    /// What answers selectors: one tier, or raw samples where they are and else the tier that suits.
+    pub tier: Option<Tier>,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
     /// Whether names that operations drop are dropped at the very end, so that label functions may still use them.
@@ -80,6 +85,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             lookback_ms: 5 * 60_000,
+            tier: None,
             subquery_step_ms: 60_000,
             delayed_name_removal: false,
             experimental_functions: false,
@@ -111,8 +117,10 @@ pub struct Answer {
     pub value: Value,
     /// What is probably wrong with the query or the data, each once.
     pub warnings: Vec<String>,
-    /// What may be unexpected, each once.
+    /// What may be unexpected, each once; also which tier answered where that was not raw, and why.
     pub infos: Vec<String>,
+    /// What its selectors read, from the finest.
+    pub tiers: Vec<Tier>,
 }
 
 /// The value of a query.

@@ -23,6 +23,11 @@ impl Notes {
         add(&self.infos, format!("PromQL info: {message} ({span})"));
     }
 
+    /// An info of our own, about the answer as a whole.
+    pub(super) fn say(&self, message: String) {
+        add(&self.infos, message);
+    }
+
     pub(super) fn invalid_quantile(&self, quantile: f64, span: Span) {
         self.warn(&format!("quantile value should be between 0 and 1, got {}", go_float(quantile)), span);
     }

@@ -14,6 +14,7 @@ use super::{
     grid::Grid,
     kernels::Over,
     math::{self, Mean, Sum, Variance},
+    rolled::{self, Choice},
     select,
     windows::{Samples, Window, Windows},
 };
@@ -23,6 +24,10 @@ use crate::syntax::{
 };
 
 mod extended;
+mod rates;
+
+use rates::Rates;
+pub(super) use rates::Reach;
 
 /// Evaluates a function over its range argument, series by series.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
@@ -35,13 +40,62 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
     check_parameters(context, over, &parameters)?;
     let reading = reading_of(range);
     extended::check(over, node.function.name, reading)?;
+    let vector = match rolled::choose_range(context, grid, range, Some(over))? {
+        None => from_samples(context, grid, range, (over, &parameters))?,
+        Some(choice) => from_tier(context, grid, (node, range), (over, &parameters), &choice)?,
+    };
+    if vector.series.is_empty() {
+        return Ok(Vector::empty());
+    }
+    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+}
+
+/// Columns of scalars and where they stand in the query.
+pub(super) type Parameters = Vec<(Vec<f64>, Span)>;
+
+/// The older steps from a tier, the others from raw samples.
+fn from_tier(
+    context: &Context<'_>,
+    grid: Grid,
+    (node, range): (&Call, &Expr),
+    (over, parameters): (Over, &Parameters),
+    choice: &Choice,
+) -> Result<Vector, Error> {
+    let Node::Range(selector) = &range.bare().node else { return Ok(Vector::empty()) };
+    let (older, newer) = choice.split(grid, selector);
+    let Some(newer) = newer else {
+        return rolled::over(context, older, (node, selector), (over, parameters), choice);
+    };
+    let part = |from: usize, to: usize| -> Parameters {
+        let cut =
+            |values: &[f64]| if values.len() == 1 { values.to_vec() } else { values[from..to].to_vec() };
+        parameters.iter().map(|(values, span)| (cut(values), *span)).collect()
+    };
+    let tiered = rolled::over(context, older, (node, selector), (over, &part(0, older.len)), choice)?;
+    let rest = part(older.len, grid.len);
+    let vector = from_samples(context, newer, range, (over, &rest))?;
+    Ok(rolled::join((tiered, older.len), (vector, newer.len)))
+}
+
+/// Every step from raw samples, or from the points of a subquery.
+fn from_samples(
+    context: &Context<'_>,
+    grid: Grid,
+    range: &Expr,
+    (over, parameters): (Over, &Parameters),
+) -> Result<Vector, Error> {
+    let reading = reading_of(range);
     // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
     let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
     let mut vector = Vector::empty();
+    let mut rates = Rates::default();
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let spread = Spread { grid, moves };
         let values = match reading {
-            Reading::Plain => spread.apply(context, windows, samples, over, &parameters)?,
+            Reading::Plain if matches!(over, Over::Rate | Over::Increase | Over::Delta) => {
+                rates.apply(windows, samples, over)
+            }
+            Reading::Plain => spread.apply(context, windows, samples, over, parameters)?,
             reading => extended::apply(context, over, reading, samples, windows)?,
         };
         vector.width = values.len();
@@ -54,10 +108,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
         vector.series.push(Series { labels, drop_name: drop_name || !over.keeps_name(), values });
         Ok(())
     })?;
-    if vector.series.is_empty() {
-        return Ok(Vector::empty());
-    }
-    if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+    Ok(vector)
 }
 
 fn check_parameters(context: &Context<'_>, over: Over, parameters: &[(Vec<f64>, Span)]) -> Result<(), Error> {
@@ -82,7 +133,7 @@ fn check_parameters(context: &Context<'_>, over: Over, parameters: &[(Vec<f64>, 
     Ok(())
 }
 
-fn note_unlikely_counter(context: &Context<'_>, labels: &Labels, span: Span) {
+pub(super) fn note_unlikely_counter(context: &Context<'_>, labels: &Labels, span: Span) {
     const SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
     if let Some(name) = labels.value(METRIC_NAME).filter(|name| !SUFFIXES.iter().any(|s| name.ends_with(s))) {
         let name = barograph_model::quote(name);
@@ -109,7 +160,7 @@ pub(super) fn each_range(
     match &range.bare().node {
         Node::Range(node) => each_selected(context, grid, node, visit),
         Node::Subquery(node) => {
-            let (inner, points, windows) = subquery(context, grid, node)?;
+            let (inner, points, mut windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
             for series in inner.series {
                 context.budget.charge(points.len)?;
@@ -121,6 +172,7 @@ pub(super) fn each_range(
                     }
                 }
                 if samples.len() > 0 {
+                    windows.place(&samples.timestamps);
                     visit(series.labels, series.drop_name, &samples, &windows)?;
                 }
             }
@@ -147,8 +199,11 @@ fn each_selected(
     let mut live = Samples::default();
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
-        context.budget.charge(windows.width())?;
-        if !samples.values.iter().copied().any(is_stale) {
+        context.budget.hold(windows.width())?;
+        // Without an early end the loop takes several values at a time.
+        let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
+        if !any_stale {
+            windows.place(&samples.timestamps);
             return visit(labels, false, samples, &windows);
         }
         live.clear();
@@ -156,7 +211,11 @@ fn each_selected(
         {
             live.push(at, value);
         }
-        if live.len() > 0 { visit(labels, false, &live, &windows) } else { Ok(()) }
+        if live.len() == 0 {
+            return Ok(());
+        }
+        windows.place(&live.timestamps);
+        visit(labels, false, &live, &windows)
     })
 }
 
@@ -180,6 +239,13 @@ pub(super) fn top_matrix(
     grid: Grid,
     range: &Expr,
 ) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+    if let (Some(choice), Node::Range(selector)) =
+        (rolled::choose_range(context, grid, range, None)?, &range.bare().node)
+    {
+        let mut matrix = rolled::as_samples(context, grid, selector, &choice)?;
+        super::label_functions::sort_by_labels(&mut matrix);
+        return Ok(matrix);
+    }
     let mut matrix: Vec<(Labels, Vec<Sample>)> = Vec::new();
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let labels = if drop_name { super::column::without_name(&labels) } else { labels };
@@ -242,22 +308,7 @@ fn plain(
     grid: Grid,
     parameter: impl Fn(usize, usize) -> f64,
 ) -> Result<Vec<f64>, Error> {
-    let seconds = windows.range as f64 / 1e3;
     match over {
-        Over::Rate | Over::Increase | Over::Delta => {
-            let resets = if over == Over::Delta { Vec::new() } else { resets(&samples.values) };
-            let mut first = 0;
-            let counter = over != Over::Delta;
-            windows.slide(context, samples, |window| {
-                while first < resets.len() && resets[first] <= window.first {
-                    first += 1;
-                }
-                let inside = resets[first..].iter().take_while(|&&i| i < window.end);
-                let lost: f64 = inside.map(|&i| samples.values[i - 1]).fold(0.0, |sum, v| sum + v);
-                let value = extrapolated(window, lost, counter);
-                if over == Over::Rate && is_present(value) { value / seconds } else { value }
-            })
-        }
         Over::Changes => {
             let differs = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
             counted(context, windows, samples, differs)
@@ -277,11 +328,6 @@ fn plain(
     }
 }
 
-/// Where a counter started again.
-fn resets(values: &[f64]) -> Vec<usize> {
-    (1..values.len()).filter(|&i| values[i] < values[i - 1]).collect()
-}
-
 /// How often in each window a sample relates to the one before.
 fn counted(
     context: &Context<'_>,
@@ -298,36 +344,13 @@ fn counted(
     windows.slide(context, samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
 }
 
-/// The increase over the whole range, from the one between its first and last sample plus `lost` in resets.
-///
-/// The samples rarely lie at the ends of the range. The increase is extrapolated to each end if a sample is about
-/// as close as samples are to each other, else by half their distance; and never to before a counter was zero.
-fn extrapolated(window: &Window<'_>, lost: f64, counter: bool) -> f64 {
-    let count = window.len();
-    if count < 2 {
-        return ABSENT;
-    }
-    let (first, last) = (window.values[0], window.values[count - 1]);
-    let (first_at, last_at) = (window.timestamps[0], window.timestamps[count - 1]);
-    let increase = last - first + lost;
-    let seconds = |millis: i64| millis as f64 / 1e3;
-    let sampled = seconds(last_at - first_at);
-    let between = sampled / (count - 1) as f64;
-    let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
-    let mut to_start = reach(seconds(first_at - window.after));
-    if counter {
-        let mut to_zero = to_start;
-        if increase > 0.0 && first >= 0.0 {
-            to_zero = sampled * (first / increase);
-        }
-        to_start = to_start.min(to_zero);
-    }
-    let to_end = reach(seconds(window.last - last_at));
-    increase * ((sampled + to_start + to_end) / sampled)
-}
-
 /// Functions that go through all samples of the window.
-fn anew(window: &Window<'_>, over: Over, grid: Grid, parameter: &impl Fn(usize, usize) -> f64) -> f64 {
+pub(super) fn anew(
+    window: &Window<'_>,
+    over: Over,
+    grid: Grid,
+    parameter: &impl Fn(usize, usize) -> f64,
+) -> f64 {
     let values = window.values;
     let best = |better: fn(f64, f64) -> bool| {
         let mut best = 0;
@@ -404,8 +427,24 @@ fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> f64 {
 }
 
 /// Whether any series has a sample in the range of a step.
-pub(super) fn present(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
-    context.budget.charge(grid.len)?;
+pub(super) fn present(context: &Context<'_>, grid: Grid, node: &Call) -> Result<Vec<bool>, Error> {
+    let range = &node.args[0];
+    let Some(choice) = rolled::choose_range(context, grid, range, Some(Over::Present))? else {
+        return present_in_samples(context, grid, range);
+    };
+    let Node::Range(selector) = &range.bare().node else { return Ok(Vec::new()) };
+    let (older, newer) = choice.split(grid, selector);
+    let vector = rolled::over(context, older, (node, selector), (Over::Present, &Vec::new()), &choice)?;
+    let seen = |step: usize| vector.series.iter().any(|series| is_present(series.at(step)));
+    let mut present: Vec<bool> = (0..older.len).map(seen).collect();
+    if let Some(newer) = newer {
+        present.extend(present_in_samples(context, newer, range)?);
+    }
+    Ok(present)
+}
+
+fn present_in_samples(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
+    context.budget.hold(grid.len)?;
     let mut present = vec![false; grid.len];
     each_range(context, grid, range, |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;

@@ -5,8 +5,9 @@ use barograph_model::{Labels, Matcher, Selection, SeriesCursor, TimeRange, Times
 use super::{
     Error,
     column::{ABSENT, Series, Vector},
-    context::Context,
+    context::{Context, Reference},
     grid::Grid,
+    rolled,
     windows::Samples,
 };
 use crate::syntax::ast::{Reading, Selector};
@@ -28,19 +29,43 @@ pub(super) fn instant(
     give: Give,
 ) -> Result<Vector, Error> {
     let reference = context.reference(&selector.shift)?;
+    match rolled::choose_instant(context, grid, reference, selector)? {
+        None => from_samples(context, grid, (selector, reference), give),
+        Some(choice) => rolled::instant(context, grid, (selector, reference), give, &choice),
+    }
+}
+
+/// The same from raw samples.
+pub(super) fn from_samples(
+    context: &Context<'_>,
+    grid: Grid,
+    (selector, reference): (&Selector, Reference),
+    give: Give,
+) -> Result<Vector, Error> {
     let width = if reference.at.is_some() { 1 } else { grid.len };
     let point = |step: usize| reference.at.unwrap_or_else(|| grid.at(step)).saturating_sub(reference.offset);
     let lookback = context.options.lookback_ms;
     let smoothed = selector.reading == Reading::Smoothed;
     let read_last = point(width - 1).saturating_add(if smoothed { lookback } else { 0 });
     let mut vector = Vector { series: Vec::new(), width };
+    if width == 1 && !smoothed {
+        let range = TimeRange::left_open(Timestamp(read_last.saturating_sub(lookback)), Timestamp(read_last));
+        let selection = Selection { matchers: &selector.matchers, range };
+        for (labels, last) in context.source.last_samples(&selection, context.budget)? {
+            let value = if give == Give::Value { last.value } else { last.at.seconds() };
+            if !is_stale(last.value) {
+                vector.series.push(Series { labels, drop_name: false, values: vec![value] });
+            }
+        }
+        return Ok(vector);
+    }
     each_series(
         context,
         &selector.matchers,
         point(0).saturating_sub(lookback),
         read_last,
         |labels, samples| {
-            context.budget.charge(width)?;
+            context.budget.hold(width)?;
             let values = match (smoothed, give) {
                 (true, _) => interpolate(samples, width, lookback, point),
                 (false, Give::Value) => look_back(samples, width, lookback, point, |i| samples.values[i]),

@@ -52,7 +52,7 @@ pub(super) fn evaluate(
             absent(&args[0], values)
         }
         Special::AbsentOverTime => {
-            let seen = over::present(context, grid, &args[0])?;
+            let seen = over::present(context, grid, node)?;
             absent(&args[0], seen.into_iter().map(|seen| if seen { ABSENT } else { 1.0 }).collect())
         }
         Special::Timestamp => timestamp(context, grid, &args[0])?,

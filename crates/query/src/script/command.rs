@@ -1,6 +1,7 @@
-//! The commands of a script: `clear`, `load`, `eval`.
+//! The commands of a script: `clear`, `load`, `eval`; of our own `keep`, which lets a tier hold a span of time alone, and
+//! `tier`, which names the tier that answers from there on.
 
-use barograph_model::Labels;
+use barograph_model::{Labels, Tier, TimeRange, Timestamp};
 use regex::Regex;
 
 use super::items::{Item, items, labels_end, series_line};
@@ -23,6 +24,10 @@ pub(super) enum Action {
         from_buckets: bool,
     },
     Eval(Box<Eval>),
+    /// A tier holds the samples or windows of a span of time.
+    Keep(Tier, TimeRange),
+    /// A tier answers, or the one that suits.
+    Tier(Option<Tier>),
 }
 
 /// An evaluation and what is expected of it.
@@ -109,6 +114,11 @@ pub(super) fn commands(text: &str) -> (Vec<Command>, Vec<Mistake>) {
 
 fn command(head: &str, body: &[(usize, &str)]) -> Result<Action, String> {
     let (word, rest) = head.split_once(char::is_whitespace).unwrap_or((head, ""));
+    match word {
+        "keep" => return keep(rest.trim()),
+        "tier" => return Ok(Action::Tier(tier(rest.trim())?)),
+        _ => {}
+    }
     if word == "load" || word == "load_with_nhcb" {
         return load(duration(rest.trim())?, word == "load_with_nhcb", body);
     }
@@ -126,6 +136,20 @@ fn command(head: &str, body: &[(usize, &str)]) -> Result<Action, String> {
         expectation(line, &mut expected)?;
     }
     Ok(Action::Eval(Box::new(Eval { expr: expr.to_owned(), when, expected })))
+}
+
+/// `TIER from A to B`
+fn keep(text: &str) -> Result<Action, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [name, "from", from, "to", to] = words.as_slice() else {
+        return Err(format!("bad keep {text:?}"));
+    };
+    let range = TimeRange::new(Timestamp(duration(from)?), Timestamp(duration(to)?));
+    Ok(Action::Keep(tier(name)?.ok_or("a tier is needed")?, range))
+}
+
+fn tier(name: &str) -> Result<Option<Tier>, String> {
+    if name == "auto" { Ok(None) } else { name.parse().map(Some).map_err(|_| format!("bad tier {name:?}")) }
 }
 
 fn load(step: i64, from_buckets: bool, body: &[(usize, &str)]) -> Result<Action, String> {

@@ -1,15 +1,29 @@
-//! Series in memory: what scripts load, as a source.
+//! Series in memory: what scripts load, as a source, with tiers made of them where a test wants some.
 
 use std::collections::BTreeMap;
 
+use crate::tiers;
 use barograph_model::{
-    Batch, Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError,
+    Batch, Budget, Exemplar, Labels, Matcher, Metadata, Rollup, RollupCursor, Selection, SeriesCursor,
+    Source, SourceError, Tier, TimeRange, Timestamp,
 };
 
 /// A source that holds series in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     series: BTreeMap<Labels, Column>,
+    /// The times that each tier holds.
+    kept: [TimeRange; Tier::ALL.len()],
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let none = TimeRange::new(Timestamp(0), Timestamp(0));
+        Self {
+            series: BTreeMap::new(),
+            kept: Tier::ALL.map(|tier| if tier == Tier::Raw { TimeRange::ALL } else { none }),
+        }
+    }
 }
 
 /// Samples of a series, in time order.
@@ -27,7 +41,13 @@ impl Memory {
 
     /// Throws all series away.
     pub fn clear(&mut self) {
-        self.series.clear();
+        *self = Self::default();
+    }
+
+    /// Lets a tier hold a span of time and no other: raw samples outside of it are read no more, windows inside of it
+    /// are made of all samples there are.
+    pub fn keep(&mut self, tier: Tier, range: TimeRange) {
+        self.kept[tier as usize] = range;
     }
 
     /// Adds samples of a series, times in milliseconds. A sample at a time that is taken replaces the other.
@@ -50,7 +70,17 @@ impl Memory {
     }
 
     fn matching<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
-        let selection = *selection;
+        self.stored(selection, self.kept[Tier::Raw as usize])
+    }
+
+    fn stored<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        kept: TimeRange,
+    ) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
+        let (matchers, range) = (selection.matchers, selection.range);
+        let range = TimeRange::new(range.start.max(kept.start), range.end.min(kept.end));
+        let selection = Selection { matchers, range };
         self.series.iter().filter(move |pair| matches(selection.matchers, pair.0)).filter_map(
             move |(labels, column)| {
                 let start = column.timestamps.partition_point(|&t| t < selection.range.start.0);
@@ -70,6 +100,31 @@ fn matches(matchers: &[Matcher], labels: &Labels) -> bool {
 }
 
 impl Source for Memory {
+    fn coverage(&self, tier: Tier) -> TimeRange {
+        self.kept[tier as usize]
+    }
+
+    fn rollups<'a>(
+        &'a self,
+        tier: Tier,
+        sketches: bool,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
+        let kept = self.kept[tier as usize];
+        let mut series = Vec::new();
+        for (labels, batch) in self.stored(selection, kept) {
+            let mut windows = Vec::new();
+            let samples = batch.timestamps.iter().copied().zip(batch.values.iter().copied());
+            tiers::roll(tier.width(), sketches, samples, &mut windows);
+            if !windows.is_empty() {
+                series.push((labels, windows));
+            }
+        }
+        series.reverse();
+        Ok(Box::new(Windows { series, current: Vec::new(), given: 0, budget }))
+    }
+
     fn select<'a>(
         &'a self,
         selection: &Selection<'_>,
@@ -121,6 +176,29 @@ impl Source for Memory {
 
 fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+/// The windows of series, last series first.
+struct Windows<'a> {
+    series: Vec<(&'a Labels, Vec<Rollup>)>,
+    current: Vec<Rollup>,
+    given: usize,
+    budget: &'a Budget,
+}
+
+impl RollupCursor for Windows<'_> {
+    fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
+        let Some((labels, windows)) = self.series.pop() else { return Ok(None) };
+        (self.current, self.given) = (windows, 0);
+        Ok(Some(labels.clone()))
+    }
+
+    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
+        let from = self.given;
+        self.given = self.current.len().min(from + Batch::MAX);
+        self.budget.charge(self.given - from)?;
+        Ok(Some(&self.current[from..self.given]).filter(|batch| !batch.is_empty()))
+    }
 }
 
 struct Cursor<'a> {

@@ -4,6 +4,9 @@
 //! other ways too, which must give the same: with every selector fixed by `@` and evaluated at other times, and as
 //! a column of a range query. All experimental switches are on.
 //!
+//! Two commands are our own: `keep TIER from A to B` lets the source hold that span of a tier alone (`raw`, or windows
+//! made of all samples), and `tier NAME` has all evals after it answered by a tier, until `tier auto`.
+//!
 //! Native histograms and start timestamps in `load` are read over, so an eval that needs them fails; also one that
 //! expects nothing where a selector finds nothing but them.
 
@@ -73,12 +76,16 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
     }
     let mut memory = Memory::new();
     let mut unloaded = Unloaded::default();
+    let mut options = Options::experimental();
     for command in commands {
         match command.action {
             Action::Clear => {
                 memory.clear();
                 unloaded.clear();
+                options.tier = None;
             }
+            Action::Keep(tier, range) => memory.keep(tier, range),
+            Action::Tier(tier) => options.tier = tier,
             Action::Load { step, series, from_buckets } => {
                 for (labels, items) in series {
                     unloaded.note(&labels, &items, from_buckets);
@@ -92,7 +99,7 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
                     );
                 }
             }
-            Action::Eval(eval) => match check(&memory, &unloaded, &eval) {
+            Action::Eval(eval) => match check(&Asked { memory: &memory, options }, &unloaded, &eval) {
                 Ok(()) => report.passed += 1,
                 Err(Difference { expected, got }) => report.failures.push(Failure {
                     place: format!("{label}:{}", command.line),
@@ -106,8 +113,14 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
     report
 }
 
+/// Who is asked, and how.
+struct Asked<'a> {
+    memory: &'a Memory,
+    options: Options,
+}
+
 /// Asks the question in all ways that apply.
-fn check(memory: &Memory, unloaded: &Unloaded, eval: &Eval) -> Result<(), Difference> {
+fn check(asked: &Asked<'_>, unloaded: &Unloaded, eval: &Eval) -> Result<(), Difference> {
     let Expected { fail, matrix, .. } = &eval.expected;
     let expr = match parse(&eval.expr) {
         Ok(expr) => expr,
@@ -117,7 +130,7 @@ fn check(memory: &Memory, unloaded: &Unloaded, eval: &Eval) -> Result<(), Differ
         (When::Instant(_), Some((_, to, _))) => When::Instant(*to),
         (when, _) => when,
     };
-    let answer = match ask(memory, &expr, when) {
+    let answer = match ask(asked, &expr, when) {
         Ok(answer) => answer,
         Err(error) => return failed(eval, &error.to_string()),
     };
@@ -126,7 +139,7 @@ fn check(memory: &Memory, unloaded: &Unloaded, eval: &Eval) -> Result<(), Differ
     }
     compare::answer(eval, &answer)?;
     let nothing = Value::Vector(Vec::new()) == answer.value || Value::Matrix(Vec::new()) == answer.value;
-    if nothing && unloaded.hides_all_from(&expr, memory) {
+    if nothing && unloaded.hides_all_from(&expr, asked.memory) {
         let got = "nothing, but a selector finds only native histograms, which are not loaded".into();
         return Err(Difference { expected: compare::expected_text(eval), got });
     }
@@ -138,12 +151,12 @@ fn check(memory: &Memory, unloaded: &Unloaded, eval: &Eval) -> Result<(), Differ
                 ..difference
             };
             let result =
-                ask(memory, &fixed, When::Instant(at)).map_err(|error| unexpected(eval, &error.to_string()));
+                ask(asked, &fixed, When::Instant(at)).map_err(|error| unexpected(eval, &error.to_string()));
             result.and_then(|answer| compare::answer(eval, &moved(answer, t))).map_err(again)?;
         }
     }
     match rerun::as_column(&expr, eval) {
-        Some(at) => column(memory, eval, &expr, at),
+        Some(at) => column(asked, eval, &expr, at),
         None => Ok(()),
     }
 }
@@ -158,13 +171,13 @@ fn moved(mut answer: Answer, t: i64) -> Answer {
     answer
 }
 
-fn ask(memory: &Memory, expr: &Expr, when: When) -> Result<Answer, Error> {
-    let (options, budget) = (Options::experimental(), Budget::new(SAMPLES_MAX));
+fn ask(asked: &Asked<'_>, expr: &Expr, when: When) -> Result<Answer, Error> {
+    let (Asked { memory, options }, budget) = (asked, Budget::new(SAMPLES_MAX));
     match when {
-        When::Instant(at) => evaluate_instant(memory, expr, Timestamp(at), &options, &budget),
+        When::Instant(at) => evaluate_instant(*memory, expr, Timestamp(at), options, &budget),
         When::Range { from, to, step } => {
             let steps = Steps { start: Timestamp(from), end: Timestamp(to), step_ms: step };
-            evaluate_range(memory, expr, steps, &options, &budget)
+            evaluate_range(*memory, expr, steps, options, &budget)
         }
     }
 }
@@ -185,13 +198,13 @@ fn unexpected(eval: &Eval, error: &str) -> Difference {
 }
 
 /// The middle column of a range query around the time.
-fn column(memory: &Memory, eval: &Eval, expr: &Expr, at: i64) -> Result<(), Difference> {
+fn column(asked: &Asked<'_>, eval: &Eval, expr: &Expr, at: i64) -> Result<(), Difference> {
     let when = When::Range { from: at - MINUTE, to: at + MINUTE, step: MINUTE };
     let mark = |difference: Difference| Difference {
         got: format!("{} (as a column of a range query)", difference.got),
         ..difference
     };
-    let answer = ask(memory, expr, when).map_err(|error| mark(unexpected(eval, &error.to_string())))?;
+    let answer = ask(asked, expr, when).map_err(|error| mark(unexpected(eval, &error.to_string())))?;
     let Value::Matrix(matrix) = answer.value else { return Ok(()) };
     let middle = matrix.into_iter().filter_map(|(labels, samples)| {
         let sample = samples.into_iter().find(|sample| sample.at == Timestamp(at))?;

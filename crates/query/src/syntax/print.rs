@@ -174,7 +174,14 @@ impl Display for Aggregate {
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let matching = &self.matching;
-        write!(f, "{} {}", self.lhs, self.op.as_str())?;
+        match &self.lhs.node {
+            // A sign in front would be taken for that of the power.
+            Node::Number(number) if self.op == BinaryOp::Pow && number.value == f64::INFINITY => {
+                f.write_str("Inf")?;
+            }
+            _ => self.lhs.fmt(f)?,
+        }
+        write!(f, " {}", self.op.as_str())?;
         if self.returns_bool {
             f.write_str(" bool")?;
         }

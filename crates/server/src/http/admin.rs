@@ -7,15 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{App, problem::Problem};
-use crate::errors::chain;
+use crate::{errors::chain, memory::Step};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/admin/flush", post(flush))
         .route("/api/barograph/v1/collectors", get(collectors))
+        .route("/api/barograph/v1/memory", get(memory))
 }
 
 /// `POST …/admin/flush`: cuts the head into blocks and tells what the store takes on disk.
@@ -42,4 +43,26 @@ async fn flush(State(app): State<App>) -> Result<Response, Problem> {
 async fn collectors(State(app): State<App>) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     Ok(Json(engine.collectors.document()).into_response())
+}
+
+/// `GET …/memory`: the budget, what draws from it, and what is given up.
+async fn memory(State(app): State<App>) -> Result<Response, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let (memory, seen) = (&engine.memory, engine.memory.seen());
+    let of_steps = |value: &dyn Fn(Step) -> Value| -> serde_json::Map<String, Value> {
+        Step::ALL.into_iter().map(|step| (step.as_str().to_owned(), value(step))).collect()
+    };
+    let accounts: serde_json::Map<String, Value> =
+        seen.accounts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
+    let body = json!({
+        "budget_bytes": memory.budget(),
+        "resident_bytes": seen.resident,
+        "accounted_bytes": seen.accounted(),
+        "drift": seen.drift(),
+        "used": memory.used(),
+        "accounts": accounts,
+        "shedding": of_steps(&|step| memory.sheds(step).into()),
+        "thresholds": of_steps(&|step| step.threshold().into()),
+    });
+    Ok(Json(body).into_response())
 }

@@ -11,7 +11,7 @@ use axum::{
 use serde_json::json;
 
 use super::{App, params::Params};
-use crate::Engine;
+use crate::{Engine, memory::Step};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -68,6 +68,8 @@ impl Health {
         let stats = engine.store.stats();
         if stats.read_only {
             Self::Failing("the store is read-only after its disk failed")
+        } else if engine.memory.sheds(Step::Queries) || engine.memory.sheds(Step::Ingest) {
+            Self::Degraded("memory is short: queries or writes are refused for now")
         } else if stats.set_aside > 0 {
             Self::Degraded("corrupt files were set aside; the log names them")
         } else {

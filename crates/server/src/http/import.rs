@@ -19,9 +19,9 @@ use barograph_wire::exposition::{Dialect, Item, parse};
 use super::{
     App, RequestLimits,
     body::Whole,
-    write::{acknowledged, check_count, not_stored, refused},
+    write::{NO_MEMORY, acknowledged, check_count, not_stored, refused},
 };
-use crate::{Engine, telemetry::Origin};
+use crate::{Engine, memory::Step, telemetry::Origin};
 
 /// So many faults are described one by one; of the rest only the number is told.
 const FAULTS_MAX: usize = 20;
@@ -34,6 +34,9 @@ async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
+    if engine.memory.sheds(Step::Ingest) {
+        return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
+    }
     let (work, limits) = (engine.clone(), app.limits());
     let stored = tokio::task::spawn_blocking(move || store(&work, limits, &headers, &body)).await;
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());

@@ -5,14 +5,17 @@
 
 mod admin;
 mod body;
+mod cardinality;
 mod compress;
 mod guard;
 mod health;
+pub(crate) mod history;
 mod import;
 mod live;
 mod metrics;
 mod pages;
 mod params;
+mod points;
 mod problem;
 mod prom;
 mod storage;
@@ -121,11 +124,14 @@ pub(crate) fn router(app: App) -> Router {
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
+        .merge(history::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(cardinality::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(points::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))

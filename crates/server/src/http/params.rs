@@ -2,7 +2,7 @@
 //!
 //! A form value comes before a URL value of the same name, and repeated names keep all their values.
 
-use barograph_model::Timestamp;
+use barograph_model::{Tier, Timestamp};
 
 use super::prom::ApiError;
 use crate::config::parse_duration;
@@ -16,6 +16,16 @@ impl Params {
     pub(crate) fn new(query: &str, form: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(form).chain(form_urlencoded::parse(query.as_bytes()));
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// Of pairs that are already decoded.
+    pub(crate) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// The parameters whose name begins with `prefix`, without it.
+    pub(crate) fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |pair| Some((pair.0.strip_prefix(prefix)?, pair.1.as_str())))
     }
 
     /// The first value of a parameter; one that is empty counts as absent.
@@ -40,6 +50,15 @@ impl Params {
     /// A span in milliseconds: seconds or a duration such as `5m`.
     pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.parsed(name, parse_duration_ms)
+    }
+
+    /// A tier; `auto`, as absence, leaves it to what is there.
+    pub(crate) fn tier(&self, name: &str) -> Result<Option<Tier>, ApiError> {
+        let tier = self.parsed(name, |text| match text {
+            "auto" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| format!("{text:?} is none of raw, 1m, 5m, 1h, auto")),
+        })?;
+        Ok(tier.flatten())
     }
 
     /// A whole number, zero or more; zero and absence mean no limit.

@@ -8,16 +8,16 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use super::Index;
+use super::{BlockMetrics, Index};
 
 /// See the module.
 pub(crate) struct Cache {
     generations: Mutex<Generations>,
-    half: usize,
+    half: AtomicUsize,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -26,6 +26,7 @@ pub(crate) struct Cache {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Index(u64),
+    Metrics(u64),
     Timestamps(u64, u32),
     Values(u64, u32),
 }
@@ -33,6 +34,7 @@ pub(crate) enum Key {
 #[derive(Clone)]
 pub(crate) enum Entry {
     Index(Arc<Index>),
+    Metrics(Arc<BlockMetrics>),
     Timestamps(Arc<[i64]>),
     Values(Arc<[f64]>),
 }
@@ -52,6 +54,7 @@ impl Entry {
         OVERHEAD
             + match self {
                 Self::Index(index) => index.memory(),
+                Self::Metrics(metrics) => metrics.memory(),
                 Self::Timestamps(column) => column.len() * 8,
                 Self::Values(column) => column.len() * 8,
             }
@@ -61,7 +64,7 @@ impl Entry {
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { generations: Mutex::default(), half: bytes_max / 2, hits, misses }
+        Self { generations: Mutex::default(), half: AtomicUsize::new(bytes_max / 2), hits, misses }
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<Entry> {
@@ -70,7 +73,7 @@ impl Cache {
             Some(entry) => Some(entry.clone()),
             None => generations.old.remove(&key).inspect(|entry| {
                 generations.old_bytes -= entry.memory();
-                generations.put(key, entry.clone(), self.half);
+                generations.put(key, entry.clone(), self.half());
             }),
         };
         drop(generations);
@@ -80,13 +83,31 @@ impl Cache {
     }
 
     pub(crate) fn put(&self, key: Key, entry: Entry) {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner).put(key, entry, self.half);
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner).put(key, entry, self.half());
+    }
+
+    /// Holds `bytes_max` at most from now on.
+    pub(crate) fn set_limit(&self, bytes_max: usize) {
+        self.half.store(bytes_max / 2, Ordering::Relaxed);
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.old_bytes > bytes_max / 2 {
+            generations.old = HashMap::new();
+            generations.old_bytes = 0;
+        }
+        if generations.young_bytes > bytes_max / 2 {
+            generations.young = HashMap::new();
+            generations.young_bytes = 0;
+        }
+    }
+
+    fn half(&self) -> usize {
+        self.half.load(Ordering::Relaxed)
     }
 
     /// Forgets everything of a block.
     pub(crate) fn forget(&self, seq: u64) {
         let keep = |key: &Key| {
-            let (Key::Index(of) | Key::Timestamps(of, _) | Key::Values(of, _)) = key;
+            let (Key::Index(of) | Key::Metrics(of) | Key::Timestamps(of, _) | Key::Values(of, _)) = key;
             *of != seq
         };
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +160,8 @@ mod tests {
         assert!(cache.find(key(50)).is_none());
         cache.put(Key::Values(2, 0), Entry::Values(vec![0.0; 1000].into()));
         assert!(cache.find(Key::Values(2, 0)).is_none(), "too large to be kept");
+        cache.set_limit(2 * (96 + 80));
+        assert!(cache.counts().0 <= 2 * (96 + 80));
         cache.forget(1);
         assert_eq!(cache.counts().0, 0);
     }

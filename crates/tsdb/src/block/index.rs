@@ -29,13 +29,15 @@ pub(super) enum Kind {
     Values,
     /// Windows of a tier, but for where they lie.
     Windows,
+    /// Bytes of a code of their own: native histograms.
+    Streams,
     /// Where windows lie.
     Times,
 }
 
 impl Kind {
     /// In the order of their numbers.
-    const ALL: [Self; 4] = [Self::Timestamps, Self::Values, Self::Windows, Self::Times];
+    const ALL: [Self; 5] = [Self::Timestamps, Self::Values, Self::Windows, Self::Streams, Self::Times];
 
     /// Whether its pages say when, and may belong to many series.
     fn is_time(self) -> bool {

@@ -9,17 +9,21 @@
 
 mod cache;
 mod check;
+mod deletes;
 mod index;
 mod meta;
+mod metrics;
 mod postings;
 mod reader;
 mod windows;
 mod writer;
 
-pub(crate) use cache::Cache;
+pub(crate) use cache::{Cache, Entry, Key};
 pub(crate) use check::check;
-pub(crate) use index::Index;
+pub(crate) use deletes::{Deletes, deletes_path_of, seq_of_deletes};
+pub(crate) use index::{Index, Span};
 pub(crate) use meta::{Meta, path_of, seq_of_name};
+pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, version_of};
 pub(crate) use reader::{Block, Pages};
 pub(crate) use windows::WindowPages;
 pub(crate) use writer::{Cover, Writer};

@@ -10,7 +10,7 @@ use barograph_disk::{Disk, Error, ReadAt, file};
 use barograph_model::{TimeRange, Timestamp};
 
 use super::{
-    Cache, Index, KIND, Meta,
+    Cache, Deletes, Index, KIND, Meta,
     cache::{Entry, Key},
     index::Page,
     path_of,
@@ -25,6 +25,8 @@ pub(crate) struct Block {
     pub(crate) path: String,
     /// Bytes of the file.
     pub(crate) size: u64,
+    /// What was deleted of it; every reader passes it over.
+    pub(crate) deletes: Option<Arc<Deletes>>,
     file: Arc<dyn ReadAt>,
     body_end: u64,
     /// Whether a page was found that is not what was written.
@@ -50,9 +52,23 @@ impl Block {
         let size = reader.file.len();
         let damaged = AtomicBool::new(false);
         let path = path.to_owned();
-        let block = Self { meta, path, size, file: reader.file, body_end: reader.body_end, damaged };
+        let (file, body_end) = (reader.file, reader.body_end);
+        let block = Self { meta, path, size, deletes: None, file, body_end, damaged };
         block.index_bytes()?;
         Ok(block)
+    }
+
+    /// The same block with other deletes.
+    pub(crate) fn with_deletes(&self, deletes: Deletes) -> Self {
+        Self {
+            meta: self.meta.clone(),
+            path: self.path.clone(),
+            size: self.size,
+            deletes: Some(Arc::new(deletes)),
+            file: self.file.clone(),
+            body_end: self.body_end,
+            damaged: AtomicBool::new(self.is_damaged()),
+        }
     }
 
     fn index_bytes(&self) -> Result<Vec<u8>, Error> {
@@ -169,6 +185,13 @@ impl<'c> Pages<'c> {
             cache.put(key, Entry::Values(column.clone()));
         }
         Ok(column)
+    }
+
+    /// The bytes of a page that is a stream.
+    pub(crate) fn bytes(&mut self, number: u32) -> Result<&[u8], Error> {
+        let page = self.index.value_pages[number as usize];
+        let end = self.index.chunks[page.chunk as usize].end;
+        self.read(page.at, page.len, page.crc, end)
     }
 
     fn open_chunk<T: Number>(&mut self, number: u32) -> Result<ColumnChunk<T>, Error> {

@@ -53,6 +53,7 @@ pub(crate) struct Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) series: usize,
+    pub(crate) series_bytes: usize,
     pub(crate) series_per_metric: usize,
     pub(crate) values_per_label: usize,
 }
@@ -100,6 +101,7 @@ impl Guard {
     pub(crate) fn new(options: &Options) -> Self {
         let limits = Limits {
             series: options.series_max,
+            series_bytes: options.series_bytes_max,
             series_per_metric: options.metric_series_max,
             values_per_label: options.label_values_max,
         };
@@ -120,6 +122,15 @@ impl Guard {
 
     /// Counts a series that is about to come to the head, if every limit allows it.
     pub(crate) fn admit(&self, labels: &Labels) -> Result<(), Excess> {
+        self.let_in(labels, Some(self.now.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a series that a block holds and that is about to be known to the head, if every limit allows it.
+    pub(crate) fn admit_known(&self, labels: &Labels) -> Result<(), Excess> {
+        self.let_in(labels, None)
+    }
+
+    fn let_in(&self, labels: &Labels, created_at: Option<i64>) -> Result<(), Excess> {
         let name = labels.metric_name().unwrap_or_default();
         let hash = hash_of_metric(name);
         let room = Room::of(labels);
@@ -138,13 +149,16 @@ impl Guard {
         if look.series >= room.within(self.limits.series_per_metric) {
             return Err(over(Limit::SeriesPerMetric));
         }
+        if self.series_bytes.load(Ordering::Relaxed) >= room.within(self.limits.series_bytes) {
+            return Err(over(Limit::Series));
+        }
         let most = room.within(self.limits.series);
         let add = |count| (count < most).then_some(count + 1);
         if self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
             return Err(over(Limit::Series));
         }
         self.series_bytes.fetch_add(bytes_of(labels), Ordering::Relaxed);
-        book.add(hash, name, labels, Some(self.now.load(Ordering::Relaxed)));
+        book.add(hash, name, labels, created_at);
         Ok(())
     }
 

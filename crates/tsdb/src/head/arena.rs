@@ -19,6 +19,8 @@ pub(super) struct Arena {
     pages: Vec<Box<[Piece]>>,
     /// The first free piece; each knows the next.
     free: u32,
+    /// Pieces that are not free.
+    used: usize,
     /// Bytes of the lane's closed chunks, which lie elsewhere; counted here because whoever closes one is here.
     closed: usize,
 }
@@ -51,7 +53,7 @@ impl Chain {
 
 impl Default for Arena {
     fn default() -> Self {
-        Self { pages: Vec::new(), free: NONE, closed: 0 }
+        Self { pages: Vec::new(), free: NONE, used: 0, closed: 0 }
     }
 }
 
@@ -122,8 +124,13 @@ impl Arena {
         if chain.last != NONE {
             self.piece_mut(chain.last).next = self.free;
             self.free = chain.first;
+            self.used -= chain.len().div_ceil(PIECE);
         }
         *chain = Chain::EMPTY;
+        if self.used == 0 {
+            // After all was cut nothing holds the pages any more.
+            (self.pages, self.free) = (Vec::new(), NONE);
+        }
     }
 
     fn take(&mut self) -> u32 {
@@ -137,6 +144,7 @@ impl Arena {
         }
         let taken = self.free;
         self.free = self.piece(taken).next;
+        self.used += 1;
         taken
     }
 
@@ -195,6 +203,6 @@ mod tests {
                 expected.clear();
             }
         }
-        assert_eq!(arena.memory(), PAGE * 64);
+        assert_eq!(arena.memory(), 0);
     }
 }

@@ -1,11 +1,14 @@
 //! Postings of a lane: label pair to series, in the memory of the pairs' first series.
 //!
 //! The text of a pair is not kept: it is read from the labels of any series that has it. Lists are unsorted, because a
-//! reader takes the shortest and tests the other conditions on the labels themselves.
+//! reader takes the shortest and tests the other conditions on what it holds, each once a value of the label where that
+//! is less work than once a series.
 
 use barograph_model::{Labels, Matcher};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::order::Marks;
 
 /// The postings of one lane. Every call that compares takes a way from slot to labels.
 #[derive(Default)]
@@ -27,6 +30,22 @@ struct Posting {
 enum Slots {
     One([u32; 1]),
     Many(Vec<u32>),
+}
+
+/// Lists of which every series that passes all matchers is in one.
+enum Shortest<'i> {
+    /// No series passes.
+    Nothing,
+    /// No matcher helps: every series has to be looked at.
+    Everything,
+    /// The lists that the matcher of this number allows, which needs no further test.
+    Lists(usize, Vec<&'i Posting>),
+}
+
+impl Name {
+    fn value_of<'s>(&self, posting: &Posting, labels_of: impl Fn(u32) -> &'s Labels) -> &'s str {
+        labels_of(posting.slots.as_slice()[0]).value(&self.name).unwrap_or("")
+    }
 }
 
 impl Slots {
@@ -83,25 +102,40 @@ impl Index {
         });
     }
 
-    /// Puts slots into `slots` of which every series that passes all matchers is one: the shortest lists that some
-    /// matcher needs. `false` if no matcher helps, and every series has to be looked at.
-    pub(crate) fn candidates<'s>(
+    /// Puts the slots of all series that pass all matchers into `slots`, in no particular order.
+    pub(crate) fn matching<'s>(
         &self,
         matchers: &[Matcher],
         labels_of: impl Fn(u32) -> &'s Labels,
+        all: impl Iterator<Item = u32>,
         slots: &mut Vec<u32>,
-    ) -> bool {
-        let mut best: Option<(usize, Vec<&Posting>)> = None;
+    ) {
+        slots.clear();
+        let needed = match self.shortest(matchers, &labels_of) {
+            Shortest::Nothing => return,
+            Shortest::Everything => {
+                slots.extend(all);
+                None
+            }
+            Shortest::Lists(needed, lists) => {
+                lists.iter().for_each(|posting| slots.extend_from_slice(posting.slots.as_slice()));
+                Some(needed)
+            }
+        };
+        for (_, matcher) in matchers.iter().enumerate().filter(|(number, _)| Some(*number) != needed) {
+            self.keep_passing(matcher, &labels_of, slots);
+        }
+    }
+
+    /// The shortest lists that some matcher needs.
+    fn shortest<'s>(&self, matchers: &[Matcher], labels_of: impl Fn(u32) -> &'s Labels) -> Shortest<'_> {
+        let mut best: Option<(usize, usize, Vec<&Posting>)> = None;
         // Finite sets of values are looked up; patterns have to be tried on all values, so they come last.
-        let (finite, patterns): (Vec<_>, Vec<_>) =
-            matchers.iter().filter(|m| !m.matches_absent()).partition(|m| m.allowed_values().is_some());
-        for matcher in finite.into_iter().chain(patterns) {
-            let Some(entry) = self.name(matcher.name()) else {
-                slots.clear();
-                return true;
-            };
-            let value_of =
-                |posting: &Posting| labels_of(posting.slots.as_slice()[0]).value(&entry.name).unwrap_or("");
+        let needed = matchers.iter().enumerate().filter(|(_, m)| !m.matches_absent());
+        let (finite, patterns): (Vec<_>, Vec<_>) = needed.partition(|(_, m)| m.allowed_values().is_some());
+        for (number, matcher) in finite.into_iter().chain(patterns) {
+            let Some(entry) = self.name(matcher.name()) else { return Shortest::Nothing };
+            let value_of = |posting: &Posting| entry.value_of(posting, &labels_of);
             let lists: Vec<&Posting> = match matcher.allowed_values() {
                 Some(mut values) => {
                     values.sort_unstable();
@@ -113,18 +147,41 @@ impl Index {
                     values.iter().filter_map(find).collect()
                 }
                 // Not worth it once something shorter than the list of values is found.
-                None if best.as_ref().is_some_and(|(len, _)| *len <= entry.values.len()) => continue,
+                None if best.as_ref().is_some_and(|(len, ..)| *len <= entry.values.len()) => continue,
                 None => entry.values.iter().filter(|posting| matcher.matches(value_of(posting))).collect(),
             };
             let len = lists.iter().map(|posting| posting.slots.as_slice().len()).sum();
-            if best.as_ref().is_none_or(|(least, _)| len < *least) {
-                best = Some((len, lists));
+            if best.as_ref().is_none_or(|(least, ..)| len < *least) {
+                best = Some((len, number, lists));
             }
         }
-        let Some((_, lists)) = best else { return false };
-        slots.clear();
-        lists.iter().for_each(|posting| slots.extend_from_slice(posting.slots.as_slice()));
-        true
+        best.map_or(Shortest::Everything, |(_, number, lists)| Shortest::Lists(number, lists))
+    }
+
+    /// Takes away the slots of series that do not pass a matcher.
+    fn keep_passing<'s>(
+        &self,
+        matcher: &Matcher,
+        labels_of: impl Fn(u32) -> &'s Labels,
+        slots: &mut Vec<u32>,
+    ) {
+        let absent_passes = matcher.matches_absent();
+        let Some(entry) = self.name(matcher.name()) else {
+            slots.retain(|_| absent_passes);
+            return;
+        };
+        if slots.len() <= entry.values.len() {
+            slots.retain(|&slot| matcher.matches(labels_of(slot).value(&entry.name).unwrap_or("")));
+            return;
+        }
+        // Of both kinds of values the one that series without the label do not belong to.
+        let mut odd = Marks::default();
+        for posting in &entry.values {
+            if matcher.matches(entry.value_of(posting, &labels_of)) != absent_passes {
+                odd.add(posting.slots.as_slice());
+            }
+        }
+        slots.retain(|&slot| odd.has(slot) != absent_passes);
     }
 
     /// Calls `see` with each label name of a series that `counts`.
@@ -184,12 +241,11 @@ mod tests {
 
     use super::*;
 
-    fn check(matchers: &[(&str, MatchOp, &str)], expected: Option<&[u32]>) {
-        let series: Vec<_> =
-            [[("job", "a"), ("pod", "1")], [("job", "a"), ("pod", "2")], [("job", "b"), ("pod", "3")]]
-                .into_iter()
-                .map(|pairs| Labels::from_pairs(pairs).unwrap())
-                .collect();
+    /// Jobs `a` and `b` of many series each, pods of one; the last series has no job.
+    fn check(matchers: &[(&str, MatchOp, &str)], expected: &[u32]) {
+        let job = |n: u32| ["a", "a", "b", "b", ""][n as usize];
+        let labels = |n| Labels::from_pairs([("job", job(n)), ("pod", &n.to_string())]).unwrap();
+        let series: Vec<_> = (0..5).map(labels).collect();
         let mut index = Index::default();
         let labels_of = |slot: u32| &series[slot as usize];
         for (slot, labels) in (0..).zip(&series) {
@@ -197,22 +253,27 @@ mod tests {
         }
         let matchers: Vec<_> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
         let mut slots = Vec::new();
-        let narrowed = index.candidates(&matchers, labels_of, &mut slots);
+        index.matching(&matchers, labels_of, 0..5, &mut slots);
         slots.sort_unstable();
-        assert_eq!(narrowed.then_some(slots.as_slice()), expected, "{matchers:?}");
+        assert_eq!(slots, expected, "{matchers:?}");
     }
 
     #[test]
-    fn takes_the_shortest_lists() {
-        use MatchOp::{Equal, NotEqual, Regex};
-        check(&[], None);
-        check(&[("job", NotEqual, "a")], None);
-        check(&[("job", Equal, "a")], Some(&[0, 1]));
-        check(&[("job", Equal, "a"), ("pod", Equal, "2")], Some(&[1]));
-        check(&[("pod", Regex, "1|3|1")], Some(&[0, 2]));
-        check(&[("pod", Regex, "[23]")], Some(&[1, 2]));
-        check(&[("none", Equal, "a")], Some(&[]));
-        check(&[("job", NotEqual, "")], Some(&[0, 1, 2]));
+    fn finds_what_passes_all_matchers() {
+        use MatchOp::{Equal, NotEqual, NotRegex, Regex};
+        check(&[], &[0, 1, 2, 3, 4]);
+        check(&[("job", NotEqual, "a")], &[2, 3, 4]);
+        check(&[("job", NotRegex, "[ab]")], &[4]);
+        check(&[("job", Equal, "a")], &[0, 1]);
+        check(&[("job", Equal, "")], &[4]);
+        check(&[("job", Equal, "a"), ("pod", Equal, "1")], &[1]);
+        check(&[("job", Equal, "a"), ("pod", Equal, "2")], &[]);
+        check(&[("pod", Regex, "0|3|0")], &[0, 3]);
+        check(&[("pod", Regex, "[23]"), ("job", NotEqual, "")], &[2, 3]);
+        check(&[("pod", Regex, "[1-4]"), ("job", Regex, "[bc]?")], &[2, 3, 4]);
+        check(&[("pod", NotEqual, "0"), ("job", Regex, ".+")], &[1, 2, 3]);
+        check(&[("none", Equal, "a")], &[]);
+        check(&[("none", NotEqual, "a"), ("job", Equal, "b")], &[2, 3]);
     }
 
     #[test]
@@ -223,7 +284,7 @@ mod tests {
         index.add(1, &labels, |_| &labels);
         index.remove(|slot| slot == 0);
         let mut slots = Vec::new();
-        index.candidates(&[Matcher::equal("a", "1")], |_| &labels, &mut slots);
+        index.matching(&[Matcher::equal("a", "1")], |_| &labels, 0..2, &mut slots);
         assert_eq!(slots, [1]);
         index.remove(|_| true);
         assert!(index.names.is_empty());

@@ -40,11 +40,11 @@ impl Store {
         *next_seq += 1;
         match self.write_late(tier, state, (&late, &known), rolled, seq, done) {
             Err(Error::Disk(error)) if error.is_corrupt() => {
-                self.remove_temporary_block(seq);
+                self.remove_unfinished(seq);
                 self.set_aside_at(error.path());
                 Ok(())
             }
-            written => written.inspect_err(|_| self.remove_temporary_block(seq)),
+            written => written.inspect_err(|_| self.remove_unfinished(seq)),
         }
     }
 
@@ -97,7 +97,7 @@ impl Store {
     fn made(&self, tier: Tier, range: TimeRange, wanted: &[Labels]) -> Result<Windowed, Error> {
         let mut blocks = Vec::new();
         for block in self.blocks().iter() {
-            if block.meta.tier == tier && block.overlaps(&range) {
+            if block.meta.holds(tier) && block.overlaps(&range) {
                 let index = block.index(&self.cache)?;
                 let ids = find_all(&index, wanted);
                 blocks.push((block.clone(), index, ids));

@@ -30,7 +30,7 @@ impl State {
     /// The state of a tier, by the footers of all blocks.
     pub(crate) fn of<'m>(tier: Tier, metas: impl Iterator<Item = &'m Meta>) -> Self {
         let start = Self { floor: i64::MIN, rolled: 0 };
-        metas.filter(|meta| meta.tier == tier).fold(start, |state, meta| Self {
+        metas.filter(|meta| meta.holds(tier)).fold(start, |state, meta| Self {
             floor: state.floor.max(meta.floor),
             rolled: state.rolled.max(meta.rolled),
         })
@@ -87,7 +87,7 @@ impl Store {
         *next_seq += 3;
         let made = self.write_pass(raw, floors, range, rolled, seqs, done);
         if made.is_err() {
-            seqs.iter().for_each(|&seq| self.remove_temporary_block(seq));
+            seqs.iter().for_each(|&seq| self.remove_unfinished(seq));
         }
         match made {
             // The index of a raw block is not what was written: without it the rest goes on next time.
@@ -146,12 +146,12 @@ impl Store {
         let Some((meta, _)) = writer.publish(cover)? else { return Ok(()) };
         self.install(meta.seq, &[])?;
         done.windows_rolled += meta.samples;
-        self.counters.windows_rolled[meta.tier as usize].fetch_add(meta.samples, Ordering::Relaxed);
+        self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
         Ok(())
     }
 
     /// The raw blocks, in the order of time.
     pub(crate) fn raw_blocks(&self) -> Vec<Arc<Block>> {
-        self.blocks().iter().filter(|block| block.meta.tier == Tier::Raw).cloned().collect()
+        self.blocks().iter().filter(|block| block.meta.holds(Tier::Raw)).cloned().collect()
     }
 }

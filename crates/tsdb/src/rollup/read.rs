@@ -34,6 +34,7 @@ struct Piece {
     last: i64,
     stream: usize,
     page: u32,
+    id: u32,
 }
 
 impl Windowed {
@@ -74,7 +75,13 @@ impl Windowed {
                 for page in index.pages(id) {
                     let span = index.span(page);
                     if span.overlaps(&self.range) {
-                        self.left.push(Piece { first: span.first, last: span.last, stream: number, page });
+                        self.left.push(Piece {
+                            first: span.first,
+                            last: span.last,
+                            stream: number,
+                            page,
+                            id,
+                        });
                     }
                 }
                 stream.advance()?;
@@ -114,7 +121,15 @@ impl Windowed {
         let starts: Vec<&[i64]> =
             self.loaded[..pieces.len()].iter().map(|windows| windows.times().starts.as_slice()).collect();
         for (number, run) in runs(&starts, self.range.start.millis(), self.range.end.millis()) {
-            see(&self.loaded[number], run);
+            let Piece { stream, id, .. } = pieces[number];
+            match &self.streams[stream].pages.block().deletes {
+                None => see(&self.loaded[number], run),
+                Some(deletes) => {
+                    for left in deletes.left(id, &starts[number][run.clone()]) {
+                        see(&self.loaded[number], run.start + left.start..run.start + left.end);
+                    }
+                }
+            }
         }
         Ok(true)
     }

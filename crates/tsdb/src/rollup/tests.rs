@@ -146,12 +146,12 @@ fn windows_are_made_as_blocks_are_cut() {
             disk = disk.crash(hour.unsigned_abs());
             store = open(&disk);
             maintain(&store, to);
-            assert_eq!(store.stats().tiers.map(|tier| tier.rolled), [0; 4], "nothing is left to do");
+            assert_eq!(store.stats().windows_rolled, 0, "nothing is left to do");
             check(&store, &expected, floor);
         }
     }
-    let minutes = store.stats().tiers[Tier::Minute as usize];
-    assert!(minutes.blocks <= 5, "days were merged: {minutes:?}");
+    let minutes = store.levels()[Tier::Minute as usize];
+    assert!(minutes.files <= 5, "days were merged: {minutes:?}");
     let range = TimeRange::new(Timestamp(START + HOUR + 1), Timestamp(START + 3 * HOUR));
     let starts: Vec<_> = read(&store, Tier::Hour, range)[0].iter().map(|window| window.start).collect();
     assert_eq!(starts, [START + 2 * HOUR]);
@@ -163,15 +163,15 @@ fn late_samples_make_their_windows_again() {
     let (store, mut expected) = (open(&disk), <[Samples; 3]>::default());
     fill(&store, &mut expected, START, START + 4 * HOUR);
     maintain(&store, START + 5 * HOUR);
-    let before = store.stats().tiers[Tier::Minute as usize].rolled;
+    let before = store.stats().windows_rolled;
     late(&store, 0, &[(START + 5_000, 9.0), (START + 7_013, 1e9), (START + 3 * HOUR, 2.0)], &mut expected);
     late(&store, 1, &[(START - 30 * HOUR, 2.5)], &mut expected);
     maintain(&store, START + 5 * HOUR);
     check(&store, &expected, START + 4 * HOUR);
-    assert_eq!(store.stats().tiers[Tier::Minute as usize].rolled - before, 3, "only what was touched");
-    let rolled = store.stats().tiers;
+    assert_eq!(store.stats().windows_rolled - before, 9, "only what was touched");
+    let levels = store.levels();
     maintain(&store, START + 5 * HOUR);
-    assert_eq!(store.stats().tiers, rolled);
+    assert_eq!(store.levels(), levels);
     check(&open(&disk.kill()), &expected, START + 4 * HOUR);
 }
 
@@ -186,7 +186,7 @@ fn where_raw_is_gone_late_samples_join_what_is_there() {
     let options = Options { retention, ..Options::default() };
     let now = START + 48 * HOUR;
     let (store, _) = Store::open(Arc::new(disk), options, Timestamp(now)).unwrap();
-    assert_eq!(store.stats().tiers[0].blocks, 0);
+    assert_eq!(store.levels()[0].files, 0);
     assert_eq!(store.coverage(Tier::Raw).start, Timestamp(START + 4 * HOUR - 1000 + 14));
     check(&store, &expected, START + 4 * HOUR);
     let all = Selection { matchers: &[], range: TimeRange::ALL };

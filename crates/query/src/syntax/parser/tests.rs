@@ -91,6 +91,7 @@ fn numbers_texts_and_lengths() {
     check("0x1F", "31");
     check("1_000.5e1", "10005");
     check("-inf", "-Inf");
+    same("-Inf ^ 2 + +Inf");
     check("017", "15");
     check("1h30m", "1h30m");
     check("'a\"b\\n'", r#""a\"b\n""#);

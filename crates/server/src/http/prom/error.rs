@@ -1,14 +1,17 @@
 //! Errors in the form of the Prometheus API: `{"status":"error","errorType":…,"error":…}`.
 
 use axum::{
-    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode, Uri,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
 use barograph_model::{BudgetError, SourceError};
-use barograph_query::Error as QueryError;
+use barograph_query::{Error as QueryError, PointsError};
 
 use super::answer::write_string;
-use crate::http::body::BodyError;
+use crate::http::{body::BodyError, problem::Problem};
 
 /// Why a request of the query API failed, with what the sender can do about it in the text.
 #[derive(Debug)]
@@ -64,6 +67,22 @@ impl ApiError {
     }
 }
 
+/// The same in the form of our own API.
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.status, error.text)
+    }
+}
+
+impl From<PointsError> for ApiError {
+    fn from(error: PointsError) -> Self {
+        match error {
+            PointsError::Source(source) => source.into(),
+            question => Self::bad_data(question.to_string()),
+        }
+    }
+}
+
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         let kind = if matches!(error, BodyError::TooSlow) { "timeout" } else { "bad_data" };
@@ -86,6 +105,9 @@ impl From<SourceError> for ApiError {
             SourceError::Budget(BudgetError::Cancelled) => {
                 Self::timeout("query timed out in expression evaluation")
             }
+            SourceError::Budget(limit @ BudgetError::OutOfMemory { .. }) => {
+                Self::unavailable(limit.to_string())
+            }
             SourceError::Budget(limit) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", limit.to_string())
             }
@@ -103,7 +125,11 @@ impl IntoResponse for ApiError {
         let mut body = format!(r#"{{"status":"error","errorType":"{}","error":"#, self.kind);
         write_string(&mut body, &self.text);
         body.push('}');
-        (self.status, [(CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], body).into_response();
+        if self.kind == "unavailable" {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 

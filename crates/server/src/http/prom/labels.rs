@@ -112,13 +112,13 @@ async fn strings(
 }
 
 /// The `match[]`, `start` and `end` parameters.
-struct Selections {
-    selectors: Vec<Vec<Matcher>>,
+pub(super) struct Selections {
+    pub(super) selectors: Vec<Vec<Matcher>>,
     range: TimeRange,
 }
 
 impl Selections {
-    fn new(params: &Params) -> Result<Self, ApiError> {
+    pub(super) fn new(params: &Params) -> Result<Self, ApiError> {
         let selectors = params
             .all("match[]")
             .map(|text| {
@@ -134,7 +134,7 @@ impl Selections {
     }
 
     /// One selection a selector; everything where there is none.
-    fn each(&self) -> impl Iterator<Item = Selection<'_>> {
+    pub(super) fn each(&self) -> impl Iterator<Item = Selection<'_>> {
         let everything: &[Matcher] = &[];
         let all = self.selectors.is_empty().then_some(everything);
         let given = self.selectors.iter().map(Vec::as_slice);

@@ -4,12 +4,13 @@
 //! Grafana and promtool work unchanged. Every path takes GET; those Grafana posts to take a form-encoded POST too.
 
 mod answer;
+mod delete;
 mod error;
 mod labels;
 mod query;
 mod status;
 
-pub(crate) use answer::{success, write_labels, write_sample_value};
+pub(crate) use answer::{success, write_labels, write_list, write_sample_value, write_string};
 pub(crate) use error::ApiError;
 pub(crate) use query::run;
 
@@ -20,7 +21,7 @@ use axum::{
 
 use super::App;
 
-/// Everything under `/api/v1` that reads.
+/// Everything under `/api/v1` that reads or deletes.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
@@ -32,5 +33,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/metadata", get(status::metadata))
         .route("/api/v1/format_query", post(query::format).get(query::format))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route("/api/v1/admin/tsdb/delete_series", post(delete::series).put(delete::series))
+        .route("/api/v1/admin/tsdb/clean_tombstones", post(delete::clean).put(delete::clean))
         .route("/api/v1/{*unknown}", any(error::unknown_path))
 }

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{extract::State, http::HeaderMap, response::Response};
-use barograph_model::{Budget, Exemplar, Labels, Selection, Source, TimeRange};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::Response,
+};
+use barograph_model::{Budget, Exemplar, Labels, Selection, Source, Tier, TimeRange};
 use barograph_query::{Answer, Error, Options, STEPS_MAX, Steps, Value, ast::Expr};
 use barograph_tsdb::Store;
 
@@ -14,6 +18,7 @@ use super::{
 use crate::{
     Engine,
     http::{App, params::Params},
+    memory::Step,
 };
 
 /// `GET|POST /api/v1/query`
@@ -78,6 +83,7 @@ async fn answer(
     evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<Answer, Error> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let expr = expression(params)?;
+    engine.note_queried(&expr);
     let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
     let (options, source) = (asked.options, engine.clone());
@@ -159,6 +165,7 @@ impl Asked {
         if let Some(ms) = params.duration_ms("lookback_delta")? {
             options.lookback_ms = ms.max(1);
         }
+        options.tier = params.tier("tier")?.or(options.tier);
         Ok(Self { timeout, options })
     }
 
@@ -179,8 +186,11 @@ pub(crate) async fn run<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
+    if engine.memory.sheds(Step::Queries) {
+        return Err(ApiError::unavailable("memory is short; ask again in a moment"));
+    }
     let began = engine.clock.monotonic();
-    let budget = Arc::new(Budget::new(engine.limits.max_samples));
+    let budget = Arc::new(Budget::within(engine.limits.max_samples, engine.memory.queries.clone()));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
         let turn = engine.query_turns.clone().acquire_owned().await;
@@ -223,7 +233,21 @@ fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
     if truncated {
         answer.warnings.push(TRUNCATED.into());
     }
-    success(headers, &query_data(&answer), &answer.warnings, &answer.infos)
+    let mut response = success(headers, &query_data(&answer), &answer.warnings, &answer.infos);
+    response.headers_mut().insert(TIER_HEADER, HeaderValue::from_static(tiers(&answer)));
+    response
+}
+
+/// Names the tier that answered.
+const TIER_HEADER: HeaderName = HeaderName::from_static("x-barograph-tier");
+
+/// The tier that answered, or that more than one did. What reads nothing is as exact as raw.
+fn tiers(answer: &Answer) -> &'static str {
+    match answer.tiers.as_slice() {
+        [] => Tier::Raw.as_str(),
+        [tier] => tier.as_str(),
+        _ => "mixed",
+    }
 }
 
 /// Cuts a list to `limit` and tells whether that took anything away.

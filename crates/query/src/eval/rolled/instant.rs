@@ -1,0 +1,77 @@
+//! Instant selectors over windows.
+
+use barograph_model::{Rollup, Tier, Timestamp};
+
+use super::{Choice, join, why};
+use crate::{
+    eval::{
+        Error,
+        column::{ABSENT, Series, Vector},
+        context::{Context, Reference},
+        grid::Grid,
+        select::{self, Give},
+    },
+    syntax::ast::Selector,
+    tiers,
+};
+
+/// The series of an instant selector: the older steps from the tier, the others from raw samples.
+pub(in crate::eval) fn instant(
+    context: &Context<'_>,
+    grid: Grid,
+    (selector, reference): (&Selector, Reference),
+    give: Give,
+    choice: &Choice,
+) -> Result<Vector, Error> {
+    why::note(context, choice, None);
+    let (older, newer) = choice.split_at(grid, reference.at.is_some());
+    let vector = from_windows(context, older, (selector, reference), give, choice.tier)?;
+    let Some(newer) = newer else { return Ok(vector) };
+    let rest = select::from_samples(context, newer, (selector, reference), give)?;
+    Ok(join((vector, older.len), (rest, newer.len)))
+}
+
+fn from_windows(
+    context: &Context<'_>,
+    grid: Grid,
+    (selector, reference): (&Selector, Reference),
+    give: Give,
+    tier: Tier,
+) -> Result<Vector, Error> {
+    let width = if reference.at.is_some() { 1 } else { grid.len };
+    let point = |step: usize| reference.at.unwrap_or_else(|| grid.at(step)).saturating_sub(reference.offset);
+    let lookback = context.options.lookback_ms.max(2 * tier.width());
+    let reading = tiers::Reading {
+        source: context.source,
+        budget: context.budget,
+        tier,
+        sketches: false,
+        matchers: &selector.matchers,
+        start: tier.window_of(point(0).saturating_sub(lookback)),
+        end: tier.window_of(point(width - 1)),
+    };
+    let mut vector = Vector { series: Vec::new(), width };
+    tiers::each_series(&reading, |labels, rolled| {
+        context.budget.charge(width)?;
+        let mut values = vec![ABSENT; width];
+        let (mut end, mut any) = (0, false);
+        let stamp = |window: &Rollup| window.start + tier.width();
+        for (step, value) in values.iter_mut().enumerate() {
+            let at = point(step);
+            end += rolled.windows[end..].iter().take_while(|window| stamp(window) <= at).count();
+            let Some(window) = end.checked_sub(1).map(|i| &rolled.windows[i]) else { continue };
+            if stamp(window) > at.saturating_sub(lookback) && !window.ended {
+                any = true;
+                *value = match give {
+                    Give::Value => window.last,
+                    Give::Time => Timestamp(window.last_at).seconds(),
+                };
+            }
+        }
+        if any {
+            vector.series.push(Series { labels, drop_name: false, values });
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(vector)
+}

@@ -1,0 +1,31 @@
+//! What is fed: one function for each reader of foreign bytes.
+
+#[cfg(feature = "server")]
+mod config;
+mod store;
+mod text;
+mod wire;
+
+use crate::Target;
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    store::LOG_RECORD,
+    store::LOG,
+    store::BLOCK_FOOTER,
+    store::BLOCK_INDEX,
+    store::BLOCK,
+    store::CATALOG,
+    store::COLUMNS,
+    store::STREAM,
+    store::HISTOGRAMS,
+    wire::SNAPPY,
+    wire::REMOTE_WRITE,
+    wire::JSON_LINES,
+    wire::PROMETHEUS_INDEX,
+    wire::PROMETHEUS_CHUNK,
+    text::EXPOSITION,
+    text::PROMQL,
+    #[cfg(feature = "server")]
+    config::CONFIG,
+];
