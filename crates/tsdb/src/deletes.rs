@@ -82,7 +82,7 @@ impl Store {
         let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.meta.histograms && !b.is_damaged());
         for block in due {
             let job = Job { tier: block.meta.tier, inputs: vec![block.meta.seq], level: block.meta.level };
-            match compact::merge(&*self.disk, *next_seq, &[block.clone()], &job, &self.cache) {
+            match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
                 Ok(written) => {
                     if written.is_some() {
                         self.install(*next_seq, &[block.meta.seq])?;

@@ -284,7 +284,7 @@ fn a_day_is_small() {
         let mut value = 512e9;
         day(seed, move |random| {
             if random() < 0.001 {
-                value += 1.0
+                value += 1.0;
             }
             value
         })
