@@ -35,6 +35,21 @@ pub(crate) struct Args {
     /// How late a sample may be that is older than the last of its series: 1h, 0s for not at all [default: 1h].
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     out_of_order: Option<Duration>,
+    /// How long raw samples are kept: 15d, 0s for ever [default: 24h].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention_raw: Option<Duration>,
+    /// How long roll-ups of a minute are kept [default: 7d].
+    #[arg(long = "retention-1m", value_name = "DURATION", value_parser = parse_duration)]
+    retention_1m: Option<Duration>,
+    /// How long roll-ups of five minutes are kept [default: 30d].
+    #[arg(long = "retention-5m", value_name = "DURATION", value_parser = parse_duration)]
+    retention_5m: Option<Duration>,
+    /// How long roll-ups of an hour are kept [default: 365d].
+    #[arg(long = "retention-1h", value_name = "DURATION", value_parser = parse_duration)]
+    retention_1h: Option<Duration>,
+    /// What all blocks may take on disk; beyond it those go first that have used up most of their time: 10GiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    retention_bytes: Option<u64>,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
@@ -61,6 +76,11 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let mut config = Config::load(args.config.as_deref(), std::env::vars())
         .map_err(|source| failed("cannot read the configuration", source))?;
     config.storage.out_of_order = args.out_of_order.unwrap_or(config.storage.out_of_order);
+    let ages = [args.retention_raw, args.retention_1m, args.retention_5m, args.retention_1h];
+    for (tier, age) in config.retention.tiers.iter_mut().zip(ages) {
+        *tier = age.or(*tier);
+    }
+    config.retention.bytes = args.retention_bytes.or(config.retention.bytes);
     let settings = Settings {
         config,
         data_dir: args.data_dir,

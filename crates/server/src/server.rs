@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
-use barograph_tsdb::Store;
+use barograph_tsdb::{RetentionRule, Store};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -266,7 +266,16 @@ async fn open(
 fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
-    options.retention = options.retention.with(Tier::Raw, Some(config.storage.retention_raw));
+    for tier in Tier::ALL {
+        options.retention = options.retention.with(tier, config.retention.of(tier));
+    }
+    options.retention_bytes = config.retention.bytes;
+    let forever = |age: Duration| if age == Duration::ZERO { Duration::MAX } else { age };
+    let rules = config.retention.rules.iter().map(|rule| RetentionRule {
+        matchers: rule.matchers.clone(),
+        tiers: rule.tiers.map(|age| age.map(forever)),
+    });
+    options.retention_rules = rules.collect();
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);

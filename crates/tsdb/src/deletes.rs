@@ -81,29 +81,37 @@ impl Store {
         let blocks = self.blocks();
         let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.meta.histograms && !b.is_damaged());
         for block in due {
-            let job = Job { tier: block.meta.tier, inputs: vec![block.meta.seq], level: block.meta.level };
-            match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
-                Ok(written) => {
-                    if written.is_some() {
-                        self.install(*next_seq, &[block.meta.seq])?;
-                        *next_seq += 1;
-                    }
-                    self.remove_block(block)?;
-                    cleaned += 1;
-                }
-                Err(error) => {
-                    self.remove_unfinished(*next_seq);
-                    if !error.is_corrupt() {
-                        return Err(error.into());
-                    }
-                    self.report_damage(block);
-                }
-            }
+            cleaned += usize::from(self.clean(&mut next_seq, block.meta.seq)?);
         }
         Ok(cleaned)
     }
 
-    fn replace(&self, block: &Block, new: Block) {
+    /// Writes a block anew without what was deleted of it; whether that was possible.
+    pub(crate) fn clean(&self, next_seq: &mut u64, seq: u64) -> Result<bool, Error> {
+        let blocks = self.blocks();
+        let Some(block) = blocks.iter().find(|block| block.meta.seq == seq) else { return Ok(false) };
+        let job = Job { tier: block.meta.tier, inputs: vec![seq], level: block.meta.level };
+        match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
+            Ok(written) => {
+                if written.is_some() {
+                    self.install(*next_seq, &[seq])?;
+                    *next_seq += 1;
+                }
+                self.remove_block(block)?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.remove_unfinished(*next_seq);
+                if !error.is_corrupt() {
+                    return Err(error.into());
+                }
+                self.report_damage(block);
+                Ok(false)
+            }
+        }
+    }
+
+    pub(crate) fn replace(&self, block: &Block, new: Block) {
         let new = Arc::new(new);
         self.change_blocks(|blocks| {
             let same = blocks.iter_mut().find(|other| other.meta.seq == block.meta.seq);

@@ -74,7 +74,7 @@ pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;
 pub use options::Options;
 pub use recovery::{Recovery, SetAside};
-pub use retention::Retention;
+pub use retention::{Retention, RetentionRule};
 pub use row::{Appended, Reason, Rejected, Row};
 pub use stats::Stats;
 pub use store::Store;

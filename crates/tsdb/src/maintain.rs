@@ -99,6 +99,7 @@ impl Store {
         self.merge_due(&late, &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.forget_due(now, &mut next_seq)?;
         self.counters.upkeep(&done);
         Ok(done)
     }
@@ -131,6 +132,7 @@ impl Store {
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.forget_due(now, &mut next_seq)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Retention;
+use crate::{Retention, RetentionRule};
 
 /// Limits and delays of a store.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Options {
     pub cut_delay: Duration,
     /// How long each tier is kept. Default 24 hours, 7 days, 30 days, 365 days.
     pub retention: Retention,
+    /// Other times for some series; of those that match, the first that speaks of a tier counts. None by default.
+    pub retention_rules: Vec<RetentionRule>,
     /// Size of all blocks beyond which those go that have used up most of their tier's time; `None` keeps them, as is
     /// the default.
     pub retention_bytes: Option<u64>,
@@ -75,6 +77,7 @@ impl Default for Options {
             pending_bytes_max: 64 << 20,
             cut_delay: Duration::from_secs(1800),
             retention: Retention::default(),
+            retention_rules: Vec::new(),
             retention_bytes: None,
             cache_bytes: 64 << 20,
             exemplars_max: 100_000,

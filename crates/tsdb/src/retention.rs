@@ -1,10 +1,21 @@
 //! Retention: how long each tier is kept, and which blocks go when all together take too much.
+//!
+//! A block goes when the last of its series is due. Series that are due before are noted as deleted, and the block is
+//! written anew without them.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use barograph_model::{Tier, Timestamp};
+use barograph_model::{Matcher, Tier, Timestamp};
 
-use crate::{Error, Maintenance, Store, block::Meta, options::millis, rollup::State};
+use crate::{
+    Error, Maintenance, Store,
+    block::{Block, Meta},
+    options::millis,
+    rollup::State,
+};
 
 /// How long each tier is kept; `None` keeps it. By default as [`Tier::default_retention`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +44,32 @@ impl Retention {
     }
 }
 
+/// Another retention for some series.
+#[derive(Clone, Debug)]
+pub struct RetentionRule {
+    /// All of these hold for the series it is about.
+    pub matchers: Vec<Matcher>,
+    /// How long each tier is kept, in the order of [`Tier::ALL`]; `None` says nothing of a tier, [`Duration::MAX`] keeps
+    /// it.
+    pub tiers: [Option<Duration>; 4],
+}
+
+impl PartialEq for RetentionRule {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |rule: &Self| rule.matchers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        self.tiers == other.tiers && text(self) == text(other)
+    }
+}
+
 /// A block as retention sees it.
 #[derive(Clone, Copy, Debug)]
 struct Aged {
     seq: u64,
     tier: Tier,
-    /// The last time of its last window, or its last sample.
-    end: i64,
+    age: i64,
     size: u64,
+    /// How long the longest kept of its series is kept; `None` for ever.
+    kept: Option<Duration>,
     /// Whether its samples are in all tiers, or it is of a tier itself.
     may_go: bool,
 }
@@ -55,12 +84,13 @@ impl Store {
             .map(|block| Aged {
                 seq: block.meta.seq,
                 tier: block.meta.tier,
-                end: block.meta.max_at.saturating_add(block.meta.tier.width() - 1),
+                age: age_of(block, now),
                 size: block.size,
+                kept: self.longest_kept(block, now),
                 may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
             })
             .collect();
-        let gone = expired(&aged, &self.options.retention, self.options.retention_bytes, now);
+        let gone = expired(&aged, self.options.retention_bytes);
         for block in blocks.iter().filter(|block| gone.contains(&block.meta.seq)) {
             if block.meta.holds(Tier::Raw) {
                 self.raw_start.fetch_max(block.meta.max_at.saturating_add(1), Ordering::Relaxed);
@@ -69,6 +99,64 @@ impl Store {
             done.blocks_deleted += 1;
         }
         Ok(())
+    }
+
+    /// Writes blocks anew without the series that are due before others in them.
+    pub(crate) fn forget_due(&self, now: Timestamp, next_seq: &mut u64) -> Result<(), Error> {
+        let blocks = self.blocks();
+        let metas = || blocks.iter().map(|block| &block.meta);
+        for block in blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms) {
+            let (meta, age) = (&block.meta, age_of(block, now));
+            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !is_rolled(meta, metas) {
+                continue;
+            }
+            let Some(kept) = self.kept(block) else { continue };
+            let mut deletes = block.deletes.as_deref().cloned().unwrap_or_default();
+            let mut news = false;
+            for (id, kept) in (0u32..).zip(kept) {
+                let due = kept.is_some_and(|kept| age > millis(kept));
+                news |= due && deletes.add(id, meta.min_at, meta.max_at);
+            }
+            if news {
+                deletes.write(&*self.disk, meta.seq)?;
+                self.replace(block, block.with_deletes(deletes));
+                self.clean(next_seq, meta.seq)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are rules for a tier, and by them or by what is usual some series of a block of that age may be due.
+    fn may_be_due(&self, tier: Tier, age: i64) -> bool {
+        let rules = self.options.retention_rules.iter();
+        let mut ages = rules.filter_map(|rule| rule.tiers[tier as usize]).peekable();
+        let usual = self.options.retention.of(tier);
+        ages.peek().is_some() && ages.chain(usual).any(|kept| age > millis(kept))
+    }
+
+    /// How long each series of a block is kept: as the first rule that matches it says. `None` if the index cannot be
+    /// read now.
+    fn kept(&self, block: &Arc<Block>) -> Option<Vec<Option<Duration>>> {
+        let index = block.index(&self.cache).ok()?;
+        let tier = block.meta.tier;
+        let mut kept = vec![self.options.retention.of(tier); index.series_count() as usize];
+        for rule in self.options.retention_rules.iter().rev() {
+            let Some(age) = rule.tiers[tier as usize] else { continue };
+            for id in self.matching(block, &index, &rule.matchers)? {
+                kept[id as usize] = (age != Duration::MAX).then_some(age);
+            }
+        }
+        Some(kept)
+    }
+
+    /// How long the series of a block is kept that is kept the longest, where that matters.
+    fn longest_kept(&self, block: &Arc<Block>, now: Timestamp) -> Option<Duration> {
+        if !self.may_be_due(block.meta.tier, age_of(block, now)) {
+            return self.options.retention.of(block.meta.tier);
+        }
+        let ages = self.kept(block)?;
+        let longest = ages.into_iter().map(|age| age.unwrap_or(Duration::MAX)).max().unwrap_or(Duration::MAX);
+        (longest != Duration::MAX).then_some(longest)
     }
 
     /// The time from which on all raw samples are there that were taken.
@@ -102,18 +190,16 @@ fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(raw: &Meta, metas: impl Fn() -> M
 /// The numbers of the blocks to delete: those past their tier's age, then, while all together take more than `bytes_max`,
 /// those that have used up most of their time. A raw block of 12 hours so goes before one of minutes of 3 days. Raw
 /// blocks whose samples are not in all tiers stay.
-fn expired(blocks: &[Aged], retention: &Retention, bytes_max: Option<u64>, now: Timestamp) -> Vec<u64> {
-    let age = |block: &Aged| now.millis().saturating_sub(block.end);
-    let (gone, mut kept): (Vec<Aged>, Vec<Aged>) = blocks
-        .iter()
-        .filter(|block| block.may_go)
-        .partition(|block| retention.of(block.tier).is_some_and(|kept| age(block) > millis(kept)));
+fn expired(blocks: &[Aged], bytes_max: Option<u64>) -> Vec<u64> {
+    let is_old = |block: &&Aged| block.kept.is_some_and(|kept| block.age > millis(kept));
+    let (gone, mut kept): (Vec<Aged>, Vec<Aged>) =
+        blocks.iter().filter(|block| block.may_go).partition(is_old);
     let mut total: u64 = blocks.iter().map(|block| block.size).sum();
     total -= gone.iter().map(|block| block.size).sum::<u64>();
     let mut gone: Vec<u64> = gone.iter().map(|block| block.seq).collect();
     let used = |block: &Aged| {
-        let whole = retention.of(block.tier).unwrap_or(block.tier.default_retention());
-        age(block) as f64 / millis(whole).max(1) as f64
+        let whole = block.kept.unwrap_or(block.tier.default_retention());
+        block.age as f64 / millis(whole).max(1) as f64
     };
     kept.sort_by(|a, b| used(b).total_cmp(&used(a)).then(a.seq.cmp(&b.seq)));
     for block in kept {
@@ -126,20 +212,32 @@ fn expired(blocks: &[Aged], retention: &Retention, bytes_max: Option<u64>, now: 
     gone
 }
 
+/// How long ago the last sample of a block was, or the end of its last window.
+fn age_of(block: &Block, now: Timestamp) -> i64 {
+    let end = block.meta.max_at.saturating_add(block.meta.tier.width() - 1);
+    now.millis().saturating_sub(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const HOUR: i64 = 3_600_000;
 
+    /// A block that ended so many hours after some moment, of which `check` says how long ago it is.
     fn block(seq: u64, tier: Tier, end_hour: i64) -> Aged {
-        Aged { seq, tier, end: end_hour * HOUR, size: 10, may_go: true }
+        Aged { seq, tier, age: -end_hour * HOUR, size: 10, kept: None, may_go: true }
     }
 
     fn check(blocks: &[Aged], raw_hours: Option<u64>, bytes_max: Option<u64>, now_hour: i64, gone: &[u64]) {
         let raw = raw_hours.map(|hours| Duration::from_secs(hours * 3600));
         let retention = Retention::default().with(Tier::Raw, raw);
-        assert_eq!(expired(blocks, &retention, bytes_max, Timestamp(now_hour * HOUR)), gone);
+        let aged = |block: &Aged| Aged {
+            age: block.age + now_hour * HOUR,
+            kept: retention.of(block.tier),
+            ..*block
+        };
+        assert_eq!(expired(&blocks.iter().map(aged).collect::<Vec<_>>(), bytes_max), gone);
     }
 
     #[test]

@@ -5,7 +5,9 @@ mod support;
 use std::{path::Path, sync::Arc};
 
 use barograph_disk::{Disk, MemoryDisk};
-use barograph_model::{MetricType, STALE_BITS, Source, Timestamp};
+use barograph_model::{
+    Budget, Matcher, MetricType, STALE_BITS, Selection, Source, Tier, TimeRange, Timestamp,
+};
 use barograph_tsdb::Store;
 use support::*;
 
@@ -26,11 +28,11 @@ fn copy_of(folder: &Path) -> MemoryDisk {
     disk
 }
 
-#[test]
-fn version_1() {
-    let disk = copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1"));
+/// What every version wrote: a block of two hours, a part of the next two, and the rest in the log.
+fn check(version: &str, blocks: usize) -> Store {
+    let disk = copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version));
     let (store, recovery) = Store::open(Arc::new(disk), options(), Timestamp(START)).unwrap();
-    assert_eq!((recovery.blocks, recovery.samples, recovery.set_aside), (2, 30, vec![]));
+    assert_eq!((recovery.blocks, recovery.samples, recovery.set_aside), (blocks, 30, vec![]));
     let content = content(&store);
     let series = |name: &str| &content[name];
     assert_eq!(content.len(), 4);
@@ -50,4 +52,48 @@ fn version_1() {
     let kinds: Vec<_> = metadata.iter().map(|(name, m)| (name.as_str(), m.kind, m.unit.as_str())).collect();
     let counter = ("sent_bytes_total", MetricType::Counter, "bytes");
     assert_eq!(kinds, [counter, ("temperature_celsius", MetricType::Gauge, "")]);
+    store
+}
+
+#[test]
+fn version_1() {
+    let store = check("v1", 2);
+    assert_eq!(store.coverage(Tier::Minute).start, store.coverage(Tier::Minute).end);
+    // What it did not know is made of what it wrote.
+    store.maintain(Timestamp(START + 150 * MINUTE)).unwrap();
+    check_tiers(&store);
+}
+
+#[test]
+fn version_2() {
+    check_tiers(&check("v2", 5));
+}
+
+/// The windows of two hours of each minute's samples.
+fn check_tiers(store: &Store) {
+    let budget = Budget::unlimited();
+    for tier in Tier::ROLLED {
+        assert_eq!(store.coverage(tier), TimeRange::new(Timestamp(START), Timestamp(START + 2 * HOUR)));
+        let each = tier.width() / MINUTE;
+        let matchers = [Matcher::equal("__name__", "sent_bytes_total")];
+        let selection = Selection { matchers: &matchers, range: TimeRange::ALL };
+        let mut cursor = store.rollups(tier, true, &selection, &budget).unwrap();
+        assert!(cursor.next_series().unwrap().is_some());
+        let windows = cursor.next_batch().unwrap().unwrap();
+        assert_eq!(windows.len() as i64, 120 / each, "{tier}");
+        for (n, window) in (0i64..).zip(windows) {
+            let value = |minute: i64| minute as f64 * 1500.0;
+            let (first, last) = (n * each, n * each + each - 1);
+            assert_eq!((window.start, window.count), (START + first * MINUTE, each.unsigned_abs()));
+            assert_eq!((window.first_at, window.last_at), (window.start, START + last * MINUTE));
+            assert_eq!((window.first, window.last), (value(first), value(last)));
+            assert_eq!(
+                (window.min, window.max, window.increase),
+                (value(first), value(last), value(each - 1))
+            );
+            assert_eq!(window.sum, (first..=last).map(value).sum::<f64>());
+            let highest = window.sketch.as_ref().and_then(|sketch| sketch.quantile(1.0)).unwrap();
+            assert!((highest - value(last)).abs() <= 0.0109 * value(last));
+        }
+    }
 }

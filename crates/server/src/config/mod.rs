@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `scrape_configs`) and ours (`storage`,
-//! `collectors`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
@@ -10,6 +10,7 @@
 
 mod error;
 pub mod relabel;
+mod retention;
 mod scrape;
 mod secret;
 mod section;
@@ -20,6 +21,7 @@ mod units;
 use std::{fs, path::Path};
 
 pub use error::{ConfigError, Finding, Place};
+pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
@@ -56,6 +58,8 @@ pub struct Config {
     pub scrape_configs: Vec<ScrapeConfig>,
     /// How samples are kept.
     pub storage: Storage,
+    /// How long they and their roll-ups are kept.
+    pub retention: RetentionConfig,
     /// What the server collects by itself.
     pub collectors: Collectors,
     /// What a query may cost.
@@ -127,13 +131,15 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut node = |key| section.node(key).unwrap_or(&none);
     let global = scrape::read_global(node("global"), findings);
     let storage = settings::read_storage(node("storage"), findings);
+    let mut retention = retention::read_retention(node("retention"), findings);
+    retention.tiers[0] = retention.tiers[0].or(storage.retention_raw);
     let collectors = settings::read_collectors(node("collectors"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     section.finish(&UNSUPPORTED, findings);
-    Config { global, scrape_configs, storage, collectors, query, limits }
+    Config { global, scrape_configs, storage, retention, collectors, query, limits }
 }
 
 /// Reads a file of targets, YAML or JSON: a list of groups.

@@ -11,8 +11,8 @@ use super::{
 /// How samples are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Age at which raw samples are deleted; 15 days by default.
-    pub retention_raw: Duration,
+    /// What `retention.raw` says, in its older place; that one counts if both are there.
+    pub retention_raw: Option<Duration>,
     /// How far behind the latest sample one may be that is older than the last of its series; 1 hour by default,
     /// zero for none.
     pub out_of_order: Duration,
@@ -22,11 +22,7 @@ pub struct Storage {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self {
-            retention_raw: Duration::from_secs(15 * 86_400),
-            out_of_order: Duration::from_secs(3600),
-            durability: Durability::Batch,
-        }
+        Self { retention_raw: None, out_of_order: Duration::from_secs(3600), durability: Durability::Batch }
     }
 }
 
@@ -136,7 +132,7 @@ impl Default for Limits {
 pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     let mut storage = Storage::default();
     let mut section = Section::open(node, "`storage`", findings);
-    section.set("retention_raw", &mut storage.retention_raw, positive_duration, findings);
+    storage.retention_raw = section.value("retention_raw", positive_duration, findings);
     section.set("out_of_order", &mut storage.out_of_order, parse_duration, findings);
     section.set("durability", &mut storage.durability, parse_durability, findings);
     section.finish(&["tsdb", "exemplars"], findings);

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use barograph_model::Tier;
+
 use super::*;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -96,7 +98,7 @@ limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3
     )
     .unwrap();
     assert_eq!(config.storage.out_of_order, Duration::ZERO);
-    assert_eq!(config.storage.retention_raw, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.retention.of(Tier::Raw), Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(config.storage.durability, Durability::Relaxed);
     assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });
     assert!(!config.collectors.process.enabled);
@@ -104,6 +106,42 @@ limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3
     assert!(config.query.experimental);
     assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
     assert_eq!((config.limits.series_per_metric, config.limits.values_per_label), (5, 3));
+}
+
+#[test]
+fn reads_how_long_tiers_are_kept() {
+    let text = "\
+storage: {retention_raw: 7d}
+retention:
+  raw: 15d
+  1h: 0s
+  bytes: 10GiB
+  rules:
+    - {match: '{__name__=~\"node_.*\"}', raw: 2d, 5m: 0s}
+";
+    let retention = load(text, &[("BAROGRAPH_RETENTION__5M", "3d")]).unwrap().retention;
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    assert_eq!(Tier::ALL.map(|tier| retention.of(tier)), [days(15), days(7), days(3), None]);
+    assert_eq!((retention.bytes, retention.rules.len()), (Some(10 << 30), 1));
+    assert_eq!(retention.rules[0].tiers, [days(2), None, Some(Duration::ZERO), None]);
+    check_refused(
+        "\
+retention:
+  2h: 1d
+  bytes: much
+  rules:
+    - {raw: 1d}
+    - {match: up}
+    - {match: '{', 1m: 1d}
+",
+        &[
+            "b.yml:2:3: unknown key `2h` in `retention`; did you mean `1h`?",
+            "b.yml:3:10: `bytes`: expected a size such as `512MB` or `10GiB`, found `much`",
+            "b.yml:5:7: a rule of `retention` needs `match`; add a selector such as `{job=\"api\"}`",
+            "b.yml:6:7: a rule of `retention` needs one of `raw`, `1m`, `5m`, `1h`; add what it is for",
+            "b.yml:7:15: `match`: 1:2: parse error: unexpected end of input inside braces",
+        ],
+    );
 }
 
 #[test]

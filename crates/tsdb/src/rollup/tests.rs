@@ -1,14 +1,15 @@
 //! Tiers say what the samples say: after late samples, after merging, after restarts, and where raw is gone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use barograph_disk::{Fault, MemoryDisk};
+use barograph_disk::{Disk, Fault, MemoryDisk};
 use barograph_model::{
-    Budget, Labels, Rollup, Selection, Sketch, Source, Tier, TimeRange, Timestamp, is_stale, stale_marker,
+    Budget, Labels, Matcher, Rollup, Selection, Sketch, Source, Tier, TimeRange, Timestamp, is_stale,
+    stale_marker,
 };
 
 use crate::{
-    Maintenance, Options, Retention, Row, Store,
+    Maintenance, Options, Retention, RetentionRule, Row, Store,
     block::{Cover, Writer},
 };
 
@@ -227,4 +228,50 @@ fn a_failing_disk_leaves_nothing_out_and_nothing_twice() {
             check(&store, &expected, START + 2 * HOUR);
         }
     }
+}
+
+#[test]
+fn a_rule_keeps_its_series_longer_or_shorter() {
+    let disk = MemoryDisk::new();
+    let (store, mut expected) = (open(&disk), <[Samples; 3]>::default());
+    fill(&store, &mut expected, START, START + 4 * HOUR);
+    maintain(&store, START + 5 * HOUR);
+    drop(store);
+    let rule = |n: &str, tier: Tier, age| {
+        let mut tiers = [None; 4];
+        tiers[tier as usize] = Some(age);
+        RetentionRule { matchers: vec![Matcher::equal("n", n)], tiers }
+    };
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let rules = vec![
+        rule("0", Tier::Raw, Duration::MAX),
+        rule("1", Tier::Minute, hours(10)),
+        rule("1", Tier::Minute, hours(99)),
+    ];
+    let options = Options { retention_rules: rules, ..Options::default() };
+    let (store, _) = Store::open(Arc::new(disk.clone()), options, Timestamp(START)).unwrap();
+    let names = |store: &Store, tier: Tier| -> Vec<usize> {
+        let found = read(store, tier, TimeRange::ALL);
+        (0..3).filter(|n| !found[*n].is_empty()).collect()
+    };
+    let raw = |store: &Store| {
+        let budget = Budget::unlimited();
+        let all = Selection { matchers: &[], range: TimeRange::ALL };
+        let mut cursor = store.select(&all, &budget).unwrap();
+        let mut names = Vec::new();
+        while let Some(labels) = cursor.next_series().unwrap() {
+            names.push(labels.value("n").unwrap().to_owned());
+        }
+        names
+    };
+    maintain(&store, START + 13 * HOUR);
+    assert_eq!((raw(&store).len(), names(&store, Tier::Minute)), (3, vec![0, 1, 2]));
+    maintain(&store, START + 15 * HOUR);
+    assert_eq!((raw(&store).len(), names(&store, Tier::Minute)), (3, vec![0, 2]));
+    maintain(&store, START + 30 * HOUR);
+    assert_eq!((raw(&store), names(&store, Tier::Minute)), (vec!["0".to_owned()], vec![0, 2]));
+    maintain(&store, START + 8 * 24 * HOUR);
+    assert_eq!((raw(&store), names(&store, Tier::Minute)), (vec!["0".to_owned()], vec![]));
+    assert_eq!(names(&store, Tier::FiveMinutes), [0, 1, 2]);
+    assert!(!disk.list("blocks").unwrap().iter().any(|entry| entry.name.ends_with(".deletes")));
 }
