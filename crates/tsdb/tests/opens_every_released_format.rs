@@ -31,7 +31,7 @@ fn copy_of(folder: &Path) -> MemoryDisk {
 /// What every version wrote: a block of two hours, a part of the next two, and the rest in the log.
 fn check(version: &str, blocks: usize) -> Store {
     let disk = copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version));
-    let (store, recovery) = Store::open(Arc::new(disk), options(), Timestamp(START)).unwrap();
+    let (store, recovery) = Store::open(Arc::new(disk), options(), Timestamp(START)).expect("it opens");
     assert_eq!((recovery.blocks, recovery.samples, recovery.set_aside), (blocks, 30, vec![]));
     let content = content(&store);
     let series = |name: &str| &content[name];
@@ -60,7 +60,7 @@ fn version_1() {
     let store = check("v1", 2);
     assert_eq!(store.coverage(Tier::Minute).start, store.coverage(Tier::Minute).end);
     // What it did not know is made of what it wrote.
-    store.maintain(Timestamp(START + 150 * MINUTE)).unwrap();
+    store.maintain(Timestamp(START + 150 * MINUTE)).expect("blocks can be written");
     check_tiers(&store);
 }
 
@@ -77,10 +77,10 @@ fn check_tiers(store: &Store) {
         let each = tier.width() / MINUTE;
         let matchers = [Matcher::equal("__name__", "sent_bytes_total")];
         let selection = Selection { matchers: &matchers, range: TimeRange::ALL };
-        let mut cursor = store.rollups(tier, true, &selection, &budget).unwrap();
-        assert!(cursor.next_series().unwrap().is_some());
-        let windows = cursor.next_batch().unwrap().unwrap();
-        assert_eq!(windows.len() as i64, 120 / each, "{tier}");
+        let mut cursor = store.rollups(tier, true, &selection, &budget).expect("it can be read");
+        assert!(cursor.next_series().expect("it can be read").is_some());
+        let windows = cursor.next_batch().expect("it can be read").expect("there are windows");
+        assert_eq!(windows.len(), usize::try_from(120 / each).expect("it is small"), "{tier}");
         for (n, window) in (0i64..).zip(windows) {
             let value = |minute: i64| minute as f64 * 1500.0;
             let (first, last) = (n * each, n * each + each - 1);
@@ -92,7 +92,8 @@ fn check_tiers(store: &Store) {
                 (value(first), value(last), value(each - 1))
             );
             assert_eq!(window.sum, (first..=last).map(value).sum::<f64>());
-            let highest = window.sketch.as_ref().and_then(|sketch| sketch.quantile(1.0)).unwrap();
+            let highest =
+                window.sketch.as_ref().and_then(|sketch| sketch.quantile(1.0)).expect("it has values");
             assert!((highest - value(last)).abs() <= 0.0109 * value(last));
         }
     }
