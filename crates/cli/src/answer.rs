@@ -106,6 +106,16 @@ pub(crate) fn open(reply: Reply) -> Result<Answer, Error> {
     }
 }
 
+/// What an answer that is no success says, in a form that is not that of the Prometheus API.
+pub(crate) fn refusal(reply: &Reply) -> Error {
+    let words = match serde_json::from_slice::<IgnoredAny>(&reply.body) {
+        Ok(_) => other_words(&reply.body, &serde::de::Error::custom("no detail")),
+        Err(error) => other_words(&reply.body, &error),
+    };
+    let message = format!("the server answers {}: {words}", reply.status);
+    Error::Refused { kind: String::new(), message, query: None }
+}
+
 /// The most characters of a foreign answer that are shown.
 const WORDS_CHARS_MAX: usize = 200;
 

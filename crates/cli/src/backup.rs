@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, Reply},
+    client::{Client, DEFAULT_URL, Reply},
     error::Error,
     exit,
     output::{self, Shape},
@@ -21,7 +21,7 @@ const PATH: &str = "/api/barograph/v1/backup";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The running server to back up.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10701")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
     url: String,
     /// Where below the server's --backup-dir the backup goes, or backups are listed.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]

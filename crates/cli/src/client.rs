@@ -1,20 +1,23 @@
 //! Asking a server over HTTP.
 //!
-//! One request at a time, answered whole: a command asks, waits and prints. Size and time of an answer are
-//! limited. No redirects, no proxies, no TLS.
+//! One request at a time: a command asks, waits and prints. Size and time of a whole answer are limited; one that is
+//! taken piece by piece may be of any size, and each piece must come in time. No redirects, no proxies, no TLS.
 
-use crate::{error::Error, time::Span};
+use crate::{answer, error::Error, time::Span};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    Method, Request, Uri,
-    body::Bytes,
-    header::{ACCEPT, CONTENT_TYPE, USER_AGENT},
+    Method, Request, Response, Uri,
+    body::{Bytes, Incoming},
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
 };
 use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use tokio::{runtime, time::timeout};
+
+/// Where a server listens unless told otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:10701";
 
 /// The most bytes of an answer that are taken.
 const ANSWER_BYTES_MAX: usize = 512 << 20;
@@ -26,6 +29,28 @@ pub(crate) struct Client {
     pool: Pool<HttpConnector, Full<Bytes>>,
     patience: Span,
     runtime: runtime::Runtime,
+}
+
+/// The server that a command works with, as flags.
+#[derive(clap::Args)]
+pub(crate) struct Target {
+    /// The server to work with.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    url: String,
+    /// How long to wait for an answer, or for the next piece of one.
+    #[arg(long, value_name = "SPAN", default_value = "2m")]
+    timeout: Span,
+}
+
+impl Target {
+    /// A client of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Client::new(&self.url, self.timeout)
+    }
 }
 
 /// What a server said.
@@ -64,7 +89,7 @@ impl Client {
     ///
     /// There is no whole answer in time. An answer of any status is one.
     pub(crate) fn post(&self, path: &str, fields: &[(&str, String)]) -> Result<Reply, Error> {
-        self.ask(Method::POST, path, form(fields), "application/x-www-form-urlencoded")
+        self.ask(Method::POST, path, form(fields), FORM)
     }
 
     /// Asks with a JSON document in the body.
@@ -86,29 +111,92 @@ impl Client {
         self.ask(Method::GET, &question, String::new(), "")
     }
 
-    fn ask(&self, method: Method, path: &str, body: String, kind: &'static str) -> Result<Reply, Error> {
-        let url = format!("{}{path}", self.base);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, kind);
-        }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Error::Usage(format!("{url} is no URL: {error}")))?;
+    /// Sends a body of remote write, compressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`].
+    pub(crate) fn write(&self, path: &str, body: Vec<u8>) -> Result<Reply, Error> {
+        let request = self.request(Method::POST, path, "application/x-protobuf");
+        self.finish(request.header(CONTENT_ENCODING, "snappy"), path, body)
+    }
+
+    /// Asks as [`Client::post`] and hands the answer on, piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`], what `take` says, or that the server refused or broke off.
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        fields: &[(&str, String)],
+        mut take: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let request = self.request(Method::POST, path, FORM);
+        let request =
+            request.body(Full::new(Bytes::from(form(fields)))).map_err(|e| self.no_url(path, &e))?;
         self.runtime.block_on(async {
-            timeout(self.patience.to_duration(), self.exchange(request, &url)).await.unwrap_or_else(|_| {
-                Err(Error::Late { url: self.base.clone(), seconds: self.patience.seconds() })
-            })
+            let answer = self.in_time(self.pool.request(request)).await?;
+            let answer = answer.map_err(|error| self.broken(innermost(&error)))?;
+            if !answer.status().is_success() {
+                let reply = self.in_time(self.whole(answer, path)).await??;
+                return Err(answer::refusal(&reply));
+            }
+            let mut body = answer.into_body();
+            while let Some(frame) = self.in_time(body.frame()).await? {
+                let frame = frame.map_err(|error| self.broken(innermost(&error)))?;
+                frame.data_ref().map_or(Ok(()), |piece| take(piece))?;
+            }
+            Ok(())
         })
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {
-        let broken = |source| Error::Unreachable { url: self.base.clone(), source };
-        let answer = self.pool.request(request).await.map_err(|error| broken(innermost(&error)))?;
+    fn ask(&self, method: Method, path: &str, body: String, kind: &'static str) -> Result<Reply, Error> {
+        self.finish(self.request(method, path, kind), path, body.into())
+    }
+
+    /// A request whose body is of this kind, empty for none.
+    fn request(&self, method: Method, path: &str, kind: &str) -> hyper::http::request::Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
+        if kind.is_empty() { request } else { request.header(CONTENT_TYPE, kind) }
+    }
+
+    fn finish(
+        &self,
+        request: hyper::http::request::Builder,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, Error> {
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|e| self.no_url(path, &e))?;
+        self.runtime.block_on(async {
+            let exchange = async {
+                let answer = self.pool.request(request).await;
+                self.whole(answer.map_err(|error| self.broken(innermost(&error)))?, path).await
+            };
+            self.in_time(exchange).await?
+        })
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let late = |_| Error::Late { url: self.base.clone(), seconds: self.patience.seconds() };
+        timeout(self.patience.to_duration(), work).await.map_err(late)
+    }
+
+    fn broken(&self, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        Error::Unreachable { url: self.base.clone(), source }
+    }
+
+    fn no_url(&self, path: &str, error: &hyper::http::Error) -> Error {
+        Error::Usage(format!("{}{path} is no URL: {error}", self.base))
+    }
+
+    async fn whole(&self, answer: Response<Incoming>, path: &str) -> Result<Reply, Error> {
+        let broken = |source| self.broken(source);
+        let url = format!("{}{path}", self.base);
         let status = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|source| {
             if source.is::<LengthLimitError>() {
@@ -119,9 +207,11 @@ impl Client {
             }
             broken(source)
         })?;
-        Ok(Reply { url: url.to_owned(), status, body: body.to_bytes() })
+        Ok(Reply { url, status, body: body.to_bytes() })
     }
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The last cause, which is what a person can act on: `Connection refused (os error 111)`.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> Box<dyn std::error::Error + Send + Sync> {

@@ -10,6 +10,8 @@ mod check;
 mod client;
 mod error;
 mod exit;
+mod export;
+mod import;
 mod output;
 mod pointer;
 mod query;
@@ -47,6 +49,12 @@ enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Command),
+    /// Take samples out of a server, into files.
+    #[command(subcommand)]
+    Export(export::Command),
+    /// Bring samples of any age into a server, from files.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Look for faults: in a configuration file, in a running server.
     #[command(subcommand)]
     Check(check::Command),
@@ -82,6 +90,8 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::Serve(args) => serve::run(args, terminal),
         Command::Query(command) => query::run(command, terminal),
+        Command::Export(command) => export::run(command, terminal),
+        Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),

@@ -5,7 +5,7 @@
 
 use crate::{
     answer::{self, Answer},
-    client::Client,
+    client::{Client, DEFAULT_URL},
     error::Error,
     exit,
     output::{self, Format},
@@ -15,8 +15,6 @@ use crate::{
 use barograph_model::Timestamp;
 use std::process::ExitCode;
 
-/// Where a server listens unless told otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:10701";
 /// The steps of a range query whose step is left to us: as many as a chart is wide.
 const AUTO_STEPS: i64 = 250;
 

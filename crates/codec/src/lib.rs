@@ -26,11 +26,13 @@
 
 pub mod column;
 pub mod histogram;
+pub mod histogram_rollup;
 pub mod stream;
 pub mod varint;
 
 pub use column::{ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
 pub use histogram::{HistogramDecoder, HistogramEncoder};
+pub use histogram_rollup::{decode_histogram_rollups, encode_histogram_rollups};
 pub use stream::{Decoder, Encoder};
 
 /// Bytes that no encoder of this crate wrote. Retrying won't help.

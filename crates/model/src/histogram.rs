@@ -236,6 +236,18 @@ impl Histogram {
         &self.bounds
     }
 
+    /// One with the same layout and nothing in it.
+    pub fn nothing(&self) -> Self {
+        Self {
+            zero_count: 0.0,
+            count: 0.0,
+            sum: 0.0,
+            positive: Vec::new(),
+            negative: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Whether it is the marker that ends a series.
     pub fn is_stale(&self) -> bool {
         crate::is_stale(self.sum)

@@ -97,7 +97,14 @@ impl Labels {
 
     /// The value of a label, `None` if it is absent.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
+        let label = self.raw().find(|label| label.name == name.as_bytes())?;
+        Some(std::str::from_utf8(label.value).expect("a Labels holds UTF-8 only"))
+    }
+
+    /// Appends the labels for which `keep` holds, in the form at the top of the module: a key of the series by some
+    /// of its labels. `keep` sees the bytes of each name.
+    pub fn append_kept(&self, key: &mut Vec<u8>, mut keep: impl FnMut(&[u8]) -> bool) {
+        self.raw().filter(|label| keep(label.name)).for_each(|label| key.extend_from_slice(label.bytes));
     }
 
     /// The metric name.
@@ -113,10 +120,22 @@ impl Labels {
         builder.build()
     }
 
-    /// These labels without those for which `drop` holds.
+    /// These labels without those for which `drop` holds; it sees the bytes of each name.
     #[must_use]
-    pub fn without(&self, mut drop: impl FnMut(&str) -> bool) -> Self {
-        Self::encode(self.iter().filter(|pair| !drop(pair.0)))
+    pub fn without(&self, mut drop: impl FnMut(&[u8]) -> bool) -> Self {
+        let mut kept = Vec::with_capacity(self.0.len());
+        self.append_kept(&mut kept, |name| !drop(name));
+        if kept.len() == self.0.len() { self.clone() } else { Self(kept.into()) }
+    }
+
+    /// The labels as they lie, nothing of them checked again.
+    fn raw(&self) -> impl Iterator<Item = RawLabel<'_>> {
+        let mut rest = self.as_bytes();
+        std::iter::from_fn(move || {
+            let (label, after) = RawLabel::take(rest)?;
+            rest = after;
+            Some(label)
+        })
     }
 
     /// `pairs` must be sorted and unique, with no empty name.
@@ -321,13 +340,28 @@ fn encoded_len(name: &str, value: &str) -> usize {
 
 /// Name, value and the bytes after the first label, if it is one and UTF-8.
 fn decode_label(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
-    let (label, after) = take_field(bytes, TAG_LABEL)?;
-    let (name, rest) = take_field(label, TAG_NAME)?;
-    let (value, rest) = take_field(rest, TAG_VALUE)?;
-    if !rest.is_empty() {
-        return None;
+    let (label, after) = RawLabel::take(bytes)?;
+    Some((std::str::from_utf8(label.name).ok()?, std::str::from_utf8(label.value).ok()?, after))
+}
+
+/// One label as it lies in a set.
+struct RawLabel<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    /// All of it, tag and length included.
+    bytes: &'a [u8],
+}
+
+impl<'a> RawLabel<'a> {
+    /// The first label and the bytes after it; `None` if there is none.
+    #[inline]
+    fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (body, after) = take_field(bytes, TAG_LABEL)?;
+        let (name, rest) = take_field(body, TAG_NAME)?;
+        let (value, rest) = take_field(rest, TAG_VALUE)?;
+        let label = Self { name, value, bytes: &bytes[..bytes.len() - after.len()] };
+        rest.is_empty().then_some((label, after))
     }
-    Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?, after))
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
@@ -336,6 +370,7 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
 }
 
+#[inline]
 fn take_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first != tag {
@@ -345,7 +380,14 @@ fn take_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     (len <= rest.len()).then(|| rest.split_at(len))
 }
 
+#[inline]
 fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    // Nearly all lengths take one byte.
+    if let Some((&byte, rest)) = bytes.split_first()
+        && byte < 0x80
+    {
+        return Some((usize::from(byte), rest));
+    }
     let mut value = 0usize;
     for (i, &byte) in bytes.iter().enumerate().take(4) {
         value |= usize::from(byte & 0x7f) << (7 * i);

@@ -24,6 +24,7 @@
 
 mod budget;
 mod histogram;
+mod histogram_rollup;
 mod labels;
 mod matcher;
 mod metric;
@@ -40,6 +41,7 @@ pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
     ResetHint, SCHEMAS, place_buckets,
 };
+pub use histogram_rollup::HistogramRollup;
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};
@@ -47,6 +49,6 @@ pub use rollup::Rollup;
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
 pub use scale::{SCALE, index_of, place, upper_bound};
 pub use sketch::{BUCKETS_MAX, Sketch};
-pub use source::{Batch, RollupCursor, Selection, SeriesCursor, Source, SourceError};
+pub use source::{Batch, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError};
 pub use tier::{Tier, TierError};
 pub use time::{TimeRange, Timestamp};

@@ -3,7 +3,10 @@
 //! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
-use crate::{Budget, BudgetError, Exemplar, Labels, Matcher, Metadata, Rollup, Tier, TimeRange, Timestamp};
+use crate::{
+    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Rollup, Tier,
+    TimeRange, Timestamp,
+};
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,9 @@ pub trait RollupCursor {
     fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError>;
 }
 
+/// A series of native histograms, or of windows of them.
+pub type HistogramSeries<T> = (Labels, Vec<T>);
+
 /// A place series are read from.
 ///
 /// Everything is sorted: series by [`Labels`], names and values by their bytes.
@@ -81,6 +87,30 @@ pub trait Source: Send + Sync {
         let _ = (tier, sketches, selection);
         budget.charge(0)?;
         Ok(Box::new(Nothing))
+    }
+
+    /// The native histograms of a selection, series in label order, each in time order. Markers are among them.
+    fn histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<(i64, Histogram)>>, SourceError> {
+        let _ = selection;
+        budget.charge(0)?;
+        Ok(Vec::new())
+    }
+
+    /// The windows of native histograms that a tier above raw has, as [`Source::histograms`]; those that start in the
+    /// range.
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<HistogramRollup>>, SourceError> {
+        let _ = (tier, selection);
+        budget.charge(0)?;
+        Ok(Vec::new())
     }
 
     /// The label sets of a selection that may have samples in its range; at most `limit` of them, and whether

@@ -132,6 +132,9 @@ fn describe(runner: &Runner) -> Value {
     })
 }
 
+/// Metrics and labels of which own metrics tell that they overflowed.
+const OVERFLOWS_TOLD: usize = 100;
+
 /// Collects at every whole second until told to stop; the first time at once.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut described = HashSet::new();
@@ -141,7 +144,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         let now = engine.clock.now();
         let at = Timestamp(now.0.div_euclid(TICK_MS) * TICK_MS);
         engine.collectors.probe.set_busy(busy(&runtime), runtime.num_workers());
-        engine.telemetry.observe_store(&engine.store.stats());
+        engine.telemetry.observe_store(&engine.store.stats(), &engine.store.levels());
+        engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
         let mut points = engine.collectors.tick(at);
         points.extend(own_points(&engine));
         store(&engine, at, &points, &mut described, &mut failing);

@@ -3,10 +3,10 @@
 //! Every input (remote write, scrape, import, own collectors) turns what it got into rows and hands them to
 //! [`Engine::append`]. Whoever promised something to a sender then waits for [`Engine::durable`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use barograph_model::Timestamp;
-use barograph_query::Options as QueryOptions;
+use barograph_model::{METRIC_NAME, Matcher, Timestamp};
+use barograph_query::{Options as QueryOptions, ast::Expr};
 use barograph_tsdb::{Appended, Row, Store};
 use tokio::sync::Semaphore;
 
@@ -38,8 +38,12 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
+    /// One permit a running export.
+    pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// Where the store lies.
+    pub data_dir: PathBuf,
     /// Where backups of the store may go.
     pub backups: Backups,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -57,6 +61,14 @@ impl Engine {
         let appended = self.store.append(rows, self.clock.now())?;
         self.telemetry.appended(origin, &appended);
         Ok(appended)
+    }
+
+    /// Notes which metrics a query names.
+    pub fn note_queried(&self, expression: &Expr) {
+        let selectors = barograph_query::selectors(expression);
+        let names = selectors.iter().flatten().filter(|matcher| matcher.name() == METRIC_NAME);
+        let names = names.filter_map(Matcher::allowed_values).flatten();
+        self.store.note_queried(names.map(AsRef::as_ref), self.clock.now());
     }
 
     /// Waits until what `ticket` stands for survives a crash, if durability is promised; asks for it in any case.

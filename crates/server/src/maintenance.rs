@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{Engine, errors::chain, server::stopped};
+use crate::{Engine, errors::chain, server::stopped, storage::space_at};
 
 /// How often the store is asked whether something is due.
 const EVERY: Duration = Duration::from_secs(15);
@@ -17,7 +17,12 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             () = tokio::time::sleep(EVERY) => {}
         }
         let work = engine.clone();
-        let done = tokio::task::spawn_blocking(move || work.store.maintain(work.clock.now())).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work.store.maintain(work.clock.now());
+            work.telemetry.storage.observe(&work.store.stats(), space_at(&work.data_dir));
+            done
+        })
+        .await;
         match done {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {

@@ -240,7 +240,9 @@ async fn open(
                 .unwrap_or(usize::MAX)
                 .min(Semaphore::MAX_PERMITS),
         )),
+        exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
         ticks: watch::Sender::new(clock.now()),
@@ -264,6 +266,8 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.cache_bytes = memory::cache_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
+    options.metric_series_max = count(config.limits.series_per_metric);
+    options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
-use barograph_tsdb::{Appended, Stats};
+use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::storage::Instruments;
 
@@ -18,18 +18,21 @@ pub enum Origin {
     Scrape,
     /// Exposition text that was posted.
     Import,
+    /// Samples of any age that were moved in.
+    History,
     /// The built-in collectors and our own metrics.
     Own,
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::Own];
+    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
             Self::Import => "import",
+            Self::History => "history",
             Self::Own => "self",
         }
     }
@@ -48,6 +51,8 @@ pub struct Telemetry {
     pub maintenance_failures: Counter,
     stored: [Counter; Origin::ALL.len()],
     rejected: Family<Counter, 1>,
+    overflow: Family<Counter, 2>,
+    overflow_merged: Counter,
     queries: Family<Counter, 1>,
     query_duration: Histogram,
     query_samples: Counter,
@@ -64,6 +69,7 @@ pub struct Telemetry {
 #[derive(Debug)]
 struct StoreGauges {
     series: Gauge,
+    series_limit: Gauge,
     bytes: Family<Gauge, 1>,
     blocks: Gauge,
     set_aside: Gauge,
@@ -108,6 +114,14 @@ impl Telemetry {
                 .counter("barograph_ingest_rejected_samples_total")
                 .help("Samples refused, by reason.")
                 .family(["reason"])?,
+            overflow: registry
+                .counter("barograph_overflow_samples_total")
+                .help("Samples of series over a limit, by metric and label whose value became __overflow__.")
+                .family(["metric", "label"])?,
+            overflow_merged: registry
+                .counter("barograph_overflow_samples_merged_total")
+                .help("Samples not kept because their overflow series had one of that time or later.")
+                .register()?,
             queries: registry
                 .counter("barograph_queries_total")
                 .help("Queries answered, by outcome.")
@@ -139,6 +153,10 @@ impl Telemetry {
                 series: registry
                     .gauge("barograph_head_series")
                     .help("Series that have samples in memory.")
+                    .register()?,
+                series_limit: registry
+                    .gauge("barograph_series_limit")
+                    .help("Series that may have samples in memory.")
                     .register()?,
                 bytes: registry
                     .gauge("barograph_storage")
@@ -187,18 +205,37 @@ impl Telemetry {
         self.request_duration.with([route]).record(took.as_secs_f64());
     }
 
+    /// Takes over who overflowed.
+    pub fn observe_overflow(&self, overflows: &[Overflow]) {
+        for overflow in overflows {
+            // One metric and label may be over more than one limit.
+            let same =
+                |other: &&Overflow| (&other.metric, &other.label) == (&overflow.metric, &overflow.label);
+            let samples = overflows.iter().filter(same).map(|other| other.samples).sum();
+            raise(self.overflow.with([&overflow.metric, &overflow.label]), samples);
+        }
+    }
+
     /// Takes over the store's figures.
-    pub fn observe_store(&self, stats: &Stats) {
+    pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
         self.store.series.set(stats.series as f64);
+        self.store.series_limit.set(stats.series_max as f64);
+        raise(self.overflow_merged, stats.overflow_merged);
         self.store.blocks.set(stats.blocks as f64);
         self.store.cache_bytes.set(stats.cache_bytes as f64);
         self.store.set_aside.set(stats.set_aside as f64);
         self.store.pending_bytes.set(stats.wal_pending_bytes as f64);
         self.store.exemplars.set(stats.exemplars as f64);
-        for (kind, bytes) in [("blocks", stats.block_bytes), ("wal", stats.wal_bytes)] {
-            self.store.bytes.with([kind]).set(bytes as f64);
+        self.store.bytes.with(["wal"]).set(stats.wal_bytes as f64);
+        for level in levels {
+            self.store.bytes.with([level.tier.as_str()]).set(level.bytes as f64);
         }
     }
+}
+
+/// Raises a counter to a total that was counted elsewhere.
+fn raise(counter: Counter, total: u64) {
+    counter.add(total.saturating_sub(counter.value()));
 }
 
 #[cfg(test)]

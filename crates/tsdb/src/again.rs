@@ -9,7 +9,7 @@ use barograph_model::{Labels, Timestamp, is_stale};
 use crate::{
     Reason, Rejected, Row, Store,
     aliases::Meant,
-    append::Scratch,
+    append::{Bounds, Scratch},
     guard::{Limit, OVERFLOW, Tally},
     head::Verdicts,
     spelling,
@@ -39,7 +39,7 @@ impl Store {
     pub(crate) fn append_again(
         &self,
         rows: &[Row<'_>],
-        latest: i64,
+        bounds: Bounds,
         now: Timestamp,
         scratch: &mut Scratch,
     ) -> u64 {
@@ -70,7 +70,7 @@ impl Store {
                 .iter()
                 .map(|again| Row { labels: again.meant.labels.as_bytes(), ..rows[again.row] })
                 .collect();
-            ticket = ticket.max(self.append_rows(&usual, latest, scratch));
+            ticket = ticket.max(self.append_rows(&usual, bounds, scratch));
             drop(usual);
             due = self.settle(rows, due, now, round, scratch, &mut total, &mut counted);
         }
@@ -100,7 +100,8 @@ impl Store {
         total.repeated |= verdicts.repeated;
         let mut fates = vec![Fate::Stored; due.len()];
         for rejected in verdicts.rejected.drain(..) {
-            let late = matches!(rejected.reason, Reason::Duplicate | Reason::OutOfOrder);
+            let late =
+                matches!(rejected.reason, Reason::Duplicate | Reason::OutOfOrder | Reason::TooManyLate);
             let shared = due[rejected.row].meant.tally.is_some();
             fates[rejected.row] = if late && shared { Fate::Merged } else { Fate::Rejected(rejected.reason) };
         }

@@ -3,6 +3,9 @@
 //! The rows of a call are grouped by lane; then lane by lane, under its lock, they are judged, put into the head and
 //! handed to the log. Because the log gets them before the lock is let go, the log and the head agree on the order of
 //! every series, and a replay of the log makes the same decisions. Known series cost no allocation and no parsing.
+//!
+//! Late rows go their own way: to a part of the head that expects no order, and to records of the log that are taken
+//! back whatever came after them.
 
 use std::cell::RefCell;
 
@@ -10,10 +13,10 @@ use barograph_model::Timestamp;
 
 use crate::{
     Appended, Error, Row, Store,
-    head::{Group, Verdicts, hash_of},
+    head::{Group, LOWEST, Verdicts, hash_of},
     options::millis,
     stats,
-    wal::{DEFINITIONS, OtherSegment, SAMPLES, encode_definitions, encode_samples},
+    wal::{DEFINITIONS, LATE, OtherSegment, SAMPLES, encode_definitions, encode_samples},
 };
 
 /// Buffers of a thread that appends, kept from call to call.
@@ -24,6 +27,15 @@ pub(crate) struct Scratch {
     pub(crate) verdicts: Verdicts,
     definitions: Vec<u8>,
     samples: Vec<u8>,
+    late: Vec<u8>,
+}
+
+/// The times that the rows of a call may have.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    latest: i64,
+    /// Of late rows; `i64::MAX` where none may be late.
+    earliest: i64,
 }
 
 thread_local! {
@@ -33,19 +45,45 @@ thread_local! {
 impl Store {
     /// Appends rows. Good ones can be read at once; they are durable when a commit returns the ticket or a later one.
     ///
-    /// Rows of a series are taken in their order. A row that repeats the last sample of its series bit for bit counts
-    /// as stored.
+    /// Rows of a series are taken in their order. One that is older than the last of its series is late: it is stored
+    /// if it is within [`Options::out_of_order`](crate::Options::out_of_order) of the latest sample of the store. A row
+    /// that repeats a sample of the head bit for bit counts as stored; one with another value for such a time is a
+    /// [`Reason::Duplicate`]. Late rows are not compared with blocks: if one of these has the time, its value stays.
     ///
     /// # Errors
     /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.
     pub fn append(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, Error> {
+        let earliest = match millis(self.options.out_of_order) {
+            0 => i64::MAX,
+            window => self.head.last_at().saturating_sub(window).max(LOWEST),
+        };
+        self.append_after(rows, now, earliest)
+    }
+
+    /// Appends rows of any age: history that is imported. Otherwise as [`Self::append`].
+    ///
+    /// Samples that are older than what the head takes in order wait in memory for [`Self::maintain`], which puts them
+    /// into blocks of their own. Rows in the order of time make the fewest and largest blocks.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::Overloaded`] when [`Options::late_bytes_max`](crate::Options::late_bytes_max) of
+    /// late samples wait already: the caller goes on after a call of [`Self::maintain`]. Then no row was taken.
+    pub fn append_any_age(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, Error> {
+        let limit = self.options.late_bytes_max;
+        if self.head.late_bytes() >= limit {
+            return Err(Error::Overloaded { limit });
+        }
+        self.append_after(rows, now, LOWEST)
+    }
+
+    fn append_after(&self, rows: &[Row<'_>], now: Timestamp, earliest: i64) -> Result<Appended, Error> {
         self.wal.check_open()?;
-        let latest = now.millis().saturating_add(millis(self.options.ahead_max));
         self.head.guard.set_now(now);
+        let bounds = Bounds { latest: now.millis().saturating_add(millis(self.options.ahead_max)), earliest };
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut ticket = self.append_rows(rows, latest, scratch);
+            let mut ticket = self.append_rows(rows, bounds, scratch);
             if !scratch.verdicts.odd.is_empty() || !scratch.verdicts.over.is_empty() {
-                ticket = ticket.max(self.append_again(rows, latest, now, scratch));
+                ticket = ticket.max(self.append_again(rows, bounds, now, scratch));
             }
             let verdicts = &mut scratch.verdicts;
             if verdicts.repeated {
@@ -68,8 +106,10 @@ impl Store {
 
     /// Appends rows whose label bytes are in the usual spelling and whose series are known or have room; others are
     /// left in `odd` and `over`. The ticket.
-    pub(crate) fn append_rows(&self, rows: &[Row<'_>], latest: i64, scratch: &mut Scratch) -> u64 {
-        let Scratch { groups, verdicts, definitions, samples } = scratch;
+    pub(crate) fn append_rows(&self, rows: &[Row<'_>], bounds: Bounds, scratch: &mut Scratch) -> u64 {
+        let Scratch { groups, verdicts, definitions, samples, late } = scratch;
+        let Bounds { latest, earliest } = bounds;
+        let late_bytes_max = self.options.late_bytes_max / self.head.lanes();
         verdicts.reset();
         groups.resize_with(self.head.lanes(), Vec::new);
         groups.iter_mut().for_each(Vec::clear);
@@ -80,31 +120,41 @@ impl Store {
         let mut ticket = 0;
         for (number, members) in groups.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
             verdicts.accepted.clear();
+            verdicts.late.clear();
             verdicts.undefined.clear();
             let mut lane = self.head.lane(number);
             let mut segment = self.wal.segment();
-            lane.append(&self.head, &self.options, &Group { rows, members, latest, segment }, verdicts);
-            if verdicts.accepted.is_empty() {
+            let group = Group { rows, members, latest, earliest, late_bytes_max, segment };
+            lane.append(&self.head, &self.options, &group, verdicts);
+            let mut records = [(DEFINITIONS, &[][..]), (SAMPLES, &[]), (LATE, &[])];
+            let mut last_at = i64::MIN;
+            for (bytes, accepted) in [(&mut *samples, &verdicts.accepted), (&mut *late, &verdicts.late)] {
+                bytes.clear();
+                if !accepted.is_empty() {
+                    encode_samples(bytes, number, accepted);
+                }
+                last_at = accepted.iter().fold(last_at, |last, accepted| last.max(accepted.at));
+            }
+            if last_at == i64::MIN {
                 continue;
             }
-            samples.clear();
-            encode_samples(samples, number, &verdicts.accepted);
-            let last_at = verdicts.accepted.iter().map(|accepted| accepted.at).max().unwrap_or(i64::MIN);
+            self.head.note(last_at);
+            stats::add(&self.counters.late, verdicts.late.len());
+            (records[1].1, records[2].1) = (samples.as_slice(), late.as_slice());
             ticket = loop {
                 definitions.clear();
-                let mut records = [(DEFINITIONS, &[][..]), (SAMPLES, samples.as_slice())];
                 if !verdicts.undefined.is_empty() {
                     let slots = verdicts.undefined.iter();
                     let series = slots.map(|&slot| (slot, lane.series(slot).labels.as_bytes()));
                     encode_definitions(definitions, number, series);
                 }
+                let mut records = records;
                 records[0].1 = definitions;
-                let skip = usize::from(definitions.is_empty());
-                match self.wal.put(segment, &records[skip..], last_at) {
+                match self.wal.put(segment, &records, last_at) {
                     Ok(seq) => break seq,
                     Err(OtherSegment(other)) => {
                         segment = other;
-                        lane.undefined(segment, &verdicts.accepted, &mut verdicts.undefined);
+                        lane.undefined(segment, verdicts);
                     }
                 }
             };

@@ -1,4 +1,4 @@
-//! The catalog: type, unit and help of each metric.
+//! The catalog: type, unit and help of each metric, and when it was last asked for.
 //!
 //! Changes go to the log; when the log is about to lose a segment the whole catalog is written to one small
 //! checksummed file. Bytes on disk: `docs/format.md`, "Catalog".
@@ -6,14 +6,14 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        PoisonError, RwLock,
+        Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use barograph_codec::varint;
 use barograph_disk::{Disk, Error, file};
-use barograph_model::Metadata;
+use barograph_model::{Metadata, Timestamp};
 
 use crate::wal::{MetadataEntry, decode_metadata, encode_metadata};
 
@@ -23,6 +23,8 @@ const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 2 };
 /// See the module.
 pub(crate) struct Catalog {
     metrics: RwLock<BTreeMap<String, Metadata>>,
+    /// When a query named a metric last, in milliseconds.
+    queried: Mutex<BTreeMap<String, i64>>,
     metrics_max: usize,
     /// Whether the file does not say all of it yet.
     unsaved: AtomicBool,
@@ -30,11 +32,12 @@ pub(crate) struct Catalog {
 }
 
 /// What the file of the catalog holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Saved {
     /// Nothing in the log up to this segment is news: what it says of a metric may be older than what the file says.
     pub(crate) covered: u32,
     pub(crate) metrics: BTreeMap<String, Metadata>,
+    pub(crate) queried: BTreeMap<String, i64>,
     /// Whether the log had more.
     pub(crate) outdated: bool,
 }
@@ -65,9 +68,28 @@ impl Catalog {
     }
 
     pub(crate) fn new(saved: Saved, metrics_max: usize) -> Self {
-        let Saved { metrics, outdated, .. } = saved;
+        let Saved { metrics, queried, outdated, .. } = saved;
+        let (metrics, queried) = (RwLock::new(metrics), Mutex::new(queried));
         let unsaved = AtomicBool::new(outdated);
-        Self { metrics: RwLock::new(metrics), metrics_max, unsaved, file_bytes: AtomicU64::new(0) }
+        Self { metrics, queried, metrics_max, unsaved, file_bytes: AtomicU64::new(0) }
+    }
+
+    /// Notes that a query named metrics. There is room for as many as the catalog may describe; of further ones,
+    /// which need not exist, nothing is noted.
+    pub(crate) fn note_queried<'a>(&self, names: impl Iterator<Item = &'a str>, now: Timestamp) {
+        let mut queried = self.queried.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            if let Some(at) = queried.get_mut(name) {
+                *at = now.millis().max(*at);
+            } else if queried.len() < self.metrics_max {
+                queried.insert(name.to_owned(), now.millis());
+            }
+        }
+    }
+
+    /// When a query named each metric last.
+    pub(crate) fn queried(&self) -> BTreeMap<String, i64> {
+        self.queried.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set(&self, name: &str, metadata: &Metadata) -> Change {
@@ -133,6 +155,12 @@ impl Catalog {
             encode_metadata(&mut content, name, metadata);
         }
         drop(metrics);
+        let queried = self.queried();
+        varint::put(&mut content, queried.len() as u64);
+        for (name, at) in &queried {
+            varint::put_slice(&mut content, name.as_bytes());
+            varint::put_signed(&mut content, *at);
+        }
         let bytes = file::write_small(disk, PATH, KIND, &content)?;
         self.file_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
@@ -142,14 +170,20 @@ impl Catalog {
 /// Reads the content of a file of some version.
 pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
     let rest = &mut &*content;
-    let covered = if version == 1 { 0 } else { u32::try_from(varint::take(rest)?).ok()? };
-    let count = varint::take(rest)?;
-    let mut metrics = BTreeMap::new();
-    for _ in 0..count {
-        let MetadataEntry { name, metadata } = decode_metadata(rest)?;
-        metrics.insert(name.to_owned(), metadata);
+    let mut saved = Saved::default();
+    if version > 1 {
+        saved.covered = u32::try_from(varint::take(rest)?).ok()?;
     }
-    rest.is_empty().then_some(Saved { covered, metrics, outdated: false })
+    for _ in 0..varint::take(rest)? {
+        let MetadataEntry { name, metadata } = decode_metadata(rest)?;
+        saved.metrics.insert(name.to_owned(), metadata);
+    }
+    let queried = if version == 1 { 0 } else { varint::take(rest)? };
+    for _ in 0..queried {
+        let name = std::str::from_utf8(varint::take_slice(rest)?).ok()?;
+        saved.queried.insert(name.to_owned(), varint::take_signed(rest)?);
+    }
+    rest.is_empty().then_some(saved)
 }
 
 #[cfg(test)]
@@ -162,19 +196,23 @@ mod tests {
     #[test]
     fn comes_back_and_is_bounded() {
         let disk = MemoryDisk::new();
-        assert!(Catalog::read(&disk).unwrap().metrics.is_empty());
+        assert_eq!(Catalog::read(&disk).unwrap(), Saved::default());
         let catalog = Catalog::new(Saved::default(), 2);
         let metadata = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Sent.".into() };
         assert_eq!(catalog.set("a", &metadata), Change::Set);
         assert_eq!(catalog.set("a", &metadata), Change::None);
         assert_eq!(catalog.set("b", &Metadata::default()), Change::Set);
         assert_eq!(catalog.set("c", &metadata), Change::Full);
+        catalog.note_queried(["a", "x", "a", "y"].into_iter(), Timestamp(5));
+        catalog.note_queried(["a"].into_iter(), Timestamp(3));
+        assert_eq!(catalog.queried(), BTreeMap::from([("a".to_owned(), 5), ("x".to_owned(), 5)]));
         catalog.save(&disk, 7).unwrap();
         let saved = Catalog::read(&disk).unwrap();
         assert_eq!(saved.covered, 7);
         let again = Catalog::new(saved, 2);
         assert_eq!(again.list(None), catalog.list(None));
         assert_eq!(again.list(Some("a")), [("a".to_owned(), metadata)]);
+        assert_eq!(again.queried(), catalog.queried());
         assert_eq!(again.len(), 2);
     }
 }

@@ -1,7 +1,8 @@
 //! Merging blocks: what to merge is decided apart from doing it.
 //!
-//! Blocks of one window, which a flush left in parts, become one as soon as nothing more can come to the window;
-//! the blocks of a day become one as soon as nothing more can come to the day.
+//! Blocks of one window, which a flush left in parts, become one as soon as nothing more is likely to come to the
+//! window; the blocks of a day become one as soon as nothing more is likely to come to the day. Where late samples keep
+//! coming, they are merged now and then, so that there never are too many blocks of one time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,30 +28,32 @@ pub(crate) struct Job {
     pub(crate) level: u64,
 }
 
-/// What should be merged now. All samples before `floor` are in blocks and no more will come.
-pub(crate) fn plan(blocks: &[&Meta], floor: i64) -> Vec<Job> {
+/// So many blocks of one time are merged even if more are coming.
+const BLOCKS_MAX: usize = 24;
+
+/// What should be merged now. Nothing will come in order before `floor`; `late` are windows to which late samples are
+/// coming.
+pub(crate) fn plan(blocks: &[&Meta], floor: i64, late: &BTreeSet<i64>) -> Vec<Job> {
     let day_of = |at: i64| at.div_euclid(DAY_MS).saturating_mul(DAY_MS);
-    let days =
-        group(blocks, |meta| (day_of(meta.min_at), day_of(meta.max_at)), |day| day.saturating_add(DAY_MS));
-    let whole_days =
-        days.into_iter().filter(|(end, _)| *end <= floor).map(|(_, inputs)| Job { inputs, level: 2 });
-    let mut jobs: Vec<_> = whole_days.collect();
+    let ready = |start: i64, width, inputs: &[u64]| {
+        let end = start.saturating_add(width);
+        let quiet = late.range(start..end).next().is_none();
+        end <= floor && (quiet || inputs.len() >= BLOCKS_MAX)
+    };
+    let days = group(blocks, |meta| (day_of(meta.min_at), day_of(meta.max_at)));
+    let whole_days = days.into_iter().filter(|(day, inputs)| ready(*day, DAY_MS, inputs));
+    let mut jobs: Vec<_> = whole_days.map(|(_, inputs)| Job { inputs, level: 2 }).collect();
     let planned: BTreeSet<u64> = jobs.iter().flat_map(|job| job.inputs.iter().copied()).collect();
     let left: Vec<_> = blocks.iter().filter(|meta| !planned.contains(&meta.seq)).copied().collect();
     let span = |meta: &Meta| (window_of(meta.min_at), window_of(meta.max_at));
-    let windows = group(&left, span, |window| window.saturating_add(WINDOW_MS));
-    let whole_windows =
-        windows.into_iter().filter(|(end, _)| *end <= floor).map(|(_, inputs)| Job { inputs, level: 1 });
-    jobs.extend(whole_windows);
+    let windows = group(&left, span);
+    let whole_windows = windows.into_iter().filter(|(window, inputs)| ready(*window, WINDOW_MS, inputs));
+    jobs.extend(whole_windows.map(|(_, inputs)| Job { inputs, level: 1 }));
     jobs
 }
 
-/// The blocks that lie within one span of time, where there are several, with the end of the span.
-fn group(
-    blocks: &[&Meta],
-    span: impl Fn(&Meta) -> (i64, i64),
-    end: impl Fn(i64) -> i64,
-) -> Vec<(i64, Vec<u64>)> {
+/// The blocks that lie within one span of time, where there are several, with the start of the span.
+fn group(blocks: &[&Meta], span: impl Fn(&Meta) -> (i64, i64)) -> Vec<(i64, Vec<u64>)> {
     let mut groups: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
     for meta in blocks {
         let (first, last) = span(meta);
@@ -58,13 +61,9 @@ fn group(
             groups.entry(first).or_default().push(meta.seq);
         }
     }
-    let several = groups.into_iter().filter(|(_, inputs)| inputs.len() > 1);
-    several
-        .map(|(start, mut inputs)| {
-            inputs.sort_unstable();
-            (end(start), inputs)
-        })
-        .collect()
+    groups.retain(|_, inputs| inputs.len() > 1);
+    groups.values_mut().for_each(|inputs| inputs.sort_unstable());
+    groups.into_iter().collect()
 }
 
 /// Writes the block that takes the place of `inputs`.
@@ -85,6 +84,7 @@ pub(crate) fn merge(
         data: inputs.iter().map(|block| block.meta.data).max(),
         floor: inputs.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
         wal_covered: inputs.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        late_covered: inputs.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
         replaces: inputs.iter().map(|block| block.meta.seq).collect(),
         ..Cover::default()
     })
@@ -95,6 +95,10 @@ mod tests {
     use super::*;
 
     fn check(spans: &[(i64, i64)], floor: i64, expected: &[(&[u64], u64)]) {
+        check_late(spans, floor, &[], expected);
+    }
+
+    fn check_late(spans: &[(i64, i64)], floor: i64, late: &[i64], expected: &[(&[u64], u64)]) {
         let metas: Vec<_> = (1u64..)
             .zip(spans)
             .map(|(seq, &(from, to))| Meta {
@@ -104,7 +108,8 @@ mod tests {
                 ..Meta::default()
             })
             .collect();
-        let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS);
+        let late = late.iter().map(|window| window * WINDOW_MS).collect();
+        let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS, &late);
         let expected: Vec<_> =
             expected.iter().map(|(inputs, level)| Job { inputs: inputs.to_vec(), level: *level }).collect();
         assert_eq!(jobs, expected);
@@ -119,5 +124,14 @@ mod tests {
         check(&[(0, 1), (0, 1), (1, 2)], 2, &[(&[1, 2], 1)]);
         check(&[(0, 12), (12, 13)], 24, &[]);
         check(&[(0, 1), (5, 6), (12, 13), (12, 13)], 13, &[(&[1, 2], 2), (&[3, 4], 1)]);
+    }
+
+    #[test]
+    fn waits_where_late_samples_come() {
+        check_late(&[(0, 1), (0, 1), (2, 3), (2, 3)], 3, &[2], &[(&[1, 2], 1)]);
+        check_late(&[(0, 12), (2, 3)], 12, &[5], &[]);
+        check_late(&[(0, 12), (2, 3)], 24, &[12], &[(&[1, 2], 2)]);
+        let many: Vec<u64> = (1..=24).collect();
+        check_late(&[(0, 1); 24], 1, &[0], &[(&many, 1)]);
     }
 }

@@ -14,7 +14,8 @@ pub fn log_record(bytes: &[u8]) -> Option<usize> {
     let (&kind, payload) = bytes.split_first()?;
     Some(match wal::decode(kind, payload).ok()? {
         Entry::Definitions(entry) => entry.count(),
-        Entry::Samples(entry) => entry.count(),
+        Entry::Samples(entry) | Entry::Late(entry) => entry.count(),
+        Entry::Histograms(entries) => entries.count(),
         Entry::Metadata(entry) => entry.name.len(),
     })
 }

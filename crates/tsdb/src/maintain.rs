@@ -3,7 +3,10 @@
 //! One call at a time. A block becomes visible before the samples it holds leave the head, so a reader that looks at
 //! the head first sees every sample at least once. What a block holds may leave the log only when the block is durable.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use barograph_disk::TEMPORARY;
 use barograph_model::Timestamp;
@@ -11,6 +14,7 @@ use barograph_model::Timestamp;
 use crate::{
     Error, Store,
     block::{Block, Cover, Meta, Writer, path_of},
+    columns::Columns,
     compact,
     head::{HeadSeries, WINDOW_MS, window_of},
     options::millis,
@@ -58,24 +62,32 @@ impl Store {
     pub fn maintain(&self, now: Timestamp) -> Result<Maintenance, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
+        let late = self.head.late_windows();
         let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
         let due = self.head.windows().into_iter().rfind(|window| window.saturating_add(WINDOW_MS) <= closed);
         if let Some(last) = due {
             // First no more may come, then all that came is listed: a block that claims to hold everything before a
             // time must not be written while older samples still arrive.
-            let floor = last.saturating_add(WINDOW_MS);
+            let floor = last.saturating_add(WINDOW_MS).max(self.head.floor());
             self.head.raise_floor(floor);
-            let catalogued = self.wal.rotate() - 1;
-            for window in self.head.windows().into_iter().filter(|&window| window < floor) {
+            let segment = self.wal.rotate();
+            self.cut_histograms(floor, &mut next_seq, &mut done)?;
+            for window in self.head_windows().into_iter().filter(|&window| window < floor) {
                 let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
-                self.cut(window, cover, &mut next_seq, &mut done)?;
+                self.cut(window, &self.head.snapshot_window(window), cover, &mut next_seq, &mut done)?;
             }
-            self.catalog.save(&*self.disk, catalogued)?;
-            done.wal_bytes_deleted = self.wal.delete_covered(0, floor)?;
+            self.catalog.save(&*self.disk, segment - 1)?;
+            done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
             done.series_forgotten = self.head.forget_idle();
         }
-        self.merge_due(&mut next_seq, &mut done)?;
+        if self.late_are_many() {
+            self.cut_late(&mut next_seq, &mut done)?;
+        }
+        self.merge_due(&late, &mut next_seq, &mut done)?;
+        self.roll_histograms(self.head.floor(), &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(done)
     }
 
@@ -86,25 +98,27 @@ impl Store {
     pub fn flush(&self, now: Timestamp) -> Result<Sizes, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
-        let covered = self.wal.rotate() - 1;
+        let segment = self.wal.rotate();
+        let covered = segment - 1;
         // Before a block claims to hold the log up to here, the catalog must.
         self.catalog.save(&*self.disk, covered)?;
         let floor = self.head.floor();
-        let windows = self.head.windows();
-        for (number, &window) in windows.iter().enumerate() {
-            // Nothing is claimed of windows that are still to be cut. Those may begin before the floor, if an earlier
-            // cut was interrupted.
-            let (floor, wal_covered) = match windows.get(number + 1) {
-                Some(&next) => (floor.min(next), 0),
-                None => (floor, covered),
-            };
+        self.cut_histograms(i64::MAX, &mut next_seq, &mut done)?;
+        let windows = self.head_windows();
+        for &window in &windows {
+            let wal_covered = if Some(&window) == windows.last() { covered } else { 0 };
+            // Where an earlier cut failed, the windows that follow may still have samples before the floor.
+            let floor = floor.min(window.saturating_add(WINDOW_MS));
             let cover = Cover { floor, wal_covered, ..Cover::default() };
-            self.cut(window, cover, &mut next_seq, &mut done)?;
+            self.cut(window, &self.head.snapshot_window(window), cover, &mut next_seq, &mut done)?;
         }
         self.wal.commit()?;
-        self.wal.delete_covered(covered, floor)?;
-        self.merge_due(&mut next_seq, &mut done)?;
+        self.wal.delete_covered(covered, floor, segment)?;
+        self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
+        self.roll_histograms(floor, &mut next_seq)?;
+        self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(self.sizes())
     }
 
@@ -125,27 +139,34 @@ impl Store {
         self.next_block.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a window of the head as a block and lets it go from the head.
-    fn cut(
+    /// The starts of all windows of which the head has samples.
+    fn head_windows(&self) -> BTreeSet<i64> {
+        let mut windows = self.head.windows();
+        windows.extend(self.head.late_windows());
+        windows
+    }
+
+    /// Writes a snapshot of a window as a block and lets it go from the head.
+    pub(crate) fn cut(
         &self,
         window: i64,
+        snapshot: &[HeadSeries],
         cover: Cover,
         next_seq: &mut u64,
         done: &mut Maintenance,
     ) -> Result<(), Error> {
-        let snapshot = self.head.snapshot_window(window);
-        let written = self.write_block(*next_seq, |writer| write_series(writer, &snapshot), cover)?;
+        let written = self.write_block(*next_seq, |writer| write_series(writer, snapshot), cover)?;
         if let Some((meta, _)) = written {
             *next_seq += 1;
             done.blocks_cut += 1;
             done.samples_cut += meta.samples;
             self.install(meta.seq, &[])?;
         }
-        self.head.drop_snapshot(window, &snapshot);
+        self.head.drop_snapshot(window, snapshot);
         Ok(())
     }
 
-    fn write_block(
+    pub(crate) fn write_block(
         &self,
         seq: u64,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), barograph_disk::Error>,
@@ -156,30 +177,39 @@ impl Store {
             fill(&mut writer)?;
             writer.publish(cover)
         };
-        Ok(write().inspect_err(|_| self.remove_temporary_block(seq))?)
+        Ok(write().inspect_err(|_| self.remove_unfinished(seq))?)
     }
 
-    /// A half-written block takes space that may just be what is missing.
-    fn remove_temporary_block(&self, seq: u64) {
-        // What cannot be removed now is removed at the next start.
+    /// A block that could not be written to the end takes space that may just be what is missing. It may have its name
+    /// already, if only the folder could not be synced.
+    fn remove_unfinished(&self, seq: u64) {
+        // What cannot be removed now is removed at the next start, or found to be whole.
         let _ = self.disk.remove(&format!("{}{TEMPORARY}", path_of(seq)));
+        let _ = self.disk.remove(&path_of(seq));
     }
 
     /// Makes a block visible in place of others.
-    fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
-        let block = Arc::new(Block::open(&*self.disk, seq)?);
+    pub(crate) fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
+        let block = Block::open(&*self.disk, seq).inspect_err(|_| self.remove_unfinished(seq))?;
         self.change_blocks(|blocks| {
             blocks.retain(|block| !replaced.contains(&block.meta.seq));
-            blocks.push(block);
+            blocks.push(Arc::new(block));
         });
         Ok(())
     }
 
-    fn merge_due(&self, next_seq: &mut u64, done: &mut Maintenance) -> Result<(), Error> {
+    /// Merges what is complete; `late` are windows to which late samples were still coming.
+    fn merge_due(
+        &self,
+        late: &BTreeSet<i64>,
+        next_seq: &mut u64,
+        done: &mut Maintenance,
+    ) -> Result<(), Error> {
         let blocks = self.blocks();
-        let sound: Vec<_> = blocks.iter().filter(|block| !block.is_damaged()).collect();
+        let sound: Vec<_> =
+            blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms).collect();
         let metas: Vec<_> = sound.iter().map(|block| &block.meta).collect();
-        for job in compact::plan(&metas, self.head.floor()) {
+        for job in compact::plan(&metas, self.head.floor(), late) {
             let inputs: Vec<_> = sound
                 .iter()
                 .filter(|block| job.inputs.contains(&block.meta.seq))
@@ -197,7 +227,7 @@ impl Store {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.remove_temporary_block(*next_seq);
+                    self.remove_unfinished(*next_seq);
                     // The damaged one stays as it is, and serves what it can.
                     match inputs.iter().find(|block| block.path == error.path()) {
                         Some(block) if error.is_corrupt() => self.report_damage(block),
@@ -225,15 +255,15 @@ impl Store {
 }
 
 fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), barograph_disk::Error> {
-    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    let mut columns = Columns::default();
     for series in snapshot {
-        timestamps.clear();
-        values.clear();
-        for (at, value) in series.chunks.iter().flat_map(|chunk| chunk.samples()) {
-            timestamps.push(at);
-            values.push(value);
+        columns.clear();
+        columns.extend(series.chunks.iter().flat_map(|chunk| chunk.samples()));
+        for chunk in &series.late {
+            let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
+            columns.add(&timestamps, &values);
         }
-        writer.push(&series.labels, &timestamps, &values)?;
+        writer.push(&series.labels, columns.timestamps(), columns.values())?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Raw blocks read as one: series by series in label order, the samples of each in time order.
 //!
-//! Blocks may overlap. Of two samples of a series with the same time the one in the block with the lower number
-//! counts, because it came first. At most one series is in memory at a time.
+//! Blocks may overlap. Of two samples of a series with the same time the one whose block has the lower number (that of
+//! its newest data, where blocks were merged) counts, because it came first. At most one series is in memory at a time.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -24,7 +24,7 @@ pub(crate) enum Wanted<'a> {
 
 /// A reader of several blocks.
 pub(crate) struct Blocks {
-    /// In the order of block numbers.
+    /// The first counts.
     streams: Vec<Stream>,
     range: TimeRange,
     /// The series being gathered.
@@ -63,7 +63,7 @@ impl Blocks {
         cache: &Cache,
     ) -> Result<Self, Error> {
         let mut blocks: Vec<_> = blocks.iter().filter(|block| block.overlaps(&range)).cloned().collect();
-        blocks.sort_by_key(|block| block.meta.seq);
+        blocks.sort_by_key(|block| block.meta.data);
         let mut streams = Vec::with_capacity(blocks.len());
         for block in blocks {
             let index = block.index(cache)?;

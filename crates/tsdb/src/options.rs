@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use barograph_model::Tier;
+
 /// Limits and delays of a store.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub struct Options {
     pub metric_series_max: usize,
     /// Values of one label of one metric in the head at most, at least 2. Default 50,000.
     pub label_values_max: usize,
+    /// Series of native histograms in the head at most. Default 100,000.
+    pub histogram_series_max: usize,
     /// Labels of a series at most. Default 64.
     pub labels_max: usize,
     /// Bytes of a label's name at most. Default 512.
@@ -23,6 +27,11 @@ pub struct Options {
     pub label_value_bytes_max: usize,
     /// How far ahead of now a sample may be. Default 10 minutes.
     pub ahead_max: Duration,
+    /// How far behind the latest sample of the store one may be that is older than the last of its series. Zero takes no
+    /// such samples. Default 1 hour.
+    pub out_of_order: Duration,
+    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. Default 64 MiB.
+    pub late_bytes_max: usize,
     /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
     pub segment_bytes: u64,
     /// Bytes waiting for a commit, beyond which appends are refused. Default 64 MiB.
@@ -50,10 +59,13 @@ impl Default for Options {
             series_max: 1_000_000,
             metric_series_max: 200_000,
             label_values_max: 50_000,
+            histogram_series_max: 100_000,
             labels_max: 64,
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,
             ahead_max: Duration::from_secs(600),
+            out_of_order: Duration::from_secs(3600),
+            late_bytes_max: 64 << 20,
             segment_bytes: 64 << 20,
             pending_bytes_max: 64 << 20,
             cut_delay: Duration::from_secs(1800),
@@ -63,6 +75,16 @@ impl Default for Options {
             exemplars_max: 100_000,
             metrics_max: 100_000,
             aliases_max: 1 << 16,
+        }
+    }
+}
+
+impl Options {
+    /// The age at which blocks of a tier are deleted; `None` keeps them.
+    pub(crate) fn retention_of(&self, tier: Tier) -> Option<Duration> {
+        match tier {
+            Tier::Raw => self.retention,
+            coarser => Some(coarser.default_retention()),
         }
     }
 }

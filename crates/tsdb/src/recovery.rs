@@ -12,6 +12,8 @@ pub struct Recovery {
     pub series: usize,
     /// Samples that the log brought back into the head.
     pub samples: u64,
+    /// Native histograms that the log had and no block.
+    pub histograms: u64,
     /// Bytes of the log.
     pub wal_bytes: u64,
     /// Bytes of writes that a crash interrupted. None of them was acknowledged.

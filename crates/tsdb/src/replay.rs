@@ -10,15 +10,26 @@ use hashbrown::{HashTable, hash_table};
 use crate::{
     Error, Recovery,
     catalog::Saved,
-    head::{Head, Place, hash_of},
-    wal::{self, Entry},
+    head::{Head, Lane, Place, hash_of},
+    histograms,
+    wal::{self, Entry, Samples},
 };
 
-/// Reads the log after the segment `covered` into the head and the catalog.
+/// What of the log is in blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Covered {
+    /// Everything up to this segment.
+    pub(crate) all: u32,
+    /// Late samples up to this one.
+    pub(crate) late: u32,
+}
+
+/// Reads what of the log is in no block into the head and the catalog.
 pub(crate) fn replay(
     disk: &dyn Disk,
-    covered: u32,
+    covered: Covered,
     head: &Head,
+    histograms: &histograms::Head,
     saved: &mut Saved,
     recovery: &mut Recovery,
 ) -> Result<wal::Found, Error> {
@@ -34,6 +45,15 @@ pub(crate) fn replay(
                 saved.outdated = true;
             }
             Entry::Metadata(_) => {}
+            Entry::Histograms(entries) => {
+                let floor = head.floor();
+                for (labels, at, histogram) in entries {
+                    last_at = last_at.max(Some(at));
+                    if at >= floor {
+                        recovery.histograms += u64::from(histograms.replay(labels, at, &histogram));
+                    }
+                }
+            }
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;
                 for (slot, labels) in definitions {
@@ -43,29 +63,48 @@ pub(crate) fn replay(
                 }
             }
             Entry::Samples(samples) => {
-                let lane = samples.lane;
-                // Nearly always all series of a record are in one lane.
-                let mut held = (0, head.lane(0));
-                for (slot, at, value) in samples {
-                    last_at = last_at.max(Some(at));
-                    let Some(place) = names.find(lane, slot) else {
-                        recovery.orphans += 1;
-                        continue;
-                    };
-                    if held.0 != place.lane {
-                        drop(held);
-                        held = (place.lane, head.lane(place.lane));
-                    }
-                    recovery.samples += u64::from(held.1.replay(place.slot, at, value));
-                }
+                last_at = take(head, &names, samples, recovery, Lane::replay);
+            }
+            Entry::Late(samples) if segment <= covered.late => {
+                last_at = samples.map(|(_, at, _)| at).max();
+            }
+            Entry::Late(samples) => {
+                last_at = take(head, &names, samples, recovery, Lane::replay_late);
             }
         }
         last_at
     };
-    let mut found = wal::recover(disk, covered, recovery, visit)?;
+    let mut found = wal::recover(disk, covered.all, covered.all.max(covered.late), recovery, visit)?;
     // No new segment may have a number of which the catalog would not believe anything.
     found.last_segment = found.last_segment.max(saved.covered);
     Ok(found)
+}
+
+/// Takes the samples of a record by `replay`; the latest time of one.
+fn take(
+    head: &Head,
+    names: &Names,
+    samples: Samples<'_>,
+    recovery: &mut Recovery,
+    replay: impl Fn(&mut Lane, u32, i64, f64) -> bool,
+) -> Option<i64> {
+    let mut last_at = None;
+    let lane = samples.lane;
+    // Nearly always all series of a record are in one lane.
+    let mut held = (0, head.lane(0));
+    for (slot, at, value) in samples {
+        last_at = last_at.max(Some(at));
+        let Some(place) = names.find(lane, slot) else {
+            recovery.orphans += 1;
+            continue;
+        };
+        if held.0 != place.lane {
+            drop(held);
+            held = (place.lane, head.lane(place.lane));
+        }
+        recovery.samples += u64::from(replay(&mut held.1, place.slot, at, value));
+    }
+    last_at.inspect(|&at| head.note(at))
 }
 
 /// The series of a segment by the names it has for them.

@@ -40,17 +40,17 @@ pub struct Rejected {
     pub reason: Reason,
 }
 
-/// Why a row was not stored. Sending it again will not help.
+/// Why a row was not stored. Sending it again will not help, unless the reason says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Older than the last sample of its series.
+    /// Older than the last sample of its series, where late samples are not taken.
     OutOfOrder,
     /// Another value is stored for that time.
     Duplicate,
     /// Too far ahead of now.
     TooFarAhead,
-    /// Before the time the head still accepts.
+    /// Before the time that is still accepted.
     TooOld,
     /// The metric has no name.
     NoMetricName,
@@ -70,11 +70,14 @@ pub enum Reason {
     LabelValueTooLong,
     /// The store holds as many series as it may.
     TooManySeries,
+    /// Late, and as many late samples wait to be put into a block as may. It may be sent again after
+    /// [`maintain`](crate::Store::maintain).
+    TooManyLate,
 }
 
 impl Reason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OutOfOrder,
         Self::Duplicate,
         Self::TooFarAhead,
@@ -88,6 +91,7 @@ impl Reason {
         Self::LabelNameTooLong,
         Self::LabelValueTooLong,
         Self::TooManySeries,
+        Self::TooManyLate,
     ];
 
     /// One word for labels of metrics.
@@ -106,6 +110,7 @@ impl Reason {
             Self::LabelNameTooLong => "label_name_too_long",
             Self::LabelValueTooLong => "label_value_too_long",
             Self::TooManySeries => "too_many_series",
+            Self::TooManyLate => "too_many_late",
         }
     }
 }
@@ -127,6 +132,7 @@ impl fmt::Display for Reason {
             Self::LabelNameTooLong => "label name is too long",
             Self::LabelValueTooLong => "label value is too long",
             Self::TooManySeries => "limit of active series reached",
+            Self::TooManyLate => "too many late samples at once",
         })
     }
 }

@@ -57,7 +57,7 @@ enum Place {
     Block { stream: usize, page: u32 },
 }
 
-/// The rank of what lies in the head; blocks have their number.
+/// The rank of what lies in the head; blocks have the number of their newest data.
 const HEAD_RANK: u64 = u64::MAX;
 
 impl Piece {
@@ -102,6 +102,9 @@ impl<'a> Cursor<'a> {
         let mut blocks = Vec::new();
         for (block, index) in store.indexes_in(&selection.range)? {
             budget.charge(0)?;
+            if block.meta.histograms {
+                continue;
+            }
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {
                 let pages = Pages::new(block, index, Some(&store.cache), ids.len());
@@ -126,12 +129,12 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, stream: usize) {
         let Some(Stream { pages, ids }) = self.blocks.get_mut(stream) else {
             if let Some(series) = self.head.next() {
-                let pieces = series.chunks.into_iter().map(Piece::of_head).collect();
+                let pieces = series.chunks.into_iter().chain(series.late).map(Piece::of_head).collect();
                 self.fronts.push(Front { labels: series.labels, stream, pieces });
             }
             return;
         };
-        let (range, rank) = (self.range, pages.block.meta.seq);
+        let (range, rank) = (self.range, pages.block.meta.data);
         for id in ids {
             let spans = pages.index.pages(id).map(|page| (page, pages.index.span(page)));
             let within = spans.filter(|(_, span)| span.overlaps(&range));
@@ -176,7 +179,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn merge(&mut self, mut pieces: Vec<Piece>) -> Result<(), SourceError> {
-        pieces.sort_by_key(|piece| (piece.rank, piece.first));
+        pieces.sort_by_key(|piece| piece.rank);
         for piece in pieces {
             match piece.place {
                 Place::Head(chunk) => {

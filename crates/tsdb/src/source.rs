@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Labels, Matcher, Metadata, Selection, SeriesCursor, Source, SourceError, TimeRange,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Selection, SeriesCursor, Source,
+    SourceError, Tier, TimeRange,
 };
 
 use crate::{
@@ -30,6 +31,8 @@ impl Source for Store {
     ) -> Result<(Vec<Labels>, bool), SourceError> {
         let mut found = Vec::new();
         self.head.each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
+        self.histograms
+            .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         self.each_indexed(selection, budget, |index, ids| {
             found.extend(ids.filter_map(|id| index.labels(id)));
         })?;
@@ -42,6 +45,9 @@ impl Source for Store {
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.iter().for_each(|(name, _)| insert(&mut names, name));
+        });
         if selection.matchers.is_empty() {
             self.head.each_name(&selection.range, |name| insert(&mut names, name));
         } else {
@@ -66,6 +72,9 @@ impl Source for Store {
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
+        self.histograms.each_series(selection.matchers, &selection.range, |labels| {
+            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+        });
         if selection.matchers.is_empty() {
             self.head.each_value(name, &selection.range, |value| insert(&mut values, value));
         } else {
@@ -82,6 +91,23 @@ impl Source for Store {
             }
         })?;
         Ok(values.into_iter().collect())
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<(i64, Histogram)>)>, SourceError> {
+        self.read_histograms(selection, budget)
+    }
+
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<HistogramRollup>)>, SourceError> {
+        self.read_histogram_rollups(tier, selection, budget)
     }
 
     fn metadata(&self, name: Option<&str>) -> Vec<(String, Metadata)> {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Reason;
+use crate::{Maintenance, Reason};
 
 /// The store in numbers. Counts begin at zero with each start, sizes and gauges are those of the moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,6 +10,12 @@ use crate::Reason;
 pub struct Stats {
     /// Series in the head.
     pub series: usize,
+    /// Series of native histograms in the head.
+    pub histogram_series: usize,
+    /// Bytes of native histograms in the head.
+    pub histogram_bytes: usize,
+    /// Native histograms that were stored.
+    pub histograms_appended: u64,
     /// Series in the head at most.
     pub series_max: usize,
     /// Series that came to the head.
@@ -20,6 +26,10 @@ pub struct Stats {
     pub head_bytes: u64,
     /// Rows that were stored.
     pub samples_appended: u64,
+    /// Rows among them that came late: older than the last of their series.
+    pub samples_late: u64,
+    /// Bytes of late samples that wait to be put into a block.
+    pub late_bytes: usize,
     /// Rows that were not, by reason.
     pub rejected: Vec<(Reason, u64)>,
     /// Rows of series over a limit, which went to overflow series.
@@ -46,6 +56,12 @@ pub struct Stats {
     pub block_bytes: u64,
     /// Samples in them.
     pub block_samples: u64,
+    /// Blocks that were cut from the head.
+    pub blocks_cut: u64,
+    /// Blocks that were merged into larger ones.
+    pub blocks_merged: u64,
+    /// Blocks that were deleted because of retention.
+    pub blocks_deleted: u64,
     /// Blocks of which a part turned out not to be what was written; the rest of each serves.
     pub blocks_damaged: u64,
     /// Bytes of decoded indexes and columns in memory.
@@ -70,11 +86,16 @@ pub struct Stats {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
+    pub(crate) late: AtomicU64,
     pub(crate) series: AtomicU64,
+    pub(crate) histograms: AtomicU64,
     pub(crate) rejected: [AtomicU64; Reason::ALL.len()],
     pub(crate) metadata_refused: AtomicU64,
     pub(crate) set_aside: AtomicU64,
     pub(crate) blocks_damaged: AtomicU64,
+    pub(crate) blocks_cut: AtomicU64,
+    pub(crate) blocks_merged: AtomicU64,
+    pub(crate) blocks_deleted: AtomicU64,
 }
 
 /// Adds to a counter.
@@ -83,6 +104,13 @@ pub(crate) fn add(counter: &AtomicU64, count: usize) {
 }
 
 impl Counters {
+    /// Counts what a round of upkeep did.
+    pub(crate) fn upkeep(&self, done: &Maintenance) {
+        add(&self.blocks_cut, done.blocks_cut);
+        add(&self.blocks_merged, done.blocks_merged);
+        add(&self.blocks_deleted, done.blocks_deleted);
+    }
+
     pub(crate) fn rejected(&self) -> Vec<(Reason, u64)> {
         let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
         Reason::ALL.into_iter().zip(counts).collect()

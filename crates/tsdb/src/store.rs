@@ -3,16 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering};
 
 use barograph_disk::{Disk, Held, TEMPORARY};
-use barograph_model::{Exemplar, Labels, Metadata, Timestamp};
+use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
-    block::{self, Block, Cache, Pages},
+    block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change, Saved},
     exemplars::Exemplars,
     head::Head,
+    histograms,
     recovery::CORRUPT,
-    replay::replay,
+    replay::{Covered, replay},
     stats::{self, Counters},
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
@@ -22,6 +23,8 @@ pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) head: Head,
+    /// Native histograms of the head.
+    pub(crate) histograms: histograms::Head,
     pub(crate) wal: Wal,
     /// Blocks by the time of their first sample. Replaced as a whole, so a reader keeps what it began with.
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
@@ -60,11 +63,18 @@ impl Store {
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        for block in blocks.iter().filter(|block| block.meta.max_at >= floor) {
+        // A block of late samples alone says nothing of what came in order.
+        let in_order = |b: &&Arc<Block>| b.meta.floor != Meta::NO_FLOOR && !b.meta.histograms;
+        for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
-        let covered = blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0);
-        let found = replay(&*disk, covered, &head, &mut saved, &mut recovery)?;
+        blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
+        let covered = Covered {
+            all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+            late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        };
+        let histograms = histograms::Head::new(options.histogram_series_max);
+        let found = replay(&*disk, covered, &head, &histograms, &mut saved, &mut recovery)?;
         recovery.series = head.series();
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
@@ -78,6 +88,7 @@ impl Store {
             disk,
             options,
             head,
+            histograms,
             wal,
             counters,
             _held: held,
@@ -171,11 +182,16 @@ impl Store {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
+            histogram_series: self.histograms.series(),
+            histogram_bytes: self.histograms.bytes(),
+            histograms_appended: count(&self.counters.histograms),
             series_max: self.options.series_max,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
             head_bytes: self.head.memory(),
             samples_appended: count(&self.counters.samples),
+            samples_late: count(&self.counters.late),
+            late_bytes: self.head.late_bytes(),
             rejected: self.counters.rejected(),
             overflow_samples,
             overflow_merged,
@@ -189,6 +205,9 @@ impl Store {
             blocks: self.blocks().len(),
             block_bytes: sizes.raw_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
+            blocks_cut: count(&self.counters.blocks_cut),
+            blocks_merged: count(&self.counters.blocks_merged),
+            blocks_deleted: count(&self.counters.blocks_deleted),
             blocks_damaged: count(&self.counters.blocks_damaged),
             cache_bytes,
             cache_hits,
@@ -225,6 +244,11 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    // What is in a block is about to be removed elsewhere, so its name has to be durable: the call that was to make it
+    // so may have failed.
+    if !blocks.is_empty() {
+        disk.sync_dir(block::DIR)?;
     }
     // A block that was merged into another outlives it only if a crash came in between.
     let replaced: Vec<u64> = blocks.iter().flat_map(|block| block.meta.replaces.iter().copied()).collect();

@@ -94,7 +94,7 @@ fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
     verified.note(catalog::PATH, Catalog::read(disk).map(drop))?;
     let covered = covered_by_blocks(disk)?;
     let mut report = Recovery::default();
-    let recovered = wal::recover(&Untouched(disk), covered, &mut report, |_, _, _| None).map(drop);
+    let recovered = wal::recover(&Untouched(disk), covered, covered, &mut report, |_, _, _| None).map(drop);
     verified.note(wal::DIR, recovered)?;
     verified.torn_bytes = report.torn_bytes;
     let log = report.set_aside.into_iter();

@@ -97,9 +97,9 @@ fn a_flush_in_the_middle_keeps_the_order_of_every_series() {
         let (at, bits) = content(store)[&all[0].to_string()][59];
         assert_eq!(at, last);
         assert_eq!(put(store, &[(&all[0], last, f64::from_bits(bits))]), store.commit().unwrap());
-        let older = append(store, &[(&all[0], last - 1, 1.0), (&all[1], last, -1.0)]).unwrap();
-        let reasons: Vec<_> = older.rejected.iter().map(|r| r.reason).collect();
-        assert_eq!(reasons, [Reason::OutOfOrder, Reason::Duplicate]);
+        let other = append(store, &[(&all[0], last - HOUR - 1, 1.0), (&all[1], last, -1.0)]).unwrap();
+        let reasons: Vec<_> = other.rejected.iter().map(|r| r.reason).collect();
+        assert_eq!(reasons, [Reason::TooOld, Reason::Duplicate]);
         // A series that lags behind the others is still welcome.
         put(store, &[(&series("lagging", 1), START + 5 * MINUTE, 1.0)]);
         fill(store, START + HOUR, START + 3 * HOUR);

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use barograph_model::{Labels, Timestamp, stale_marker};
-use barograph_tsdb::{Options, Reason, Row, Store};
+use barograph_tsdb::{Error, Options, Reason, Row, Store};
 use support::*;
 
 fn check(store: &Store, labels: &Labels, at: i64, value: f64, expected: Result<(), Reason>) {
@@ -22,7 +24,6 @@ fn order_of_a_series() {
     check(&store, &a, START, 1.0, Ok(()));
     check(&store, &a, START, 1.0, Ok(()));
     check(&store, &a, START, 2.0, Err(Reason::Duplicate));
-    check(&store, &a, START - 1, 1.0, Err(Reason::OutOfOrder));
     check(&store, &a, START + 600_000, 1.0, Ok(()));
     check(&store, &a, START + 600_001, 1.0, Err(Reason::TooFarAhead));
     let b = series("b", 1);
@@ -35,6 +36,75 @@ fn order_of_a_series() {
     assert!(stats.rejected.contains(&(Reason::Duplicate, 2)));
 }
 
+/// A store that takes late samples up to this old.
+fn store_with(out_of_order: Duration) -> Store {
+    let mut options = Options::default();
+    options.out_of_order = out_of_order;
+    open_with(&Default::default(), options).0
+}
+
+#[test]
+fn late_samples_within_the_window() {
+    let store = store_with(Duration::from_secs(600));
+    let (a, b) = (series("a", 1), series("b", 1));
+    check(&store, &a, START, 1.0, Ok(()));
+    check(&store, &a, START - 600_000, 2.0, Ok(()));
+    check(&store, &a, START - 600_001, 2.0, Err(Reason::TooOld));
+    check(&store, &a, START - 1, f64::NAN, Ok(()));
+    // Repeated samples of whatever place in the head are known bit for bit.
+    check(&store, &a, START + 5, 5.0, Ok(()));
+    for (at, value) in [(START, 1.0), (START - 599_995, 7.0), (START - 1, f64::NAN), (START + 5, 5.0)] {
+        check(&store, &a, at, value, Ok(()));
+        check(&store, &a, at, stale_marker(), Err(Reason::Duplicate));
+    }
+    // The window counts from the latest sample of all, but a series' first sample is never late.
+    check(&store, &b, START - 7_000_000, 1.0, Ok(()));
+    check(&store, &b, START - 7_000_001, 1.0, Err(Reason::TooOld));
+    let stats = store.stats();
+    assert_eq!((stats.samples_late, stats.samples_appended), (3, 9));
+    assert!(stats.late_bytes > 0);
+    let times: Vec<_> = content(&store)[&a.to_string()].iter().map(|sample| sample.0 - START).collect();
+    assert_eq!(times, [-600_000, -599_995, -1, 0, 5]);
+}
+
+#[test]
+fn no_window_means_strict_order() {
+    let store = store_with(Duration::ZERO);
+    let a = series("a", 1);
+    check(&store, &a, START, 1.0, Ok(()));
+    check(&store, &a, START - 1, 1.0, Err(Reason::OutOfOrder));
+    let imported = store.append_any_age(&[row(&a, START - 1)], Timestamp(START)).unwrap();
+    assert_eq!(imported.stored, 1, "an import is not bound by it");
+}
+
+fn row(labels: &Labels, at: i64) -> Row<'_> {
+    Row { labels: labels.as_bytes(), at, value: 1.0 }
+}
+
+#[test]
+fn late_samples_are_limited_until_they_are_cut() {
+    let mut options = Options::default();
+    options.late_bytes_max = 40_000;
+    options.lanes = 1;
+    let (store, _) = open_with(&Default::default(), options);
+    let (a, now) = (series("a", 1), Timestamp(START));
+    check(&store, &a, START, 1.0, Ok(()));
+    let mut stored = 1;
+    // Odd values do not compress.
+    let mut import = |at: i64| {
+        let value = (at as f64).sqrt();
+        store.append_any_age(&[Row { labels: a.as_bytes(), at, value }], now).inspect(|_| stored += 1)
+    };
+    let full = (1..).find(|n| import(START - n * 1000).is_err()).unwrap();
+    assert!(matches!(import(START - 1), Err(Error::Overloaded { limit: 40_000 })), "{full}");
+    check(&store, &a, START - 1, 1.0, Err(Reason::TooManyLate));
+    let done = store.maintain(now).unwrap();
+    assert!(done.blocks_cut > 0);
+    assert_eq!(store.stats().late_bytes, 0);
+    check(&store, &a, START - 1, 1.0, Ok(()));
+    assert_eq!(content(&store)[&a.to_string()].len(), usize::try_from(full).unwrap() + 1);
+}
+
 #[test]
 fn a_bad_row_does_not_harm_its_neighbours() {
     let (store, _) = open(&Default::default());
@@ -43,12 +113,12 @@ fn a_bad_row_does_not_harm_its_neighbours() {
         Row { labels: nameless.as_bytes(), at: START, value: 1.0 },
         Row { labels: good.as_bytes(), at: START, value: 1.0 },
         Row { labels: b"\x0a\xff", at: START, value: 1.0 },
-        Row { labels: good.as_bytes(), at: START - 1, value: 1.0 },
+        Row { labels: good.as_bytes(), at: START, value: 2.0 },
         Row { labels: good.as_bytes(), at: START + 1, value: 1.0 },
     ];
     let appended = store.append(&rows, Timestamp(START)).unwrap();
     let rejected: Vec<_> = appended.rejected.iter().map(|r| (r.row, r.reason)).collect();
-    assert_eq!(rejected, [(0, Reason::NoMetricName), (2, Reason::Malformed), (3, Reason::OutOfOrder)]);
+    assert_eq!(rejected, [(0, Reason::NoMetricName), (2, Reason::Malformed), (3, Reason::Duplicate)]);
     assert_eq!((appended.stored, appended.new_series), (2, 1));
     assert_eq!(content(&store)[&good.to_string()].len(), 2);
 }

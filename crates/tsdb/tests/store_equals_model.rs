@@ -1,9 +1,9 @@
-//! Random work, cuts, crashes and kills under a seed, against a map: while it runs the store holds exactly what it took;
-//! after a crash at least what was acknowledged, and nothing it never took.
+//! Random work in and out of order, cuts, crashes and kills under a seed, against a map: while it runs the store holds
+//! exactly what it took; after a crash at least what was acknowledged, and nothing it never took.
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_disk::{Chance, Fault, MemoryDisk};
 use barograph_model::{Labels, Timestamp, stale_marker};
@@ -17,6 +17,8 @@ struct Model {
     /// What was taken and not acknowledged, with its ticket.
     waiting: Vec<(u64, String, i64, u64)>,
     acknowledged: Content,
+    /// How late a sample may be, in milliseconds.
+    out_of_order: i64,
 }
 
 impl Model {
@@ -42,8 +44,12 @@ fn value(chance: &mut Chance) -> f64 {
     }
 }
 
-fn open_store(disk: &MemoryDisk, chance: &mut Chance) -> Store {
+fn open_store(disk: &MemoryDisk, model: &mut Model, chance: &mut Chance) -> Store {
     let mut options = Options::default();
+    let hours = [0, 1, 10][usize::try_from(chance.below(3)).unwrap_or(0)];
+    options.out_of_order = Duration::from_secs(hours * 3600);
+    model.out_of_order = i64::try_from(options.out_of_order.as_millis()).unwrap_or(0);
+    options.late_bytes_max = 1 << (11 + chance.below(10));
     options.segment_bytes = 1 << chance.below(14);
     options.lanes = 1 << chance.below(3);
     options.cache_bytes = 1 << (6 + chance.below(14));
@@ -53,37 +59,52 @@ fn open_store(disk: &MemoryDisk, chance: &mut Chance) -> Store {
 
 /// Appends random rows and checks each verdict.
 fn append_rows(store: &Store, model: &mut Model, now: i64, chance: &mut Chance) {
+    let import = chance.below(8) == 0;
     let rows: Vec<(Labels, i64, f64)> = (0..1 + chance.below(30))
         .map(|_| {
             let labels = series(
                 ["a", "b", "c"][usize::try_from(chance.below(3)).unwrap_or(0)],
                 usize::try_from(chance.below(8)).unwrap_or(0),
             );
-            let lag = if chance.below(10) == 0 { chance.below(4 * 3_600_000) } else { chance.below(5_000) };
-            (labels, now - i64::try_from(lag).unwrap_or(0), value(chance))
+            let lag = match chance.below(10) {
+                0 => chance.below(4 * 3_600_000),
+                1 => 1_000 * chance.below(300),
+                _ if import => 60_000 * chance.below(50 * 60),
+                _ => chance.below(5_000),
+            };
+            // Imports are of whole minutes, so that some come again.
+            let at = now - i64::try_from(lag).unwrap_or(0);
+            (labels, if import { at - at % 60_000 } else { at }, value(chance))
         })
         .collect();
     let borrowed: Vec<_> =
         rows.iter().map(|(l, at, value)| Row { labels: l.as_bytes(), at: *at, value: *value }).collect();
-    let Ok(appended) = store.append(&borrowed, Timestamp(now)) else { return };
+    let latest = model.taken.values().filter_map(|samples| samples.keys().next_back()).max().copied();
+    let now = Timestamp(now);
+    let appended = if import { store.append_any_age(&borrowed, now) } else { store.append(&borrowed, now) };
+    let Ok(appended) = appended else { return };
     let mut reasons: BTreeMap<usize, Reason> = appended.rejected.iter().map(|r| (r.row, r.reason)).collect();
     assert_eq!(appended.stored + reasons.len(), rows.len());
     for (number, (labels, at, value)) in rows.iter().enumerate() {
         let samples = model.taken.entry(labels.to_string()).or_default();
-        let last = samples.last_key_value().map(|(at, bits)| (*at, *bits));
+        let last = samples.last_key_value().map(|(at, _)| *at);
+        let bits = value.to_bits();
         match reasons.remove(&number) {
             None => {
-                assert!(
-                    last.is_none_or(|(last, bits)| *at > last || (*at == last && bits == value.to_bits()))
-                );
-                samples.insert(*at, value.to_bits());
-                model.waiting.push((appended.ticket, labels.to_string(), *at, value.to_bits()));
+                // Of two late samples with the same time the first counts, though a block may have it.
+                let first = *samples.entry(*at).or_insert(bits);
+                assert!(first == bits || last.is_some_and(|last| *at <= last));
+                model.waiting.push((appended.ticket, labels.to_string(), *at, first));
             }
-            Some(Reason::OutOfOrder) => assert!(last.is_some_and(|(last, _)| *at < last)),
-            Some(Reason::Duplicate) => {
-                assert!(last.is_some_and(|(last, bits)| *at == last && bits != value.to_bits()));
+            Some(Reason::OutOfOrder) => {
+                assert!(last.is_some_and(|last| *at < last) && model.out_of_order == 0 && !import);
             }
-            Some(Reason::TooOld) => {}
+            Some(Reason::Duplicate) => assert!(samples.get(at).is_some_and(|&first| first != bits)),
+            Some(Reason::TooManyLate) => {}
+            Some(Reason::TooOld) => {
+                let within = latest.is_none_or(|latest| *at >= latest - model.out_of_order);
+                assert!(!import && (!within || model.out_of_order == 0));
+            }
             Some(reason) => panic!("{reason}"),
         }
     }
@@ -92,8 +113,8 @@ fn append_rows(store: &Store, model: &mut Model, now: i64, chance: &mut Chance) 
 fn run(seed: u64) {
     let mut chance = Chance::new(seed);
     let mut disk = MemoryDisk::new();
-    let mut store = open_store(&disk, &mut chance);
     let (mut model, mut now) = (Model::default(), START);
+    let mut store = open_store(&disk, &mut model, &mut chance);
     for _ in 0..400 {
         now += i64::try_from(chance.below(120_000)).unwrap_or(0);
         match chance.below(100) {
@@ -117,7 +138,7 @@ fn run(seed: u64) {
             _ => {
                 disk.heal();
                 disk = if chance.below(3) == 0 { disk.kill() } else { disk.crash(chance.below(u64::MAX)) };
-                store = open_store(&disk, &mut chance);
+                store = open_store(&disk, &mut model, &mut chance);
                 let found = content(&store);
                 assert!(is_within(&model.acknowledged, &found), "seed {seed}: lost");
                 assert!(is_within(&found, &model.content()), "seed {seed}: never taken");
@@ -133,11 +154,16 @@ fn run(seed: u64) {
     disk.heal();
     store.commit().expect("a healed disk takes commits");
     assert_eq!(content(&store), model.content(), "seed {seed}");
-    assert_eq!(content(&open_store(&disk.crash(seed), &mut chance)), model.content(), "seed {seed}");
+    assert_eq!(
+        content(&open_store(&disk.crash(seed), &mut Model::default(), &mut chance)),
+        model.content(),
+        "seed {seed}"
+    );
 }
 
 #[test]
 fn under_many_seeds() {
-    // The last two once lost samples: a fault left valid records behind a hole, and a later start believed them.
-    (0..30).chain([87, 104]).for_each(run);
+    // These once lost samples. 87 and 104: a fault left valid records behind a hole, and a later start believed them.
+    // 11: a segment of the log that never got a file was said to be covered, and its number came again.
+    (0..40).chain([87, 104]).for_each(run);
 }

@@ -10,6 +10,8 @@ const PAGES = {
   Explore: "/ui/explore",
   "a chart": "/ui/explore?q=system_load_1m",
   "a table": `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
+  Storage: "/ui/admin/storage",
+  Cardinality: "/ui/admin/cardinality",
   "a mistake": "/ui/explore?q=sum(",
 };
 

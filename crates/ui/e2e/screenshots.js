@@ -9,6 +9,8 @@ const PAGES = {
   overview: "/ui/",
   explore: `/ui/explore?q=${encodeURIComponent("sum by (source) (rate(barograph_ingest_samples_total[30s]))")}`,
   table: `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
+  storage: "/ui/admin/storage",
+  cardinality: "/ui/admin/cardinality",
   mistake: `/ui/explore?q=${encodeURIComponent("sum(rate(up[5m])")}`,
 };
 

@@ -3,6 +3,7 @@
  *
  * `POST /mock/down?ms=3000` closes every connection and refuses new ones for a while, as a restart would look.
  */
+import { admin } from "./admin.js";
 import { evaluate, METRICS, parseError } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
@@ -21,6 +22,9 @@ export function createApi() {
       return send(response, 200, {});
     }
     if (url.pathname === "/api/barograph/v1/live") return live(request, response, url, streams);
+    const own = /^\/api\/barograph\/v1\/(.+)$/.exec(url.pathname)?.[1];
+    const document = own === undefined ? null : admin(own, request.method, url.searchParams);
+    if (document !== null) return send(response, request.method === "POST" ? 201 : 200, document);
     if (!url.pathname.startsWith("/api/v1/")) return next();
     const params = new URLSearchParams(url.search);
     if (request.method === "POST") for (const [name, value] of new URLSearchParams(await body(request))) params.append(name, value);

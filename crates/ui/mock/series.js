@@ -37,6 +37,8 @@ export const METRICS = {
   process_eventloop_utilization: gauge("ratio", "Busy share of the runtime", one((t) => 0.02 + 0.2 * wander(8, t))),
   process_handles_active: gauge("", "Open handles", one((t) => 38 + Math.round(6 * wander(9, t)))),
   process_requests_active: gauge("", "Requests under way", one((t) => Math.round(4 * wander(10, t)))),
+  barograph_storage_bytes: gauge("bytes", "Bytes on disk", by("kind", ["raw", "1m", "5m", "1h", "wal"], (i, t) => [1.1, 0.8, 0.5, 0.06, 0.3 + 0.2 * wander(31, t)][i] * GIB + (t - STARTED) * 4000)),
+  barograph_storage_disk_bytes: gauge("bytes", "The data directory's file system", by("kind", ["total", "free"], (i, t) => (i === 0 ? 60 * GIB : 2.1 * GIB - (t - STARTED) * 20_000))),
   barograph_head_series: gauge("", "Series in memory", one((t) => 12_400 + Math.floor((t - STARTED) / 40))),
   barograph_ingest_samples_total: counter("", "Samples stored", by("source", ["remote_write", "scrape", "import", "self"], (i, t) => [9800, 2400, 120, 96][i] * (0.8 + 0.4 * wander(20 + i, t)))),
   barograph_wal_fsync_duration_seconds_bucket: counter("seconds", "Time to make a log record durable", by("le", ["0.005", "0.01", "+Inf"], (i, t) => 100 * (i + 1) * wander(30, t))),

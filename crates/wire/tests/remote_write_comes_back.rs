@@ -1,6 +1,8 @@
 //! What a `Writer` writes, the walk finds again: every series, sample, exemplar and word of metadata.
 
-use barograph_model::{Exemplar, Labels, Metadata, MetricType, Sample, Timestamp};
+use barograph_model::{
+    Exemplar, Histogram, HistogramParts, Labels, Metadata, MetricType, ResetHint, Sample, Timestamp,
+};
 use barograph_wire::remote_write::{DECODED_BYTES_MAX, Entry, Writer, decompress, entries, parse_labels};
 use proptest::prelude::*;
 
@@ -96,5 +98,49 @@ proptest! {
                 let _ = (series.samples().count(), series.exemplars().count(), series.histograms().count());
             }
         }
+    }
+}
+
+fn histogram() -> impl Strategy<Value = Histogram> {
+    let buckets = || prop::collection::btree_map(-600i32..600, 1u32..1000, 0..20);
+    let hint =
+        prop::sample::select(vec![ResetHint::Unknown, ResetHint::Yes, ResetHint::No, ResetHint::Gauge]);
+    (buckets(), buckets(), -4i8..=8, any::<bool>(), 0u32..9, hint).prop_map(
+        |(positive, negative, schema, float, zeros, hint)| {
+            let share = if float { 0.3 } else { 1.0 };
+            let side = |buckets: std::collections::BTreeMap<i32, u32>| -> Vec<(i32, f64)> {
+                buckets.into_iter().map(|(index, count)| (index, f64::from(count) * share)).collect()
+            };
+            let (positive, negative) = (side(positive), side(negative));
+            let zero_count = f64::from(zeros);
+            let count = positive.iter().chain(&negative).map(|bucket| bucket.1).sum::<f64>() + zero_count;
+            let parts = HistogramParts {
+                schema,
+                hint,
+                float,
+                zero_threshold: 0.001,
+                zero_count,
+                count,
+                sum: 2.5,
+                positive,
+                negative,
+                bounds: vec![],
+            };
+            Histogram::new(parts).expect("its parts fit")
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn histograms_are_read_as_written(labels in labels(), all in prop::collection::vec((any::<i64>(), histogram()), 1..4)) {
+        let all: Vec<_> = all.into_iter().map(|(at, histogram)| (Timestamp(at), histogram)).collect();
+        let mut writer = Writer::new();
+        writer.histograms(labels.as_bytes(), &all);
+        let Some(Ok(Entry::Series(series))) = entries(writer.as_bytes()).next() else { panic!("a series") };
+        prop_assert_eq!(series.labels.as_ref(), labels.as_bytes());
+        let found: Vec<_> = series.histograms().map(|entry| entry.unwrap()).collect();
+        let found: Vec<_> = found.into_iter().map(|entry| (entry.at, entry.histogram.unwrap())).collect();
+        prop_assert_eq!(found, all);
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod browser;
 mod fuzz;
 mod grafana;
+mod history;
 pub(crate) mod kill;
 mod promtool;
 mod real_prometheus;
@@ -55,6 +56,7 @@ const SUITES: [Suite; 9] = [
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("history", history::run),
     ("browser", browser::run),
 ];
 

@@ -3,13 +3,11 @@
 //! The group of a series is found once; then its column is folded into the group's column. Those that choose
 //! series instead of computing new ones are in `ranking`.
 
-use std::collections::HashMap;
-
-use barograph_model::{Labels, METRIC_NAME, encode_label};
+use barograph_model::{Labels, METRIC_NAME};
 
 use super::{
     Error,
-    column::{ABSENT, Series, Vector, at, is_present},
+    column::{ABSENT, Map, Series, Vector, at, is_present},
     context::Context,
     expr,
     grid::Grid,
@@ -67,12 +65,13 @@ impl Groups {
             labels: Vec::new(),
             drop_name: Vec::new(),
         };
-        let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut index: Map<Vec<u8>, usize> = Map::default();
         let mut key = Vec::new();
+        let keeps_nothing = node.grouping.is_empty() && !node.without;
         for series in &vector.series {
             key.clear();
-            for (name, value) in series.labels.iter().filter(|pair| keeps(node, pair.0)) {
-                encode_label(&mut key, name, value);
+            if !keeps_nothing {
+                series.labels.append_kept(&mut key, |name| keeps(node, name));
             }
             let group = match index.get(&key) {
                 Some(&group) => group,
@@ -109,9 +108,9 @@ impl Groups {
 }
 
 /// Whether a label goes into the key of the group.
-fn keeps(node: &Aggregate, name: &str) -> bool {
-    let listed = node.grouping.iter().any(|label| label == name);
-    if node.without { !listed && name != METRIC_NAME } else { listed }
+fn keeps(node: &Aggregate, name: &[u8]) -> bool {
+    let listed = node.grouping.iter().any(|label| label.as_bytes() == name);
+    if node.without { !listed && name != METRIC_NAME.as_bytes() } else { listed }
 }
 
 /// Folds the columns of each group, value by value.

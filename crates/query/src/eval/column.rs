@@ -3,9 +3,14 @@
 //! A step without a value holds [`ABSENT`], the bits of the staleness marker, which no selector lets through and no
 //! operation makes. A column is either as wide as the steps, or one wide if it is the same at all of them.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use barograph_model::{Budget, Labels, METRIC_NAME, is_stale, stale_marker};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Error;
 
@@ -121,24 +126,44 @@ pub(super) fn without_name(labels: &Labels) -> Labels {
 }
 
 /// Whether a label says what the metric is, which no longer holds after computing with it.
-pub(super) fn is_name_label(name: &str) -> bool {
-    name.starts_with("__") && matches!(name, METRIC_NAME | "__type__" | "__unit__")
+pub(super) fn is_name_label(name: &[u8]) -> bool {
+    name.starts_with(b"__") && [METRIC_NAME, "__type__", "__unit__"].iter().any(|n| n.as_bytes() == name)
 }
 
 pub(super) fn same_labels() -> Error {
     Error::Execution("vector cannot contain metrics with the same labelset".into())
 }
 
+/// A map from label sets, or from parts of them.
+pub(super) type Map<K, V> = HashMap<K, V, BuildHasherDefault<LabelHasher>>;
+
+/// Hashes the bytes of a label set at once, as the store does. Several times as fast as the standard library's hasher.
+#[derive(Default)]
+pub(super) struct LabelHasher(u64);
+
+impl Hasher for LabelHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// Only lengths come this way, and those of the parts of a key are in what is hashed.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A vector in the making, each label set once.
 pub(super) struct Rows {
-    index: HashMap<Labels, usize>,
+    index: Map<Labels, usize>,
     series: Vec<Series>,
     width: usize,
 }
 
 impl Rows {
     pub(super) fn new(width: usize) -> Self {
-        Self { index: HashMap::new(), series: Vec::new(), width }
+        Self { index: Map::default(), series: Vec::new(), width }
     }
 
     /// The row of a label set, all absent if it is new.

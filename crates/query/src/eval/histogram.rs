@@ -3,13 +3,11 @@
 //! Inside a bucket observations are taken as evenly spread. Within the outermost ones that is not possible: there
 //! the nearest finite bound is the answer.
 
-use std::collections::HashMap;
-
 use barograph_model::{Labels, quote};
 
 use super::{
     Error,
-    column::{Rows, Vector, at, is_present},
+    column::{Map, Rows, Vector, at, is_present},
     context::Context,
     notes::{for_metric, go_float},
 };
@@ -142,7 +140,7 @@ struct Histogram {
 impl Histogram {
     fn all(context: &Context<'_>, vector: &Vector, span: Span, rows: &mut Rows) -> Vec<Self> {
         let mut histograms: Vec<Self> = Vec::new();
-        let mut index: HashMap<Labels, usize> = HashMap::new();
+        let mut index: Map<Labels, usize> = Map::default();
         for (i, series) in vector.series.iter().enumerate() {
             let bound = series.labels.value(BUCKET_LABEL).unwrap_or_default();
             let Some(upper) = parse_bound(bound) else {
@@ -155,7 +153,7 @@ impl Histogram {
                 }
                 continue;
             };
-            let labels = series.labels.without(|name| name == BUCKET_LABEL);
+            let labels = series.labels.without(|name| name == BUCKET_LABEL.as_bytes());
             let next = histograms.len();
             let at = *index.entry(labels.clone()).or_insert(next);
             if at == next {

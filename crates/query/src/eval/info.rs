@@ -88,7 +88,7 @@ impl Wanted {
 }
 
 fn target(labels: &Labels) -> Labels {
-    labels.without(|name| !IDENTIFYING.contains(&name))
+    labels.without(|name| !IDENTIFYING.iter().any(|label| label.as_bytes() == name))
 }
 
 /// Of each info metric the series with the latest sample at a step.

@@ -4,14 +4,12 @@
 //! series on one side and at most one *at a time* on the other, so each pair of series of the same signature gives
 //! one column. Only signatures with several series on a side are looked at step by step for conflicts.
 
-use std::collections::HashMap;
-
-use barograph_model::{Labels, LabelsBuilder, encode_label};
+use barograph_model::{Labels, LabelsBuilder};
 
 use super::{
     Error,
     binary::{drops_name, element},
-    column::{ABSENT, Rows, Series, Vector, is_name_label, is_present},
+    column::{ABSENT, Map, Rows, Series, Vector, is_name_label, is_present},
     context::Context,
 };
 use crate::syntax::ast::{Binary, Group, Matching};
@@ -104,7 +102,7 @@ fn result_labels(node: &Binary, many: &Labels, one: &Labels) -> Labels {
     let changes = !node.op.is_comparison();
     let one_to_one = matching.group == Group::OneToOne;
     let kept = many.without(|name| {
-        let listed = matching.labels.iter().any(|label| label == name);
+        let listed = matching.labels.iter().any(|label| label.as_bytes() == name);
         (changes && is_name_label(name)) || (one_to_one && matching.on != listed)
     });
     if matching.include.is_empty() {
@@ -123,8 +121,8 @@ fn matched_labels(matching: &Matching, labels: &Labels) -> Labels {
 }
 
 /// Whether a label is part of the signature.
-fn counts(matching: &Matching, name: &str) -> bool {
-    let listed = matching.labels.iter().any(|label| label == name);
+fn counts(matching: &Matching, name: &[u8]) -> bool {
+    let listed = matching.labels.iter().any(|label| label.as_bytes() == name);
     if matching.on { listed } else { !listed && !is_name_label(name) }
 }
 
@@ -161,16 +159,14 @@ impl Signatures {
 /// Numbers signatures in the order in which they turn up.
 #[derive(Default)]
 pub(super) struct Numbers {
-    index: HashMap<Vec<u8>, usize>,
+    index: Map<Vec<u8>, usize>,
     key: Vec<u8>,
 }
 
 impl Numbers {
     pub(super) fn number(&mut self, matching: &Matching, labels: &Labels) -> usize {
         self.key.clear();
-        for (name, value) in labels.iter().filter(|pair| counts(matching, pair.0)) {
-            encode_label(&mut self.key, name, value);
-        }
+        labels.append_kept(&mut self.key, |name| counts(matching, name));
         match self.index.get(&self.key) {
             Some(&number) => number,
             None => {

@@ -23,6 +23,9 @@ use crate::syntax::{
 };
 
 mod extended;
+mod rates;
+
+use rates::Rates;
 
 /// Evaluates a function over its range argument, series by series.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
@@ -38,9 +41,13 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Ove
     // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
     let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
     let mut vector = Vector::empty();
+    let mut rates = Rates::default();
     each_range(context, grid, range, |labels, drop_name, samples, windows| {
         let spread = Spread { grid, moves };
         let values = match reading {
+            Reading::Plain if matches!(over, Over::Rate | Over::Increase | Over::Delta) => {
+                rates.apply(windows, samples, over)
+            }
             Reading::Plain => spread.apply(context, windows, samples, over, &parameters)?,
             reading => extended::apply(context, over, reading, samples, windows)?,
         };
@@ -109,7 +116,7 @@ pub(super) fn each_range(
     match &range.bare().node {
         Node::Range(node) => each_selected(context, grid, node, visit),
         Node::Subquery(node) => {
-            let (inner, points, windows) = subquery(context, grid, node)?;
+            let (inner, points, mut windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
             for series in inner.series {
                 context.budget.charge(points.len)?;
@@ -121,6 +128,7 @@ pub(super) fn each_range(
                     }
                 }
                 if samples.len() > 0 {
+                    windows.place(&samples.timestamps);
                     visit(series.labels, series.drop_name, &samples, &windows)?;
                 }
             }
@@ -148,7 +156,10 @@ fn each_selected(
     let (after, last) = (windows.read_after(), windows.read_last());
     select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
         context.budget.charge(windows.width())?;
-        if !samples.values.iter().copied().any(is_stale) {
+        // Without an early end the loop takes several values at a time.
+        let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
+        if !any_stale {
+            windows.place(&samples.timestamps);
             return visit(labels, false, samples, &windows);
         }
         live.clear();
@@ -156,7 +167,11 @@ fn each_selected(
         {
             live.push(at, value);
         }
-        if live.len() > 0 { visit(labels, false, &live, &windows) } else { Ok(()) }
+        if live.len() == 0 {
+            return Ok(());
+        }
+        windows.place(&live.timestamps);
+        visit(labels, false, &live, &windows)
     })
 }
 
@@ -242,22 +257,7 @@ fn plain(
     grid: Grid,
     parameter: impl Fn(usize, usize) -> f64,
 ) -> Result<Vec<f64>, Error> {
-    let seconds = windows.range as f64 / 1e3;
     match over {
-        Over::Rate | Over::Increase | Over::Delta => {
-            let resets = if over == Over::Delta { Vec::new() } else { resets(&samples.values) };
-            let mut first = 0;
-            let counter = over != Over::Delta;
-            windows.slide(context, samples, |window| {
-                while first < resets.len() && resets[first] <= window.first {
-                    first += 1;
-                }
-                let inside = resets[first..].iter().take_while(|&&i| i < window.end);
-                let lost: f64 = inside.map(|&i| samples.values[i - 1]).fold(0.0, |sum, v| sum + v);
-                let value = extrapolated(window, lost, counter);
-                if over == Over::Rate && is_present(value) { value / seconds } else { value }
-            })
-        }
         Over::Changes => {
             let differs = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
             counted(context, windows, samples, differs)
@@ -277,11 +277,6 @@ fn plain(
     }
 }
 
-/// Where a counter started again.
-fn resets(values: &[f64]) -> Vec<usize> {
-    (1..values.len()).filter(|&i| values[i] < values[i - 1]).collect()
-}
-
 /// How often in each window a sample relates to the one before.
 fn counted(
     context: &Context<'_>,
@@ -296,34 +291,6 @@ fn counted(
         so_far.push(count);
     }
     windows.slide(context, samples, |window| f64::from(so_far[window.end - 1] - so_far[window.first]))
-}
-
-/// The increase over the whole range, from the one between its first and last sample plus `lost` in resets.
-///
-/// The samples rarely lie at the ends of the range. The increase is extrapolated to each end if a sample is about
-/// as close as samples are to each other, else by half their distance; and never to before a counter was zero.
-fn extrapolated(window: &Window<'_>, lost: f64, counter: bool) -> f64 {
-    let count = window.len();
-    if count < 2 {
-        return ABSENT;
-    }
-    let (first, last) = (window.values[0], window.values[count - 1]);
-    let (first_at, last_at) = (window.timestamps[0], window.timestamps[count - 1]);
-    let increase = last - first + lost;
-    let seconds = |millis: i64| millis as f64 / 1e3;
-    let sampled = seconds(last_at - first_at);
-    let between = sampled / (count - 1) as f64;
-    let reach = |gap: f64| if gap >= between * 1.1 { between / 2.0 } else { gap };
-    let mut to_start = reach(seconds(first_at - window.after));
-    if counter {
-        let mut to_zero = to_start;
-        if increase > 0.0 && first >= 0.0 {
-            to_zero = sampled * (first / increase);
-        }
-        to_start = to_start.min(to_zero);
-    }
-    let to_end = reach(seconds(window.last - last_at));
-    increase * ((sampled + to_start + to_end) / sampled)
 }
 
 /// Functions that go through all samples of the window.

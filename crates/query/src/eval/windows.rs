@@ -1,4 +1,9 @@
 //! The ranges a function looks at, one a step, slid over the samples of a series.
+//!
+//! Which samples lie in which range hangs on their timestamps alone, and series that were scraped together share those.
+//! So it is found once for all of them.
+
+use std::ops::Range;
 
 use super::{
     Error,
@@ -31,10 +36,15 @@ impl Samples {
 }
 
 /// The ranges `(after, last]` of a range selector or subquery, both ends growing with the step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Windows {
     grid: Grid,
     reference: Reference,
+    /// The timestamps of the series at hand, and the samples of it that each range holds.
+    timestamps: Vec<i64>,
+    places: Vec<Range<usize>>,
+    /// How often timestamps differed from those of the series before.
+    placings: u64,
     /// How long each range is, in milliseconds.
     pub(super) range: i64,
     /// How much farther samples are read before and after each range.
@@ -44,7 +54,8 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(grid: Grid, reference: Reference, range: i64) -> Self {
-        Self { grid, reference, range, before: 0, after: 0 }
+        let (timestamps, places) = (Vec::new(), Vec::new());
+        Self { grid, reference, timestamps, places, placings: 0, range, before: 0, after: 0 }
     }
 
     /// How many ranges there are: one for all steps if it does not move.
@@ -67,19 +78,17 @@ impl Windows {
         self.last(self.width() - 1).saturating_add(self.after)
     }
 
-    /// Computes one value a range. `compute` sees the samples of the range (and of what is read around it) and
-    /// their indices only grow. Stops if the query was cancelled.
-    pub(super) fn slide(
-        &self,
-        context: &Context<'_>,
-        samples: &Samples,
-        mut compute: impl FnMut(&Window<'_>) -> f64,
-    ) -> Result<Vec<f64>, Error> {
-        let mut values = vec![ABSENT; self.width()];
-        let mut seen = 0;
-        let timestamps = &samples.timestamps;
+    /// Lays the ranges over the samples of a series; all below is about that series then.
+    pub(super) fn place(&mut self, timestamps: &[i64]) {
+        if self.timestamps == timestamps && self.placings > 0 {
+            return;
+        }
+        self.placings += 1;
+        self.timestamps.clear();
+        self.timestamps.extend_from_slice(timestamps);
+        self.places.clear();
         let (mut first, mut end) = (0, 0);
-        for (step, value) in values.iter_mut().enumerate() {
+        for step in 0..self.width() {
             let last = self.last(step);
             let after = last.saturating_sub(self.range);
             while end < timestamps.len() && timestamps[end] <= last.saturating_add(self.after) {
@@ -88,22 +97,49 @@ impl Windows {
             while first < end && timestamps[first] <= after.saturating_sub(self.before) {
                 first += 1;
             }
-            seen += end - first;
+            self.places.push(first..end);
+        }
+    }
+
+    /// A number that stays the same from series to series as long as the places do.
+    pub(super) fn placings(&self) -> u64 {
+        self.placings
+    }
+
+    /// The range of a step, if it has samples.
+    pub(super) fn window<'a>(&'a self, step: usize, values: &'a [f64]) -> Option<Window<'a>> {
+        let Range { start: first, end } = self.places[step];
+        let last = self.last(step);
+        (first < end).then(|| Window {
+            step,
+            after: last.saturating_sub(self.range),
+            last,
+            first,
+            end,
+            timestamps: &self.timestamps[first..end],
+            values: &values[first..end],
+        })
+    }
+
+    /// Computes one value a range. `compute` sees the samples of the range (and of what is read around it) and
+    /// their indices only grow. Stops if the query was cancelled.
+    pub(super) fn slide(
+        &self,
+        context: &Context<'_>,
+        samples: &Samples,
+        mut compute: impl FnMut(&Window<'_>) -> f64,
+    ) -> Result<Vec<f64>, Error> {
+        debug_assert_eq!(self.timestamps, samples.timestamps, "the windows were placed on this series");
+        let mut values = vec![ABSENT; self.width()];
+        let mut seen = 0;
+        for (step, value) in values.iter_mut().enumerate() {
+            let Some(window) = self.window(step, &samples.values) else { continue };
+            seen += window.len();
             if seen > CHECK_AFTER {
                 context.check()?;
                 seen = 0;
             }
-            if first < end {
-                *value = compute(&Window {
-                    step,
-                    after,
-                    last,
-                    first,
-                    end,
-                    timestamps: &timestamps[first..end],
-                    values: &samples.values[first..end],
-                });
-            }
+            *value = compute(&window);
         }
         Ok(values)
     }

@@ -25,7 +25,7 @@ impl Unloaded {
         }
         let base = labels.metric_name().and_then(|name| name.strip_suffix("_bucket"));
         if let Some(base) = base.filter(|_| from_buckets) {
-            self.labels.push(labels.without(|name| name == "le").with(METRIC_NAME, base));
+            self.labels.push(labels.without(|name| name == b"le").with(METRIC_NAME, base));
         }
     }
 

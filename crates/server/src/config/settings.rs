@@ -104,6 +104,10 @@ pub struct Limits {
     pub label_value_bytes: u64,
     /// Series with a recent sample; 1 million by default.
     pub active_series: u64,
+    /// Series with a recent sample of one metric; 200,000 by default.
+    pub series_per_metric: u64,
+    /// Values of one label in the series with a recent sample of one metric; 50,000 by default.
+    pub values_per_label: u64,
 }
 
 impl Default for Limits {
@@ -116,6 +120,8 @@ impl Default for Limits {
             label_name_bytes: 512,
             label_value_bytes: 4 << 10,
             active_series: 1_000_000,
+            series_per_metric: 200_000,
+            values_per_label: 50_000,
         }
     }
 }
@@ -171,6 +177,8 @@ pub(super) fn read_limits(node: &Node, findings: &mut Findings) -> Limits {
     section.set("label_name", &mut limits.label_name_bytes, positive_size, findings);
     section.set("label_value", &mut limits.label_value_bytes, positive_size, findings);
     section.set("active_series", &mut limits.active_series, positive_count, findings);
+    section.set("series_per_metric", &mut limits.series_per_metric, two_or_more, findings);
+    section.set("values_per_label", &mut limits.values_per_label, two_or_more, findings);
     section.finish(&[], findings);
     limits
 }
@@ -190,6 +198,11 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
 
 fn positive_count(text: &str) -> Result<u64, String> {
     positive(count(text)?, 0)
+}
+
+/// A count of which one is kept for overflow.
+fn two_or_more(text: &str) -> Result<u64, String> {
+    count(text).and_then(|count| if count < 2 { Err("expected 2 or more".to_owned()) } else { Ok(count) })
 }
 
 fn positive_size(text: &str) -> Result<u64, String> {

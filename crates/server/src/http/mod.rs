@@ -5,9 +5,11 @@
 
 mod admin;
 mod body;
+mod cardinality;
 mod compress;
 mod guard;
 mod health;
+pub(crate) mod history;
 mod import;
 mod live;
 mod metrics;
@@ -121,9 +123,11 @@ pub(crate) fn router(app: App) -> Router {
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
+        .merge(history::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(cardinality::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(pages::routes())

@@ -1,12 +1,13 @@
-//! `/api/barograph/v1/backup`, and the snapshot of the Prometheus API.
+//! Storage under `/api/barograph/v1`: figures, catalog, backups; and the snapshot of the Prometheus API.
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use barograph_tsdb::MetricInfo;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,12 +20,19 @@ use super::{
 };
 use crate::{
     errors::chain,
-    storage::backup::{self, Refused},
+    storage::{
+        backup::{self, Refused},
+        catalog, stats,
+    },
 };
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/backup", get(backups).post(back_up))
+        .route("/api/barograph/v1/storage/stats", get(stats))
+        .route("/api/barograph/v1/catalog", get(catalog))
+        .route("/api/barograph/v1/catalog/{name}", get(metric))
+        .route("/api/barograph/v1/catalog/{name}/relations", get(relations))
         .route("/api/v1/admin/tsdb/snapshot", post(snapshot).put(snapshot))
 }
 
@@ -91,6 +99,44 @@ async fn snapshot(State(app): State<App>, headers: HeaderMap) -> Result<Response
     let written = made.await.map_err(|problem| ApiError::internal(problem.detail()))?;
     let data = json!({"name": format!("{:08}", written.backup.id)});
     Ok(success(&headers, &data.to_string(), &[], &[]))
+}
+
+/// `GET …/storage/stats`: the store by tier, its log, its growth, and what is left of the disk.
+async fn stats(State(app): State<App>) -> Result<Response, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    Ok(Json(off_loop(move || stats::document(&engine)).await?).into_response())
+}
+
+/// `GET …/catalog`: what is known of every metric, by name.
+async fn catalog(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+    let limit = params.limit("limit").map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e.text()))?;
+    let metrics = metrics(&app).await?;
+    let shown: Vec<_> = metrics.iter().take(limit).map(catalog::document).collect();
+    Ok(Json(json!({"count": metrics.len(), "metrics": shown})).into_response())
+}
+
+/// `GET …/catalog/NAME`: what is known of one metric.
+async fn metric(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let metrics = metrics(&app).await?;
+    Ok(Json(catalog::document(find(&metrics, &name)?)).into_response())
+}
+
+/// `GET …/catalog/NAME/relations`: which metrics belong to it.
+async fn relations(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let metrics = metrics(&app).await?;
+    Ok(Json(catalog::relations(&metrics, find(&metrics, &name)?)).into_response())
+}
+
+async fn metrics(app: &App) -> Result<Vec<MetricInfo>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let failed =
+        |e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the catalog: {}", chain(&e)));
+    off_loop(move || engine.store.metrics()).await?.map_err(failed)
+}
+
+fn find<'m>(metrics: &'m [MetricInfo], name: &str) -> Result<&'m MetricInfo, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("there is no metric {name:?}"));
+    metrics.iter().find(|metric| metric.name == name).ok_or_else(missing)
 }
 
 /// Runs what may take long on a thread that may block.

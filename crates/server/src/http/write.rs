@@ -12,8 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use barograph_model::{Exemplar, Timestamp};
-use barograph_tsdb::{Appended, Error as StoreError, Row};
+use barograph_model::{Exemplar, Histogram, Timestamp};
+use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
@@ -37,12 +37,13 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let large = body.len() > INLINE_BYTES_MAX;
     let stored = if large {
         let work = engine.clone();
-        let stored = tokio::task::spawn_blocking(move || store(&work, limits, &body)).await;
+        let stored =
+            tokio::task::spawn_blocking(move || store(&work, Origin::RemoteWrite, limits, &body)).await;
         stored.unwrap_or_else(|_| {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
         })
     } else {
-        store(&engine, limits, &body)
+        store(&engine, Origin::RemoteWrite, limits, &body)
     };
     let stored = match stored {
         Ok(stored) => stored,
@@ -80,7 +81,7 @@ pub(super) fn refused(status: StatusCode, why: &str) -> Response {
 }
 
 /// The media type and encoding of a request must be those of remote write 1.0.
-fn supported(headers: &HeaderMap) -> Result<(), String> {
+pub(super) fn supported(headers: &HeaderMap) -> Result<(), String> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(kind) = text(header::CONTENT_TYPE) {
         let mut parts = kind.split(';').map(str::trim);
@@ -103,10 +104,14 @@ fn supported(headers: &HeaderMap) -> Result<(), String> {
 }
 
 /// What became of a request that could be read.
-struct Stored {
-    ticket: u64,
+pub(super) struct Stored {
+    pub(super) ticket: u64,
+    /// Samples in the request.
+    pub(super) sent: usize,
+    /// Those of them that are stored now.
+    pub(super) stored: usize,
     /// What was not stored and why; `None` when all was.
-    complaint: Option<String>,
+    pub(super) complaint: Option<String>,
 }
 
 thread_local! {
@@ -114,11 +119,17 @@ thread_local! {
     static DECODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<Stored, (StatusCode, String)> {
+/// Stores what a body of remote write holds, as coming from `origin`.
+pub(super) fn store(
+    engine: &Engine,
+    origin: Origin,
+    limits: RequestLimits,
+    body: &[u8],
+) -> Result<Stored, (StatusCode, String)> {
     DECODED.with_borrow_mut(|scratch| {
         let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
             .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
-            .and_then(|decoded| store_decoded(engine, limits, decoded));
+            .and_then(|decoded| store_decoded(engine, origin, limits, decoded));
         // One huge request must not hold its memory for ever.
         if scratch.capacity() > 8 << 20 {
             *scratch = Vec::new();
@@ -129,6 +140,7 @@ fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<Stored, 
 
 fn store_decoded(
     engine: &Engine,
+    origin: Origin,
     limits: RequestLimits,
     decoded: &[u8],
 ) -> Result<Stored, (StatusCode, String)> {
@@ -138,7 +150,7 @@ fn store_decoded(
     let mut gathered = Vec::new();
     let mut metadata = Vec::new();
     let mut with_exemplars = Vec::new();
-    let mut histograms = 0;
+    let mut histograms = Histograms::default();
     for entry in remote_write::entries(decoded) {
         match entry.map_err(malformed)? {
             Entry::Sample { labels, sample } => {
@@ -154,13 +166,13 @@ fn store_decoded(
                     gathered.push(series.clone());
                 }
                 if series.has_more {
-                    histograms += series.histograms().count();
+                    histograms.read(&series).map_err(malformed)?;
                     with_exemplars.push(series);
                 }
             }
             Entry::Metadata(entry) => metadata.push(entry),
         }
-        check_count(rows.len(), limits)?;
+        check_count(rows.len() + histograms.sent, limits)?;
     }
     for series in &gathered {
         for sample in series.samples() {
@@ -169,15 +181,17 @@ fn store_decoded(
         }
     }
     check_count(rows.len(), limits)?;
-    let appended = engine.append(Origin::RemoteWrite, &rows).map_err(|e| not_stored(&e))?;
+    let appended = engine.append(origin, &rows).map_err(|e| not_stored(&e))?;
     for entry in metadata {
         engine.store.set_metadata(&entry.name, &entry.metadata);
     }
     for series in with_exemplars {
         keep_exemplars(engine, &series);
     }
-    let complaint = complaint(rows.len(), &rows, &appended, histograms);
-    Ok(Stored { ticket: appended.ticket, complaint })
+    let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
+    let ticket = appended.ticket.max(kept.ticket);
+    let (sent, stored) = (rows.len() + kept.sent, appended.stored + kept.stored);
+    Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept) })
 }
 
 /// Refuses a request of more samples than one may bring.
@@ -209,19 +223,68 @@ pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     (status, format!("cannot store the request: {}", chain(error)))
 }
 
+/// The native histograms of a request.
+#[derive(Default)]
+struct Histograms {
+    sent: usize,
+    /// Labels as sent, time, and what was observed.
+    good: Vec<(Vec<u8>, i64, Histogram)>,
+    /// Why and of which series others were refused.
+    bad: Vec<String>,
+}
+
+/// What became of the native histograms of a request.
+#[derive(Default)]
+struct Kept {
+    sent: usize,
+    stored: usize,
+    ticket: u64,
+    refused: Vec<String>,
+}
+
+impl Histograms {
+    fn read(&mut self, series: &remote_write::Series<'_>) -> Result<(), remote_write::Malformed> {
+        for entry in series.histograms() {
+            let entry = entry?;
+            self.sent += 1;
+            match entry.histogram {
+                Ok(histogram) => self.good.push((series.labels.to_vec(), entry.at.0, histogram)),
+                Err(error) => self.bad.push(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn store(self, engine: &Engine) -> Result<Kept, StoreError> {
+        let mut kept = Kept { sent: self.sent, refused: self.bad, ..Kept::default() };
+        if !self.good.is_empty() {
+            let rows: Vec<_> = self
+                .good
+                .iter()
+                .map(|(labels, at, histogram)| HistogramRow { labels, at: *at, histogram })
+                .collect();
+            let appended = engine.store.append_histograms(&rows, engine.clock.now())?;
+            kept.stored = appended.stored;
+            kept.ticket = appended.ticket;
+            kept.refused.extend(appended.rejected.iter().map(|rejected| rejected.reason.to_string()));
+        }
+        Ok(kept)
+    }
+}
+
 /// What was not stored, by reason, with a few examples; `None` when all was.
-fn complaint(sent: usize, rows: &[Row<'_>], appended: &Appended, histograms: usize) -> Option<String> {
-    if appended.rejected.is_empty() && histograms == 0 {
+fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept) -> Option<String> {
+    if appended.rejected.is_empty() && kept.refused.is_empty() {
         return None;
     }
-    let total = sent + histograms;
-    let mut text = format!("{} of {total} samples stored", appended.stored);
+    let (stored, total) = (appended.stored + kept.stored, rows.len() + kept.sent);
+    let mut text = format!("{stored} of {total} samples stored");
     let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
     for rejected in &appended.rejected {
         *by_reason.entry(rejected.reason.to_string()).or_default() += 1;
     }
-    if histograms > 0 {
-        by_reason.insert("native histogram: not supported yet".into(), histograms);
+    for reason in &kept.refused {
+        *by_reason.entry(format!("native histogram: {reason}")).or_default() += 1;
     }
     for (reason, count) in by_reason {
         let _ = write!(text, "\n{count} × {reason}");

@@ -4,6 +4,12 @@
 //! around them.
 
 pub mod backup;
+pub mod catalog;
+mod forecast;
+mod space;
+pub mod stats;
 mod telemetry;
 
+pub use forecast::{Forecast, HISTORY_MIN_MS, forecast};
+pub use space::{Space, space_at};
 pub use telemetry::Instruments;

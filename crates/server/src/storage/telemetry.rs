@@ -1,18 +1,22 @@
-//! What the server measures of its storage beyond the gauges of the store itself.
+//! What the server measures of its storage every now and then: backups, upkeep, the room on the disk.
 
 use std::time::Duration;
 
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit};
 use barograph_model::Timestamp;
-use barograph_tsdb::backup::Written;
+use barograph_tsdb::{Stats, backup::Written};
 
-/// Instruments of backups.
+use super::Space;
+
+/// Instruments of backups, upkeep and the disk.
 #[derive(Debug)]
 pub struct Instruments {
     backups: Family<Counter, 1>,
     backup_duration: Histogram,
     backup_last: Gauge,
     backup_copied: Counter,
+    disk: Family<Gauge, 1>,
+    upkeep: Family<Gauge, 1>,
 }
 
 impl Instruments {
@@ -40,7 +44,28 @@ impl Instruments {
                 .counter("barograph_backup_copied_bytes_total")
                 .help("Bytes that backups copied because no backup before had them.")
                 .register()?,
+            disk: registry
+                .gauge("barograph_storage_disk")
+                .unit(Unit::Bytes)
+                .help("Bytes of the file system of the data directory.")
+                .family(["kind"])?,
+            upkeep: registry
+                .gauge("barograph_storage_upkeep_blocks")
+                .help("Blocks that upkeep has cut, merged or deleted since the start.")
+                .family(["did"])?,
         })
+    }
+
+    /// Takes over what upkeep did, and the room on the disk.
+    pub fn observe(&self, stats: &Stats, space: Option<Space>) {
+        let Stats { blocks_cut, blocks_merged, blocks_deleted, .. } = stats;
+        for (did, blocks) in [("cut", blocks_cut), ("merged", blocks_merged), ("deleted", blocks_deleted)] {
+            self.upkeep.with([did]).set(*blocks as f64);
+        }
+        if let Some(space) = space {
+            self.disk.with(["total"]).set(space.total as f64);
+            self.disk.with(["free"]).set(space.free as f64);
+        }
     }
 
     /// Counts a backup that was made, or was not.

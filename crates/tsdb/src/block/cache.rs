@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::Index;
+use super::{BlockMetrics, Index};
 
 /// See the module.
 pub(crate) struct Cache {
@@ -26,6 +26,7 @@ pub(crate) struct Cache {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Index(u64),
+    Metrics(u64),
     Timestamps(u64, u32),
     Values(u64, u32),
 }
@@ -33,6 +34,7 @@ pub(crate) enum Key {
 #[derive(Clone)]
 pub(crate) enum Entry {
     Index(Arc<Index>),
+    Metrics(Arc<BlockMetrics>),
     Timestamps(Arc<[i64]>),
     Values(Arc<[f64]>),
 }
@@ -52,6 +54,7 @@ impl Entry {
         OVERHEAD
             + match self {
                 Self::Index(index) => index.memory(),
+                Self::Metrics(metrics) => metrics.memory(),
                 Self::Timestamps(column) => column.len() * 8,
                 Self::Values(column) => column.len() * 8,
             }
@@ -86,7 +89,7 @@ impl Cache {
     /// Forgets everything of a block.
     pub(crate) fn forget(&self, seq: u64) {
         let keep = |key: &Key| {
-            let (Key::Index(of) | Key::Timestamps(of, _) | Key::Values(of, _)) = key;
+            let (Key::Index(of) | Key::Metrics(of) | Key::Timestamps(of, _) | Key::Values(of, _)) = key;
             *of != seq
         };
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! symbols    count, then for each in byte order: bytes shared with the one before, length of the rest, rest
-//! chunks     count, then for each in file order: kind u8 (0 timestamps, 1 values), length of meta, crc32c u32 of meta,
+//! chunks     count, then for each in file order: kind u8 (0 timestamps, 1 values, 3 streams), length of meta, crc32c u32 of meta,
 //!            count of pages, then for each page: length, crc32c u32,
 //!            and for timestamps: count, first time less the block's first, last time less first time
 //! series     count, then for each in label order: labels shared with the one before, count of further labels,
@@ -27,6 +27,8 @@ use super::{PAGE_SAMPLES_MAX, postings};
 pub(super) enum Kind {
     Timestamps,
     Values,
+    /// Bytes of a code of their own: native histograms.
+    Streams,
 }
 
 /// A page: where it lies and how to check it.
@@ -134,7 +136,11 @@ impl Builder {
         varint::put(bytes, self.chunks.len() as u64);
         let mut spans = self.spans.iter();
         for chunk in &self.chunks {
-            bytes.push(u8::from(chunk.kind == Kind::Values));
+            bytes.push(match chunk.kind {
+                Kind::Timestamps => 0,
+                Kind::Values => 1,
+                Kind::Streams => 3,
+            });
             varint::put(bytes, chunk.meta_len as u64);
             bytes.extend_from_slice(&chunk.meta_crc.to_le_bytes());
             varint::put(bytes, chunk.pages.len() as u64);
@@ -271,7 +277,7 @@ impl Index {
                         }
                         self.time_pages.push((page, Span { count, first, last }));
                     }
-                    1 => self.value_pages.push(page),
+                    1 | 3 => self.value_pages.push(page),
                     _ => return None,
                 }
             }

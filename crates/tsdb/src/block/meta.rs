@@ -14,6 +14,8 @@ pub(crate) struct Meta {
     pub(crate) level: u64,
     /// What it holds: samples, or windows of a tier.
     pub(crate) tier: Tier,
+    /// Whether they are native histograms.
+    pub(crate) histograms: bool,
     /// The number of the block in which the newest of its data was written first; its own unless it is merged.
     pub(crate) data: u64,
     /// Of windows: raw blocks whose data is not newer than this were read to make them.
@@ -21,10 +23,13 @@ pub(crate) struct Meta {
     /// The times of its first and its last sample.
     pub(crate) min_at: i64,
     pub(crate) max_at: i64,
-    /// All samples before this time were in blocks when it was written.
+    /// All samples before this time that came in order were in blocks when it was written. [`Meta::NO_FLOOR`] in one
+    /// of late samples alone.
     pub(crate) floor: i64,
     /// So were all samples of the log up to this segment.
     pub(crate) wal_covered: u32,
+    /// And all late samples of the log up to this one.
+    pub(crate) late_covered: u32,
     pub(crate) samples: u64,
     pub(crate) series: u64,
     /// Numbers of the blocks whose samples it took over.
@@ -36,6 +41,9 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
+    /// Says nothing of what came in order.
+    pub(crate) const NO_FLOOR: i64 = i64::MIN;
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         varint::put(&mut bytes, self.seq);
@@ -49,8 +57,10 @@ impl Meta {
         varint::put(&mut bytes, self.replaces.len() as u64);
         self.replaces.iter().for_each(|&seq| varint::put(&mut bytes, seq));
         varint::put(&mut bytes, self.tier as u64);
+        varint::put(&mut bytes, u64::from(self.histograms));
         varint::put(&mut bytes, self.data);
         varint::put(&mut bytes, self.rolled);
+        varint::put(&mut bytes, u64::from(self.late_covered));
         varint::put(&mut bytes, self.index_at);
         varint::put(&mut bytes, self.index_len);
         bytes.extend_from_slice(&self.index_crc.to_le_bytes());
@@ -66,12 +76,14 @@ impl Meta {
         let wal_covered = u32::try_from(varint::take(rest)?).ok()?;
         let (samples, series) = (varint::take(rest)?, varint::take(rest)?);
         let replaces = (0..varint::take(rest)?).map(|_| varint::take(rest)).collect::<Option<_>>()?;
-        let (tier, data, rolled) = match version {
+        let (tier, histograms, data, rolled, late_covered) = match version {
             // Version 1 knew samples only.
-            1 => (Tier::Raw, seq, 0),
+            1 => (Tier::Raw, false, seq, 0, 0),
             _ => {
                 let tier = Tier::ALL.get(varint::take_usize(rest)?)?;
-                (*tier, varint::take(rest)?, varint::take(rest)?)
+                let histograms = [false, true].get(varint::take_usize(rest)?)?;
+                let (data, rolled) = (varint::take(rest)?, varint::take(rest)?);
+                (*tier, *histograms, data, rolled, u32::try_from(varint::take(rest)?).ok()?)
             }
         };
         let (index_at, index_len) = (varint::take(rest)?, varint::take(rest)?);
@@ -80,12 +92,14 @@ impl Meta {
             seq,
             level,
             tier,
+            histograms,
             data,
             rolled,
             min_at,
             max_at,
             floor,
             wal_covered,
+            late_covered,
             samples,
             series,
             replaces,
@@ -117,12 +131,14 @@ mod tests {
             seq: 7,
             level: 1,
             tier: Tier::FiveMinutes,
+            histograms: true,
             data: 5,
             rolled: 6,
             min_at: -5,
             max_at: i64::MAX,
             floor: 3,
             wal_covered: 9,
+            late_covered: 8,
             samples: 1 << 40,
             series: 2,
             replaces: vec![1, 2, 300],

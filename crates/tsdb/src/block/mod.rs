@@ -11,14 +11,16 @@ mod cache;
 mod check;
 mod index;
 mod meta;
+mod metrics;
 mod postings;
 mod reader;
 mod writer;
 
-pub(crate) use cache::Cache;
+pub(crate) use cache::{Cache, Entry, Key};
 pub(crate) use check::check;
 pub(crate) use index::Index;
 pub(crate) use meta::{Meta, path_of, seq_of_name};
+pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, version_of};
 pub(crate) use reader::{Block, Pages};
 pub(crate) use writer::{Cover, Writer};
 

@@ -171,6 +171,13 @@ impl<'c> Pages<'c> {
         Ok(column)
     }
 
+    /// The bytes of a page that is a stream.
+    pub(crate) fn bytes(&mut self, number: u32) -> Result<&[u8], Error> {
+        let page = self.index.value_pages[number as usize];
+        let end = self.index.chunks[page.chunk as usize].end;
+        self.read(page.at, page.len, page.crc, end)
+    }
+
     fn open_chunk<T: Number>(&mut self, number: u32) -> Result<ColumnChunk<T>, Error> {
         let index = self.index.clone();
         let chunk = &index.chunks[number as usize];

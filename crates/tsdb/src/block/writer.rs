@@ -18,11 +18,13 @@ use super::{
 pub(crate) struct Cover {
     pub(crate) level: u64,
     pub(crate) tier: Tier,
+    pub(crate) histograms: bool,
     /// As in [`Meta`]; the block's own number if there is none.
     pub(crate) data: Option<u64>,
     pub(crate) rolled: u64,
     pub(crate) floor: i64,
     pub(crate) wal_covered: u32,
+    pub(crate) late_covered: u32,
     pub(crate) replaces: Vec<u64>,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct Writer<'d> {
     builder: Builder,
     times: Column<i64>,
     values: Column<f64>,
+    streams: Vec<Vec<u8>>,
     /// The metric of the values gathered; their chunk ends with it.
     metric: String,
     /// Pages of timestamps by their content. 128 bits of hash: two that differ do not meet.
@@ -42,6 +45,9 @@ pub(crate) struct Writer<'d> {
     out: Vec<u8>,
     seq: u64,
 }
+
+/// The most streams of a chunk.
+const STREAMS_MAX: usize = 256;
 
 /// Numbers that wait to become a chunk.
 struct Column<T> {
@@ -57,6 +63,7 @@ impl<'d> Writer<'d> {
             builder: Builder::default(),
             times: Column { numbers: Vec::new(), counts: Vec::new() },
             values: Column { numbers: Vec::new(), counts: Vec::new() },
+            streams: Vec::new(),
             metric: String::new(),
             time_pages: HashMap::new(),
             samples: 0,
@@ -90,6 +97,31 @@ impl<'d> Writer<'d> {
         self.samples += values.len() as u64;
         self.min_at = self.min_at.min(*first);
         self.max_at = self.max_at.max(*last);
+        Ok(())
+    }
+
+    /// Adds a series of which each page is a stream of bytes: the times of its entries, and the stream. A block holds
+    /// either such series or such as [`Writer::push`] adds.
+    pub(crate) fn push_streams(
+        &mut self,
+        labels: &Labels,
+        pages: Vec<(Vec<i64>, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        let mut numbers = Vec::with_capacity(pages.len());
+        for (times, stream) in pages {
+            let (Some(first), Some(last)) = (times.first(), times.last()) else { continue };
+            self.min_at = self.min_at.min(*first);
+            self.max_at = self.max_at.max(*last);
+            self.samples += times.len() as u64;
+            numbers.push(self.time_page(&times)?);
+            self.streams.push(stream);
+            if self.streams.len() >= STREAMS_MAX {
+                self.flush_streams()?;
+            }
+        }
+        if !numbers.is_empty() {
+            self.builder.add_series(labels, numbers);
+        }
         Ok(())
     }
 
@@ -136,6 +168,16 @@ impl<'d> Writer<'d> {
         self.write_chunk(Kind::Values, &layout)
     }
 
+    fn flush_streams(&mut self) -> Result<(), Error> {
+        if self.streams.is_empty() {
+            return Ok(());
+        }
+        self.out.clear();
+        let page_lens = self.streams.iter().map(Vec::len).collect();
+        self.streams.drain(..).for_each(|stream| self.out.extend_from_slice(&stream));
+        self.write_chunk(Kind::Streams, &Layout { meta_len: 0, page_lens })
+    }
+
     fn write_chunk(&mut self, kind: Kind, layout: &Layout) -> Result<(), Error> {
         let (meta, mut rest) = self.out.split_at(layout.meta_len);
         let mut pages = Vec::with_capacity(layout.page_lens.len());
@@ -157,6 +199,7 @@ impl<'d> Writer<'d> {
         }
         self.flush_times()?;
         self.flush_values()?;
+        self.flush_streams()?;
         let series = self.builder.series_count();
         let index = self.builder.encode(self.min_at);
         let index_at = self.file.position();
@@ -165,12 +208,14 @@ impl<'d> Writer<'d> {
             seq: self.seq,
             level: cover.level,
             tier: cover.tier,
+            histograms: cover.histograms,
             data: cover.data.unwrap_or(self.seq),
             rolled: cover.rolled,
             min_at: self.min_at,
             max_at: self.max_at,
             floor: cover.floor,
             wal_covered: cover.wal_covered,
+            late_covered: cover.late_covered,
             samples: self.samples,
             series,
             replaces: cover.replaces,

@@ -132,6 +132,11 @@ impl Store {
         self.head.guard.overflows.top(None, limit)
     }
 
+    /// Chunks in the head, and the times of the first and the last sample in them; `None` if there are none.
+    pub fn head_extent(&self) -> Option<(usize, Timestamp, Timestamp)> {
+        self.head.extent().map(|(chunks, first, last)| (chunks, Timestamp(first), Timestamp(last)))
+    }
+
     /// Where the series are, with `limit` rows a list: of the series that pass any of `selectors`, or of all where there
     /// is none, and of one metric if `metric` is given. Overflow is told apart by metric only.
     pub fn cardinality(

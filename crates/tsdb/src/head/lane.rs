@@ -6,13 +6,19 @@ use barograph_model::{Labels, Matcher, TimeRange};
 use hashbrown::HashTable;
 
 use super::{
-    Head, HeadChunk, HeadSeries, Place,
+    Head, HeadChunk, HeadSeries, Held, Place,
     arena::Arena,
     index::Index,
+    late::Late,
     series::{Series, window_of},
     window_range,
 };
-use crate::{Options, Reason, Rejected, Row, again::Over, guard::Excess, spelling};
+use crate::{
+    Options, Reason, Rejected, Row,
+    again::Over,
+    guard::{Excess, OVERFLOW},
+    spelling,
+};
 
 /// Slots are visited in parts of this many, so that the lock is free in between.
 pub(super) const PART: usize = 4096;
@@ -21,7 +27,7 @@ pub(super) const PART: usize = 4096;
 const PAGE: usize = 256;
 
 /// A time that no sample is before: window arithmetic stays clear of the ends of `i64`.
-const LOWEST: i64 = i64::MIN / 2;
+pub(crate) const LOWEST: i64 = i64::MIN / 2;
 
 /// See the module.
 pub(crate) struct Lane {
@@ -33,6 +39,7 @@ pub(crate) struct Lane {
     /// Samples before it are refused.
     pub(crate) floor: i64,
     windows: BTreeSet<i64>,
+    late: Late,
 }
 
 /// An entry of the look-up table: half of the hash, so that most strangers are told without a look at the series, and
@@ -58,6 +65,10 @@ pub(crate) struct Group<'a, 'r> {
     pub(crate) members: &'a [(u64, u32)],
     /// The latest time a sample may have.
     pub(crate) latest: i64,
+    /// The earliest time a late sample may have; `i64::MAX` where none may be late.
+    pub(crate) earliest: i64,
+    /// Bytes of late samples in the lane, beyond which no more are taken.
+    pub(crate) late_bytes_max: usize,
     /// The log segment that will hold the samples.
     pub(crate) segment: u32,
 }
@@ -70,6 +81,8 @@ const NO_GUESS: u32 = u32::MAX;
 pub(crate) struct Verdicts {
     /// Rows of one lane that the log has to hold, with the slots of their series.
     pub(crate) accepted: Vec<Accepted>,
+    /// So have these, which came late.
+    pub(crate) late: Vec<Accepted>,
     /// Slots of one lane whose labels the segment does not know yet.
     pub(crate) undefined: Vec<u32>,
     /// Slots that the rows of one lane probably belong to.
@@ -99,13 +112,15 @@ pub(crate) struct Accepted {
 impl Verdicts {
     /// Forgets what was said, not the memory it took.
     pub(crate) fn reset(&mut self) {
-        let Self { mut accepted, mut undefined, mut guesses, mut odd, mut over, .. } = std::mem::take(self);
+        let Self { mut accepted, mut late, mut undefined, mut guesses, mut odd, mut over, .. } =
+            std::mem::take(self);
         accepted.clear();
+        late.clear();
         undefined.clear();
         guesses.clear();
         odd.clear();
         over.clear();
-        *self = Self { accepted, undefined, guesses, odd, over, ..Self::default() };
+        *self = Self { accepted, late, undefined, guesses, odd, over, ..Self::default() };
     }
 }
 
@@ -119,6 +134,7 @@ impl Default for Lane {
             index: Index::default(),
             floor: LOWEST,
             windows: BTreeSet::new(),
+            late: Late::default(),
         }
     }
 }
@@ -183,7 +199,7 @@ impl Lane {
                     return Ok(());
                 };
                 spelling::check(&labels, options)?;
-                if row.at < self.floor {
+                if row.at < self.floor && row.at < group.earliest {
                     return Err(Reason::TooOld);
                 }
                 match head.guard.admit(&labels) {
@@ -201,10 +217,7 @@ impl Lane {
         let floor = self.floor;
         let series = series_of_mut(&mut self.pages, slot);
         let last_at = series.last_at();
-        if row.at <= last_at {
-            if row.at < last_at {
-                return Err(if row.at < floor { Reason::TooOld } else { Reason::OutOfOrder });
-            }
+        if row.at == last_at {
             if row.value.to_bits() != series.last_bits() {
                 return Err(Reason::Duplicate);
             }
@@ -212,8 +225,8 @@ impl Lane {
             out.stored += 1;
             return Ok(());
         }
-        if row.at < floor {
-            return Err(Reason::TooOld);
+        if row.at < last_at || row.at < floor {
+            return self.append_late(group, slot, row, out);
         }
         let began = series.push(&mut self.arena, row.at, row.value);
         if series.segment != group.segment {
@@ -226,6 +239,53 @@ impl Lane {
         out.accepted.push(Accepted { slot, at: row.at, value: row.value });
         out.stored += 1;
         Ok(())
+    }
+
+    /// Judges a row that is older than the last of its series, or than the head takes in order.
+    #[cold]
+    fn append_late(
+        &mut self,
+        group: &Group<'_, '_>,
+        slot: u32,
+        row: &Row<'_>,
+        out: &mut Verdicts,
+    ) -> Result<(), Reason> {
+        // Many senders meet in an overflow series: what is late there is of no use, and may be a lot.
+        let shared = || self.series(slot).labels.iter().any(|(_, value)| value == OVERFLOW);
+        let in_order = group.earliest == i64::MAX || shared();
+        if row.at < group.earliest || in_order {
+            return Err(if in_order && row.at >= self.floor { Reason::OutOfOrder } else { Reason::TooOld });
+        }
+        match self.value_at(slot, row.at) {
+            Some(value) if value.to_bits() != row.value.to_bits() => return Err(Reason::Duplicate),
+            Some(_) => out.repeated = true,
+            None if self.late.bytes() >= group.late_bytes_max => return Err(Reason::TooManyLate),
+            None => {
+                self.late.insert(slot, row.at, row.value);
+                let series = self.series_mut(slot);
+                if series.segment != group.segment {
+                    series.segment = group.segment;
+                    out.undefined.push(slot);
+                }
+                out.late.push(Accepted { slot, at: row.at, value: row.value });
+            }
+        }
+        out.stored += 1;
+        Ok(())
+    }
+
+    /// The value that the head has of a series at a time.
+    fn value_at(&self, slot: u32, at: i64) -> Option<f64> {
+        self.series(slot).find(&self.arena, at).or_else(|| self.late.find(slot, at))
+    }
+
+    /// Takes a late sample from the log again. What is already known is passed over.
+    pub(crate) fn replay_late(&mut self, slot: u32, at: i64, value: f64) -> bool {
+        let new = at >= LOWEST && self.value_at(slot, at).is_none();
+        if new {
+            self.late.insert(slot, at, value);
+        }
+        new
     }
 
     /// Takes a sample from the log again. What is already known, or is in a block, is passed over.
@@ -242,13 +302,13 @@ impl Lane {
     }
 
     /// The slots accepted by a call that a segment does not know, when it is another than was thought.
-    pub(crate) fn undefined(&mut self, segment: u32, accepted: &[Accepted], undefined: &mut Vec<u32>) {
-        undefined.clear();
-        for accepted in accepted {
+    pub(crate) fn undefined(&mut self, segment: u32, verdicts: &mut Verdicts) {
+        verdicts.undefined.clear();
+        for accepted in verdicts.accepted.iter().chain(&verdicts.late) {
             let series = self.series_mut(accepted.slot);
             if series.segment != segment {
                 series.segment = segment;
-                undefined.push(accepted.slot);
+                verdicts.undefined.push(accepted.slot);
             }
         }
     }
@@ -304,9 +364,21 @@ impl Lane {
         self.series(slot).chunks_in(&self.arena, range)
     }
 
+    /// The late chunks of a series that overlap a range.
+    pub(super) fn late_in(&self, slot: u32, range: &TimeRange) -> Vec<HeadChunk> {
+        self.late.chunks_in(slot, range)
+    }
+
     /// Whether a series has samples in a range, as far as its chunks tell.
     pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
-        self.series(slot).overlaps(&self.arena, range)
+        self.series(slot).overlaps(&self.arena, range) || self.late.overlaps(slot, range)
+    }
+
+    /// Calls `see` with each series that has samples, and what it has.
+    pub(super) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        for series in self.pages.iter().flatten().flatten() {
+            series.held(&self.arena).into_iter().for_each(|held| see(&series.labels, held));
+        }
     }
 
     /// Calls `see` with each label name of a series that may have samples in a range.
@@ -341,6 +413,14 @@ impl Lane {
         self.windows.iter().copied().collect()
     }
 
+    pub(super) fn late_windows(&self) -> Vec<i64> {
+        self.late.windows().collect()
+    }
+
+    pub(super) fn late_bytes(&self) -> usize {
+        self.late.bytes()
+    }
+
     /// Adds the series of up to [`PART`] slots that have samples in a window, with those closed; the slot to go on
     /// with, if there are more.
     pub(super) fn snapshot_window(
@@ -354,15 +434,12 @@ impl Lane {
         for (page, slots) in pages {
             for (within, series) in slots.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
+                let slot = u32::try_from(page * PAGE + within).expect("a lane has fewer than 2^32 series");
                 let chunks = series.close_window(&mut self.arena, window);
-                if !chunks.is_empty() {
-                    let slot =
-                        u32::try_from(page * PAGE + within).expect("a lane has fewer than 2^32 series");
-                    found.push(HeadSeries {
-                        labels: series.labels.clone(),
-                        place: Place { lane, slot },
-                        chunks,
-                    });
+                let late = self.late.close_window(slot, window);
+                if !chunks.is_empty() || !late.is_empty() {
+                    let (labels, place) = (series.labels.clone(), Place { lane, slot });
+                    found.push(HeadSeries { labels, place, chunks, late });
                 }
             }
         }
@@ -370,27 +447,46 @@ impl Lane {
         (next < self.pages.len() * PAGE).then_some(next)
     }
 
-    pub(super) fn drop_chunks(&mut self, window: i64, slots: &[(u32, i64)]) {
-        for &(slot, last) in slots {
-            series_of_mut(&mut self.pages, slot).drop_chunks(&mut self.arena, window, last);
+    /// Adds the series that have late samples in a window, with those closed.
+    pub(super) fn snapshot_late(&mut self, window: i64, lane: usize, found: &mut Vec<HeadSeries>) {
+        for slot in self.late.slots() {
+            let late = self.late.close_window(slot, window);
+            if !late.is_empty() {
+                let (labels, place) = (self.series(slot).labels.clone(), Place { lane, slot });
+                found.push(HeadSeries { labels, place, chunks: Vec::new(), late });
+            }
+        }
+    }
+
+    /// Drops the chunks that a snapshot of a window had.
+    pub(super) fn drop_chunks(&mut self, window: i64, snapshot: &[&HeadSeries]) {
+        for HeadSeries { place: Place { slot, .. }, chunks, late, .. } in snapshot {
+            if let Some(last) = chunks.last() {
+                let series = series_of_mut(&mut self.pages, *slot);
+                series.drop_chunks(&mut self.arena, window, last.last);
+            }
+            self.late.drop_chunks(*slot, late);
         }
     }
 
     /// Forgets a window unless a sample of it came in after the snapshot.
     pub(super) fn forget_window(&mut self, window: i64) {
         let range = window_range(window);
-        if !self.pages.iter().flatten().flatten().any(|series| series.overlaps(&self.arena, &range)) {
+        let mut all = self.pages.iter().flatten().flatten();
+        if self.windows.contains(&window) && !all.any(|series| series.overlaps(&self.arena, &range)) {
             self.windows.remove(&window);
         }
+        self.late.forget_window(window);
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come; their labels.
+    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order; their
+    /// labels.
     pub(super) fn forget_idle(&mut self) -> Vec<Labels> {
-        let floor = self.floor;
-        let idle: Vec<u32> = self
-            .slots()
-            .filter(|&slot| !self.series(slot).has_samples() && self.series(slot).last_at() < floor)
-            .collect();
+        let idle = |slot: &u32| {
+            let series = self.series(*slot);
+            !series.has_samples() && series.last_at() < self.floor && !self.late.has(*slot)
+        };
+        let idle: Vec<u32> = self.slots().filter(idle).collect();
         if idle.is_empty() {
             return Vec::new();
         }
@@ -401,6 +497,16 @@ impl Lane {
         self.free.extend(idle.iter().rev());
         let take = |slot: u32| self.pages[slot as usize / PAGE][slot as usize % PAGE].take();
         idle.into_iter().filter_map(take).map(|series| series.labels).collect()
+    }
+
+    /// Counts chunks and widens the span of times by those of all series.
+    pub(super) fn measure(&self, (count, from, to): &mut (usize, i64, i64)) {
+        for (chunks, first, last) in
+            self.pages.iter().flatten().flatten().filter_map(|s| s.extent(&self.arena))
+        {
+            *count += chunks;
+            (*from, *to) = ((*from).min(first), (*to).max(last));
+        }
     }
 
     pub(super) fn chunk_bytes(&self) -> u64 {

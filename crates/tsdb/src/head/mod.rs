@@ -10,16 +10,20 @@
 mod arena;
 mod index;
 mod lane;
+mod late;
 mod series;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
-pub(crate) use lane::{Accepted, Group, Lane, Verdicts};
-pub(crate) use series::{HeadChunk, WINDOW_MS, window_of};
+pub(crate) use lane::{Accepted, Group, LOWEST, Lane, Verdicts};
+pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -33,6 +37,8 @@ pub(crate) struct Head {
     lanes: Box<[Mutex<Lane>]>,
     pub(crate) guard: Guard,
     pub(crate) aliases: Aliases,
+    /// The latest time of a sample, here or in a block.
+    last_at: AtomicI64,
 }
 
 /// A series of the head as a reader or a block writer takes it.
@@ -42,6 +48,8 @@ pub(crate) struct HeadSeries {
     pub(crate) place: Place,
     /// Its chunks in time order.
     pub(crate) chunks: Vec<HeadChunk>,
+    /// Chunks of samples that came late; they may overlap the others and each other.
+    pub(crate) late: Vec<HeadChunk>,
 }
 
 /// Lane and slot of a series.
@@ -61,6 +69,7 @@ impl Head {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
             guard: Guard::new(options),
             aliases: Aliases::new(options.aliases_max),
+            last_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -85,6 +94,16 @@ impl Head {
         self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The latest time of a sample that was taken; `i64::MIN` before the first.
+    pub(crate) fn last_at(&self) -> i64 {
+        self.last_at.load(Ordering::Relaxed)
+    }
+
+    /// Notes that there is a sample of this time.
+    pub(crate) fn note(&self, at: i64) {
+        self.last_at.fetch_max(at, Ordering::Relaxed);
+    }
+
     /// The series that match, with their chunks in the range, in label order.
     pub(crate) fn select(&self, matchers: &[Matcher], range: &TimeRange) -> Vec<HeadSeries> {
         let mut found = Vec::new();
@@ -93,10 +112,10 @@ impl Head {
             let lane = self.lane(number);
             lane.matching(matchers, &mut slots);
             for &slot in &slots {
-                let chunks = lane.chunks_in(slot, range);
-                if !chunks.is_empty() {
+                let (chunks, late) = (lane.chunks_in(slot, range), lane.late_in(slot, range));
+                if !chunks.is_empty() || !late.is_empty() {
                     let (labels, place) = (lane.series(slot).labels.clone(), Place { lane: number, slot });
-                    found.push(HeadSeries { labels, place, chunks });
+                    found.push(HeadSeries { labels, place, chunks, late });
                 }
             }
         }
@@ -113,6 +132,11 @@ impl Head {
             slots.retain(|&slot| lane.overlaps(slot, range));
             slots.iter().for_each(|&slot| see(&lane.series(slot).labels));
         }
+    }
+
+    /// Calls `see` with every series that has samples in memory, and what it has. One lane is locked at a time.
+    pub(crate) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).each_held(&mut see));
     }
 
     /// Calls `see` with the label names of all series that may have samples in the range, some more than once.
@@ -161,12 +185,19 @@ impl Head {
         })
     }
 
-    /// The starts of all windows that have samples, in order.
-    pub(crate) fn windows(&self) -> Vec<i64> {
-        let mut windows: Vec<_> = (0..self.lanes.len()).flat_map(|n| self.lane(n).windows()).collect();
-        windows.sort_unstable();
-        windows.dedup();
-        windows
+    /// The starts of all windows that have samples which came in order, in order.
+    pub(crate) fn windows(&self) -> BTreeSet<i64> {
+        (0..self.lanes.len()).flat_map(|n| self.lane(n).windows()).collect()
+    }
+
+    /// The starts of all windows that have late samples, in order.
+    pub(crate) fn late_windows(&self) -> BTreeSet<i64> {
+        (0..self.lanes.len()).flat_map(|n| self.lane(n).late_windows()).collect()
+    }
+
+    /// Bytes of late samples, roughly.
+    pub(crate) fn late_bytes(&self) -> usize {
+        (0..self.lanes.len()).map(|number| self.lane(number).late_bytes()).sum()
     }
 
     /// The time before which new samples are refused.
@@ -196,16 +227,20 @@ impl Head {
         found
     }
 
+    /// All series with late samples in a window, in label order, with their late chunks of that window closed.
+    pub(crate) fn snapshot_late(&self, window: i64) -> Vec<HeadSeries> {
+        let mut found = Vec::new();
+        (0..self.lanes.len()).for_each(|n| self.lane(n).snapshot_late(window, n, &mut found));
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        found
+    }
+
     /// Lets go of the chunks that a snapshot had, once a block holds them.
     pub(crate) fn drop_snapshot(&self, window: i64, snapshot: &[HeadSeries]) {
-        let mut by_lane: Vec<Vec<(u32, i64)>> = vec![Vec::new(); self.lanes.len()];
-        for series in snapshot {
-            if let Some(last) = series.chunks.last() {
-                by_lane[series.place.lane].push((series.place.slot, last.last));
-            }
-        }
-        for (number, slots) in by_lane.iter().enumerate() {
-            for part in slots.chunks(lane::PART) {
+        let mut by_lane: Vec<Vec<&HeadSeries>> = vec![Vec::new(); self.lanes.len()];
+        snapshot.iter().for_each(|series| by_lane[series.place.lane].push(series));
+        for (number, series) in by_lane.iter().enumerate() {
+            for part in series.chunks(lane::PART) {
                 self.lane(number).drop_chunks(window, part);
             }
             self.lane(number).forget_window(window);
@@ -224,6 +259,13 @@ impl Head {
             self.aliases.forget_overflow();
         }
         count
+    }
+
+    /// Chunks, and the times of the first and the last sample; `None` if there are none.
+    pub(crate) fn extent(&self) -> Option<(usize, i64, i64)> {
+        let mut extent = (0, i64::MAX, i64::MIN);
+        (0..self.lanes.len()).for_each(|number| self.lane(number).measure(&mut extent));
+        (extent.0 > 0).then_some(extent)
     }
 
     /// Bytes of all of it, roughly; for the statistics.

@@ -35,14 +35,33 @@ impl HeadChunk {
         self.first < range.end.millis() && self.last >= range.start.millis()
     }
 
+    /// Whether both are one and the same chunk.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes)
+    }
+
+    /// The value at a time.
+    pub(super) fn find(&self, at: i64) -> Option<f64> {
+        let within = self.first <= at && at <= self.last;
+        within.then(|| self.samples().find(|sample| sample.0 == at)).flatten().map(|sample| sample.1)
+    }
+
     /// Bytes it takes, roughly.
-    fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         size_of::<Self>() + self.bytes.len()
     }
 
     pub(crate) fn samples(&self) -> Decoder<'_> {
         Decoder::new(&self.bytes, self.count)
     }
+}
+
+/// What a series has in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) count: u64,
 }
 
 /// A series. Kept small: there may be millions. The bytes of its open chunk lie in the arena of its lane.
@@ -141,6 +160,15 @@ impl Series {
         self.full.as_ref().map_or(&[], |full| full.as_slice())
     }
 
+    /// The times of the first and the last sample, and how many there are; `None` without any.
+    pub(super) fn held(&self, arena: &Arena) -> Option<Held> {
+        let open = u64::from(self.encoder.count());
+        let full = self.full();
+        let first = full.first().map(|chunk| chunk.first).or_else(|| self.open_first(arena))?;
+        let last = if open > 0 { self.last_at() } else { full.last()?.last };
+        Some(Held { first, last, count: open + full.iter().map(|chunk| u64::from(chunk.count)).sum::<u64>() })
+    }
+
     pub(super) fn has_samples(&self) -> bool {
         self.encoder.count() > 0 || self.full.is_some()
     }
@@ -152,6 +180,19 @@ impl Series {
     fn open_overlaps(&self, arena: &Arena, range: &TimeRange) -> bool {
         self.last_at() >= range.start.millis()
             && self.open_first(arena).is_some_and(|first| first < range.end.millis())
+    }
+
+    /// How many chunks there are, and the times of the first and the last sample in them.
+    pub(super) fn extent(&self, arena: &Arena) -> Option<(usize, i64, i64)> {
+        let open = self.open_first(arena);
+        let first = self.full().first().map(|chunk| chunk.first).or(open)?;
+        Some((self.full().len() + usize::from(open.is_some()), first, self.last_at()))
+    }
+
+    /// The value at a time.
+    pub(super) fn find(&self, arena: &Arena, at: i64) -> Option<f64> {
+        let full = self.full().iter().find_map(|chunk| chunk.find(at));
+        full.or_else(|| self.open_chunk(arena)?.find(at))
     }
 
     /// The chunks that overlap a range, in time order.

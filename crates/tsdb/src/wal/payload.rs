@@ -3,7 +3,9 @@
 //! ```text
 //! definitions (1)   lane, count, then for each: slot, length of labels, labels
 //! samples (2)       lane, base time i64, count, then for each: change of slot, change of time, value f64
+//! histograms (5)    count, then for each: length of labels, labels, length, a stream of one (`codec::histogram`)
 //! metadata (3)      type u8, then name, unit, help, each with its length
+//! late samples (4)  as samples
 //! ```
 //!
 //! Numbers are varints, changes are signed ones against the sample before (the first against slot 0 and the base
@@ -12,13 +14,15 @@
 use barograph_codec::{Malformed, varint};
 use barograph_model::{Metadata, MetricType};
 
-use crate::head::Accepted;
+use crate::{head::Accepted, histograms};
 
 pub(crate) const DEFINITIONS: u8 = 1;
 pub(crate) const SAMPLES: u8 = 2;
 pub(crate) const METADATA: u8 = 3;
+pub(crate) const LATE: u8 = 4;
+pub(crate) const HISTOGRAMS: u8 = 5;
 
-/// Appends the payload of a samples record.
+/// Appends the payload of a record of samples, late or not.
 #[inline]
 pub(crate) fn encode_samples(payload: &mut Vec<u8>, lane: usize, samples: &[Accepted]) {
     let base = samples.first().map_or(0, |sample| sample.at);
@@ -71,7 +75,10 @@ pub(crate) fn encode_metadata(payload: &mut Vec<u8>, name: &str, metadata: &Meta
 pub(crate) enum Entry<'a> {
     Definitions(Definitions<'a>),
     Samples(Samples<'a>),
+    /// Samples that count whatever came after them.
+    Late(Samples<'a>),
     Metadata(MetadataEntry<'a>),
+    Histograms(histograms::Entries<'a>),
 }
 
 /// Series and the names by which the samples of their segment call them.
@@ -107,7 +114,9 @@ pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Entry<'_>, Malformed> {
     match kind {
         DEFINITIONS => definitions(rest).map(Entry::Definitions),
         SAMPLES => samples(rest).map(Entry::Samples),
+        LATE => samples(rest).map(Entry::Late),
         METADATA => decode_metadata(rest).map(Entry::Metadata),
+        HISTOGRAMS => histograms::Entries::read(payload).map(Entry::Histograms),
         _ => None,
     }
     .ok_or(MALFORMED)

@@ -27,11 +27,13 @@ pub(crate) struct Found {
     pub(crate) last_seq: u64,
 }
 
-/// Reads all segments after `covered` in order, and removes the others, which blocks hold. `visit` gets the segment
-/// and each entry, and answers the latest time of a sample in it.
+/// Reads all segments after `covered` in order, and removes the others, which blocks hold. No segment up to `used` comes
+/// again, though it may have no file. `visit` gets the segment and each entry, and answers the latest time of a sample
+/// in it.
 pub(crate) fn recover(
     disk: &dyn Disk,
     covered: u32,
+    used: u32,
     report: &mut Recovery,
     mut visit: impl FnMut(u32, Entry<'_>, &mut Recovery) -> Option<i64>,
 ) -> Result<Found, Error> {
@@ -44,7 +46,7 @@ pub(crate) fn recover(
     // A process that was killed may have left records that only the page cache knows. From here on they count as
     // durable: a row that repeats one is acknowledged without being written again.
     parts.iter().try_for_each(|part| disk.sync_file(&part.path()))?;
-    let last_segment = parts.last().map_or(covered, |part| part.segment.max(covered));
+    let last_segment = parts.last().map_or(used, |part| part.segment.max(used));
     let mut found = Found { last_segment, ..Found::default() };
     let starts = parts.iter().map(|part| begin(disk, *part)).collect::<Result<Vec<_>, _>>()?;
     for (number, part) in parts.iter().enumerate() {

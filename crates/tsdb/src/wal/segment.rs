@@ -10,7 +10,7 @@ use barograph_disk::{Error, file};
 /// The folder of the log.
 pub(crate) const DIR: &str = "wal";
 
-pub(crate) const KIND: file::Kind = file::Kind { magic: *b"BAROWAL\0", version: 1 };
+pub(crate) const KIND: file::Kind = file::Kind { magic: *b"BAROWAL\0", version: 2 };
 
 /// Bytes before the first record.
 pub(crate) const HEADER_LEN: usize = file::HEADER_LEN + 20;

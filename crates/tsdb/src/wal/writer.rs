@@ -140,7 +140,8 @@ impl Wal {
 
     /// Puts records into the buffer if they were made for the current segment; the number of the last.
     ///
-    /// `records` are kinds and payloads; `last_at` is the latest time of a sample in them.
+    /// `records` are kinds and payloads, of which empty ones are left out; `last_at` is the latest time of a sample in
+    /// them.
     pub(crate) fn put(
         &self,
         segment: u32,
@@ -162,7 +163,7 @@ impl Wal {
         }
         let batch = pending.batches.last_mut().expect("one was just put there");
         let before = batch.bytes.len();
-        for (kind, payload) in records {
+        for (kind, payload) in records.iter().filter(|record| !record.1.is_empty()) {
             seq += 1;
             record::write(&mut batch.bytes, *kind, seq, &[payload]);
         }
@@ -270,11 +271,10 @@ impl Wal {
         }
     }
 
-    /// Deletes closed segments of which blocks hold everything: all up to `covered`, and those whose latest sample is
-    /// before `floor`. Returns how many bytes went.
-    pub(crate) fn delete_covered(&self, covered: u32, floor: i64) -> Result<u64, Error> {
+    /// Deletes segments of which blocks hold everything: of those before `end` the ones up to `covered`, and the ones
+    /// whose latest sample is before `floor`. Returns how many bytes went.
+    pub(crate) fn delete_covered(&self, covered: u32, floor: i64, end: u32) -> Result<u64, Error> {
         let mut writer = lock(&self.writer);
-        let current = self.segment();
         let waiting = writer.unwritten.first().map_or(u32::MAX, |batch| batch.segment);
         let waiting = lock(&self.pending).batches.first().map_or(waiting, |batch| waiting.min(batch.segment));
         let done: Vec<u32> = writer
@@ -282,7 +282,7 @@ impl Wal {
             .iter()
             .filter(|(number, info)| {
                 let held = **number <= covered || info.last_at.is_some_and(|last| last < floor);
-                held && **number < current.min(waiting)
+                held && **number < end.min(waiting)
             })
             .map(|(number, _)| *number)
             .collect();

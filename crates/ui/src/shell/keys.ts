@@ -11,7 +11,7 @@ export type Command =
 export const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["/"], "Search pages, commands and metrics"],
   [["Ctrl", "K"], "The same, also while typing"],
-  ...ROUTES.map((route) => [["g", route.key], `Go to ${route.title}`] as const),
+  ...ROUTES.flatMap((route) => (route.key === undefined ? [] : [[["g", route.key], `Go to ${route.title}`] as const])),
   [["t"], "Choose the time range"],
   [["["], "Earlier by half the range"],
   [["]"], "Later by half the range"],
@@ -43,7 +43,7 @@ export class KeySequence {
 export function commandOf(keys: string, typing: boolean): Command | null {
   if (keys === "ctrl k" || keys === "g ctrl k") return { do: "palette" };
   if (typing) return null;
-  const route = ROUTES.find((one) => keys === `g ${one.key}`);
+  const route = ROUTES.find((one) => one.key !== undefined && keys === `g ${one.key}`);
   if (route !== undefined) return { do: "open", path: route.path };
   switch (keys) {
     case "/":

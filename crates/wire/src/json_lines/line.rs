@@ -17,6 +17,26 @@ pub struct SeriesText {
     labels: String,
 }
 
+/// What says which file a line belongs to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head<'a> {
+    /// The metric.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
+}
+
+impl<'a> Head<'a> {
+    /// Reads no more of a line than that.
+    ///
+    /// # Errors
+    /// [`LineError::Json`].
+    pub fn parse(line: &'a [u8]) -> Result<Self, LineError> {
+        Ok(serde_json::from_slice(line)?)
+    }
+}
+
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {

@@ -18,4 +18,4 @@ mod value;
 
 pub mod layout;
 
-pub use line::{Line, LineError, SeriesText, parse};
+pub use line::{Head, Line, LineError, SeriesText, parse};

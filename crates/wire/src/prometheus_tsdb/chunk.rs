@@ -5,9 +5,9 @@
 //! chunk     length (uvarint)   encoding (1 byte)   data   CRC-32C of encoding and data
 //! ```
 
-use barograph_model::Sample;
+use barograph_model::{Histogram, Sample, Timestamp};
 
-use super::{Malformed, cursor::Cursor, xor};
+use super::{Malformed, cursor::Cursor, histogram, xor};
 
 /// The bytes before the first chunk of a segment.
 pub const SEGMENT_HEADER_LEN: usize = 8;
@@ -119,9 +119,24 @@ impl Chunk<'_> {
         if self.encoding != Encoding::Xor {
             return Err(Malformed::new(self.file, self.offset, "the chunk does not hold floats"));
         }
-        xor::decode(self.data, samples).map_err(|(at, expected)| {
-            Malformed::new(self.file, self.offset + at as u64, format!("{expected} is expected"))
-        })
+        xor::decode(self.data, samples).map_err(|(at, expected)| self.expected(at, expected))
+    }
+
+    /// The histograms of a chunk of [`Encoding::Histogram`] or [`Encoding::FloatHistogram`], in the order of time.
+    ///
+    /// # Errors
+    /// The chunk breaks off, holds what is no histogram, or is of another encoding.
+    pub fn histograms(&self) -> Result<Vec<(Timestamp, Histogram)>, Malformed> {
+        let float = match self.encoding {
+            Encoding::Histogram => false,
+            Encoding::FloatHistogram => true,
+            _ => return Err(Malformed::new(self.file, self.offset, "the chunk does not hold histograms")),
+        };
+        histogram::decode(self.data, float).map_err(|(at, expected)| self.expected(at, &expected))
+    }
+
+    fn expected(&self, at: usize, what: &str) -> Malformed {
+        Malformed::new(self.file, self.offset + at as u64, format!("{what} is expected"))
     }
 }
 

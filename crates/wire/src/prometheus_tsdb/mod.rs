@@ -16,6 +16,7 @@
 mod bits;
 mod chunk;
 mod cursor;
+mod histogram;
 mod index;
 mod meta;
 mod tombstones;

@@ -1,12 +1,12 @@
 //! What was deleted from a block and is still in its chunks.
 //!
 //! ```text
-//! magic 01 30 BA 30   version 1   [series (uvarint)  first (varint)  last (varint)] …   CRC-32C of version and stones
+//! magic 01 30 BA 30   version 1   [series (uvarint)  first (varint)  last (varint)] …   CRC-32C of the stones
 //! ```
 
 use std::collections::BTreeMap;
 
-use barograph_model::{Sample, Timestamp};
+use barograph_model::Timestamp;
 
 use super::{Malformed, cursor::Cursor};
 
@@ -26,11 +26,7 @@ impl Tombstones {
         if cursor.be32()? != MAGIC {
             return Err(Malformed::new(file, 0, "this is no file of tombstones"));
         }
-        let content_len = cursor.rest().len().saturating_sub(4);
-        let mut stones = cursor;
-        let content = cursor.bytes(content_len)?;
-        cursor.checksum(content)?;
-        match stones.byte()? {
+        match cursor.byte()? {
             1 => {}
             version => {
                 return Err(Malformed::new(
@@ -40,7 +36,10 @@ impl Tombstones {
                 ));
             }
         }
-        let mut stones = Cursor::new(file, stones.offset(), &content[1..]);
+        let offset = cursor.offset();
+        let content = cursor.bytes(cursor.rest().len().saturating_sub(4))?;
+        cursor.checksum(content)?;
+        let mut stones = Cursor::new(file, offset, content);
         let mut found: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
         while !stones.is_done() {
             let (series, first, last) = (stones.uvarint()?, stones.varint()?, stones.varint()?);
@@ -54,13 +53,9 @@ impl Tombstones {
         self.0.is_empty()
     }
 
-    /// Takes away the samples of a series that were deleted, and tells how many.
-    pub fn apply(&self, series: u64, samples: &mut Vec<Sample>) -> usize {
-        let Some(spans) = self.0.get(&series) else { return 0 };
-        let before = samples.len();
-        let deleted = |Timestamp(at): Timestamp| spans.iter().any(|&(first, last)| first <= at && at <= last);
-        samples.retain(|sample| !deleted(sample.at));
-        before - samples.len()
+    /// Whether what a series has at a time was deleted.
+    pub fn deleted(&self, series: u64, Timestamp(at): Timestamp) -> bool {
+        self.0.get(&series).is_some_and(|spans| spans.iter().any(|&(first, last)| first <= at && at <= last))
     }
 }
 
@@ -71,21 +66,18 @@ mod tests {
     fn file(content: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_be_bytes().to_vec();
         bytes.extend_from_slice(content);
-        bytes.extend_from_slice(&crc32c::crc32c(content).to_be_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&content[1..]).to_be_bytes());
         bytes
     }
 
     #[test]
     fn both_ends_of_a_span_are_deleted() {
         let stones = Tombstones::parse("tombstones", &file(&[1, 7, 20, 40])).unwrap();
-        let all: Vec<_> =
-            [9, 10, 15, 20, 21].map(|at| Sample { at: Timestamp(at), value: 0.0 }).into_iter().collect();
-        let mut samples = all.clone();
-        assert_eq!(stones.apply(7, &mut samples), 3);
-        assert_eq!(samples.iter().map(|sample| sample.at.0).collect::<Vec<_>>(), [9, 21]);
-        samples = all.clone();
-        assert_eq!(stones.apply(8, &mut samples), 0);
-        assert_eq!(samples, all);
+        for (series, at, deleted) in
+            [(7, 9, false), (7, 10, true), (7, 15, true), (7, 20, true), (7, 21, false), (8, 15, false)]
+        {
+            assert_eq!(stones.deleted(series, Timestamp(at)), deleted, "{series} at {at}");
+        }
     }
 
     #[test]

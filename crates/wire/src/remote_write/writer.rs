@@ -1,8 +1,8 @@
 //! Remote-write requests, made.
 
-use barograph_model::{Exemplar, Metadata, Sample};
+use barograph_model::{Exemplar, Histogram, Metadata, Sample, Timestamp};
 
-use super::{snappy::SnappyError, walk::TYPES};
+use super::{histogram_writer, snappy::SnappyError, walk::TYPES};
 use crate::protobuf::{FIXED64, LEN, VARINT, key, put_bytes, put_varint, varint_len};
 
 /// A `prometheus.WriteRequest` under construction.
@@ -41,6 +41,18 @@ impl Writer {
             self.bytes.extend_from_slice(exemplar.labels.as_bytes());
             self.put_sample(2, &exemplar.sample);
         }
+    }
+
+    /// Adds a series of native histograms.
+    pub fn histograms(&mut self, labels: &[u8], histograms: &[(Timestamp, Histogram)]) {
+        let mut series = labels.to_vec();
+        let mut message = Vec::new();
+        for (at, histogram) in histograms {
+            message.clear();
+            histogram_writer::put(&mut message, *at, histogram);
+            put_bytes(&mut series, 4, &message);
+        }
+        put_bytes(&mut self.bytes, 1, &series);
     }
 
     /// Adds what is known of a metric family.

@@ -3,7 +3,7 @@
 //! Anchored: the last sample at or before the range stands for its start. Smoothed: the values at both ends are on
 //! the straight line between the samples around them. Samples are looked for as far as the lookback goes.
 
-use super::resets;
+use super::rates::resets;
 use crate::{
     eval::{
         Error,

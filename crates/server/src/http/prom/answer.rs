@@ -119,11 +119,14 @@ fn write_sample(out: &mut String, sample: Sample) {
 /// Seconds, with three decimals where there is a fraction.
 fn write_time(out: &mut String, at: Timestamp) {
     use std::fmt::Write as _;
-    let (sign, ms) = (if at.0 < 0 { "-" } else { "" }, at.0.unsigned_abs());
-    let _ = match ms % 1000 {
-        0 => write!(out, "{sign}{}", ms / 1000),
-        fraction => write!(out, "{sign}{}.{fraction:03}", ms / 1000),
-    };
+    let ms = at.0.unsigned_abs();
+    if at.0 < 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(ms / 1000));
+    if !ms.is_multiple_of(1000) {
+        let _ = write!(out, ".{:03}", ms % 1000);
+    }
 }
 
 /// A value as a JSON string: shortest digits that read back as the same number, an exponent outside
@@ -137,7 +140,14 @@ pub(crate) fn write_sample_value(out: &mut String, value: f64) {
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else if size == 0.0 || (1e-6..1e21).contains(&size) {
-        let _ = write!(out, "{value}");
+        // As few digits as the standard library writes, several times as fast, unless they come with an exponent.
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        if text.contains('e') {
+            let _ = write!(out, "{value}");
+        } else {
+            out.push_str(text.strip_suffix(".0").unwrap_or(text));
+        }
     } else {
         let text = format!("{value:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -180,6 +190,26 @@ mod tests {
         check(-1e300, "-1e+300");
         check(f64::INFINITY, "+Inf");
         check(f64::NAN, "NaN");
+    }
+
+    #[test]
+    fn as_few_digits_as_the_standard_library_writes() {
+        let mut state = 1u64;
+        let mut out = String::new();
+        for round in 0..200_000u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = match round % 4 {
+                0 => (state >> 20) as f64 / 100.0,
+                1 => (state >> 12) as f64,
+                // Any mantissa and sign, exponents of numbers between 1e-6 and 1e21.
+                _ => f64::from_bits(state & !(0x7ff << 52) | (1004 + state % 88) << 52),
+            };
+            out.clear();
+            write_sample_value(&mut out, value);
+            // Of two texts that are as short and as close, the libraries may choose differently.
+            assert_eq!(out.trim_matches('"').parse::<f64>().unwrap().to_bits(), value.to_bits(), "{out}");
+            assert_eq!(out.len(), format!("\"{value}\"").len(), "{out}");
+        }
     }
 
     #[test]

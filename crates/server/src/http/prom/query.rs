@@ -78,6 +78,7 @@ async fn answer(
     evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<Answer, Error> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let expr = expression(params)?;
+    engine.note_queried(&expr);
     let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
     let (options, source) = (asked.options, engine.clone());

@@ -1,0 +1,53 @@
+//! `POST /api/barograph/v1/import`: a body of remote write 1.0 whose samples may be of any age.
+//!
+//! Answers `{"sent", "stored", "complaint"}`: how many samples there were, how many of them are stored now (those that
+//! were before count), and what became of the others in words, or null. The body may be sent again: a sample that is
+//! there already stays as it is.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{
+    errors::chain,
+    http::{
+        App,
+        body::Whole,
+        problem::Problem,
+        write::{self, supported},
+    },
+    telemetry::Origin,
+};
+
+pub(super) async fn import(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Result<Response, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    supported(&headers).map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
+    let (work, limits) = (engine.clone(), app.limits());
+    let stored = tokio::task::spawn_blocking(move || {
+        let attempt = || write::store(&work, Origin::History, limits, &body);
+        match attempt() {
+            // Late samples wait in memory until they are put into blocks. Whoever brings more does that first.
+            Err((StatusCode::TOO_MANY_REQUESTS, why)) => match work.store.maintain(work.clock.now()) {
+                Ok(_) => attempt(),
+                Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("{why}: {}", chain(&error)))),
+            },
+            outcome => outcome,
+        }
+    });
+    let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
+    let stored = stored.await.unwrap_or_else(|_| Err(failed()));
+    let stored = stored.map_err(|(status, why)| Problem::new(status, why))?;
+    let unsafe_yet =
+        |error: crate::commits::CommitError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+    engine.durable(stored.ticket).await.map_err(unsafe_yet)?;
+    let body = json!({"sent": stored.sent, "stored": stored.stored, "complaint": stored.complaint});
+    Ok(Json(body).into_response())
+}

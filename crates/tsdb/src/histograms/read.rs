@@ -1,0 +1,159 @@
+//! Reading histograms: of blocks series by series, and of the whole store for a question.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use barograph_disk::Error;
+use barograph_model::{
+    Budget, HistogramRollup, Labels, Matcher, Selection, SourceError, Tier, TimeRange, Timestamp,
+};
+
+use super::page::{Entry, Sample};
+use crate::{
+    Store,
+    block::{Block, Cache, Pages},
+};
+
+/// What a histogram is charged to a budget, in samples: it takes the memory of about so many.
+const CHARGE: usize = 32;
+
+/// Several blocks read as one: series by series in label order, entries in time order. Where two blocks have one of the
+/// same time, that of the block with the lower number counts for histograms, with the higher for windows.
+pub(super) struct Blocks {
+    streams: Vec<Stream>,
+    range: TimeRange,
+}
+
+struct Stream {
+    pages: Pages<'static>,
+    ids: std::vec::IntoIter<u32>,
+    front: Option<(u32, Labels)>,
+}
+
+impl Blocks {
+    /// Begins to read what blocks have in a range of the series that match.
+    pub(super) fn open(
+        mut blocks: Vec<Arc<Block>>,
+        matchers: &[Matcher],
+        range: TimeRange,
+        cache: &Cache,
+    ) -> Result<Self, Error> {
+        blocks.sort_by_key(|block| block.meta.seq);
+        let mut streams = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let index = block.index(cache)?;
+            let broken = || Error::corrupt("index", &block.path, block.meta.index_at);
+            let ids = index.matching(matchers).ok_or_else(broken)?;
+            let pages = Pages::new(block.clone(), index, None, ids.len());
+            let mut stream = Stream { pages, ids: ids.into_iter(), front: None };
+            stream.advance()?;
+            streams.push(stream);
+        }
+        Ok(Self { streams, range })
+    }
+
+    /// The next series with its entries in the range, at least one.
+    pub(super) fn next_series<T: Entry>(&mut self, newest: bool) -> Result<Option<(Labels, Vec<T>)>, Error> {
+        loop {
+            let fronts = self.streams.iter().filter_map(|stream| stream.front.as_ref());
+            let Some(labels) = fronts.map(|(_, labels)| labels).min().cloned() else { return Ok(None) };
+            let mut found: Vec<T> = Vec::new();
+            for stream in &mut self.streams {
+                if let Some((id, _)) = stream.front.take_if(|(_, front)| *front == labels) {
+                    stream.read(id, &self.range, &mut found)?;
+                    stream.advance()?;
+                }
+            }
+            if newest {
+                found.reverse();
+            }
+            // Stable, so that of the same time the one that counts comes first.
+            found.sort_by_key(Entry::at);
+            found.dedup_by_key(|entry| entry.at());
+            if !found.is_empty() {
+                return Ok(Some((labels, found)));
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn advance(&mut self) -> Result<(), Error> {
+        let Some(id) = self.ids.next() else { return Ok(()) };
+        let broken = || Error::corrupt("index", &self.pages.block.path, self.pages.block.meta.index_at);
+        self.front = Some((id, self.pages.index.labels(id).ok_or_else(broken)?));
+        Ok(())
+    }
+
+    fn read<T: Entry>(&mut self, id: u32, range: &TimeRange, found: &mut Vec<T>) -> Result<(), Error> {
+        let index = self.pages.index.clone();
+        for page in index.pages(id).filter(|&page| index.span(page).overlaps(range)) {
+            let path = self.pages.block.path.clone();
+            let entries = T::decode(self.pages.bytes(page)?);
+            let entries = entries.ok_or_else(|| Error::corrupt("histograms", &path, 0))?;
+            found.extend(entries.into_iter().filter(|entry| range.contains(Timestamp(entry.at()))));
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The blocks of histograms of a tier that overlap a range.
+    pub(super) fn histogram_blocks(&self, tier: Tier, range: &TimeRange) -> Vec<Arc<Block>> {
+        let blocks = self.blocks();
+        let of_tier = blocks.iter().filter(|block| block.meta.histograms && block.meta.tier == tier);
+        of_tier.filter(|block| block.overlaps(range)).cloned().collect()
+    }
+
+    /// See [`barograph_model::Source::histograms`].
+    pub(crate) fn read_histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<Sample>)>, SourceError> {
+        // The head first: what a cut moves meanwhile is then seen twice, not missed.
+        let head = self.histograms.select(selection.matchers, &selection.range);
+        let mut series: BTreeMap<Labels, Vec<Sample>> =
+            self.read_entries(Tier::Raw, selection, budget)?.into_iter().collect();
+        for (labels, chunks) in head {
+            let entries = series.entry(labels).or_default();
+            for chunk in chunks {
+                let decoded = Sample::decode(&chunk.bytes).unwrap_or_default();
+                let within = decoded.into_iter().filter(|s| selection.range.contains(Timestamp(s.0)));
+                entries.extend(within);
+            }
+            budget.charge(entries.len() * CHARGE)?;
+            entries.sort_by_key(|sample| sample.0);
+            entries.dedup_by_key(|sample| sample.0);
+        }
+        series.retain(|_, entries| !entries.is_empty());
+        Ok(series.into_iter().collect())
+    }
+
+    /// See [`barograph_model::Source::histogram_rollups`].
+    pub(crate) fn read_histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<HistogramRollup>)>, SourceError> {
+        self.read_entries(tier, selection, budget)
+    }
+
+    fn read_entries<T: Entry>(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<(Labels, Vec<T>)>, SourceError> {
+        let storage = |error: Error| SourceError::Storage(Box::new(error));
+        let blocks = self.histogram_blocks(tier, &selection.range);
+        let mut reader =
+            Blocks::open(blocks, selection.matchers, selection.range, &self.cache).map_err(storage)?;
+        let mut found = Vec::new();
+        while let Some((labels, entries)) = reader.next_series::<T>(tier != Tier::Raw).map_err(storage)? {
+            budget.charge(entries.len() * CHARGE)?;
+            found.push((labels, entries));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,185 @@
+//! Histograms of the head into blocks, blocks into tiers, small blocks into larger ones.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use barograph_model::{HistogramRollup, Labels, Tier, TimeRange, Timestamp};
+
+use super::{
+    head::end_of,
+    page::{Entry, PAGE_MAX, Sample},
+    read::Blocks,
+};
+use crate::{
+    Error, Maintenance, Store,
+    block::{Block, Cover, Writer, path_of},
+};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The span of time that one merged block of a tier covers.
+const fn span_of(tier: Tier) -> i64 {
+    match tier {
+        Tier::Raw | Tier::Minute => DAY_MS,
+        Tier::FiveMinutes => 4 * DAY_MS,
+        Tier::Hour => 32 * DAY_MS,
+    }
+}
+
+impl Store {
+    /// Cuts the windows of the head that end at or before `before`.
+    pub(crate) fn cut_histograms(
+        &self,
+        before: i64,
+        next_seq: &mut u64,
+        done: &mut Maintenance,
+    ) -> Result<(), Error> {
+        for window in self.histograms.windows().into_iter().filter(|window| end_of(*window) <= before) {
+            let snapshot = self.histograms.snapshot(window);
+            let fill = |writer: &mut Writer<'_>| {
+                for (labels, chunks) in &snapshot {
+                    let decoded = chunks.iter().filter_map(|chunk| Sample::decode(&chunk.bytes));
+                    push(writer, labels, &decoded.flatten().collect::<Vec<_>>())?;
+                }
+                Ok(())
+            };
+            let cover = Cover { floor: i64::MIN, histograms: true, ..Cover::default() };
+            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+                *next_seq += 1;
+                done.blocks_cut += 1;
+                self.install(meta.seq, &[])?;
+            }
+            self.histograms.drop_snapshot(&snapshot, self.head.floor());
+        }
+        Ok(())
+    }
+
+    /// Makes the tiers of all histograms before `floor`, which is the end of a window.
+    pub(crate) fn roll_histograms(&self, floor: i64, next_seq: &mut u64) -> Result<(), Error> {
+        let rolled = Tier::ROLLED.map(|tier| {
+            let blocks = self.blocks();
+            let of_tier = blocks.iter().filter(|block| block.meta.histograms && block.meta.tier == tier);
+            of_tier.map(|block| block.meta.floor).max().unwrap_or(i64::MIN)
+        });
+        let from = rolled.into_iter().min().unwrap_or(i64::MIN);
+        if from >= floor {
+            return Ok(());
+        }
+        let range = TimeRange::new(Timestamp(from), Timestamp(floor));
+        let blocks = self.histogram_blocks(Tier::Raw, &range);
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?;
+        let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
+        while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
+            let minutes = windows_of(&samples);
+            let five = fold(&minutes, Tier::FiveMinutes);
+            let hours = fold(&five, Tier::Hour);
+            for ((tier, windows), rolled) in tiers.iter_mut().zip([minutes, five, hours]).zip(rolled) {
+                let news: Vec<_> = windows.into_iter().filter(|window| window.start >= rolled).collect();
+                if !news.is_empty() {
+                    tier.push((labels.clone(), news));
+                }
+            }
+        }
+        for (series, tier) in tiers.into_iter().zip(Tier::ROLLED) {
+            let fill =
+                |writer: &mut Writer<'_>| series.iter().try_for_each(|(l, windows)| push(writer, l, windows));
+            let cover = Cover { floor, tier, histograms: true, ..Cover::default() };
+            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+                *next_seq += 1;
+                self.install(meta.seq, &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges blocks of histograms that lie in one span, once nothing more can come to it.
+    pub(crate) fn merge_histograms(&self, next_seq: &mut u64, done: &mut Maintenance) -> Result<(), Error> {
+        let mut spans: BTreeMap<(Tier, i64), Vec<Arc<Block>>> = BTreeMap::new();
+        for block in self.blocks().iter().filter(|block| block.meta.histograms && !block.is_damaged()) {
+            let width = span_of(block.meta.tier);
+            let span = block.meta.min_at.div_euclid(width);
+            let over = (span + 1).saturating_mul(width) <= self.head.floor();
+            if over && block.meta.max_at.div_euclid(width) == span {
+                spans.entry((block.meta.tier, span)).or_default().push(block.clone());
+            }
+        }
+        for ((tier, _), blocks) in spans.into_iter().filter(|(_, blocks)| blocks.len() > 1) {
+            let replaces: Vec<u64> = blocks.iter().map(|block| block.meta.seq).collect();
+            let cover = Cover {
+                level: 2,
+                tier,
+                histograms: true,
+                floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
+                data: blocks.iter().map(|block| block.meta.data).max(),
+                replaces: replaces.clone(),
+                ..Cover::default()
+            };
+            let merged = blocks.len();
+            let fill = |writer: &mut Writer<'_>| {
+                let mut reader = Blocks::open(blocks, &[], TimeRange::ALL, &self.cache)?;
+                if tier == Tier::Raw {
+                    while let Some((labels, entries)) = reader.next_series::<Sample>(false)? {
+                        push(writer, &labels, &entries)?;
+                    }
+                } else {
+                    while let Some((labels, entries)) = reader.next_series::<HistogramRollup>(true)? {
+                        push(writer, &labels, &entries)?;
+                    }
+                }
+                Ok(())
+            };
+            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+                *next_seq += 1;
+                done.blocks_merged += merged;
+                self.install(meta.seq, &replaces)?;
+                for seq in replaces {
+                    self.cache.forget(seq);
+                    self.disk.remove(&path_of(seq))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push<T: Entry>(
+    writer: &mut Writer<'_>,
+    labels: &Labels,
+    entries: &[T],
+) -> Result<(), barograph_disk::Error> {
+    let pages: Vec<_> = entries
+        .chunks(PAGE_MAX)
+        .map(|entries| (entries.iter().map(Entry::at).collect(), T::encode(entries)))
+        .collect();
+    writer.push_streams(labels, pages)
+}
+
+/// The windows of a minute of a series.
+fn windows_of(samples: &[Sample]) -> Vec<HistogramRollup> {
+    let mut windows: Vec<HistogramRollup> = Vec::new();
+    for (at, histogram) in samples {
+        let start = Tier::Minute.window_of(*at);
+        match windows.last_mut().filter(|window| window.start == start) {
+            Some(window) => window.push(*at, histogram),
+            // A marker alone in its window ends nothing that is there.
+            None if histogram.is_stale() => {}
+            None => windows.push(HistogramRollup::of(start, *at, histogram)),
+        }
+    }
+    windows
+}
+
+/// Windows of a tier from those of the one below.
+fn fold(below: &[HistogramRollup], tier: Tier) -> Vec<HistogramRollup> {
+    let mut windows: Vec<HistogramRollup> = Vec::new();
+    for window in below {
+        let start = tier.window_of(window.start);
+        match windows.last_mut().filter(|wide| wide.start == start) {
+            Some(wide) => wide.join(window),
+            None => windows.push(HistogramRollup { start, ..window.clone() }),
+        }
+    }
+    windows
+}

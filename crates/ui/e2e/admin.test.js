@@ -1,0 +1,77 @@
+/** Journeys on the Admin pages, by role and visible text. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, open, server } from "./browser.js";
+
+let to;
+let chromium;
+before(async () => {
+  to = await server();
+  chromium = await browser();
+});
+after(async () => {
+  await chromium?.close();
+  await to?.close();
+});
+
+test("by keyboard from Overview to what is kept, by tier", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/?range=15m`);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("m");
+  await page.waitForURL(/\/ui\/admin\/storage\?range=15m/);
+  const tiers = page.getByRole("region", { name: "Tiers" });
+  for (const tier of ["raw: every sample", "1m windows", "5m windows", "1h windows"]) await tiers.getByRole("cell", { name: tier }).waitFor();
+  const link = page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Admin" });
+  assert.equal(await link.getAttribute("aria-current"), "page");
+  assert.match(await page.getByRole("region", { name: "On disk", exact: true }).innerText(), /B/);
+  assert.match(await page.getByRole("region", { name: "Disk full" }).innerText(), /Unknown|Never|\d{4}-\d\d-\d\d/);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("tabs change the address, and the way back works", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/storage`);
+  const tabs = page.getByRole("navigation", { name: "Admin" });
+  await tabs.getByRole("link", { name: "Cardinality" }).click();
+  await page.waitForURL(/\/ui\/admin\/cardinality/);
+  await page.getByRole("heading", { name: "Cardinality", level: 1 }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Storage", level: 1 }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("a backup is made and listed, or the page says what is missing", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/storage`);
+  const button = page.getByRole("button", { name: "Back up now" });
+  const refused = page.getByText("start the server with --backup-dir");
+  const backups = page.getByRole("region", { name: "Backups" }).or(page.getByText("There is no backup yet."));
+  await refused.or(backups).first().waitFor();
+  if (await refused.isVisible()) {
+    assert.ok(await button.isDisabled());
+  } else {
+    const rows = page.getByRole("region", { name: "Backups" }).getByRole("row");
+    const before_it = Math.max(1, await rows.count());
+    await button.click();
+    await page.getByText(/^Backup \d+: .+ were new$/).waitFor();
+    await rows.nth(before_it).waitFor();
+  }
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("a metric with many series leads to Explore", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/cardinality`);
+  const metric = page.getByRole("region", { name: "Metrics with most series" }).getByRole("link").first();
+  const name = await metric.innerText();
+  await metric.click();
+  await page.waitForURL(new RegExp(`/ui/explore\\?.*q=${name}`));
+  await page.getByRole("textbox", { name: "PromQL expression" }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});

@@ -1,0 +1,81 @@
+/** Our own API as far as the Admin pages use it: plain JSON, and errors as `application/problem+json`. */
+import { ROOT } from "../base";
+import { ApiError, encode, isAbort, send, type Params } from "./client";
+
+/** Unix seconds. */
+type Time = number;
+
+export interface Level {
+  level: string;
+  granularity_seconds: number | null;
+  retention_seconds: number | null;
+  files: number;
+  bytes: number;
+  points: number;
+  bytes_per_point: number | null;
+  oldest: Time | null;
+  newest: Time | null;
+}
+
+export type Forecast =
+  | { state: "unknown"; history_seconds: number; needed_seconds: number }
+  | { state: "never"; history_seconds: number; growth_bytes_per_day: number }
+  | { state: "full_at"; history_seconds: number; growth_bytes_per_day: number; full_at: Time };
+
+export interface StorageStats {
+  time: Time;
+  totalSize: number;
+  levels: Level[];
+  compression_ratio: number | null;
+  memory: { series: number; points: number; bytes: number };
+  wal: { bytes: number; segments: number; pending_bytes: number; failures: number; read_only: boolean };
+  compactions: { blocks_cut: number; blocks_merged: number; blocks_deleted: number };
+  damage: { set_aside: number; blocks_damaged: number };
+  projected: { bytes: number | null; levels: Record<string, number | null> };
+  disk: { total_bytes: number; free_bytes: number; forecast: Forecast } | null;
+}
+
+export interface Backup {
+  id: number;
+  time: Time;
+  files: number;
+  bytes: number;
+}
+
+export interface Backups {
+  backups: Backup[];
+  unreadable: { path: string; reason: string }[];
+}
+
+export interface Cardinality {
+  series: { active: number; limit: number; room: number; created_last_hour: number; created_since_start: number };
+  limits: { series: number; series_per_metric: number; values_per_label: number };
+  metrics: { metric: string; series: number; share: number; limit: number; created_last_hour: number; labels: { label: string; values: number }[] }[];
+  growth: { metric: string; created_last_hour: number; created_since_start: number; series: number }[];
+  labels: { label: string; values: number; value_bytes: number }[];
+  metric_labels: { metric: string; label: string; values: number; limit: number }[];
+  pairs: { label: string; value: string; series: number }[];
+  overflow: {
+    samples: number;
+    merged: number;
+    refused: number;
+    offenders: { metric: string; label: string; limit: string; samples: number; example: string; first: Time; last: Time }[];
+  };
+}
+
+export const storageStats = (signal: AbortSignal): Promise<StorageStats> => call("storage/stats", { signal });
+export const listBackups = (signal: AbortSignal): Promise<Backups> => call("backup", { signal });
+export const backUp = (): Promise<Backup & { copied_bytes: number }> => call("backup", { method: "POST" });
+export const cardinality = (limit: number, signal: AbortSignal): Promise<Cardinality> => call("cardinality", { signal }, { limit });
+
+async function call<T>(path: string, init: RequestInit, params: Params = {}): Promise<T> {
+  const url = new URL(`api/barograph/v1/${path}`, ROOT);
+  url.search = encode(params).toString();
+  const response = await send(url, init);
+  const document = await response.json().catch((error: unknown) => {
+    if (isAbort(error)) throw error;
+    return {};
+  });
+  if (!response.ok) throw new ApiError(response.status < 500 ? "refused" : "failed", (document as { detail?: string }).detail ?? `the server answered ${response.status}`);
+  return document as T;
+}
