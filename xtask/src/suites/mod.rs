@@ -47,7 +47,7 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
