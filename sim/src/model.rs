@@ -103,6 +103,10 @@ pub struct Model {
     described: [Described; METRICS.len()],
     /// Ticket, series and time of what is not acknowledged.
     waiting: Vec<(u64, usize, i64)>,
+    /// How late samples may come.
+    pub window: i64,
+    /// The time of the latest sample that was ever taken.
+    latest: i64,
     /// Samples before this time may be deleted.
     pub gone_before: i64,
     /// Samples before this time may be refused as too old.
@@ -115,6 +119,8 @@ impl Default for Model {
             series: vec![BTreeMap::new(); SERIES],
             described: Default::default(),
             waiting: Vec::new(),
+            window: 0,
+            latest: i64::MIN / 2,
             gone_before: i64::MIN,
             closed_before: i64::MIN,
         }
@@ -123,14 +129,11 @@ impl Default for Model {
 
 impl Model {
     /// The store took a row.
-    pub fn take(&mut self, row: Sample, ticket: u64) -> Result<(), Failure> {
+    ///
+    /// Of two values for one time the first stays; the store may take a late one without knowing that.
+    pub fn take(&mut self, row: Sample, ticket: u64) {
+        self.latest = self.latest.max(row.at);
         let samples = &mut self.series[row.series];
-        let last = samples.last_key_value().map(|(at, known)| (*at, known.bits));
-        if row.at >= self.gone_before.max(self.closed_before)
-            && last.is_some_and(|(at, bits)| at == row.at && bits != row.bits)
-        {
-            return Err(Failure::wrong(format!("took {row:?} in place of the last sample")));
-        }
         let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
         let known = samples.entry(row.at).or_insert(fresh);
         if known.bits != row.bits {
@@ -140,7 +143,6 @@ impl Model {
             known.claim = Claim::Taken;
         }
         self.waiting.push((ticket, row.series, row.at));
-        Ok(())
     }
 
     /// The store refused a row. With `strict`, the reason must be true of what the model knows.
@@ -298,7 +300,7 @@ mod tests {
     fn check(found: &[(i64, u64)], missing: Missing, expected: Result<u64, Violation>) {
         let mut model = Model::default();
         for (ticket, at) in [(1, 10), (2, 20)] {
-            model.take(Sample { series: 0, at, bits: 7 }, ticket).expect("in order");
+            model.take(Sample { series: 0, at, bits: 7 }, ticket);
         }
         assert_eq!(model.acknowledge(1), 1);
         let mut all: Found = vec![Vec::new(); SERIES];

@@ -70,7 +70,8 @@ impl<'h> World<'h> {
         let labels: Vec<_> = (0..SERIES).map(labels_of).collect();
         let numbers = labels.iter().cloned().zip(0..).collect();
         let disk = MemoryDisk::new();
-        let model = Model::default();
+        let mut model = Model::default();
+        model.window = history.window;
         let mut world = Self {
             history,
             totals,
@@ -91,7 +92,7 @@ impl<'h> World<'h> {
     pub fn perform(&mut self, op: &Op) -> Result<(), Failure> {
         self.totals.operations += 1;
         match op {
-            Op::Append { now, rows } => self.append(*now, rows),
+            Op::Append { now, any_age, rows } => self.append(*now, *any_age, rows),
             Op::Describe { metric, version } => {
                 let metadata = Metadata { help: version.to_string(), ..Metadata::default() };
                 self.store().set_metadata(METRICS[*metric], &metadata);
@@ -143,7 +144,7 @@ impl<'h> World<'h> {
         self.history.weather == Weather::Rot
     }
 
-    fn append(&mut self, now: i64, rows: &[Sample]) -> Result<(), Failure> {
+    fn append(&mut self, now: i64, any_age: bool, rows: &[Sample]) -> Result<(), Failure> {
         let borrowed: Vec<_> = rows
             .iter()
             .map(|row| Row {
@@ -152,7 +153,11 @@ impl<'h> World<'h> {
                 value: f64::from_bits(row.bits),
             })
             .collect();
-        let appended = match self.store().append(&borrowed, Timestamp(now)) {
+        let appended = match any_age {
+            true => self.store().append_any_age(&borrowed, Timestamp(now)),
+            false => self.store().append(&borrowed, Timestamp(now)),
+        };
+        let appended = match appended {
             Ok(appended) => appended,
             Err(_) if self.may_fail() => return Ok(()),
             Err(error) => return Err(Failure::wrong(format!("append: {error}"))),
@@ -163,7 +168,7 @@ impl<'h> World<'h> {
         }
         for (number, row) in rows.iter().enumerate() {
             match reasons.remove(&number) {
-                None => self.model.take(*row, appended.ticket)?,
+                None => self.model.take(*row, appended.ticket),
                 Some(reason) => self.model.refuse(*row, now, reason, !self.rots())?,
             }
         }
@@ -343,6 +348,7 @@ impl<'h> World<'h> {
         options.late_bytes_max = 1 << (12 + chance.below(12));
         options.cache_bytes = 1 << (6 + chance.below(14));
         options.retention = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
+        options.out_of_order = Duration::from_millis(self.history.window.unsigned_abs());
         Store::open(Arc::new(disk.clone()), options, Timestamp(now))
     }
 }
