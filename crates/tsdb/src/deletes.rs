@@ -71,7 +71,8 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Writes the blocks anew of which something was deleted, so that it leaves the disk; how many there were.
+    /// Writes the blocks of samples anew of which something was deleted, so that it leaves the disk; how many there were.
+    /// Roll-ups and histograms leave it when their blocks are merged.
     ///
     /// # Errors
     /// When the disk fails; what was deleted stays deleted.
@@ -79,8 +80,7 @@ impl Store {
         let mut next_seq = self.upkeep();
         let mut cleaned = 0;
         let blocks = self.blocks();
-        let due =
-            blocks.iter().filter(|b| b.deletes.is_some() && b.meta.tier == Tier::Raw && !b.is_damaged());
+        let due = blocks.iter().filter(|b| b.deletes.is_some() && is_raw(b) && !b.is_damaged());
         for block in due {
             let inputs = [block.clone()];
             match compact::merge(&*self.disk, *next_seq, &inputs, block.meta.level, &self.cache) {
@@ -125,6 +125,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn is_raw(block: &Block) -> bool {
+    block.meta.tier == Tier::Raw && !block.meta.histograms
 }
 
 /// The first and last time to delete from blocks of a tier; of windows, those of their starts.

@@ -13,6 +13,7 @@ mod lane;
 mod late;
 mod order;
 mod series;
+mod verdicts;
 
 use std::{
     collections::BTreeSet,
@@ -23,8 +24,9 @@ use std::{
 };
 
 use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
-pub(crate) use lane::{Accepted, Group, LOWEST, Lane, Verdicts};
+pub(crate) use lane::{LOWEST, Lane};
 pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
+pub(crate) use verdicts::{Accepted, Group, Verdicts};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -146,7 +148,13 @@ impl Head {
             let mut lane = self.lane(number);
             lane.matching_arranged(matchers, &mut slots);
             for &slot in &slots {
-                let Some(last) = lane.last(slot) else { continue };
+                let last = lane.last(slot);
+                let after =
+                    last.as_ref().map_or(range.start, |last| range.start.max(last.at.saturating_add(1)));
+                if lane.has_late(slot, &TimeRange::new(after, range.end)) {
+                    return None;
+                }
+                let Some(last) = last else { continue };
                 if last.at >= range.end {
                     return None;
                 }
