@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_disk::{Chance, Disk, Fault, MemoryDisk};
 use barograph_model::{
-    Batch, Budget, Labels, MatchOp, Matcher, Metadata, Selection, Source, SourceError, TimeRange, Timestamp,
+    Batch, Budget, Labels, MatchOp, Matcher, Metadata, Selection, Source, SourceError, Tier, TimeRange,
+    Timestamp,
 };
-use barograph_tsdb::{Options, Recovery, Row, Store};
+use barograph_tsdb::{Options, Recovery, Retention, Row, Store};
 
 use crate::{
     history::{Crash, History, METRICS, Op, Pick, SERIES, SERIES_EACH, START, Sample, Weather, Work},
@@ -347,7 +348,8 @@ impl<'h> World<'h> {
         options.out_of_order = Duration::from_millis(OUT_OF_ORDER_MS.unsigned_abs());
         options.late_bytes_max = 1 << (12 + chance.below(12));
         options.cache_bytes = 1 << (6 + chance.below(14));
-        options.retention = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
+        let raw = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
+        options.retention = Retention::FOREVER.with(Tier::Raw, raw);
         options.out_of_order = Duration::from_millis(self.history.window.unsigned_abs());
         Store::open(Arc::new(disk.clone()), options, Timestamp(now))
     }

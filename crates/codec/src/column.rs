@@ -26,12 +26,23 @@ pub const NUMBERS_MAX: usize = 1 << 16;
 
 const LEVEL: usize = 4;
 
-/// What a column holds: `i64` for timestamps, `f64` for values.
+/// What a column holds: `i64` for timestamps, `f64` for values, `u32` for counts.
 pub trait Number: data_types::Number + Default {}
 
 impl Number for i64 {}
 
 impl Number for f64 {}
+
+impl Number for u32 {}
+
+/// What of a column is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delta {
+    /// The numbers: they say nothing of each other.
+    None,
+    /// By how much each differs from the one before.
+    Before,
+}
 
 /// Where the parts of an encoded chunk ended up: the meta first, then page after page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +58,7 @@ pub struct Layout {
 /// # Panics
 /// If a count is zero, they don't add up, or there are more than [`NUMBERS_MAX`].
 pub fn encode_timestamps(numbers: &[i64], counts: &[usize], out: &mut Vec<u8>) -> Layout {
-    encode(numbers, counts, out)
+    encode(numbers, counts, Delta::Before, out)
 }
 
 /// Appends a chunk of values to `out`, as [`encode_timestamps`] does.
@@ -55,14 +66,18 @@ pub fn encode_timestamps(numbers: &[i64], counts: &[usize], out: &mut Vec<u8>) -
 /// # Panics
 /// As [`encode_timestamps`].
 pub fn encode_values(numbers: &[f64], counts: &[usize], out: &mut Vec<u8>) -> Layout {
-    encode(numbers, counts, out)
+    encode(numbers, counts, Delta::Before, out)
 }
 
-fn encode<T: Number>(numbers: &[T], counts: &[usize], out: &mut Vec<u8>) -> Layout {
+pub(crate) fn encode<T: Number>(numbers: &[T], counts: &[usize], delta: Delta, out: &mut Vec<u8>) -> Layout {
     assert!(numbers.len() <= NUMBERS_MAX, "a chunk of {} numbers is longer than its limit", numbers.len());
+    let delta = match delta {
+        Delta::None => DeltaSpec::NoOp,
+        Delta::Before => DeltaSpec::TryConsecutive(1),
+    };
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
-        .with_delta_spec(DeltaSpec::TryConsecutive(1))
+        .with_delta_spec(delta)
         .with_paging_spec(PagingSpec::Exact(counts.to_vec()));
     let start = out.len();
     let compressor = FileCompressor::default();

@@ -5,13 +5,14 @@
 //! 1. [`Encoder`] and [`Decoder`] ([`mod@stream`]): the light code of the head, a sample at a time, byte-aligned.
 //! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the dense code of blocks, by `pco`:
 //!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
-//! 3. [`HistogramEncoder`] and [`HistogramDecoder`] ([`mod@histogram`]): native histograms, a sample at a time.
-//! 4. [`varint`]: small integers in few bytes, for logs and indexes.
+//! 3. [`rollups`]: the windows of tiers, many columns at once.
+//! 4. [`HistogramEncoder`] and [`HistogramDecoder`] ([`mod@histogram`]): native histograms, a sample at a time.
+//! 5. [`varint`]: small integers in few bytes, for logs and indexes.
 //!
 //! Every bit pattern of a value comes back, NaN payloads included. Decoders take any bytes: they answer
 //! [`Malformed`] and never panic or allocate more than they are told to expect.
 //!
-//! This crate knows no files and no threads. Bytes: `docs/format.md`, "Columns" and "Stream".
+//! This crate knows no files and no threads. Bytes: `docs/format.md`, "Columns", "Windows" and "Stream".
 //!
 //! ```
 //! use barograph_codec::{Decoder, Encoder};
@@ -27,6 +28,7 @@
 pub mod column;
 pub mod histogram;
 pub mod histogram_rollup;
+pub mod rollups;
 pub mod stream;
 pub mod varint;
 

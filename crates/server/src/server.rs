@@ -7,6 +7,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, RealDisk};
+use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::Store;
 use hyper::server::conn::http1;
@@ -265,7 +266,7 @@ async fn open(
 fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
     let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
-    options.retention = Some(config.storage.retention_raw);
+    options.retention = options.retention.with(Tier::Raw, Some(config.storage.retention_raw));
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);

@@ -2,20 +2,23 @@
 //!
 //! Blocks of one window, which a flush left in parts, become one as soon as nothing more is likely to come to the
 //! window; the blocks of a day become one as soon as nothing more is likely to come to the day. Where late samples keep
-//! coming, they are merged now and then, so that there never are too many blocks of one time.
+//! coming, they are merged now and then, so that there never are too many blocks of one time. Blocks of tiers go on to
+//! longer spans.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use barograph_codec::rollups::Windows;
 use barograph_disk::{Disk, Error};
-use barograph_model::TimeRange;
+use barograph_model::{Tier, TimeRange};
 
 use crate::{
     block::{Block, Cache, Cover, Meta, Writer},
-    head::{WINDOW_MS, window_of},
+    head::WINDOW_MS,
     merge::{self, Wanted},
+    rollup::Windowed,
 };
 
 const DAY_MS: i64 = 12 * WINDOW_MS;
@@ -23,6 +26,7 @@ const DAY_MS: i64 = 12 * WINDOW_MS;
 /// Blocks that are to become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
+    pub(crate) tier: Tier,
     /// Their numbers, in order.
     pub(crate) inputs: Vec<u64>,
     pub(crate) level: u64,
@@ -31,39 +35,68 @@ pub(crate) struct Job {
 /// So many blocks of one time are merged even if more are coming.
 const BLOCKS_MAX: usize = 24;
 
+/// The spans that blocks of a tier are merged to, the longest first, with their level. Long enough that a series has some
+/// hundred numbers in a page.
+const fn spans(tier: Tier) -> &'static [(i64, u64)] {
+    match tier {
+        Tier::Raw => &[(DAY_MS, 2), (WINDOW_MS, 1)],
+        Tier::Minute => &[(DAY_MS, 2)],
+        Tier::FiveMinutes => &[(4 * DAY_MS, 3), (DAY_MS, 2)],
+        Tier::Hour => &[(32 * DAY_MS, 3), (4 * DAY_MS, 2), (DAY_MS, 1)],
+    }
+}
+
 /// What should be merged now. Nothing will come in order before `floor`; `late` are windows to which late samples are
 /// coming.
 pub(crate) fn plan(blocks: &[&Meta], floor: i64, late: &BTreeSet<i64>) -> Vec<Job> {
-    let day_of = |at: i64| at.div_euclid(DAY_MS).saturating_mul(DAY_MS);
-    let ready = |start: i64, width, inputs: &[u64]| {
-        let end = start.saturating_add(width);
-        let quiet = late.range(start..end).next().is_none();
-        end <= floor && (quiet || inputs.len() >= BLOCKS_MAX)
-    };
-    let days = group(blocks, |meta| (day_of(meta.min_at), day_of(meta.max_at)));
-    let whole_days = days.into_iter().filter(|(day, inputs)| ready(*day, DAY_MS, inputs));
-    let mut jobs: Vec<_> = whole_days.map(|(_, inputs)| Job { inputs, level: 2 }).collect();
-    let planned: BTreeSet<u64> = jobs.iter().flat_map(|job| job.inputs.iter().copied()).collect();
-    let left: Vec<_> = blocks.iter().filter(|meta| !planned.contains(&meta.seq)).copied().collect();
-    let span = |meta: &Meta| (window_of(meta.min_at), window_of(meta.max_at));
-    let windows = group(&left, span);
-    let whole_windows = windows.into_iter().filter(|(window, inputs)| ready(*window, WINDOW_MS, inputs));
-    jobs.extend(whole_windows.map(|(_, inputs)| Job { inputs, level: 1 }));
+    let mut jobs = Vec::new();
+    for tier in Tier::ALL {
+        let mut left: Vec<&Meta> = blocks.iter().filter(|meta| meta.tier == tier).copied().collect();
+        for &(span, level) in spans(tier) {
+            for (start, inputs) in group(&left, span) {
+                let end = start.saturating_add(span);
+                let quiet = late.range(start..end).next().is_none();
+                if end <= floor && (quiet || inputs.len() >= BLOCKS_MAX) {
+                    left.retain(|meta| !inputs.contains(&meta.seq));
+                    jobs.push(Job { tier, inputs, level });
+                }
+            }
+        }
+    }
     jobs
 }
 
-/// The blocks that lie within one span of time, where there are several, with the start of the span.
-fn group(blocks: &[&Meta], span: impl Fn(&Meta) -> (i64, i64)) -> Vec<(i64, Vec<u64>)> {
-    let mut groups: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
+/// The blocks that lie within one span of time, where there are several, with the start of the span. Of windows that
+/// overlap, either all are in it or what is left out is newer or older than all that are: so the newest still counts.
+fn group(blocks: &[&Meta], span: i64) -> Vec<(i64, Vec<u64>)> {
+    let span_of = |at: i64| at.div_euclid(span).saturating_mul(span);
+    let mut groups: BTreeMap<i64, Vec<&Meta>> = BTreeMap::new();
     for meta in blocks {
-        let (first, last) = span(meta);
-        if first == last {
-            groups.entry(first).or_default().push(meta.seq);
+        let start = span_of(meta.min_at);
+        if start == span_of(meta.max_at) {
+            groups.entry(start).or_default().push(meta);
         }
     }
-    groups.retain(|_, inputs| inputs.len() > 1);
-    groups.values_mut().for_each(|inputs| inputs.sort_unstable());
-    groups.into_iter().collect()
+    groups.retain(|start, inputs| {
+        inputs.len() > 1 && !is_parted(blocks, inputs, *start, start.saturating_add(span))
+    });
+    let numbers = |inputs: Vec<&Meta>| {
+        let mut numbers: Vec<u64> = inputs.iter().map(|meta| meta.seq).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    groups.into_iter().map(|(start, inputs)| (start, numbers(inputs))).collect()
+}
+
+/// Whether a block that reaches beyond a span lies between the data of those that are to become one.
+fn is_parted(blocks: &[&Meta], inputs: &[&Meta], start: i64, end: i64) -> bool {
+    let data = inputs.iter().map(|meta| meta.data);
+    let (Some(oldest), Some(newest)) = (data.clone().min(), data.max()) else { return false };
+    blocks.iter().any(|meta| {
+        let is_input = inputs.iter().any(|input| input.seq == meta.seq);
+        let overlaps = meta.min_at < end && meta.max_at >= start;
+        meta.tier != Tier::Raw && !is_input && overlaps && (oldest..=newest).contains(&meta.data)
+    })
 }
 
 /// Writes the block that takes the place of `inputs`.
@@ -71,16 +104,32 @@ pub(crate) fn merge(
     disk: &dyn Disk,
     seq: u64,
     inputs: &[Arc<Block>],
-    level: u64,
+    job: &Job,
     cache: &Cache,
 ) -> Result<Option<(Meta, u64)>, Error> {
-    let mut blocks = merge::Blocks::open(inputs, TimeRange::ALL, Wanted::All, cache)?;
     let mut writer = Writer::create(disk, seq)?;
-    while let Some(series) = blocks.next_series()? {
-        writer.push(&series.labels, series.timestamps, series.values)?;
+    if job.tier == Tier::Raw {
+        let mut blocks = merge::Blocks::open(inputs, TimeRange::ALL, Wanted::All, cache)?;
+        while let Some(series) = blocks.next_series()? {
+            writer.push(&series.labels, series.timestamps, series.values)?;
+        }
+    } else {
+        let mut indexed = Vec::with_capacity(inputs.len());
+        for block in inputs {
+            let index = block.index(cache)?;
+            indexed.push((block.clone(), index.clone(), (0..index.series_count()).collect()));
+        }
+        let mut blocks = Windowed::open(indexed, TimeRange::ALL, true)?;
+        let mut windows = Windows::default();
+        while let Some(labels) = blocks.next_series()? {
+            blocks.read_all(&mut windows)?;
+            writer.push_windows(&labels, &windows)?;
+        }
     }
     writer.publish(Cover {
-        level,
+        level: job.level,
+        tier: job.tier,
+        rolled: inputs.iter().map(|block| block.meta.rolled).max().unwrap_or(0),
         data: inputs.iter().map(|block| block.meta.data).max(),
         floor: inputs.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
         wal_covered: inputs.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
@@ -110,8 +159,10 @@ mod tests {
             .collect();
         let late = late.iter().map(|window| window * WINDOW_MS).collect();
         let jobs = plan(&metas.iter().collect::<Vec<_>>(), floor * WINDOW_MS, &late);
-        let expected: Vec<_> =
-            expected.iter().map(|(inputs, level)| Job { inputs: inputs.to_vec(), level: *level }).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(inputs, level)| Job { tier: Tier::Raw, inputs: inputs.to_vec(), level: *level })
+            .collect();
         assert_eq!(jobs, expected);
     }
 

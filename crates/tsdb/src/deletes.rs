@@ -11,7 +11,7 @@ use barograph_model::{Matcher, Tier, TimeRange, Timestamp};
 use crate::{
     Error, Recovery, Store,
     block::{self, Block, Deletes, deletes_path_of, path_of, seq_of_deletes},
-    compact,
+    compact::{self, Job},
     recovery::CORRUPT,
     wal,
 };
@@ -80,10 +80,10 @@ impl Store {
         let mut next_seq = self.upkeep();
         let mut cleaned = 0;
         let blocks = self.blocks();
-        let due = blocks.iter().filter(|b| b.deletes.is_some() && is_raw(b) && !b.is_damaged());
+        let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.meta.histograms && !b.is_damaged());
         for block in due {
-            let inputs = [block.clone()];
-            match compact::merge(&*self.disk, *next_seq, &inputs, block.meta.level, &self.cache) {
+            let job = Job { tier: block.meta.tier, inputs: vec![block.meta.seq], level: block.meta.level };
+            match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
                 Ok(written) => {
                     if written.is_some() {
                         self.install(*next_seq, &[block.meta.seq])?;
@@ -125,10 +125,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn is_raw(block: &Block) -> bool {
-    block.meta.tier == Tier::Raw && !block.meta.histograms
 }
 
 /// The first and last time to delete from blocks of a tier; of windows, those of their starts.

@@ -1,4 +1,4 @@
-//! Upkeep: windows of the head into blocks, blocks into larger ones, old blocks out.
+//! Upkeep: windows of the head into blocks, blocks into tiers and larger ones, old blocks out.
 //!
 //! One call at a time. A block becomes visible before the samples it holds leave the head, so a reader that looks at
 //! the head first sees every sample at least once. What a block holds may leave the log only when the block is durable.
@@ -10,7 +10,7 @@ use std::{
 };
 
 use barograph_disk::TEMPORARY;
-use barograph_model::Timestamp;
+use barograph_model::{Tier, Timestamp};
 
 use crate::{
     Error, Store,
@@ -30,6 +30,8 @@ pub struct Maintenance {
     pub samples_cut: u64,
     /// Series that left the head because they had no samples in it any more.
     pub series_forgotten: usize,
+    /// Windows of tiers that were made of samples.
+    pub windows_rolled: u64,
     /// Blocks that were merged into larger ones.
     pub blocks_merged: usize,
     /// Blocks deleted because they were too old, or the store too large.
@@ -53,10 +55,13 @@ pub struct Sizes {
     pub state_bytes: u64,
     /// Samples in blocks.
     pub samples: u64,
+    /// Windows of tiers in blocks.
+    pub windows: u64,
 }
 
 impl Store {
-    /// Cuts the windows of the head that ended long enough ago, merges blocks, and deletes those past retention.
+    /// Cuts the windows of the head that ended long enough ago, makes the windows of tiers that are complete then, merges
+    /// blocks, and deletes those past retention.
     ///
     /// # Errors
     /// When the disk fails. Nothing is lost: what was not cut stays in the head and the log.
@@ -65,7 +70,12 @@ impl Store {
         let mut done = Maintenance::default();
         let late = self.head.late_windows();
         let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
-        let due = self.head.windows().into_iter().rfind(|window| window.saturating_add(WINDOW_MS) <= closed);
+        // What a flush cut is complete when its window is over, and can be rolled up then.
+        let floor = self.head.floor();
+        let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
+        let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
+        let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
+        let due = self.head.windows().into_iter().chain(flushed).filter(over).max();
         if let Some(last) = due {
             // First no more may come, then all that came is listed: a block that claims to hold everything before a
             // time must not be written while older samples still arrive.
@@ -84,15 +94,16 @@ impl Store {
         if self.late_are_many() {
             self.cut_late(&mut next_seq, &mut done)?;
         }
-        self.merge_due(&late, &mut next_seq, &mut done)?;
+        self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
+        self.merge_due(&late, &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
         Ok(done)
     }
 
-    /// Cuts everything in the head into blocks and merges what can be merged.
+    /// Cuts everything in the head into blocks, makes the windows of tiers that are complete, and merges what can be.
     ///
     /// # Errors
     /// When the disk fails; nothing is lost.
@@ -115,8 +126,9 @@ impl Store {
         }
         self.wal.commit()?;
         self.wal.delete_covered(covered, floor, segment)?;
-        self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
+        self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(floor, &mut next_seq)?;
+        self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
         self.delete_expired(now, &mut done)?;
         self.counters.upkeep(&done);
@@ -142,9 +154,14 @@ impl Store {
     pub fn sizes(&self) -> Sizes {
         let mut sizes = Sizes { wal_bytes: self.wal.stats().bytes, ..Sizes::default() };
         for block in self.blocks().iter() {
-            sizes.raw_bytes += block.meta.index_at;
             sizes.index_bytes += block.size - block.meta.index_at;
-            sizes.samples += block.meta.samples;
+            if block.meta.tier == Tier::Raw {
+                sizes.raw_bytes += block.meta.index_at;
+                sizes.samples += block.meta.samples;
+            } else {
+                sizes.rollup_bytes += block.meta.index_at;
+                sizes.windows += block.meta.samples;
+            }
         }
         sizes.state_bytes = self.catalog.file_bytes();
         sizes
@@ -231,7 +248,7 @@ impl Store {
                 .filter(|block| job.inputs.contains(&block.meta.seq))
                 .map(|b| Arc::clone(b))
                 .collect();
-            match compact::merge(&*self.disk, *next_seq, &inputs, job.level, &self.cache) {
+            match compact::merge(&*self.disk, *next_seq, &inputs, &job, &self.cache) {
                 Ok(Some((meta, _))) => {
                     *next_seq += 1;
                     done.blocks_merged += inputs.len();
@@ -252,19 +269,6 @@ impl Store {
         }
         Ok(())
     }
-
-    pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
-        let blocks = self.blocks();
-        let oldest = self.options.retention.map(|age| now.millis().saturating_sub(millis(age)));
-        let ages: Vec<_> =
-            blocks.iter().map(|block| (block.meta.seq, block.meta.max_at, block.size)).collect();
-        for seq in expired(&ages, oldest, self.options.retention_bytes) {
-            let gone = blocks.iter().filter(|block| block.meta.seq == seq);
-            gone.into_iter().try_for_each(|block| self.remove_block(block))?;
-            done.blocks_deleted += 1;
-        }
-        Ok(())
-    }
 }
 
 fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), barograph_disk::Error> {
@@ -279,40 +283,4 @@ fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), 
         writer.push(&series.labels, columns.timestamps(), columns.values())?;
     }
     Ok(())
-}
-
-/// The numbers of the blocks to delete: those whose last sample is before `oldest`, then the oldest while all together
-/// take more than `bytes_max`. Blocks are given as number, time of the last sample and size.
-fn expired(blocks: &[(u64, i64, u64)], oldest: Option<i64>, bytes_max: Option<u64>) -> Vec<u64> {
-    let mut by_age = blocks.to_vec();
-    by_age.sort_by_key(|&(seq, last, _)| (last, seq));
-    let mut total: u64 = by_age.iter().map(|block| block.2).sum();
-    let gone = by_age.iter().take_while(|&&(_, last, size)| {
-        let old = oldest.is_some_and(|oldest| last < oldest);
-        let over = bytes_max.is_some_and(|max| total > max);
-        total -= size;
-        old || over
-    });
-    gone.map(|block| block.0).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(oldest: Option<i64>, bytes_max: Option<u64>, gone: &[u64]) {
-        assert_eq!(expired(&[(3, 300, 10), (1, 100, 10), (2, 200, 10)], oldest, bytes_max), gone);
-    }
-
-    #[test]
-    fn oldest_go_first() {
-        check(None, None, &[]);
-        check(Some(100), None, &[]);
-        check(Some(101), None, &[1]);
-        check(Some(1000), None, &[1, 2, 3]);
-        check(None, Some(30), &[]);
-        check(None, Some(29), &[1]);
-        check(Some(101), Some(10), &[1, 2]);
-        check(None, Some(0), &[1, 2, 3]);
-    }
 }

@@ -18,7 +18,6 @@ use crate::{
 pub(crate) enum Wanted<'a> {
     All,
     /// These, which are in label order. Found by search: what lies between them costs nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for windows that are rolled up again"))]
     Only(&'a [Labels]),
 }
 
@@ -149,7 +148,7 @@ impl Stream {
 }
 
 /// The numbers of those of the series that a block has, both in label order.
-fn find_all(index: &Index, wanted: &[Labels]) -> Vec<u32> {
+pub(crate) fn find_all(index: &Index, wanted: &[Labels]) -> Vec<u32> {
     let mut found = Vec::new();
     let mut from = 0;
     for labels in wanted {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barograph_model::Tier;
+use crate::Retention;
 
 /// Limits and delays of a store.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +41,10 @@ pub struct Options {
     pub pending_bytes_max: usize,
     /// How long after its end two hours of the head are cut into a block. Default 30 minutes.
     pub cut_delay: Duration,
-    /// Age at which blocks are deleted; `None` keeps them. Default 15 days.
-    pub retention: Option<Duration>,
-    /// Size of all blocks beyond which the oldest are deleted; `None` keeps them, as is the default.
+    /// How long each tier is kept. Default 24 hours, 7 days, 30 days, 365 days.
+    pub retention: Retention,
+    /// Size of all blocks beyond which those go that have used up most of their tier's time; `None` keeps them, as is
+    /// the default.
     pub retention_bytes: Option<u64>,
     /// Memory for decoded indexes and columns of blocks. Default 64 MiB.
     pub cache_bytes: usize,
@@ -73,22 +74,12 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             pending_bytes_max: 64 << 20,
             cut_delay: Duration::from_secs(1800),
-            retention: Some(Duration::from_secs(15 * 24 * 3600)),
+            retention: Retention::default(),
             retention_bytes: None,
             cache_bytes: 64 << 20,
             exemplars_max: 100_000,
             metrics_max: 100_000,
             aliases_max: 1 << 16,
-        }
-    }
-}
-
-impl Options {
-    /// The age at which blocks of a tier are deleted; `None` keeps them.
-    pub(crate) fn retention_of(&self, tier: Tier) -> Option<Duration> {
-        match tier {
-            Tier::Raw => self.retention,
-            coarser => Some(coarser.default_retention()),
         }
     }
 }

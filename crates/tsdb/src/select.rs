@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc, vec};
 
-use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceError, TimeRange};
+use barograph_model::{Batch, Budget, Labels, Selection, SeriesCursor, SourceError, Tier, TimeRange};
 
 use crate::{
     Store,
@@ -101,11 +101,8 @@ impl<'a> Cursor<'a> {
         let head = store.head.select(selection.matchers, &selection.range);
         budget.reserve(head.iter().map(HeadSeries::memory).sum())?;
         let mut blocks = Vec::new();
-        for (block, index) in store.indexes_in(&selection.range)? {
+        for (block, index) in store.indexes_in(&selection.range, |meta| meta.holds(Tier::Raw))? {
             budget.charge(0)?;
-            if block.meta.histograms {
-                continue;
-            }
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {
                 let pages = Pages::new(block, index, Some(&store.cache), ids.len());

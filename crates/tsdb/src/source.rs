@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Sample, Selection, SeriesCursor,
-    Source, SourceError, Tier, TimeRange, last_of_each,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, RollupCursor, Sample, Selection,
+    SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
 
 use crate::{
     Store,
-    block::{Block, Index, Span},
+    block::{Block, Index, Meta, Span},
+    rollup,
     select::Cursor,
 };
 
@@ -32,7 +33,8 @@ impl Source for Store {
         budget.charge(0)?;
         // The head first: what a cut moves meanwhile is then in a block that is seen.
         let found = self.head.last_samples(selection.matchers, &selection.range);
-        let in_blocks = self.blocks().iter().any(|block| block.overlaps(&selection.range));
+        let mut raw = self.raw_blocks().into_iter();
+        let in_blocks = raw.any(|block| block.overlaps(&selection.range));
         match found.filter(|_| !in_blocks) {
             Some(found) => {
                 budget.charge(found.len())?;
@@ -40,6 +42,27 @@ impl Source for Store {
             }
             None => last_of_each(&mut Cursor::open(self, selection, budget)?),
         }
+    }
+
+    fn coverage(&self, tier: Tier) -> TimeRange {
+        if tier == Tier::Raw {
+            return TimeRange::new(Timestamp(self.raw_start()), Timestamp::MAX);
+        }
+        let blocks = self.blocks();
+        let first = blocks.iter().filter(|block| block.meta.holds(tier)).map(|block| block.meta.min_at).min();
+        let floor = self.tier_state(tier).floor;
+        TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
+    }
+
+    fn rollups<'a>(
+        &'a self,
+        tier: Tier,
+        sketches: bool,
+        selection: &Selection<'_>,
+        budget: &'a Budget,
+    ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
+        budget.charge(0)?;
+        Ok(Box::new(rollup::Cursor::open(self, tier, sketches, selection, budget)?))
     }
 
     fn series(
@@ -153,10 +176,14 @@ fn insert(set: &mut BTreeSet<String>, text: &str) {
 }
 
 impl Store {
-    /// The blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
-    pub(crate) fn indexes_in(&self, range: &TimeRange) -> Result<Vec<Indexed>, SourceError> {
+    /// The wanted blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
+    pub(crate) fn indexes_in(
+        &self,
+        range: &TimeRange,
+        wanted: impl Fn(&Meta) -> bool,
+    ) -> Result<Vec<Indexed>, SourceError> {
         let mut found = Vec::new();
-        for block in self.blocks().iter().filter(|block| block.overlaps(range)) {
+        for block in self.blocks().iter().filter(|block| wanted(&block.meta) && block.overlaps(range)) {
             match block.index(&self.cache) {
                 Ok(index) => found.push((block.clone(), index)),
                 Err(error) if error.is_corrupt() => self.set_block_aside(block),
@@ -183,13 +210,25 @@ impl Store {
         budget: &Budget,
         mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
-        for (block, index) in self.indexes_in(&selection.range)? {
+        // Tiers are asked for what raw blocks may not know any more.
+        let known = self.coverage(Tier::Raw).start.millis();
+        let wanted = |meta: &Meta| meta.tier == Tier::Raw || meta.min_at < known;
+        // A window that starts before a range may have samples in it.
+        let start = selection.range.start.saturating_add(-Tier::Hour.width());
+        let widened = TimeRange::new(start, selection.range.end);
+        for (block, index) in self.indexes_in(&widened, wanted)? {
             budget.charge(0)?;
+            let width = block.meta.tier.width();
+            let start = selection.range.start.saturating_add(1 - width);
+            let range = TimeRange::new(start, selection.range.end);
+            if !block.overlaps(&range) {
+                continue;
+            }
             let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
-            let (start, end) = (selection.range.start.millis(), selection.range.end.millis());
+            let (start, end) = (range.start.millis(), range.end.millis());
             let within = |id: &u32| {
                 let spans = index.pages(*id).map(|page| index.span(page));
-                let mut spans = spans.filter(|span| span.overlaps(&selection.range));
+                let mut spans = spans.filter(|span| span.overlaps(&range));
                 spans.any(|Span { first, last, .. }| {
                     let deleted = block.deletes.as_ref();
                     !deleted.is_some_and(|d| d.cover(*id, first.max(start), last.min(end - 1)))

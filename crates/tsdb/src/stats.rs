@@ -54,10 +54,12 @@ pub struct Stats {
     pub blocks: usize,
     /// Bytes of them.
     pub block_bytes: u64,
-    /// Samples in them.
+    /// Samples in raw ones.
     pub block_samples: u64,
     /// Blocks that were cut from the head.
     pub blocks_cut: u64,
+    /// Windows of tiers that were made.
+    pub windows_rolled: u64,
     /// Blocks that were merged into larger ones.
     pub blocks_merged: u64,
     /// Blocks that were deleted because of retention.
@@ -96,6 +98,7 @@ pub(crate) struct Counters {
     pub(crate) blocks_cut: AtomicU64,
     pub(crate) blocks_merged: AtomicU64,
     pub(crate) blocks_deleted: AtomicU64,
+    pub(crate) windows_rolled: AtomicU64,
 }
 
 /// Adds to a counter.

@@ -1,6 +1,9 @@
 //! The store: its parts, opening it, and what is not appending or reading.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering};
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicI64, Ordering},
+};
 
 use barograph_disk::{Disk, Held, TEMPORARY};
 use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
@@ -15,6 +18,7 @@ use crate::{
     histograms,
     recovery::CORRUPT,
     replay::{Covered, replay},
+    retention::raw_start,
     stats::{self, Counters},
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
@@ -35,6 +39,8 @@ pub struct Store {
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     pub(crate) counters: Counters,
+    /// The time from which on all raw samples are there: those before are only in tiers.
+    pub(crate) raw_start: AtomicI64,
     _held: Box<dyn Held>,
 }
 
@@ -65,7 +71,7 @@ impl Store {
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
         // A block of late samples alone says nothing of what came in order.
-        let in_order = |b: &&Arc<Block>| b.meta.floor != Meta::NO_FLOOR && !b.meta.histograms;
+        let in_order = |b: &&Arc<Block>| b.meta.holds(Tier::Raw) && b.meta.floor != Meta::NO_FLOOR;
         for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
@@ -80,7 +86,9 @@ impl Store {
         let wal = Wal::new(disk.clone(), options.segment_bytes, options.pending_bytes_max, found);
         let counters = Counters::default();
         stats::add(&counters.set_aside, recovery.set_aside.len());
+        let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
         let store = Self {
+            raw_start,
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
@@ -166,6 +174,20 @@ impl Store {
         }
     }
 
+    /// Takes the block with a path out, whose index is not what was written.
+    pub(crate) fn set_aside_at(&self, path: &str) {
+        if let Some(block) = self.blocks().iter().find(|block| block.path == path) {
+            self.set_block_aside(block);
+        }
+    }
+
+    /// As [`Store::report_damage`], of the block with a path.
+    pub(crate) fn report_damage_at(&self, path: &str) {
+        if let Some(block) = self.blocks().iter().find(|block| block.path == path) {
+            self.report_damage(block);
+        }
+    }
+
     /// Notes that a part of a block is not what was written. The block serves what it can.
     pub(crate) fn report_damage(&self, block: &Block) {
         if block.mark_damaged() {
@@ -204,9 +226,10 @@ impl Store {
             wal_failures: wal.failures,
             read_only: wal.read_only,
             blocks: self.blocks().len(),
-            block_bytes: sizes.raw_bytes + sizes.index_bytes,
+            block_bytes: sizes.raw_bytes + sizes.rollup_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
             blocks_cut: count(&self.counters.blocks_cut),
+            windows_rolled: count(&self.counters.windows_rolled),
             blocks_merged: count(&self.counters.blocks_merged),
             blocks_deleted: count(&self.counters.blocks_deleted),
             blocks_damaged: count(&self.counters.blocks_damaged),

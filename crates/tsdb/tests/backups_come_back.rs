@@ -92,7 +92,7 @@ fn blocks_removed_while_they_are_copied_are_in_the_backup() {
     fill(&store, START, 50);
     let whole = content(&store);
     let snapshot = store.snapshot(NOW).unwrap();
-    store.maintain(Timestamp(START + 100 * 24 * HOUR)).unwrap();
+    store.maintain(Timestamp(START + 400 * 24 * HOUR)).unwrap();
     assert_eq!(store.stats().blocks, 0);
     backup::write(&snapshot, &target, NOW, None).unwrap();
     assert_eq!(restored(&target, 1), whole);

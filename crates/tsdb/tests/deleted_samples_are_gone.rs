@@ -48,7 +48,7 @@ fn a_time_of_one_series() {
     fill(&store);
     let whole = content(&store);
     let deleted = store.delete(&[Matcher::equal("n", "1")], range(100, 250), NOW).unwrap();
-    assert_eq!(deleted, Deleted { series: 3, blocks: 3 });
+    assert_eq!(deleted, Deleted { series: 5, blocks: 5 });
     let left = without(&whole, 1, 100, 250);
     assert_eq!(content(&store), left);
     assert_eq!(names(&store, range(110, 240)), ["0", "2"]);
@@ -58,7 +58,7 @@ fn a_time_of_one_series() {
     }
     // Again is no harm, and new samples of the series are welcome.
     assert_eq!(store.delete(&[Matcher::equal("n", "1")], range(100, 250), NOW).unwrap().blocks, 0);
-    assert_eq!(store.clean_deletes().unwrap(), 3);
+    assert_eq!(store.clean_deletes().unwrap(), 5);
     assert_eq!((content(&store), store.clean_deletes().unwrap()), (left.clone(), 0));
     assert!(files(&disk, "blocks").iter().all(|path| path.ends_with(".block")));
     put(&store, &[(&series("a", 1), START + 301 * 60_000, 1.0)]);
@@ -99,12 +99,12 @@ fn a_corrupt_note_is_set_aside_and_the_block_serves() {
     drop(store);
     let notes: Vec<_> =
         files(&disk, "blocks").into_iter().filter(|path| path.ends_with(".deletes")).collect();
-    assert_eq!(notes.len(), 3);
+    assert_eq!(notes.len(), 6);
     notes.iter().for_each(|path| disk.flip(path, 150));
     // One whose block is not there is of no use.
     disk.write_whole("blocks/0000000099.deletes", b"").unwrap();
     let (store, recovery) = open(&disk);
-    assert_eq!((content(&store), recovery.set_aside.len()), (whole, 3));
+    assert_eq!((content(&store), recovery.set_aside.len()), (whole, 6));
     assert!(!files(&disk, "blocks").contains(&"blocks/0000000099.deletes".to_owned()));
 }
 

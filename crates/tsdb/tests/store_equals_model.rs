@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_disk::{Chance, Fault, MemoryDisk};
 use barograph_model::{Labels, Timestamp, stale_marker};
-use barograph_tsdb::{Options, Reason, Row, Store};
+use barograph_tsdb::{Options, Reason, Retention, Row, Store};
 use support::*;
 
 #[derive(Default)]
@@ -53,7 +53,7 @@ fn open_store(disk: &MemoryDisk, model: &mut Model, chance: &mut Chance) -> Stor
     options.segment_bytes = 1 << chance.below(14);
     options.lanes = 1 << chance.below(3);
     options.cache_bytes = 1 << (6 + chance.below(14));
-    options.retention = None;
+    options.retention = Retention::FOREVER;
     Store::open(Arc::new(disk.clone()), options, Timestamp(START)).expect("the store opens").0
 }
 

@@ -117,7 +117,7 @@ fn samples() -> Vec<(i64, f64)> {
 fn open(disk: &MemoryDisk) -> Result<(Store, barograph_tsdb::Recovery), barograph_tsdb::Error> {
     let mut options = Options::default();
     options.lanes = 1;
-    options.retention = None;
+    options.retention = barograph_tsdb::Retention::FOREVER;
     Store::open(Arc::new(disk.clone()), options, Timestamp(START))
 }
 

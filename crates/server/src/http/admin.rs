@@ -34,6 +34,7 @@ async fn flush(State(app): State<App>) -> Result<Response, Problem> {
         "wal_bytes": sizes.wal_bytes,
         "state_bytes": sizes.state_bytes,
         "samples": sizes.samples,
+        "windows": sizes.windows,
     });
     Ok(Json(body).into_response())
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! symbols    count, then for each in byte order: bytes shared with the one before, length of the rest, rest
-//! chunks     count, then for each in file order: kind u8 (0 timestamps, 1 values, 3 streams), length of meta, crc32c u32 of meta,
+//! chunks     count, then for each in file order: kind u8, length of meta, crc32c u32 of meta,
 //!            count of pages, then for each page: length, crc32c u32,
-//!            and for timestamps: count, first time less the block's first, last time less first time
+//!            and for timestamps or times: count, first time less the block's first, last time less first time
 //! series     count, then for each in label order: labels shared with the one before, count of further labels,
 //!            symbol of name and of value of each; count of pages, for each: timestamps page (change, signed)
 //! postings   count of names, then for each: symbol (gap), count of values,
@@ -27,8 +27,22 @@ use super::{PAGE_SAMPLES_MAX, postings};
 pub(super) enum Kind {
     Timestamps,
     Values,
+    /// Windows of a tier, but for where they lie.
+    Windows,
     /// Bytes of a code of their own: native histograms.
     Streams,
+    /// Where windows lie.
+    Times,
+}
+
+impl Kind {
+    /// In the order of their numbers.
+    const ALL: [Self; 5] = [Self::Timestamps, Self::Values, Self::Windows, Self::Streams, Self::Times];
+
+    /// Whether its pages say when, and may belong to many series.
+    fn is_time(self) -> bool {
+        matches!(self, Self::Timestamps | Self::Times)
+    }
 }
 
 /// A page: where it lies and how to check it.
@@ -136,18 +150,14 @@ impl Builder {
         varint::put(bytes, self.chunks.len() as u64);
         let mut spans = self.spans.iter();
         for chunk in &self.chunks {
-            bytes.push(match chunk.kind {
-                Kind::Timestamps => 0,
-                Kind::Values => 1,
-                Kind::Streams => 3,
-            });
+            bytes.push(chunk.kind as u8);
             varint::put(bytes, chunk.meta_len as u64);
             bytes.extend_from_slice(&chunk.meta_crc.to_le_bytes());
             varint::put(bytes, chunk.pages.len() as u64);
             for (len, crc) in &chunk.pages {
                 varint::put(bytes, *len as u64);
                 bytes.extend_from_slice(&crc.to_le_bytes());
-                if chunk.kind == Kind::Timestamps {
+                if chunk.kind.is_time() {
                     let span = spans.next().expect("every page of timestamps has a span");
                     varint::put(bytes, u64::from(span.count));
                     varint::put_signed(bytes, span.first.wrapping_sub(min_at));
@@ -259,6 +269,7 @@ impl Index {
         let mut at = file::HEADER_LEN as u64;
         for number in 0..u32::try_from(varint::take(rest)?).ok()? {
             let [kind] = take_array(rest)?;
+            let kind = *Kind::ALL.get(usize::from(kind))?;
             let meta_len = u32::try_from(varint::take(rest)?).ok()?;
             let meta_crc = u32::from_le_bytes(take_array(rest)?);
             let start = at;
@@ -267,19 +278,17 @@ impl Index {
                 let len = u32::try_from(varint::take(rest)?).ok()?;
                 let page = Page { chunk: number, at, len, crc: u32::from_le_bytes(take_array(rest)?) };
                 at = at.checked_add(u64::from(len))?;
-                match kind {
-                    0 => {
-                        let count = u32::try_from(varint::take(rest)?).ok()?;
-                        let first = min_at.wrapping_add(varint::take_signed(rest)?);
-                        let last = first.wrapping_add(varint::take_signed(rest)?);
-                        if count == 0 || count as usize > PAGE_SAMPLES_MAX || last < first {
-                            return None;
-                        }
-                        self.time_pages.push((page, Span { count, first, last }));
-                    }
-                    1 | 3 => self.value_pages.push(page),
-                    _ => return None,
+                if !kind.is_time() {
+                    self.value_pages.push(page);
+                    continue;
                 }
+                let count = u32::try_from(varint::take(rest)?).ok()?;
+                let first = min_at.wrapping_add(varint::take_signed(rest)?);
+                let last = first.wrapping_add(varint::take_signed(rest)?);
+                if count == 0 || count as usize > PAGE_SAMPLES_MAX || last < first {
+                    return None;
+                }
+                self.time_pages.push((page, Span { count, first, last }));
             }
             self.chunks.push(Chunk { at: start, meta_len, meta_crc, end: at });
         }
@@ -462,79 +471,4 @@ fn take_array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use barograph_model::MatchOp;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn sample() -> Vec<u8> {
-        let mut builder = Builder::default();
-        for (job, pod) in [("a", "1"), ("a", "2"), ("b", "3"), ("b", "")] {
-            let labels = Labels::from_pairs([("__name__", "up"), ("job", job), ("pod", pod)]).unwrap();
-            builder.add_series(&labels, vec![0]);
-        }
-        let chunk = |kind, pages| WrittenChunk { kind, meta_len: 3, meta_crc: 1, pages };
-        builder.chunks = vec![chunk(Kind::Timestamps, vec![(5, 2)]), chunk(Kind::Values, vec![(7, 3); 4])];
-        builder.spans = vec![Span { count: 2, first: 100, last: 200 }];
-        builder.encode(50)
-    }
-
-    fn check(index: &Index, matchers: &[(&str, MatchOp, &str)], expected: &[u32]) {
-        let matchers: Vec<_> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
-        assert_eq!(index.matching(&matchers).unwrap(), expected, "{matchers:?}");
-    }
-
-    #[test]
-    fn answers_as_it_was_built() {
-        let index = Index::decode(&sample(), 50, 1000).unwrap();
-        assert_eq!(index.series_count(), 4);
-        assert_eq!(index.labels(1).unwrap().to_string(), r#"up{job="a", pod="2"}"#);
-        assert_eq!(index.labels(3).unwrap().to_string(), r#"up{job="b"}"#);
-        assert_eq!(index.pages(2), 2..3);
-        assert_eq!(index.span(2), Span { count: 2, first: 100, last: 200 });
-        assert_eq!(index.value_pages[1].at, 16 + 3 + 5 + 3 + 7);
-        assert_eq!(index.label_names().collect::<Vec<_>>(), ["__name__", "job", "pod"]);
-        assert_eq!(index.label_values("pod").collect::<Vec<_>>(), ["1", "2", "3"]);
-        assert_eq!(index.label_values("none").count(), 0);
-    }
-
-    #[test]
-    fn matches_as_matchers_do() {
-        use MatchOp::{Equal, NotEqual, NotRegex, Regex};
-        let index = Index::decode(&sample(), 50, 1000).unwrap();
-        check(&index, &[], &[0, 1, 2, 3]);
-        check(&index, &[("job", Equal, "a")], &[0, 1]);
-        check(&index, &[("job", NotEqual, "a")], &[2, 3]);
-        check(&index, &[("pod", Equal, "")], &[3]);
-        check(&index, &[("pod", NotEqual, "")], &[0, 1, 2]);
-        check(&index, &[("pod", Regex, "1|3")], &[0, 2]);
-        check(&index, &[("pod", Regex, "[12]?")], &[0, 1, 3]);
-        check(&index, &[("pod", NotRegex, "1|2"), ("job", Equal, "b")], &[2, 3]);
-        check(&index, &[("none", Equal, "")], &[0, 1, 2, 3]);
-        check(&index, &[("none", Equal, "x")], &[]);
-    }
-
-    #[test]
-    fn cut_bytes_are_refused() {
-        let bytes = sample();
-        assert!((0..bytes.len()).all(|len| Index::decode(&bytes[..len], 50, 1000).is_none()));
-        assert!(Index::decode(&bytes, 50, 20).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn changed_bytes_are_an_answer(at in 0usize..80, byte: u8) {
-            let mut bytes = sample();
-            let at = at % bytes.len();
-            bytes[at] = byte;
-            if let Some(index) = Index::decode(&bytes, 50, 1000) {
-                for id in 0..index.series_count() {
-                    let _ = index.labels(id);
-                    index.pages(id).for_each(|page| { index.span(page); });
-                }
-                let _ = index.matching(&[Matcher::equal("job", "a"), Matcher::new("pod", MatchOp::NotEqual, "1").unwrap()]);
-            }
-        }
-    }
-}
+mod tests;

@@ -44,6 +44,11 @@ impl Meta {
     /// Says nothing of what came in order.
     pub(crate) const NO_FLOOR: i64 = i64::MIN;
 
+    /// Whether it holds samples of a tier, or windows of them, rather than histograms.
+    pub(crate) fn holds(&self, tier: Tier) -> bool {
+        self.tier == tier && !self.histograms
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         varint::put(&mut bytes, self.seq);

@@ -217,7 +217,7 @@ impl<'c> Pages<'c> {
     }
 
     /// Bytes that were checked. Reads up to `end` ahead where that pays.
-    fn read(&mut self, at: u64, len: u32, crc: u32, end: u64) -> Result<&[u8], Error> {
+    pub(super) fn read(&mut self, at: u64, len: u32, crc: u32, end: u64) -> Result<&[u8], Error> {
         let broken = || Error::corrupt("column", &self.block.path, at);
         let len = len as usize;
         let (start, bytes) = &self.window;

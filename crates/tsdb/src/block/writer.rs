@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use barograph_codec::{Layout, NUMBERS_MAX, encode_timestamps, encode_values};
+use barograph_codec::{
+    Layout, NUMBERS_MAX, encode_timestamps, encode_values,
+    rollups::{Encoder, Times, TimesEncoder, Windows},
+};
 use barograph_disk::{Disk, Error, file};
 use barograph_model::{Labels, Tier};
 use xxhash_rust::xxh3::xxh3_128;
@@ -34,6 +37,9 @@ pub(crate) struct Writer<'d> {
     builder: Builder,
     times: Column<i64>,
     values: Column<f64>,
+    /// In a block of a tier, in place of both.
+    window_times: TimesEncoder,
+    windows: Encoder,
     streams: Vec<Vec<u8>>,
     /// The metric of the values gathered; their chunk ends with it.
     metric: String,
@@ -63,6 +69,8 @@ impl<'d> Writer<'d> {
             builder: Builder::default(),
             times: Column { numbers: Vec::new(), counts: Vec::new() },
             values: Column { numbers: Vec::new(), counts: Vec::new() },
+            window_times: TimesEncoder::default(),
+            windows: Encoder::default(),
             streams: Vec::new(),
             metric: String::new(),
             time_pages: HashMap::new(),
@@ -79,11 +87,7 @@ impl<'d> Writer<'d> {
     pub(crate) fn push(&mut self, labels: &Labels, timestamps: &[i64], values: &[f64]) -> Result<(), Error> {
         assert_eq!(timestamps.len(), values.len(), "a series has as many values as timestamps");
         let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Ok(()) };
-        let metric = labels.metric_name().unwrap_or_default();
-        if self.metric != metric {
-            self.flush_values()?;
-            metric.clone_into(&mut self.metric);
-        }
+        self.begin_metric(labels)?;
         let mut pages = Vec::new();
         for (timestamps, values) in timestamps.chunks(PAGE_SAMPLES_MAX).zip(values.chunks(PAGE_SAMPLES_MAX)) {
             pages.push(self.time_page(timestamps)?);
@@ -97,6 +101,36 @@ impl<'d> Writer<'d> {
         self.samples += values.len() as u64;
         self.min_at = self.min_at.min(*first);
         self.max_at = self.max_at.max(*last);
+        Ok(())
+    }
+
+    /// As [`Writer::push`], in a block of a tier. The windows have their sketches.
+    pub(crate) fn push_windows(&mut self, labels: &Labels, windows: &Windows) -> Result<(), Error> {
+        let starts = &windows.times().starts;
+        let (Some(first), Some(last)) = (starts.first(), starts.last()) else { return Ok(()) };
+        self.begin_metric(labels)?;
+        let mut pages = Vec::new();
+        for range in windows.pages() {
+            pages.push(self.window_times_page(windows.times().part(range.clone()))?);
+            if !self.windows.has_room(windows, &range) {
+                self.flush_values()?;
+            }
+            self.windows.push(windows, range);
+        }
+        self.builder.add_series(labels, pages);
+        self.samples += starts.len() as u64;
+        self.min_at = self.min_at.min(*first);
+        self.max_at = self.max_at.max(*last);
+        Ok(())
+    }
+
+    /// Begins with a series: a chunk ends with its metric.
+    fn begin_metric(&mut self, labels: &Labels) -> Result<(), Error> {
+        let metric = labels.metric_name().unwrap_or_default();
+        if self.metric != metric {
+            self.flush_values()?;
+            metric.clone_into(&mut self.metric);
+        }
         Ok(())
     }
 
@@ -125,6 +159,24 @@ impl<'d> Writer<'d> {
         Ok(())
     }
 
+    /// The page with these times, a new one if there is none yet.
+    fn window_times_page(&mut self, times: Times) -> Result<u32, Error> {
+        self.out.clear();
+        times.starts.iter().for_each(|at| self.out.extend_from_slice(&at.to_le_bytes()));
+        for column in [&times.counts, &times.firsts, &times.lasts] {
+            column.iter().for_each(|number| self.out.extend_from_slice(&number.to_le_bytes()));
+        }
+        let hash = xxh3_128(&self.out);
+        if let Some(&page) = self.time_pages.get(&hash) {
+            return Ok(page);
+        }
+        if !self.window_times.has_room(times.len()) {
+            self.flush_times()?;
+        }
+        self.window_times.push(&times);
+        Ok(self.add_span(hash, &times.starts))
+    }
+
     /// The page with these timestamps, a new one if there is none yet.
     fn time_page(&mut self, timestamps: &[i64]) -> Result<u32, Error> {
         self.out.clear();
@@ -138,15 +190,25 @@ impl<'d> Writer<'d> {
         }
         self.times.numbers.extend_from_slice(timestamps);
         self.times.counts.push(timestamps.len());
+        Ok(self.add_span(hash, timestamps))
+    }
+
+    /// The number of a page of times that was just added.
+    fn add_span(&mut self, hash: u128, timestamps: &[i64]) -> u32 {
         let count = u32::try_from(timestamps.len()).expect("a page is short");
         let page = u32::try_from(self.builder.spans.len()).expect("a block has fewer than 2^32 pages");
         let (first, last) = (timestamps[0], timestamps[timestamps.len() - 1]);
         self.builder.spans.push(Span { count, first, last });
         self.time_pages.insert(hash, page);
-        Ok(page)
+        page
     }
 
     fn flush_times(&mut self) -> Result<(), Error> {
+        if !self.window_times.is_empty() {
+            self.out.clear();
+            let layout = self.window_times.finish(&mut self.out);
+            self.write_chunk(Kind::Times, &layout)?;
+        }
         if self.times.counts.is_empty() {
             return Ok(());
         }
@@ -158,6 +220,11 @@ impl<'d> Writer<'d> {
     }
 
     fn flush_values(&mut self) -> Result<(), Error> {
+        if !self.windows.is_empty() {
+            self.out.clear();
+            let layout = self.windows.finish(&mut self.out);
+            self.write_chunk(Kind::Windows, &layout)?;
+        }
         if self.values.counts.is_empty() {
             return Ok(());
         }

@@ -1,0 +1,109 @@
+//! Windows that are kept as what they sum up to: a column for each thing.
+
+use barograph_model::{Rollup, is_stale};
+
+use super::{
+    sketches::Sketches,
+    summary::{Summary, pack_m2, unpack_m2},
+};
+
+/// One entry a window in each; `lost` is that of [`Summary`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Columns {
+    pub(super) first: Vec<f64>,
+    pub(super) last: Vec<f64>,
+    pub(super) min: Vec<f64>,
+    pub(super) max: Vec<f64>,
+    pub(super) sum: Vec<f64>,
+    pub(super) lost: Vec<f64>,
+    /// Packed.
+    pub(super) m2: Vec<u32>,
+    /// Empty if they were not read.
+    pub(super) sketches: Sketches,
+}
+
+impl Columns {
+    pub(super) fn clear(&mut self) {
+        let Self { first, last, min, max, sum, lost, m2, sketches } = self;
+        [first, last, min, max, sum, lost].into_iter().for_each(Vec::clear);
+        m2.clear();
+        sketches.clear();
+    }
+
+    fn push_summary(&mut self, summary: &Summary) {
+        self.first.push(summary.first);
+        self.last.push(summary.last);
+        self.min.push(summary.min);
+        self.max.push(summary.max);
+        self.sum.push(summary.sum);
+        self.lost.push(summary.lost);
+        self.m2.push(pack_m2(summary.m2));
+    }
+
+    /// Adds the window of some values.
+    pub(super) fn push_values(&mut self, values: &[f64]) {
+        debug_assert!(!values.iter().any(|value| is_stale(*value)), "a staleness marker is no sample");
+        self.push_summary(&Summary::of(values));
+        self.sketches.push_values(values);
+    }
+
+    /// Adds a window of which all values are the same, and finite.
+    pub(super) fn push_constant(&mut self, value: f64, count: u32) {
+        self.push_summary(&Summary::constant(value, count));
+        self.sketches.push_constant(value, count);
+    }
+
+    /// Adds a window; it has a sketch.
+    pub(super) fn push(&mut self, rollup: &Rollup) {
+        let Rollup { first, last, min, max, sum, m2, .. } = *rollup;
+        let lost = rollup.increase - (last - first);
+        // What is lost in rounding is no reset.
+        let lost = if lost.abs() <= 1e-12 * (last.abs() + first.abs()) { 0.0 } else { lost };
+        self.push_summary(&Summary { first, last, min, max, sum, lost, m2 });
+        self.sketches.push(rollup.sketch.as_ref().expect("what is kept has a sketch"));
+    }
+
+    /// Adds windows of others.
+    pub(super) fn append(&mut self, other: &Self, range: std::ops::Range<usize>) {
+        self.first.extend_from_slice(&other.first[range.clone()]);
+        self.last.extend_from_slice(&other.last[range.clone()]);
+        self.min.extend_from_slice(&other.min[range.clone()]);
+        self.max.extend_from_slice(&other.max[range.clone()]);
+        self.sum.extend_from_slice(&other.sum[range.clone()]);
+        self.lost.extend_from_slice(&other.lost[range.clone()]);
+        self.m2.extend_from_slice(&other.m2[range.clone()]);
+        range.for_each(|window| self.sketches.push_from(&other.sketches, window));
+    }
+
+    pub(super) fn summary(&self, window: usize) -> Summary {
+        Summary {
+            first: self.first[window],
+            last: self.last[window],
+            min: self.min[window],
+            max: self.max[window],
+            sum: self.sum[window],
+            lost: self.lost[window],
+            m2: unpack_m2(self.m2[window]),
+        }
+    }
+
+    /// Whether a window of so many samples follows from its first value alone.
+    pub(super) fn is_constant(&self, window: usize, count: u32) -> bool {
+        let first = self.first[window];
+        let same = |value: f64, expected: f64| value.to_bits() == expected.to_bits();
+        let values = [self.last[window], self.min[window], self.max[window]];
+        let sketches = &self.sketches;
+        let (start, shape) = (sketches.start(window), sketches.shapes[window]);
+        first.is_finite()
+            && values.into_iter().all(|value| same(value, first))
+            && same(self.sum[window], first * f64::from(count))
+            && same(self.lost[window], 0.0)
+            && self.m2[window] == 0
+            && match first == 0.0 {
+                true => shape.end == start && shape.zeros == count,
+                false => {
+                    sketches.counts[start..shape.end] == [count] && shape.scale == barograph_model::SCALE
+                }
+            }
+    }
+}

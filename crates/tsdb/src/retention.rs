@@ -1,0 +1,175 @@
+//! Retention: how long each tier is kept, and which blocks go when all together take too much.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use barograph_model::{Tier, Timestamp};
+
+use crate::{Error, Maintenance, Store, block::Meta, options::millis, rollup::State};
+
+/// How long each tier is kept; `None` keeps it. By default as [`Tier::default_retention`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention([Option<Duration>; 4]);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self(Tier::ALL.map(|tier| Some(tier.default_retention())))
+    }
+}
+
+impl Retention {
+    /// Everything is kept.
+    pub const FOREVER: Self = Self([None; 4]);
+
+    /// How long a tier is kept.
+    pub const fn of(&self, tier: Tier) -> Option<Duration> {
+        self.0[tier as usize]
+    }
+
+    /// With another time for a tier.
+    #[must_use]
+    pub const fn with(mut self, tier: Tier, age: Option<Duration>) -> Self {
+        self.0[tier as usize] = age;
+        self
+    }
+}
+
+/// A block as retention sees it.
+#[derive(Clone, Copy, Debug)]
+struct Aged {
+    seq: u64,
+    tier: Tier,
+    /// The last time of its last window, or its last sample.
+    end: i64,
+    size: u64,
+    /// Whether its samples are in all tiers, or it is of a tier itself.
+    may_go: bool,
+}
+
+impl Store {
+    /// Deletes the blocks that are past their retention.
+    pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
+        let blocks = self.blocks();
+        let metas = || blocks.iter().map(|block| &block.meta);
+        let aged: Vec<_> = blocks
+            .iter()
+            .map(|block| Aged {
+                seq: block.meta.seq,
+                tier: block.meta.tier,
+                end: block.meta.max_at.saturating_add(block.meta.tier.width() - 1),
+                size: block.size,
+                may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
+            })
+            .collect();
+        let gone = expired(&aged, &self.options.retention, self.options.retention_bytes, now);
+        for block in blocks.iter().filter(|block| gone.contains(&block.meta.seq)) {
+            if block.meta.holds(Tier::Raw) {
+                self.raw_start.fetch_max(block.meta.max_at.saturating_add(1), Ordering::Relaxed);
+            }
+            self.remove_block(block)?;
+            done.blocks_deleted += 1;
+        }
+        Ok(())
+    }
+
+    /// The time from which on all raw samples are there that were taken.
+    pub(crate) fn raw_start(&self) -> i64 {
+        self.raw_start.load(Ordering::Relaxed)
+    }
+}
+
+/// The time from which on all raw samples are there, as far as a look at the blocks tells: before the first raw block
+/// there is only what tiers know.
+pub(crate) fn raw_start<'m>(metas: impl Iterator<Item = &'m Meta> + Clone) -> i64 {
+    let raw = metas.clone().filter(|meta| meta.holds(Tier::Raw)).map(|meta| meta.min_at).min();
+    let rolled = metas.filter(|meta| meta.tier != Tier::Raw && !meta.histograms);
+    match raw {
+        Some(raw) => {
+            let mut before = rolled.filter(|meta| meta.min_at < meta.tier.window_of(raw));
+            before.next().map_or(i64::MIN, |_| raw)
+        }
+        None => rolled.map(|meta| meta.floor).max().unwrap_or(i64::MIN),
+    }
+}
+
+/// Whether everything in a raw block is in all tiers.
+fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(raw: &Meta, metas: impl Fn() -> M) -> bool {
+    Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
+        false => State::of(tier, metas()).has(raw),
+        true => metas().any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
+    })
+}
+
+/// The numbers of the blocks to delete: those past their tier's age, then, while all together take more than `bytes_max`,
+/// those that have used up most of their time. A raw block of 12 hours so goes before one of minutes of 3 days. Raw
+/// blocks whose samples are not in all tiers stay.
+fn expired(blocks: &[Aged], retention: &Retention, bytes_max: Option<u64>, now: Timestamp) -> Vec<u64> {
+    let age = |block: &Aged| now.millis().saturating_sub(block.end);
+    let (gone, mut kept): (Vec<Aged>, Vec<Aged>) = blocks
+        .iter()
+        .filter(|block| block.may_go)
+        .partition(|block| retention.of(block.tier).is_some_and(|kept| age(block) > millis(kept)));
+    let mut total: u64 = blocks.iter().map(|block| block.size).sum();
+    total -= gone.iter().map(|block| block.size).sum::<u64>();
+    let mut gone: Vec<u64> = gone.iter().map(|block| block.seq).collect();
+    let used = |block: &Aged| {
+        let whole = retention.of(block.tier).unwrap_or(block.tier.default_retention());
+        age(block) as f64 / millis(whole).max(1) as f64
+    };
+    kept.sort_by(|a, b| used(b).total_cmp(&used(a)).then(a.seq.cmp(&b.seq)));
+    for block in kept {
+        if bytes_max.is_none_or(|max| total <= max) {
+            break;
+        }
+        total -= block.size;
+        gone.push(block.seq);
+    }
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn block(seq: u64, tier: Tier, end_hour: i64) -> Aged {
+        Aged { seq, tier, end: end_hour * HOUR, size: 10, may_go: true }
+    }
+
+    fn check(blocks: &[Aged], raw_hours: Option<u64>, bytes_max: Option<u64>, now_hour: i64, gone: &[u64]) {
+        let raw = raw_hours.map(|hours| Duration::from_secs(hours * 3600));
+        let retention = Retention::default().with(Tier::Raw, raw);
+        assert_eq!(expired(blocks, &retention, bytes_max, Timestamp(now_hour * HOUR)), gone);
+    }
+
+    #[test]
+    fn oldest_go_first() {
+        let raw = [block(3, Tier::Raw, 3), block(1, Tier::Raw, 1), block(2, Tier::Raw, 2)];
+        check(&raw, None, None, 9999, &[]);
+        check(&raw, Some(24), None, 25, &[]);
+        check(&raw, Some(23), None, 25, &[1]);
+        check(&raw, Some(1), None, 25, &[3, 1, 2]);
+        check(&raw, None, Some(30), 25, &[]);
+        check(&raw, None, Some(29), 25, &[1]);
+        check(&raw, Some(23), Some(10), 25, &[1, 2]);
+        check(&raw, None, Some(0), 25, &[1, 2, 3]);
+    }
+
+    #[test]
+    fn tiers_go_by_their_own_age() {
+        let all = [block(1, Tier::Minute, 0), block(2, Tier::FiveMinutes, 0), block(3, Tier::Hour, 0)];
+        check(&all, None, None, 7 * 24, &[]);
+        check(&all, None, None, 7 * 24 + 1, &[1]);
+        check(&all, None, None, 31 * 24, &[1, 2]);
+        check(&all, None, None, 366 * 24, &[1, 2, 3]);
+        let mixed = [block(1, Tier::Minute, 0), block(2, Tier::Raw, 60), block(3, Tier::Hour, 0)];
+        check(&mixed, Some(24), Some(20), 72, &[2]);
+        check(&mixed, Some(24), Some(10), 72, &[2, 1]);
+    }
+
+    #[test]
+    fn what_is_in_no_tier_stays() {
+        let raw = [Aged { may_go: false, ..block(1, Tier::Raw, 0) }, block(2, Tier::Raw, 0)];
+        check(&raw, Some(1), Some(0), 99, &[2]);
+    }
+}

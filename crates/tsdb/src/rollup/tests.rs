@@ -1,0 +1,230 @@
+//! Tiers say what the samples say: after late samples, after merging, after restarts, and where raw is gone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use barograph_disk::{Fault, MemoryDisk};
+use barograph_model::{
+    Budget, Labels, Rollup, Selection, Sketch, Source, Tier, TimeRange, Timestamp, is_stale, stale_marker,
+};
+
+use crate::{
+    Maintenance, Options, Retention, Row, Store,
+    block::{Cover, Writer},
+};
+
+const START: i64 = 1_700_006_400_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+type Samples = BTreeMap<i64, f64>;
+
+fn open(disk: &MemoryDisk) -> Store {
+    let options = Options { retention: Retention::FOREVER, ..Options::default() };
+    Store::open(Arc::new(disk.clone()), options, Timestamp(START)).unwrap().0
+}
+
+fn labels(n: usize) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("n", &n.to_string())]).unwrap()
+}
+
+/// What two series have at each 20 seconds: a counter with resets and a gauge; and each second: another gauge.
+fn value(series: usize, second: i64) -> Option<f64> {
+    let noise = (second.wrapping_mul(7919) % 1009) as f64;
+    match series {
+        _ if second % 20 != 7 && series < 2 => None,
+        _ if second % 5000 == 4987 => Some(stale_marker()),
+        0 => Some((second % 3000) as f64 * 1.5),
+        1 => Some(noise / 100.0 - 3.0),
+        _ => Some(noise),
+    }
+}
+
+fn fill(store: &Store, expected: &mut [Samples; 3], from: i64, to: i64) {
+    for second in from / 1000..to / 1000 {
+        for (n, samples) in expected.iter_mut().enumerate() {
+            let Some(value) = value(n, second) else { continue };
+            let (labels, at) = (labels(n), second * 1000 + 13);
+            let row = Row { labels: labels.as_bytes(), at, value };
+            assert_eq!(store.append(&[row], Timestamp(at)).unwrap().stored, 1);
+            samples.insert(at, value);
+        }
+    }
+    store.commit().unwrap();
+}
+
+/// A block of samples that came late.
+fn late(store: &Store, n: usize, samples: &[(i64, f64)], expected: &mut [Samples; 3]) {
+    let mut next_seq = store.upkeep();
+    let mut writer = Writer::create(&*store.disk, *next_seq).unwrap();
+    let (timestamps, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
+    writer.push(&labels(n), &timestamps, &values).unwrap();
+    writer.publish(Cover { floor: store.head.floor(), ..Cover::default() }).unwrap();
+    store.install(*next_seq, &[]).unwrap();
+    *next_seq += 1;
+    for (at, value) in samples {
+        expected[n].entry(*at).or_insert(*value);
+    }
+}
+
+fn naive(tier: Tier, samples: &Samples, floor: i64) -> Vec<Rollup> {
+    let mut windows: Vec<Rollup> = Vec::new();
+    for (&at, &value) in samples.range(..floor) {
+        let start = tier.window_of(at);
+        match windows.last_mut().filter(|window| window.start == start) {
+            Some(window) => window.push(at, value),
+            None if is_stale(value) => continue,
+            None => {
+                windows
+                    .push(Rollup { sketch: Some(Box::new(Sketch::new())), ..Rollup::of(start, at, value) });
+            }
+        }
+        if !is_stale(value) {
+            windows.last_mut().unwrap().sketch.as_mut().unwrap().add(value);
+        }
+    }
+    windows
+}
+
+fn read(store: &Store, tier: Tier, range: TimeRange) -> Vec<Vec<Rollup>> {
+    let budget = Budget::unlimited();
+    let mut cursor = store.rollups(tier, true, &Selection { matchers: &[], range }, &budget).unwrap();
+    let mut found = vec![Vec::new(); 3];
+    while let Some(series) = cursor.next_series().unwrap() {
+        let n: usize = series.value("n").unwrap().parse().unwrap();
+        while let Some(batch) = cursor.next_batch().unwrap() {
+            found[n].extend_from_slice(batch);
+        }
+    }
+    found
+}
+
+fn assert_near(found: &Rollup, expected: &Rollup) {
+    let key =
+        |r: &Rollup| (r.start, r.first_at, r.last_at, r.count, r.ended, [r.first, r.last, r.min, r.max]);
+    assert_eq!(key(found), key(expected));
+    let near = |a: f64, b: f64, relative: f64| assert!((a - b).abs() <= relative * b.abs() + 1e-6, "{a} {b}");
+    near(found.sum, expected.sum, 1e-9);
+    near(found.increase, expected.increase, 1e-9);
+    near(found.variance().sqrt(), expected.variance().sqrt(), 1e-4);
+    let buckets = |r: &Rollup| {
+        let sketch = r.sketch.as_ref().unwrap();
+        (sketch.zeros(), sketch.positive().to_vec(), sketch.negative().to_vec())
+    };
+    assert_eq!(buckets(found), buckets(expected));
+}
+
+fn check(store: &Store, expected: &[Samples; 3], floor: i64) {
+    for tier in Tier::ROLLED {
+        assert_eq!(store.coverage(tier).end, Timestamp(floor), "{tier}");
+        for (found, samples) in read(store, tier, TimeRange::ALL).iter().zip(expected) {
+            let expected = naive(tier, samples, floor);
+            assert_eq!(found.len(), expected.len(), "{tier}");
+            found.iter().zip(&expected).for_each(|(found, expected)| assert_near(found, expected));
+        }
+    }
+}
+
+fn maintain(store: &Store, now: i64) -> Maintenance {
+    store.maintain(Timestamp(now)).unwrap()
+}
+
+#[test]
+fn windows_are_made_as_blocks_are_cut() {
+    let mut disk = MemoryDisk::new();
+    let (mut store, mut expected) = (open(&disk), <[Samples; 3]>::default());
+    for hour in (0..30).step_by(3) {
+        let (from, to) = (START + hour * HOUR, START + (hour + 3) * HOUR);
+        fill(&store, &mut expected, from, to);
+        if hour % 2 == 0 {
+            store.flush(Timestamp(to)).unwrap();
+        }
+        maintain(&store, to);
+        let floor = to - (hour + 3) % 2 * HOUR - 2 * HOUR * i64::from((hour + 3) % 2 == 0);
+        check(&store, &expected, floor);
+        if hour % 4 == 1 {
+            drop(store);
+            disk = disk.crash(hour.unsigned_abs());
+            store = open(&disk);
+            maintain(&store, to);
+            assert_eq!(store.stats().windows_rolled, 0, "nothing is left to do");
+            check(&store, &expected, floor);
+        }
+    }
+    let minutes = store.levels()[Tier::Minute as usize];
+    assert!(minutes.files <= 5, "days were merged: {minutes:?}");
+    let range = TimeRange::new(Timestamp(START + HOUR + 1), Timestamp(START + 3 * HOUR));
+    let starts: Vec<_> = read(&store, Tier::Hour, range)[0].iter().map(|window| window.start).collect();
+    assert_eq!(starts, [START + 2 * HOUR]);
+}
+
+#[test]
+fn late_samples_make_their_windows_again() {
+    let disk = MemoryDisk::new();
+    let (store, mut expected) = (open(&disk), <[Samples; 3]>::default());
+    fill(&store, &mut expected, START, START + 4 * HOUR);
+    maintain(&store, START + 5 * HOUR);
+    let before = store.stats().windows_rolled;
+    late(&store, 0, &[(START + 5_000, 9.0), (START + 7_013, 1e9), (START + 3 * HOUR, 2.0)], &mut expected);
+    late(&store, 1, &[(START - 30 * HOUR, 2.5)], &mut expected);
+    maintain(&store, START + 5 * HOUR);
+    check(&store, &expected, START + 4 * HOUR);
+    assert_eq!(store.stats().windows_rolled - before, 9, "only what was touched");
+    let levels = store.levels();
+    maintain(&store, START + 5 * HOUR);
+    assert_eq!(store.levels(), levels);
+    check(&open(&disk.kill()), &expected, START + 4 * HOUR);
+}
+
+#[test]
+fn where_raw_is_gone_late_samples_join_what_is_there() {
+    let disk = MemoryDisk::new();
+    let (store, mut expected) = (open(&disk), <[Samples; 3]>::default());
+    fill(&store, &mut expected, START, START + 4 * HOUR);
+    maintain(&store, START + 5 * HOUR);
+    drop(store);
+    let retention = Retention::default().with(Tier::Minute, None);
+    let options = Options { retention, ..Options::default() };
+    let now = START + 48 * HOUR;
+    let (store, _) = Store::open(Arc::new(disk), options, Timestamp(now)).unwrap();
+    assert_eq!(store.levels()[0].files, 0);
+    assert_eq!(store.coverage(Tier::Raw).start, Timestamp(START + 4 * HOUR - 1000 + 14));
+    check(&store, &expected, START + 4 * HOUR);
+    let all = Selection { matchers: &[], range: TimeRange::ALL };
+    assert_eq!(store.series(&all, 10, &Budget::unlimited()).unwrap().0.len(), 3);
+    // Later than all that is in its window, so that even what depends on the order is known.
+    late(&store, 1, &[(START + HOUR - 1000, 900.0)], &mut expected);
+    for _ in 0..2 {
+        maintain(&store, now);
+        check(&store, &expected, START + 4 * HOUR);
+    }
+}
+
+#[test]
+fn a_failing_disk_leaves_nothing_out_and_nothing_twice() {
+    let undisturbed = MemoryDisk::new();
+    let mut expected = <[Samples; 3]>::default();
+    let store = open(&undisturbed);
+    fill(&store, &mut expected, START, START + 2 * HOUR + MINUTE);
+    let before = undisturbed.calls();
+    maintain(&store, START + 3 * HOUR);
+    let calls = undisturbed.calls() - before;
+    drop(store);
+    let mut again = <[Samples; 3]>::default();
+    let filled = MemoryDisk::new();
+    fill(&open(&filled), &mut again, START, START + 2 * HOUR + MINUTE);
+    for call in 0..calls {
+        for fault in [Fault::Io, Fault::ShortWrite] {
+            let disk = filled.kill();
+            let store = open(&disk);
+            disk.fail(call, 2, fault);
+            let _ = store.maintain(Timestamp(START + 3 * HOUR));
+            disk.heal();
+            maintain(&store, START + 3 * HOUR);
+            check(&store, &expected, START + 2 * HOUR);
+            drop(store);
+            let store = open(&disk.crash(call));
+            maintain(&store, START + 3 * HOUR);
+            check(&store, &expected, START + 2 * HOUR);
+        }
+    }
+}
