@@ -6,9 +6,6 @@ use barograph_tsdb::Reason;
 
 use crate::history::{METRICS, Pick, SERIES, Sample};
 
-/// How late a sample may be.
-pub const OUT_OF_ORDER_MS: i64 = 3_600_000;
-
 /// A promise that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -150,9 +147,13 @@ impl Model {
         let samples = &self.series[row.series];
         let fair = match reason {
             Reason::OutOfOrder => samples.last_key_value().is_some_and(|(&last, _)| row.at < last),
-            Reason::Duplicate => samples.get(&row.at).is_some_and(|known| known.bits != row.bits),
-            Reason::TooOld => row.at < self.closed_before || row.at < self.latest() - OUT_OF_ORDER_MS,
-            Reason::TooManyLate => row.at < self.latest(),
+            Reason::Duplicate => {
+                let other = |known: &Known| known.bits != row.bits || !known.others.is_empty();
+                samples.get(&row.at).is_some_and(other)
+            }
+            // What is older than the last of its series or than the floor is late.
+            Reason::TooOld => row.at < self.latest.max(self.closed_before) - self.window,
+            Reason::TooManyLate => row.at < self.latest.max(self.closed_before),
             Reason::TooFarAhead => row.at > now + 600_000,
             _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
         };
@@ -160,12 +161,6 @@ impl Model {
             return Ok(());
         }
         Err(Failure::wrong(format!("refused {row:?} at {now}: {reason}")))
-    }
-
-    /// The time of the latest sample that was ever taken.
-    fn latest(&self) -> i64 {
-        let last = |samples: &BTreeMap<i64, Known>| samples.last_key_value().map(|(&at, _)| at);
-        self.series.iter().filter_map(last).max().unwrap_or(i64::MIN / 2)
     }
 
     /// A metric was described.
@@ -224,8 +219,10 @@ impl Model {
                             Missing::Anything => false,
                         };
                         if must_be && at >= self.gone_before {
-                            let text =
-                                format!("series {series} at {at}, {:#x}, {:?}", known.bits, known.claim);
+                            let text = format!(
+                                "series {series} at {at}, {:#x}, {:?}; missing may be {missing:?}",
+                                known.bits, known.claim
+                            );
                             return Err(Failure { violation: Violation::Lost, text });
                         }
                     }

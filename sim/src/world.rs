@@ -7,11 +7,11 @@ use barograph_model::{
     Batch, Budget, Labels, MatchOp, Matcher, Metadata, Selection, Source, SourceError, Tier, TimeRange,
     Timestamp,
 };
-use barograph_tsdb::{Options, Recovery, Retention, Row, Store};
+use barograph_tsdb::{Error, Options, Recovery, Retention, Row, Store};
 
 use crate::{
     history::{Crash, History, METRICS, Op, Pick, SERIES, SERIES_EACH, START, Sample, Weather, Work},
-    model::{Asked, Failure, Found, Missing, Model, OUT_OF_ORDER_MS},
+    model::{Asked, Failure, Found, Missing, Model},
 };
 
 /// What was done.
@@ -161,6 +161,8 @@ impl<'h> World<'h> {
         let appended = match appended {
             Ok(appended) => appended,
             Err(_) if self.may_fail() => return Ok(()),
+            // Too many late samples wait for the next upkeep.
+            Err(Error::Overloaded { .. }) if any_age => return Ok(()),
             Err(error) => return Err(Failure::wrong(format!("append: {error}"))),
         };
         let mut reasons: BTreeMap<_, _> = appended.rejected.iter().map(|r| (r.row, r.reason)).collect();
@@ -335,17 +337,11 @@ impl<'h> World<'h> {
         self.try_open(disk, now, options).map_err(|error| Failure::wrong(format!("start: {error:?}")))
     }
 
-    fn try_open(
-        &self,
-        disk: &MemoryDisk,
-        now: i64,
-        options: u64,
-    ) -> Result<(Store, Recovery), barograph_tsdb::Error> {
+    fn try_open(&self, disk: &MemoryDisk, now: i64, options: u64) -> Result<(Store, Recovery), Error> {
         let mut chance = Chance::new(options);
         let mut options = Options::default();
         options.lanes = 1 << chance.below(3);
         options.segment_bytes = 1 << chance.below(16);
-        options.out_of_order = Duration::from_millis(OUT_OF_ORDER_MS.unsigned_abs());
         options.late_bytes_max = 1 << (12 + chance.below(12));
         options.cache_bytes = 1 << (6 + chance.below(14));
         let raw = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
