@@ -23,7 +23,7 @@ impl Source for Store {
         Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
-    /// Most questions are about now, which the head answers without decoding anything.
+    /// Most questions are about now, which the head answers alone.
     fn last_samples(
         &self,
         selection: &Selection<'_>,
@@ -32,14 +32,11 @@ impl Source for Store {
         budget.charge(0)?;
         // The head first: what a cut moves meanwhile is then in a block that is seen.
         let found = self.head.last_samples(selection.matchers, &selection.range);
-        let in_blocks = self.blocks().iter().any(|block| block.overlaps(&selection.range));
-        match found.filter(|_| !in_blocks) {
-            Some(found) => {
-                budget.charge(found.len())?;
-                Ok(found)
-            }
-            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+        if self.blocks().iter().any(|block| block.overlaps(&selection.range)) {
+            return last_of_each(&mut Cursor::open(self, selection, budget)?);
         }
+        budget.hold(found.len())?;
+        Ok(found)
     }
 
     fn series(
