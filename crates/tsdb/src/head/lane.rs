@@ -352,11 +352,17 @@ impl Lane {
         order.arrange(slots, table.len(), slots_in_use(pages), |slot| &series_of(pages, slot).labels);
     }
 
-    /// The last sample of a series that came in order, if the head has any of it.
-    pub(super) fn last(&self, slot: u32) -> Option<Sample> {
+    /// The last sample of a series in a range.
+    pub(super) fn last_in(&self, slot: u32, range: &TimeRange) -> Option<Sample> {
         let series = self.series(slot);
-        let last = Sample { at: Timestamp(series.last_at()), value: f64::from_bits(series.last_bits()) };
-        series.has_samples().then_some(last)
+        let sample = |(at, value)| Sample { at: Timestamp(at), value };
+        let last = sample((series.last_at(), f64::from_bits(series.last_bits())));
+        if range.contains(last.at) && series.has_samples() && !self.late.has(slot) {
+            return Some(last);
+        }
+        let chunks = self.chunks_in(slot, range).into_iter().chain(self.late_in(slot, range));
+        let within = |chunk: HeadChunk| chunk.samples().map(sample).filter(|s| range.contains(s.at)).last();
+        chunks.filter_map(within).max_by_key(|sample| sample.at)
     }
 
     fn slots(&self) -> impl Iterator<Item = u32> {
