@@ -45,6 +45,8 @@ pub struct History {
     pub weather: Weather,
     /// How long blocks are kept, in milliseconds; `None` for ever.
     pub retention: Option<i64>,
+    /// How late samples may come, in milliseconds; 0 for not at all.
+    pub window: i64,
     /// What happens, one after the other.
     pub ops: Vec<Op>,
 }
@@ -67,6 +69,8 @@ pub enum Op {
     Append {
         /// The time they come.
         now: i64,
+        /// Whether they may be of any age, as history that is imported.
+        any_age: bool,
         /// The rows.
         rows: Vec<Sample>,
     },
@@ -191,12 +195,13 @@ impl History {
         let mut chance = Chance::new(seed);
         let weather = weather[usize::try_from(seed % 4).unwrap_or(0)];
         let retention = *chance.pick(&[None, None, Some(7 * HOUR), Some(30 * HOUR)]);
+        let window = *chance.pick(&[0, HOUR, HOUR, 8 * HOUR]);
         // Some histories are of minutes, some of days.
         let stride = *chance.pick(&[10_000, MINUTE, 6 * MINUTE, 40 * MINUTE]);
         let mut maker = Maker { now: START, stride, weather, chance };
         let count = 40 + maker.chance.below(160);
         let ops = (0..count).map(|_| maker.op()).collect();
-        Self { seed, weather, retention, ops }
+        Self { seed, weather, retention, window, ops }
     }
 }
 
@@ -260,7 +265,8 @@ impl Maker {
             // Anything, some of it late or too late, some ahead.
             _ => {
                 for _ in 0..1 + self.chance.below(30) {
-                    let late = match self.chance.below(8) {
+                    let late = match self.chance.below(9) {
+                        8 => self.up_to(60 * HOUR),
                         0 => self.up_to(5 * HOUR),
                         1 => self.up_to(90 * MINUTE),
                         2 => -self.up_to(12 * MINUTE),
@@ -280,7 +286,7 @@ impl Maker {
                 rows[last].bits ^= 1 << self.chance.below(64);
             }
         }
-        Op::Append { now: self.now, rows }
+        Op::Append { now: self.now, any_age: self.chance.once_in(12), rows }
     }
 
     fn sample(&mut self, series: usize, at: i64) -> Sample {
@@ -362,8 +368,8 @@ impl Maker {
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Append { now, rows } = self else { return write!(f, "{self:?}") };
-        write!(f, "Append at {now}:")?;
+        let Self::Append { now, any_age, rows } = self else { return write!(f, "{self:?}") };
+        write!(f, "Append{} at {now}:", if *any_age { " of any age" } else { "" })?;
         for row in rows {
             write!(f, " {}@{}={:#x}", row.series, row.at, row.bits)?;
         }
@@ -373,7 +379,8 @@ impl fmt::Display for Op {
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}, {:?}, retention {:?}", self.seed, self.weather, self.retention)?;
+        let Self { seed, weather, retention, window, .. } = self;
+        writeln!(f, "seed {seed}, {weather:?}, retention {retention:?}, late by up to {window}")?;
         self.ops.iter().enumerate().try_for_each(|(index, op)| writeln!(f, "{index:4}  {op}"))
     }
 }

@@ -6,9 +6,6 @@ use barograph_tsdb::Reason;
 
 use crate::history::{METRICS, Pick, SERIES, Sample};
 
-/// How late a sample may be.
-pub const OUT_OF_ORDER_MS: i64 = 3_600_000;
-
 /// A promise that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -103,6 +100,10 @@ pub struct Model {
     described: [Described; METRICS.len()],
     /// Ticket, series and time of what is not acknowledged.
     waiting: Vec<(u64, usize, i64)>,
+    /// How late samples may come.
+    pub window: i64,
+    /// The time of the latest sample that was ever taken.
+    latest: i64,
     /// Samples before this time may be deleted.
     pub gone_before: i64,
     /// Samples before this time may be refused as too old.
@@ -115,6 +116,8 @@ impl Default for Model {
             series: vec![BTreeMap::new(); SERIES],
             described: Default::default(),
             waiting: Vec::new(),
+            window: 0,
+            latest: i64::MIN / 2,
             gone_before: i64::MIN,
             closed_before: i64::MIN,
         }
@@ -123,14 +126,11 @@ impl Default for Model {
 
 impl Model {
     /// The store took a row.
-    pub fn take(&mut self, row: Sample, ticket: u64) -> Result<(), Failure> {
+    ///
+    /// Of two values for one time the first stays; the store may take a late one without knowing that.
+    pub fn take(&mut self, row: Sample, ticket: u64) {
+        self.latest = self.latest.max(row.at);
         let samples = &mut self.series[row.series];
-        let last = samples.last_key_value().map(|(at, known)| (*at, known.bits));
-        if row.at >= self.gone_before.max(self.closed_before)
-            && last.is_some_and(|(at, bits)| at == row.at && bits != row.bits)
-        {
-            return Err(Failure::wrong(format!("took {row:?} in place of the last sample")));
-        }
         let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
         let known = samples.entry(row.at).or_insert(fresh);
         if known.bits != row.bits {
@@ -140,7 +140,6 @@ impl Model {
             known.claim = Claim::Taken;
         }
         self.waiting.push((ticket, row.series, row.at));
-        Ok(())
     }
 
     /// The store refused a row. With `strict`, the reason must be true of what the model knows.
@@ -148,9 +147,13 @@ impl Model {
         let samples = &self.series[row.series];
         let fair = match reason {
             Reason::OutOfOrder => samples.last_key_value().is_some_and(|(&last, _)| row.at < last),
-            Reason::Duplicate => samples.get(&row.at).is_some_and(|known| known.bits != row.bits),
-            Reason::TooOld => row.at < self.closed_before || row.at < self.latest() - OUT_OF_ORDER_MS,
-            Reason::TooManyLate => row.at < self.latest(),
+            Reason::Duplicate => {
+                let other = |known: &Known| known.bits != row.bits || !known.others.is_empty();
+                samples.get(&row.at).is_some_and(other)
+            }
+            // What is older than the last of its series or than the floor is late.
+            Reason::TooOld => row.at < self.latest.max(self.closed_before) - self.window,
+            Reason::TooManyLate => row.at < self.latest.max(self.closed_before),
             Reason::TooFarAhead => row.at > now + 600_000,
             _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
         };
@@ -158,12 +161,6 @@ impl Model {
             return Ok(());
         }
         Err(Failure::wrong(format!("refused {row:?} at {now}: {reason}")))
-    }
-
-    /// The time of the latest sample that was ever taken.
-    fn latest(&self) -> i64 {
-        let last = |samples: &BTreeMap<i64, Known>| samples.last_key_value().map(|(&at, _)| at);
-        self.series.iter().filter_map(last).max().unwrap_or(i64::MIN / 2)
     }
 
     /// A metric was described.
@@ -222,8 +219,10 @@ impl Model {
                             Missing::Anything => false,
                         };
                         if must_be && at >= self.gone_before {
-                            let text =
-                                format!("series {series} at {at}, {:#x}, {:?}", known.bits, known.claim);
+                            let text = format!(
+                                "series {series} at {at}, {:#x}, {:?}; missing may be {missing:?}",
+                                known.bits, known.claim
+                            );
                             return Err(Failure { violation: Violation::Lost, text });
                         }
                     }
@@ -298,7 +297,7 @@ mod tests {
     fn check(found: &[(i64, u64)], missing: Missing, expected: Result<u64, Violation>) {
         let mut model = Model::default();
         for (ticket, at) in [(1, 10), (2, 20)] {
-            model.take(Sample { series: 0, at, bits: 7 }, ticket).expect("in order");
+            model.take(Sample { series: 0, at, bits: 7 }, ticket);
         }
         assert_eq!(model.acknowledge(1), 1);
         let mut all: Found = vec![Vec::new(); SERIES];

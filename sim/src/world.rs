@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_disk::{Chance, Disk, Fault, MemoryDisk};
 use barograph_model::{
-    Batch, Budget, Labels, MatchOp, Matcher, Metadata, Selection, Source, SourceError, TimeRange, Timestamp,
+    Batch, Budget, Labels, MatchOp, Matcher, Metadata, Selection, Source, SourceError, Tier, TimeRange,
+    Timestamp,
 };
-use barograph_tsdb::{Options, Recovery, Row, Store};
+use barograph_tsdb::{Error, Options, Recovery, Retention, Row, Store};
 
 use crate::{
     history::{Crash, History, METRICS, Op, Pick, SERIES, SERIES_EACH, START, Sample, Weather, Work},
-    model::{Asked, Failure, Found, Missing, Model, OUT_OF_ORDER_MS},
+    model::{Asked, Failure, Found, Missing, Model},
 };
 
 /// What was done.
@@ -70,7 +71,8 @@ impl<'h> World<'h> {
         let labels: Vec<_> = (0..SERIES).map(labels_of).collect();
         let numbers = labels.iter().cloned().zip(0..).collect();
         let disk = MemoryDisk::new();
-        let model = Model::default();
+        let mut model = Model::default();
+        model.window = history.window;
         let mut world = Self {
             history,
             totals,
@@ -91,7 +93,7 @@ impl<'h> World<'h> {
     pub fn perform(&mut self, op: &Op) -> Result<(), Failure> {
         self.totals.operations += 1;
         match op {
-            Op::Append { now, rows } => self.append(*now, rows),
+            Op::Append { now, any_age, rows } => self.append(*now, *any_age, rows),
             Op::Describe { metric, version } => {
                 let metadata = Metadata { help: version.to_string(), ..Metadata::default() };
                 self.store().set_metadata(METRICS[*metric], &metadata);
@@ -143,7 +145,7 @@ impl<'h> World<'h> {
         self.history.weather == Weather::Rot
     }
 
-    fn append(&mut self, now: i64, rows: &[Sample]) -> Result<(), Failure> {
+    fn append(&mut self, now: i64, any_age: bool, rows: &[Sample]) -> Result<(), Failure> {
         let borrowed: Vec<_> = rows
             .iter()
             .map(|row| Row {
@@ -152,9 +154,15 @@ impl<'h> World<'h> {
                 value: f64::from_bits(row.bits),
             })
             .collect();
-        let appended = match self.store().append(&borrowed, Timestamp(now)) {
+        let appended = match any_age {
+            true => self.store().append_any_age(&borrowed, Timestamp(now)),
+            false => self.store().append(&borrowed, Timestamp(now)),
+        };
+        let appended = match appended {
             Ok(appended) => appended,
             Err(_) if self.may_fail() => return Ok(()),
+            // Too many late samples wait for the next upkeep.
+            Err(Error::Overloaded { .. }) if any_age => return Ok(()),
             Err(error) => return Err(Failure::wrong(format!("append: {error}"))),
         };
         let mut reasons: BTreeMap<_, _> = appended.rejected.iter().map(|r| (r.row, r.reason)).collect();
@@ -163,7 +171,7 @@ impl<'h> World<'h> {
         }
         for (number, row) in rows.iter().enumerate() {
             match reasons.remove(&number) {
-                None => self.model.take(*row, appended.ticket)?,
+                None => self.model.take(*row, appended.ticket),
                 Some(reason) => self.model.refuse(*row, now, reason, !self.rots())?,
             }
         }
@@ -329,20 +337,16 @@ impl<'h> World<'h> {
         self.try_open(disk, now, options).map_err(|error| Failure::wrong(format!("start: {error:?}")))
     }
 
-    fn try_open(
-        &self,
-        disk: &MemoryDisk,
-        now: i64,
-        options: u64,
-    ) -> Result<(Store, Recovery), barograph_tsdb::Error> {
+    fn try_open(&self, disk: &MemoryDisk, now: i64, options: u64) -> Result<(Store, Recovery), Error> {
         let mut chance = Chance::new(options);
         let mut options = Options::default();
         options.lanes = 1 << chance.below(3);
         options.segment_bytes = 1 << chance.below(16);
-        options.out_of_order = Duration::from_millis(OUT_OF_ORDER_MS.unsigned_abs());
         options.late_bytes_max = 1 << (12 + chance.below(12));
         options.cache_bytes = 1 << (6 + chance.below(14));
-        options.retention = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
+        let raw = self.history.retention.map(|age| Duration::from_millis(age.unsigned_abs()));
+        options.retention = Retention::FOREVER.with(Tier::Raw, raw);
+        options.out_of_order = Duration::from_millis(self.history.window.unsigned_abs());
         Store::open(Arc::new(disk.clone()), options, Timestamp(now))
     }
 }

@@ -57,6 +57,10 @@ fn a_store_is_backed_up_restored_and_verified() {
         (dir.path().join("data"), dir.path().join("backups"), dir.path().join("new"));
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let serving = Serving::on(&data, &backups);
+    let samples = dir.path().join("samples.txt");
+    fs::write(&samples, "orders_total 7\n").unwrap();
+    let run = barograph(&["import", "text", &text(&samples), "--url", &serving.url]);
+    assert_eq!(run.code, 0, "{}", run.err);
 
     let run = barograph(&["backup", "--url", &serving.url, "--keep", "3"]);
     assert_eq!(run.code, 0, "{}", run.err);

@@ -29,6 +29,9 @@ impl Columns {
 
     /// Adds samples that come after those already there.
     pub(crate) fn extend(&mut self, samples: impl Iterator<Item = (i64, f64)>) {
+        let most = samples.size_hint().1.unwrap_or(0);
+        self.timestamps.reserve(most);
+        self.values.reserve(most);
         for (at, value) in samples {
             self.timestamps.push(at);
             self.values.push(value);

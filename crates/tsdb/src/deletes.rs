@@ -71,7 +71,8 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Writes the blocks anew of which something was deleted, so that it leaves the disk; how many there were.
+    /// Writes the blocks of samples anew of which something was deleted, so that it leaves the disk; how many there were.
+    /// Roll-ups and histograms leave it when their blocks are merged.
     ///
     /// # Errors
     /// When the disk fails; what was deleted stays deleted.

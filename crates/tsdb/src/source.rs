@@ -24,7 +24,7 @@ impl Source for Store {
         Ok(Box::new(Cursor::open(self, selection, budget)?))
     }
 
-    /// Most questions are about now, which the head answers without decoding anything.
+    /// Most questions are about now, which the head answers alone.
     fn last_samples(
         &self,
         selection: &Selection<'_>,
@@ -33,6 +33,7 @@ impl Source for Store {
         budget.charge(0)?;
         // The head first: what a cut moves meanwhile is then in a block that is seen.
         let found = self.head.last_samples(selection.matchers, &selection.range);
+<<<<<<< HEAD
         let mut raw = self.raw_blocks().into_iter();
         let in_blocks = raw.any(|block| block.overlaps(&selection.range));
         match found.filter(|_| !in_blocks) {
@@ -41,7 +42,13 @@ impl Source for Store {
                 Ok(found)
             }
             None => last_of_each(&mut Cursor::open(self, selection, budget)?),
+=======
+        if self.blocks().iter().any(|block| block.overlaps(&selection.range)) {
+            return last_of_each(&mut Cursor::open(self, selection, budget)?);
+>>>>>>> h-qperf
         }
+        budget.hold(found.len())?;
+        Ok(found)
     }
 
     fn coverage(&self, tier: Tier) -> TimeRange {

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use barograph_model::{Labels, Timestamp, stale_marker};
+use barograph_model::{Budget, Labels, Selection, Source, TimeRange, Timestamp, stale_marker};
 use barograph_tsdb::{Error, Options, Reason, Row, Store};
 use support::*;
 
@@ -75,6 +75,26 @@ fn no_window_means_strict_order() {
     check(&store, &a, START - 1, 1.0, Err(Reason::OutOfOrder));
     let imported = store.append_any_age(&[row(&a, START - 1)], Timestamp(START)).unwrap();
     assert_eq!(imported.stored, 1, "an import is not bound by it");
+}
+
+#[test]
+fn a_series_of_late_samples_alone_is_seen() {
+    let store = store_with(Duration::from_secs(3600));
+    let (a, b) = (series("a", 1), series("b", 1));
+    check(&store, &a, START - 7_200_000, 1.0, Ok(()));
+    assert_eq!(store.maintain(Timestamp(START + HOUR)).unwrap().blocks_cut, 1);
+    check(&store, &a, START, 1.0, Ok(()));
+    check(&store, &b, START - 60_000, 2.0, Ok(()));
+    check(&store, &a, START - 30_000, 3.0, Ok(()));
+    assert_eq!(store.stats().samples_late, 2);
+    let budget = Budget::unlimited();
+    let last = |from, to| {
+        let range = TimeRange::new(Timestamp(START - from), Timestamp(START - to));
+        let found = store.last_samples(&Selection { matchers: &[], range }, &budget).unwrap();
+        found.into_iter().map(|(_, sample)| sample.value).collect::<Vec<_>>()
+    };
+    assert_eq!(last(300_000, -1), [1.0, 2.0]);
+    assert_eq!(last(300_000, 0), [3.0, 2.0]);
 }
 
 fn row(labels: &Labels, at: i64) -> Row<'_> {

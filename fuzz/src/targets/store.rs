@@ -48,7 +48,8 @@ pub(super) const CATALOG: Target = Target {
         let metadata = records().into_iter().filter(|(kind, _)| *kind == 3).map(|(_, payload)| payload);
         let metadata: Vec<_> = metadata.collect();
         let count = u8::try_from(metadata.len()).expect("there are few");
-        vec![[&[2, 0, count], metadata.concat().as_slice()].concat(), vec![1, 0]]
+        // No time of a query follows.
+        vec![[&[2, 0, count], metadata.concat().as_slice(), &[0]].concat(), vec![1, 0]]
     },
 };
 
@@ -117,7 +118,7 @@ fn samples() -> Vec<(i64, f64)> {
 fn open(disk: &MemoryDisk) -> Result<(Store, barograph_tsdb::Recovery), barograph_tsdb::Error> {
     let mut options = Options::default();
     options.lanes = 1;
-    options.retention = None;
+    options.retention = barograph_tsdb::Retention::FOREVER;
     Store::open(Arc::new(disk.clone()), options, Timestamp(START))
 }
 

@@ -9,6 +9,7 @@ mod cardinality;
 mod compress;
 mod guard;
 mod health;
+mod histograms;
 pub(crate) mod history;
 mod import;
 mod live;
@@ -126,6 +127,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())

@@ -124,6 +124,8 @@ pub(crate) struct Pages<'c> {
     ahead: usize,
     /// The bytes read last, and where they begin.
     window: (u64, Vec<u8>),
+    /// The page of timestamps asked for last; series that were scraped together share it.
+    last_times: Option<(u32, Arc<[i64]>)>,
     times: Option<(u32, ColumnChunk<i64>)>,
     values: Option<(u32, ColumnChunk<f64>)>,
 }
@@ -138,12 +140,32 @@ impl<'c> Pages<'c> {
     /// A reader that will be asked for the pages of about `series` series.
     pub(crate) fn new(block: Arc<Block>, index: Arc<Index>, cache: Option<&'c Cache>, series: usize) -> Self {
         let ahead = if series >= AHEAD_FROM { AHEAD } else { 0 };
-        Self { block, index, cache, ahead, window: (0, Vec::new()), times: None, values: None }
+        Self {
+            block,
+            index,
+            cache,
+            ahead,
+            window: (0, Vec::new()),
+            last_times: None,
+            times: None,
+            values: None,
+        }
     }
 
     /// The timestamps of a page of values.
     pub(crate) fn timestamps(&mut self, page: u32) -> Result<Arc<[i64]>, Error> {
         let number = self.index.times_of(page);
+        if let Some((last, column)) = &self.last_times
+            && *last == number
+        {
+            return Ok(column.clone());
+        }
+        let column = self.timestamps_of(number)?;
+        self.last_times = Some((number, column.clone()));
+        Ok(column)
+    }
+
+    fn timestamps_of(&mut self, number: u32) -> Result<Arc<[i64]>, Error> {
         let key = Key::Timestamps(self.block.meta.seq, number);
         if let Some(Entry::Timestamps(column)) = self.cache.and_then(|cache| cache.find(key)) {
             return Ok(column);

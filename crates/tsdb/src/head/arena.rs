@@ -4,6 +4,8 @@
 //! time, and nobody would want them. So an open chunk is a chain of equal pieces, which go back to a free list when the
 //! chunk is closed. What is wasted is half a piece a series, whatever the allocator does.
 
+use std::{iter::repeat_n, sync::Arc};
+
 use barograph_codec::stream::Encoded;
 
 /// Bytes of content in a piece.
@@ -108,12 +110,13 @@ impl Arena {
     }
 
     /// All bytes of a chain.
-    pub(super) fn collect(&self, chain: &Chain) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(chain.len());
+    pub(super) fn collect(&self, chain: &Chain) -> Arc<[u8]> {
+        // Filled in place: a vector would be copied once more.
+        let mut bytes: Arc<[u8]> = repeat_n(0, chain.len()).collect();
         let mut next = chain.first;
-        while bytes.len() < chain.len() {
+        for part in Arc::get_mut(&mut bytes).expect("nobody else has it yet").chunks_mut(PIECE) {
             let piece = self.piece(next);
-            bytes.extend_from_slice(&piece.bytes[..(chain.len() - bytes.len()).min(PIECE)]);
+            part.copy_from_slice(&piece.bytes[..part.len()]);
             next = piece.next;
         }
         bytes
@@ -196,7 +199,7 @@ mod tests {
                 }
             }
             for (chain, expected) in chains.iter_mut().zip(&mut expected) {
-                assert_eq!((arena.collect(chain), chain.len()), (expected.clone(), expected.len()));
+                assert_eq!((&*arena.collect(chain), chain.len()), (expected.as_slice(), expected.len()));
                 assert!(expected.starts_with(arena.start(chain)));
                 arena.release(chain);
                 assert_eq!((chain.len(), arena.start(chain)), (0, &[][..]));

@@ -12,6 +12,7 @@ use super::{
     late::Late,
     order::Order,
     series::{Series, window_of},
+    verdicts::{Accepted, Group, Verdicts},
     window_range,
 };
 use crate::{
@@ -60,73 +61,8 @@ impl Key {
     }
 }
 
-/// The rows of a call that belong to one lane.
-pub(crate) struct Group<'a, 'r> {
-    pub(crate) rows: &'a [Row<'r>],
-    /// Hash and index of each row of the group, in order.
-    pub(crate) members: &'a [(u64, u32)],
-    /// The latest time a sample may have.
-    pub(crate) latest: i64,
-    /// The earliest time a late sample may have; `i64::MAX` where none may be late.
-    pub(crate) earliest: i64,
-    /// Bytes of late samples in the lane, beyond which no more are taken.
-    pub(crate) late_bytes_max: usize,
-    /// The log segment that will hold the samples.
-    pub(crate) segment: u32,
-}
-
 /// Nothing was found that a row might belong to.
 const NO_GUESS: u32 = u32::MAX;
-
-/// What the lanes said of the rows of a call; kept by the caller from call to call.
-#[derive(Default)]
-pub(crate) struct Verdicts {
-    /// Rows of one lane that the log has to hold, with the slots of their series.
-    pub(crate) accepted: Vec<Accepted>,
-    /// So have these, which came late.
-    pub(crate) late: Vec<Accepted>,
-    /// Slots of one lane whose labels the segment does not know yet.
-    pub(crate) undefined: Vec<u32>,
-    /// Slots that the rows of one lane probably belong to.
-    guesses: Vec<u32>,
-    pub(crate) stored: usize,
-    /// How many of these came late.
-    pub(crate) stored_late: usize,
-    pub(crate) new_series: usize,
-    pub(crate) rejected: Vec<Rejected>,
-    /// Rows whose label bytes are in an unusual spelling, or remembered as another series.
-    pub(crate) odd: Vec<u32>,
-    /// Rows of series that were not admitted as they are.
-    pub(crate) over: Vec<Over>,
-    /// Rows that went to overflow series, and those of them that were not stored.
-    pub(crate) overflowed: usize,
-    pub(crate) merged: usize,
-    /// Whether a row repeated what is stored, perhaps not durably yet.
-    pub(crate) repeated: bool,
-}
-
-/// A sample that was put into the head.
-#[derive(Clone, Copy)]
-pub(crate) struct Accepted {
-    pub(crate) slot: u32,
-    pub(crate) at: i64,
-    pub(crate) value: f64,
-}
-
-impl Verdicts {
-    /// Forgets what was said, not the memory it took.
-    pub(crate) fn reset(&mut self) {
-        let Self { mut accepted, mut late, mut undefined, mut guesses, mut odd, mut over, .. } =
-            std::mem::take(self);
-        accepted.clear();
-        late.clear();
-        undefined.clear();
-        guesses.clear();
-        odd.clear();
-        over.clear();
-        *self = Self { accepted, late, undefined, guesses, odd, over, ..Self::default() };
-    }
-}
 
 impl Default for Lane {
     fn default() -> Self {
@@ -376,6 +312,11 @@ impl Lane {
         self.late.chunks_in(slot, range)
     }
 
+    /// Whether a series has late samples in a range.
+    pub(super) fn has_late(&self, slot: u32, range: &TimeRange) -> bool {
+        self.late.overlaps(slot, range)
+    }
+
     /// Whether a series has samples in a range, as far as its chunks tell.
     pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
         self.series(slot).overlaps(&self.arena, range) || self.late.overlaps(slot, range)
@@ -411,11 +352,17 @@ impl Lane {
         order.arrange(slots, table.len(), slots_in_use(pages), |slot| &series_of(pages, slot).labels);
     }
 
-    /// The last sample of a series that came in order, if the head has any of it.
-    pub(super) fn last(&self, slot: u32) -> Option<Sample> {
+    /// The last sample of a series in a range.
+    pub(super) fn last_in(&self, slot: u32, range: &TimeRange) -> Option<Sample> {
         let series = self.series(slot);
-        let last = Sample { at: Timestamp(series.last_at()), value: f64::from_bits(series.last_bits()) };
-        series.has_samples().then_some(last)
+        let sample = |(at, value)| Sample { at: Timestamp(at), value };
+        let last = sample((series.last_at(), f64::from_bits(series.last_bits())));
+        if range.contains(last.at) && series.has_samples() && !self.late.has(slot) {
+            return Some(last);
+        }
+        let chunks = self.chunks_in(slot, range).into_iter().chain(self.late_in(slot, range));
+        let within = |chunk: HeadChunk| chunk.samples().map(sample).filter(|s| range.contains(s.at)).last();
+        chunks.filter_map(within).max_by_key(|sample| sample.at)
     }
 
     fn slots(&self) -> impl Iterator<Item = u32> {

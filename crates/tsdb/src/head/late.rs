@@ -79,18 +79,26 @@ impl Late {
         }
     }
 
+    /// Whether any series may have samples in a range; most often this is all there is to ask.
+    fn any_in(&self, range: &TimeRange) -> bool {
+        let first = self.windows.range(window_of(range.start.millis())..).next();
+        first.is_some_and(|&window| window < range.end.millis())
+    }
+
     pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
-        self.series.get(&slot).is_some_and(|series| {
-            let (start, end) = (range.start.millis(), range.end.millis());
-            let place = series.recent.partition_point(|sample| sample.0 < start);
-            series.recent.get(place).is_some_and(|sample| sample.0 < end)
-                || series.full.iter().any(|chunk| chunk.overlaps(range))
-        })
+        self.any_in(range)
+            && self.series.get(&slot).is_some_and(|series| {
+                let (start, end) = (range.start.millis(), range.end.millis());
+                let place = series.recent.partition_point(|sample| sample.0 < start);
+                series.recent.get(place).is_some_and(|sample| sample.0 < end)
+                    || series.full.iter().any(|chunk| chunk.overlaps(range))
+            })
     }
 
     /// The chunks of a series that overlap a range, recent samples as chunks too.
     pub(super) fn chunks_in(&self, slot: u32, range: &TimeRange) -> Vec<HeadChunk> {
-        let Some(series) = self.series.get(&slot) else { return Vec::new() };
+        let series = self.any_in(range).then(|| self.series.get(&slot)).flatten();
+        let Some(series) = series else { return Vec::new() };
         let mut chunks = series.full.clone();
         encode(&series.recent, &mut chunks);
         chunks.retain(|chunk| chunk.overlaps(range));

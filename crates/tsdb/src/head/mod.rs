@@ -13,6 +13,7 @@ mod lane;
 mod late;
 mod order;
 mod series;
+mod verdicts;
 
 use std::{
     collections::BTreeSet,
@@ -23,8 +24,9 @@ use std::{
 };
 
 use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
-pub(crate) use lane::{Accepted, Group, LOWEST, Lane, Verdicts};
+pub(crate) use lane::{LOWEST, Lane};
 pub(crate) use series::{HeadChunk, Held, WINDOW_MS, window_of};
+pub(crate) use verdicts::{Accepted, Group, Verdicts};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -133,30 +135,37 @@ impl Head {
         found
     }
 
-    /// The last sample in the range of every series that matches, in label order. `None` if that takes more than a
-    /// look at the last sample of each: some have later ones.
-    pub(crate) fn last_samples(
-        &self,
-        matchers: &[Matcher],
-        range: &TimeRange,
-    ) -> Option<Vec<(Labels, Sample)>> {
+    /// The last sample in the range of every series that matches, in label order. One that is the very last of its
+    /// series is known without decoding anything.
+    pub(crate) fn last_samples(&self, matchers: &[Matcher], range: &TimeRange) -> Vec<(Labels, Sample)> {
         let mut found = Vec::new();
         let mut slots = Vec::new();
         for number in 0..self.lanes.len() {
             let mut lane = self.lane(number);
             lane.matching_arranged(matchers, &mut slots);
             for &slot in &slots {
-                let Some(last) = lane.last(slot) else { continue };
+<<<<<<< HEAD
+                let last = lane.last(slot);
+                let after =
+                    last.as_ref().map_or(range.start, |last| range.start.max(last.at.saturating_add(1)));
+                if lane.has_late(slot, &TimeRange::new(after, range.end)) {
+                    return None;
+                }
+                let Some(last) = last else { continue };
                 if last.at >= range.end {
                     return None;
                 }
                 if last.at >= range.start {
                     found.push((lane.series(slot).labels.clone(), last));
                 }
+=======
+                let last = lane.last_in(slot, range);
+                found.extend(last.map(|last| (lane.series(slot).labels.clone(), last)));
+>>>>>>> h-qperf
             }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
-        Some(found)
+        found
     }
 
     /// Calls `see` with the labels of every series that matches and may have samples in the range.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barograph_codec::{Decoder, Encoder};
-use barograph_model::{Labels, TimeRange};
+use barograph_model::{Labels, TimeRange, Timestamp};
 
 use super::{
     arena::{Arena, Chain},
@@ -148,7 +148,7 @@ impl Series {
     fn open_chunk(&self, arena: &Arena) -> Option<HeadChunk> {
         let first = self.open_first(arena)?;
         let (last, count) = (self.last_at(), self.encoder.count());
-        Some(HeadChunk { first, last, count, bytes: arena.collect(&self.open).into() })
+        Some(HeadChunk { first, last, count, bytes: arena.collect(&self.open) })
     }
 
     /// The time of the first sample of the open chunk. It lies in the first piece.
@@ -174,7 +174,11 @@ impl Series {
     }
 
     pub(super) fn overlaps(&self, arena: &Arena, range: &TimeRange) -> bool {
-        self.open_overlaps(arena, range) || self.full().iter().any(|chunk| chunk.overlaps(range))
+        // The last sample is at hand, the first of a chunk is not.
+        let last_within = self.has_samples() && range.contains(Timestamp(self.last_at()));
+        last_within
+            || self.open_overlaps(arena, range)
+            || self.full().iter().any(|chunk| chunk.overlaps(range))
     }
 
     fn open_overlaps(&self, arena: &Arena, range: &TimeRange) -> bool {
@@ -229,8 +233,6 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use barograph_model::Timestamp;
-
     use super::*;
 
     #[test]

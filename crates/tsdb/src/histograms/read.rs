@@ -90,7 +90,10 @@ impl Stream {
             let path = self.pages.block.path.clone();
             let entries = T::decode(self.pages.bytes(page)?);
             let entries = entries.ok_or_else(|| Error::corrupt("histograms", &path, 0))?;
-            found.extend(entries.into_iter().filter(|entry| range.contains(Timestamp(entry.at()))));
+            let deletes = self.pages.block.deletes.as_ref();
+            let left = |at| deletes.is_none_or(|deletes| !deletes.cover(id, at, at));
+            let within = |at| range.contains(Timestamp(at)) && left(at);
+            found.extend(entries.into_iter().filter(|entry| within(entry.at())));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Maintenance, Store,
-    block::{Block, Cover, Writer, path_of},
+    block::{Block, Cover, Writer},
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -116,7 +116,7 @@ impl Store {
                 replaces: replaces.clone(),
                 ..Cover::default()
             };
-            let merged = blocks.len();
+            let inputs = blocks.clone();
             let fill = |writer: &mut Writer<'_>| {
                 let mut reader = Blocks::open(blocks, &[], TimeRange::ALL, &self.cache)?;
                 if tier == Tier::Raw {
@@ -132,13 +132,10 @@ impl Store {
             };
             if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
                 *next_seq += 1;
-                done.blocks_merged += merged;
+                done.blocks_merged += inputs.len();
                 self.install(meta.seq, &replaces)?;
-                for seq in replaces {
-                    self.cache.forget(seq);
-                    self.disk.remove(&path_of(seq))?;
-                }
             }
+            inputs.iter().try_for_each(|block| self.remove_block(block))?;
         }
         Ok(())
     }

@@ -54,7 +54,22 @@ pub(crate) fn content(store: &Store) -> Content {
     content_of(store, &[], TimeRange::ALL)
 }
 
+/// What matches in a range, read in both ways. Nobody may write meanwhile.
 pub(crate) fn content_of(store: &Store, matchers: &[Matcher], range: TimeRange) -> Content {
+    let content = content_meanwhile(store, matchers, range);
+    let found = store
+        .last_samples(&Selection { matchers, range }, &Budget::unlimited())
+        .expect("the store can be read");
+    let found = found
+        .into_iter()
+        .map(|(labels, last)| (labels.to_string(), (last.at.millis(), last.value.to_bits())));
+    let last = content.iter().map(|(labels, samples)| (labels.clone(), samples[samples.len() - 1]));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), last.collect(), "the last samples are those of the whole");
+    content
+}
+
+/// As [`content_of`], while others may write.
+pub(crate) fn content_meanwhile(store: &Store, matchers: &[Matcher], range: TimeRange) -> Content {
     let budget = Budget::unlimited();
     let mut cursor = store.select(&Selection { matchers, range }, &budget).expect("the store can be read");
     let mut content = Content::new();

@@ -97,11 +97,12 @@ async fn strings(
     let work = engine.clone();
     let (found, more) = asked
         .run(engine, move |budget| {
-            let mut found = BTreeSet::new();
+            let mut found = Vec::new();
             for selection in selections.each() {
-                found.extend(find(&work, &selection, budget)?);
+                found.append(&mut find(&work, &selection, budget)?);
             }
-            let mut found: Vec<_> = found.into_iter().collect();
+            found.sort();
+            found.dedup();
             let more = cut(&mut found, limit);
             Ok((found, more))
         })

@@ -1,0 +1,47 @@
+//! A native histogram that was written is read as it was; one that breaks a rule is named, and the rest is stored.
+
+mod support;
+
+use barograph_model::{Histogram, HistogramParts, Labels, Timestamp};
+use barograph_wire::remote_write::Writer;
+use support::{now_ms, start_quiet};
+
+#[tokio::test]
+async fn native_histograms_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    let t = now_ms();
+    let of = |count: f64| {
+        let positive = vec![(-1, count), (3, 1.0)];
+        let parts =
+            HistogramParts { schema: 2, count: count + 1.0, sum: 7.5, positive, ..Default::default() };
+        Histogram::new(parts).unwrap()
+    };
+    let labels = Labels::from_pairs([("__name__", "latency_seconds"), ("job", "api")]).unwrap();
+    let write = async |samples: &[(i64, f64)]| {
+        let mut writer = Writer::new();
+        let histograms: Vec<_> = samples.iter().map(|&(at, count)| (Timestamp(at), of(count))).collect();
+        writer.histograms(labels.as_bytes(), &histograms);
+        running.write(&writer.compressed().unwrap()).await
+    };
+    assert_eq!(write(&[(t - 2000, 1.0), (t - 1000, 2.0)]).await.status, 204);
+    let reply = write(&[(t - 1000, 2.0), (t - 1000, 9.0), (t - 5000, 1.0), (t, 3.0)]).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text.starts_with("2 of 4 samples stored"), "{}", reply.text);
+    assert!(reply.text.contains("native histogram: duplicate sample"), "{}", reply.text);
+    assert!(reply.text.contains("native histogram: out of order"), "{}", reply.text);
+
+    let answer = running.get("/api/barograph/v1/histograms?match[]=latency_seconds").await.json();
+    let series = &answer["results"][0];
+    assert_eq!(series["metric"]["job"], "api");
+    let found = series["histograms"].as_array().unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[2]["timestamp"], t);
+    assert_eq!(found[2]["histogram"]["positive"], serde_json::json!([[-1, 3.0], [3, 1.0]]));
+    assert_eq!(found[2]["histogram"]["count"], 4.0);
+    let names = running.data("/api/v1/label/__name__/values?match[]=latency_seconds").await;
+    assert_eq!(names, serde_json::json!(["latency_seconds"]));
+    assert_eq!(running.get("/api/barograph/v1/histograms?match[]={").await.status, 400);
+    assert_eq!(running.get("/api/barograph/v1/histograms").await.status, 400);
+    running.server.stop().await;
+}
