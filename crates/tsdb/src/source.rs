@@ -33,19 +33,8 @@ impl Source for Store {
         budget.charge(0)?;
         // The head first: what a cut moves meanwhile is then in a block that is seen.
         let found = self.head.last_samples(selection.matchers, &selection.range);
-<<<<<<< HEAD
-        let mut raw = self.raw_blocks().into_iter();
-        let in_blocks = raw.any(|block| block.overlaps(&selection.range));
-        match found.filter(|_| !in_blocks) {
-            Some(found) => {
-                budget.charge(found.len())?;
-                Ok(found)
-            }
-            None => last_of_each(&mut Cursor::open(self, selection, budget)?),
-=======
-        if self.blocks().iter().any(|block| block.overlaps(&selection.range)) {
+        if self.raw_blocks().into_iter().any(|block| block.overlaps(&selection.range)) {
             return last_of_each(&mut Cursor::open(self, selection, budget)?);
->>>>>>> h-qperf
         }
         budget.hold(found.len())?;
         Ok(found)

@@ -312,11 +312,6 @@ impl Lane {
         self.late.chunks_in(slot, range)
     }
 
-    /// Whether a series has late samples in a range.
-    pub(super) fn has_late(&self, slot: u32, range: &TimeRange) -> bool {
-        self.late.overlaps(slot, range)
-    }
-
     /// Whether a series has samples in a range, as far as its chunks tell.
     pub(super) fn overlaps(&self, slot: u32, range: &TimeRange) -> bool {
         self.series(slot).overlaps(&self.arena, range) || self.late.overlaps(slot, range)

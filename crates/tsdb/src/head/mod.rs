@@ -144,24 +144,8 @@ impl Head {
             let mut lane = self.lane(number);
             lane.matching_arranged(matchers, &mut slots);
             for &slot in &slots {
-<<<<<<< HEAD
-                let last = lane.last(slot);
-                let after =
-                    last.as_ref().map_or(range.start, |last| range.start.max(last.at.saturating_add(1)));
-                if lane.has_late(slot, &TimeRange::new(after, range.end)) {
-                    return None;
-                }
-                let Some(last) = last else { continue };
-                if last.at >= range.end {
-                    return None;
-                }
-                if last.at >= range.start {
-                    found.push((lane.series(slot).labels.clone(), last));
-                }
-=======
                 let last = lane.last_in(slot, range);
                 found.extend(last.map(|last| (lane.series(slot).labels.clone(), last)));
->>>>>>> h-qperf
             }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
