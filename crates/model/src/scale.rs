@@ -83,6 +83,7 @@ pub fn place(before: u64) -> (u32, u32) {
 }
 
 /// The bucket of a positive finite value at [`SCALE`].
+#[inline]
 pub fn index_of(value: f64) -> i32 {
     debug_assert!(value > 0.0 && value.is_finite());
     // Below the normal doubles the bits are no longer a logarithm: scale up, which is exact.

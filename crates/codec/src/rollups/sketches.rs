@@ -56,18 +56,18 @@ impl Sketches {
     pub(super) fn push_values(&mut self, values: &[f64]) {
         let mut zeros = 0;
         self.of_values.iter_mut().for_each(Vec::clear);
+        let mut bounds = [(i32::MAX, i32::MIN); 2];
         for &value in values {
             if value == 0.0 {
                 zeros += 1;
             } else if value.is_finite() {
-                self.of_values[usize::from(value > 0.0)].push(index_of(value.abs()));
+                let (sign, index) = (usize::from(value > 0.0), index_of(value.abs()));
+                self.of_values[sign].push(index);
+                bounds[sign] = (bounds[sign].0.min(index), bounds[sign].1.max(index));
             }
         }
-        let span = |indices: &[i32]| {
-            let (low, high) = (indices.iter().min(), indices.iter().max());
-            low.zip(high).map_or(0, |(low, high)| high.abs_diff(*low) as usize)
-        };
-        if self.of_values.iter().any(|indices| span(indices) >= SPAN_MAX) {
+        let span = |(low, high): (i32, i32)| if low > high { 0 } else { high.abs_diff(low) as usize };
+        if bounds.into_iter().any(|bounds| span(bounds) >= SPAN_MAX) {
             let mut sketch = Sketch::new();
             values.iter().for_each(|&value| sketch.add(value));
             self.push(&sketch);
@@ -75,18 +75,17 @@ impl Sketches {
         }
         let start = self.indices.len();
         let mut negatives = 0;
-        for sign in 0..2 {
-            let of_values = std::mem::take(&mut self.of_values[sign]);
-            if let Some(&low) = of_values.iter().min() {
+        for (sign, bounds) in bounds.into_iter().enumerate() {
+            let (low, of_values) = (bounds.0, &self.of_values[sign]);
+            if !of_values.is_empty() {
                 self.dense.clear();
-                self.dense.resize(span(&of_values) + 1, 0);
+                self.dense.resize(span(bounds) + 1, 0);
                 of_values.iter().for_each(|index| self.dense[index.abs_diff(low) as usize] += 1);
                 for (index, &count) in (low..).zip(&self.dense).filter(|(_, count)| **count > 0) {
                     self.indices.push(index);
                     self.counts.push(count);
                 }
             }
-            self.of_values[sign] = of_values;
             if sign == 0 {
                 negatives = narrow(self.indices.len() - start);
             }
