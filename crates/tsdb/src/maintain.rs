@@ -123,7 +123,9 @@ impl Store {
             // Where an earlier cut failed, the windows that follow may still have samples before the floor.
             let floor = floor.min(window.saturating_add(WINDOW_MS));
             let cover = Cover { floor, wal_covered, ..Cover::default() };
-            self.cut(window, &self.head.snapshot_window(window), cover, &mut next_seq, &mut done)?;
+            let snapshot = self.head.snapshot_window(window);
+            self.cut(window, &snapshot, cover, &mut next_seq, &mut done)?;
+            self.head.resume_late(&snapshot);
         }
         self.wal.commit()?;
         self.wal.delete_covered(covered, floor, segment)?;

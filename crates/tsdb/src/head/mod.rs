@@ -281,6 +281,21 @@ impl Head {
         }
     }
 
+    /// Makes the last late sample known as the last of its series where none came in order, as a start does that finds
+    /// it in a block. Usually something came in order, or it would not have been late; that may be lost with a damaged
+    /// file.
+    pub(crate) fn resume_late(&self, snapshot: &[HeadSeries]) {
+        for series in snapshot {
+            let last = series.late.iter().flat_map(HeadChunk::samples).max_by_key(|sample| sample.0);
+            let mut lane = self.lane(series.place.lane);
+            if let Some((at, value)) = last
+                && lane.series(series.place.slot).last_at() == i64::MIN
+            {
+                lane.resume(series.place.slot, at, value);
+            }
+        }
+    }
+
     /// Removes the series that have no samples here and none at or after the floor, or `before`, anywhere.
     pub(crate) fn forget_idle(&self, before: i64) -> usize {
         let mut count = 0;
