@@ -309,8 +309,7 @@ impl<'a> Decoder<'a> {
         Some(((self.take_number(len)? << shift) as i64) >> shift)
     }
 
-    // In the loop of a reader its state stays in registers, at half the time a sample.
-    #[expect(clippy::inline_always, reason = "see above; measured")]
+    #[expect(clippy::inline_always, reason = "for `fold`, which says why")]
     #[inline(always)]
     fn sample(&mut self) -> Option<(i64, f64)> {
         let [control] = self.take()?;
@@ -365,6 +364,17 @@ impl Iterator for Decoder<'_> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, Some(usize::from(self.left)))
+    }
+
+    /// All samples at once: by value, the decoder's state stays in registers, which halves the time a sample takes.
+    #[inline]
+    fn fold<B, F: FnMut(B, (i64, f64)) -> B>(mut self, start: B, mut add: F) -> B {
+        let mut all = start;
+        for _ in 0..self.left {
+            let Some(sample) = self.sample() else { break };
+            all = add(all, sample);
+        }
+        all
     }
 }
 

@@ -32,10 +32,10 @@ impl Columns {
         let most = samples.size_hint().1.unwrap_or(0);
         self.timestamps.reserve(most);
         self.values.reserve(most);
-        for (at, value) in samples {
+        samples.for_each(|(at, value)| {
             self.timestamps.push(at);
             self.values.push(value);
-        }
+        });
     }
 
     /// Adds samples, which are in time order themselves. Where there is one of the same time, it stays.

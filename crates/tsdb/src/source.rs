@@ -1,11 +1,13 @@
 //! The store as a [`Source`].
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use barograph_model::{
     Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, RollupCursor, Sample, Selection,
     SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Store,
@@ -82,25 +84,25 @@ impl Source for Store {
     }
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
-        let mut names = BTreeSet::new();
+        let mut names = Texts::default();
         self.histograms.each_series(selection.matchers, &selection.range, |labels| {
-            labels.iter().for_each(|(name, _)| insert(&mut names, name));
+            labels.iter().for_each(|(name, _)| names.insert(name));
         });
         if selection.matchers.is_empty() {
-            self.head.each_name(&selection.range, |name| insert(&mut names, name));
+            self.head.each_name(&selection.range, |name| names.insert(name));
         } else {
             self.head.each_series(selection.matchers, &selection.range, |labels| {
-                labels.iter().for_each(|(name, _)| insert(&mut names, name));
+                labels.iter().for_each(|(name, _)| names.insert(name));
             });
         }
         self.each_indexed(selection, budget, |index, whole, ids| {
             if whole {
-                index.label_names().for_each(|name| insert(&mut names, name));
+                index.label_names().for_each(|name| names.insert(name));
             } else {
-                ids.for_each(|id| index.pairs(id).for_each(|(name, _)| insert(&mut names, name)));
+                ids.for_each(|id| index.pairs(id).for_each(|(name, _)| names.insert(name)));
             }
         })?;
-        Ok(names.into_iter().collect())
+        Ok(names.sorted())
     }
 
     fn label_values(
@@ -109,26 +111,26 @@ impl Source for Store {
         selection: &Selection<'_>,
         budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
-        let mut values = BTreeSet::new();
+        let mut values = Texts::default();
         self.histograms.each_series(selection.matchers, &selection.range, |labels| {
-            labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+            labels.value(name).into_iter().for_each(|value| values.insert(value));
         });
         if selection.matchers.is_empty() {
-            self.head.each_value(name, &selection.range, |value| insert(&mut values, value));
+            self.head.each_value(name, &selection.range, |value| values.insert(value));
         } else {
             self.head.each_series(selection.matchers, &selection.range, |labels| {
-                labels.value(name).into_iter().for_each(|value| insert(&mut values, value));
+                labels.value(name).into_iter().for_each(|value| values.insert(value));
             });
         }
         self.each_indexed(selection, budget, |index, whole, ids| {
             if whole {
-                index.label_values(name).for_each(|value| insert(&mut values, value));
+                index.label_values(name).for_each(|value| values.insert(value));
             } else {
                 let pairs = ids.flat_map(|id| index.pairs(id));
-                pairs.filter(|pair| pair.0 == name).for_each(|pair| insert(&mut values, pair.1));
+                pairs.filter(|pair| pair.0 == name).for_each(|pair| values.insert(pair.1));
             }
         })?;
-        Ok(values.into_iter().collect())
+        Ok(values.sorted())
     }
 
     fn histograms(
@@ -165,9 +167,21 @@ impl Source for Store {
 /// A block and its index.
 type Indexed = (Arc<Block>, Arc<Index>);
 
-fn insert(set: &mut BTreeSet<String>, text: &str) {
-    if !set.contains(text) {
-        set.insert(text.to_owned());
+/// Texts, each once, most of which come several times.
+#[derive(Default)]
+struct Texts(HashTable<String>);
+
+impl Texts {
+    fn insert(&mut self, text: &str) {
+        let hash = |text: &str| xxh3_64(text.as_bytes());
+        let entry = self.0.entry(hash(text), |other| other == text, |other| hash(other));
+        entry.or_insert_with(|| text.to_owned());
+    }
+
+    fn sorted(self) -> Vec<String> {
+        let mut texts: Vec<_> = self.0.into_iter().collect();
+        texts.sort_unstable();
+        texts
     }
 }
 
@@ -220,7 +234,16 @@ impl Store {
             if !block.overlaps(&range) {
                 continue;
             }
-            let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
+            // All of a block is no list that must be made.
+            let (mut all, mut some);
+            let ids: &mut dyn Iterator<Item = u32> = if selection.matchers.is_empty() {
+                all = 0..index.series_count();
+                &mut all
+            } else {
+                let Some(ids) = self.matching(&block, &index, selection.matchers) else { continue };
+                some = ids.into_iter();
+                &mut some
+            };
             let (start, end) = (range.start.millis(), range.end.millis());
             let within = |id: &u32| {
                 let spans = index.pages(*id).map(|page| index.span(page));
@@ -231,7 +254,7 @@ impl Store {
                 })
             };
             let whole = selection.matchers.is_empty() && block.deletes.is_none();
-            see(&index, whole, &mut ids.into_iter().filter(within));
+            see(&index, whole, &mut ids.filter(within));
         }
         Ok(())
     }
