@@ -56,7 +56,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Appends rows, those of [`Origin::History`] whatever their age, and counts what became of them; the caller decides whether to wait until they are durable.
+    /// Appends rows, those of history whatever their age, and counts what became of them; the caller decides whether to
+    /// wait until they are durable.
     ///
     /// # Errors
     /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.

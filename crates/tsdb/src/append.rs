@@ -48,7 +48,7 @@ impl Store {
     /// Rows of a series are taken in their order. One that is older than the last of its series is late: it is stored
     /// if it is within [`Options::out_of_order`](crate::Options::out_of_order) of the latest sample of the store. A row
     /// that repeats a sample of the head bit for bit counts as stored; one with another value for such a time is a
-    /// [`Reason::Duplicate`]. Late rows are not compared with blocks: if one of these has the time, its value stays.
+    /// [`Reason::Duplicate`](crate::Reason::Duplicate). Late rows are not compared with blocks: if one of these has the time, its value stays.
     ///
     /// # Errors
     /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.

@@ -112,12 +112,6 @@ fn of_a_label() {
 }
 
 #[test]
-#[ignore = "takes a minute, in release"]
-fn five_million_against_a_million() {
-    burst(5_000_000, 1_000_000, 1_000_000, 1_000_000);
-}
-
-#[test]
 fn room_that_is_free_again_is_used() {
     let disk = Default::default();
     let (store, _) = open_with(&disk, options(1000, 1000, 3));
