@@ -29,6 +29,10 @@ use crate::{
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Gives freed memory back to the system, which the budget of `--memory` counts on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Barograph keeps metrics, answers questions about them in PromQL, and draws them.
 ///
 /// Start a server with `barograph serve`, then open http://127.0.0.1:10701/ or ask it with `barograph query`.
