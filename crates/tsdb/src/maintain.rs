@@ -109,8 +109,6 @@ impl Store {
     /// # Errors
     /// When the disk fails; nothing is lost.
     pub fn flush(&self, now: Timestamp) -> Result<Sizes, Error> {
-        // What is over is made whole first, tiers too.
-        self.maintain(now)?;
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
         let segment = self.wal.rotate();

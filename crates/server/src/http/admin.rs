@@ -23,10 +23,14 @@ pub(crate) fn routes() -> Router<App> {
 async fn flush(State(app): State<App>) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let now = engine.clock.now();
-    let sizes = tokio::task::spawn_blocking(move || engine.store.flush(now))
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
-        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))?;
+    let sizes = tokio::task::spawn_blocking(move || {
+        // What is over is made whole first, tiers too.
+        engine.store.maintain(now)?;
+        engine.store.flush(now)
+    })
+    .await
+    .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
+    .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))?;
     let body = json!({
         "raw_bytes": sizes.raw_bytes,
         "rollup_bytes": sizes.rollup_bytes,
