@@ -12,7 +12,10 @@ mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
+<<<<<<< Updated upstream
 mod sim;
+=======
+>>>>>>> Stashed changes
 
 pub(crate) use browser::ask_for_restart;
 
@@ -48,6 +51,7 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
+<<<<<<< Updated upstream
 const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
@@ -55,6 +59,12 @@ const SUITES: &[Suite] = &[
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("memory", memory::run),
+=======
+const SUITES: [Suite; 7] = [
+    ("remote_write", remote_write::run),
+    ("grafana", grafana::run),
+    ("kill", kill::run),
+>>>>>>> Stashed changes
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
