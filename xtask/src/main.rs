@@ -110,26 +110,18 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<bool> {
     match task {
         Task::Check { names } => check::run(&names),
-<<<<<<< Updated upstream
         Task::Test { names, binary } => test::run(&names, binary),
-=======
-        Task::Test { names } => test::run(&names),
->>>>>>> Stashed changes
         Task::Promqltest { paths } => promqltest::run(&paths),
         Task::Peers { refresh } => {
             peers::bring(refresh).and_then(|peers| peers::print(&peers)).map(|()| true)
         }
         Task::Bench(arguments) => bench::run(&arguments).map(|()| true),
-<<<<<<< Updated upstream
         Task::Kill { count, seed, restart, binary } => {
             let binary = binary.map_or_else(barograph::build_for_tests, Ok)?;
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
         Task::Sim(arguments) => simulation::run(&arguments),
         Task::Fuzz(arguments) => fuzzing::run(&arguments),
-=======
-        Task::Kill { count, seed, restart } => suites::kill::campaign(count, seed, restart).map(|()| true),
->>>>>>> Stashed changes
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -18,13 +18,8 @@ use crate::{
 /// The name of the part that is `cargo test`.
 const WORKSPACE: &str = "workspace";
 
-<<<<<<< Updated upstream
 /// Runs the named parts, or all, with a binary given or built. Whether none failed.
 pub(crate) fn run(names: &[String], binary: Option<PathBuf>) -> Result<bool> {
-=======
-/// Runs the named parts, or all. Whether none failed.
-pub(crate) fn run(names: &[String]) -> Result<bool> {
->>>>>>> Stashed changes
     let all = [&[WORKSPACE], &suites::names()[..]].concat();
     if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
         bail!("nothing is called {unknown:?}; there are {}", all.join(", "));

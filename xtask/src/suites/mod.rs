@@ -12,10 +12,7 @@ mod promtool;
 mod real_prometheus;
 mod remote_write;
 mod scripts;
-<<<<<<< Updated upstream
 mod sim;
-=======
->>>>>>> Stashed changes
 
 pub(crate) use browser::ask_for_restart;
 
@@ -51,7 +48,6 @@ impl Ground {
 
 type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 
-<<<<<<< Updated upstream
 const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
@@ -59,12 +55,6 @@ const SUITES: &[Suite] = &[
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("memory", memory::run),
-=======
-const SUITES: [Suite; 7] = [
-    ("remote_write", remote_write::run),
-    ("grafana", grafana::run),
-    ("kill", kill::run),
->>>>>>> Stashed changes
     ("upstream_scripts", scripts::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
