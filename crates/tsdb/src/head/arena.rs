@@ -122,6 +122,18 @@ impl Arena {
         bytes
     }
 
+    /// Brings the pieces of some chains near. Each piece says where the next one is, so for those of one chain the
+    /// processor waits one after the other; for those of many chains it waits together.
+    pub(super) fn bring_near(&self, chains: impl Iterator<Item = Chain>) {
+        let mut left: Vec<_> = chains.map(|chain| (chain.first, chain.len().div_ceil(PIECE))).collect();
+        while left.iter().any(|(_, count)| *count > 0) {
+            for (piece, count) in left.iter_mut().filter(|(_, count)| *count > 0) {
+                (*piece, *count) = (self.piece(*piece).next, *count - 1);
+            }
+        }
+        std::hint::black_box(left);
+    }
+
     /// Gives the pieces of a chain back.
     pub(super) fn release(&mut self, chain: &mut Chain) {
         if chain.last != NONE {

@@ -347,6 +347,13 @@ impl Lane {
         order.arrange(slots, table.len(), slots_in_use(pages), |slot| &series_of(pages, slot).labels);
     }
 
+    /// Brings near what reading some series in a range will need.
+    pub(super) fn bring_near(&self, slots: &[u32], range: &TimeRange) {
+        let first_of = |&slot: &u32| self.series(slot).labels.as_bytes().first().copied().unwrap_or(0);
+        std::hint::black_box(slots.iter().map(first_of).fold(0, u8::wrapping_add));
+        self.arena.bring_near(slots.iter().filter_map(|&slot| self.series(slot).open_in(range)));
+    }
+
     /// The last sample of a series in a range.
     pub(super) fn last_in(&self, slot: u32, range: &TimeRange) -> Option<Sample> {
         let series = self.series(slot);

@@ -73,6 +73,9 @@ pub(crate) struct Place {
 /// The lanes of a head at most: six bits of a series id.
 const LANES_MAX: usize = 64;
 
+/// Series whose memory is brought near together before they are read.
+const NEAR: usize = 64;
+
 impl Head {
     pub(crate) fn new(options: &Options) -> Self {
         let lanes = options.lanes.clamp(1, LANES_MAX).next_power_of_two();
@@ -122,11 +125,15 @@ impl Head {
         for number in 0..self.lanes.len() {
             let mut lane = self.lane(number);
             lane.matching_arranged(matchers, &mut slots);
-            for &slot in &slots {
-                let (chunks, late) = (lane.chunks_in(slot, range), lane.late_in(slot, range));
-                if !chunks.is_empty() || !late.is_empty() {
-                    let (labels, place) = (lane.series(slot).labels.clone(), Place { lane: number, slot });
-                    found.push(HeadSeries { labels, place, chunks, late });
+            for part in slots.chunks(NEAR) {
+                lane.bring_near(part, range);
+                for &slot in part {
+                    let (chunks, late) = (lane.chunks_in(slot, range), lane.late_in(slot, range));
+                    if !chunks.is_empty() || !late.is_empty() {
+                        let (labels, place) =
+                            (lane.series(slot).labels.clone(), Place { lane: number, slot });
+                        found.push(HeadSeries { labels, place, chunks, late });
+                    }
                 }
             }
         }

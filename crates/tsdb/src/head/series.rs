@@ -186,6 +186,13 @@ impl Series {
             && self.open_first(arena).is_some_and(|first| first < range.end.millis())
     }
 
+    /// The bytes of the open chunk, if it may overlap a range as far as its window tells.
+    pub(super) fn open_in(&self, range: &TimeRange) -> Option<Chain> {
+        let begins = Timestamp(self.window_end.saturating_sub(WINDOW_MS));
+        let overlaps = begins < range.end && Timestamp(self.last_at()) >= range.start;
+        (self.encoder.count() > 0 && overlaps).then_some(self.open)
+    }
+
     /// How many chunks there are, and the times of the first and the last sample in them.
     pub(super) fn extent(&self, arena: &Arena) -> Option<(usize, i64, i64)> {
         let open = self.open_first(arena);
