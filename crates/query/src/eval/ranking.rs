@@ -1,6 +1,6 @@
 //! Aggregations that choose series (`topk`, `bottomk`, `limitk`, `limit_ratio`) or count equal values.
 
-use std::collections::HashMap;
+use std::{cmp::Ordering, collections::HashMap};
 
 use barograph_model::{Labels, LabelsBuilder};
 
@@ -37,10 +37,13 @@ pub(super) fn top(
         for group in &members {
             order.clear();
             order.extend(group.iter().copied().filter(|&i| is_present(vector.series[i].values[step])));
-            sort(&mut order, |i| vector.series[i].values[step], largest);
-            for &i in order.iter().take(k) {
-                kept[i] = true;
+            if k < order.len() {
+                let before =
+                    |a: &usize, b: &usize| ranked(*a, *b, |i| vector.series[i].values[step], largest);
+                order.select_nth_unstable_by(k, before);
+                order.truncate(k);
             }
+            order.iter().for_each(|&i| kept[i] = true);
         }
     }
     let mut chosen = masked(vector, &kept);
@@ -49,7 +52,7 @@ pub(super) fn top(
         let mut rank: Vec<usize> = Vec::with_capacity(chosen.series.len());
         for group in &members {
             let mut best: Vec<usize> = group.iter().copied().filter(|&i| kept[0][i]).collect();
-            sort(&mut best, |i| chosen.series[i].values[0], largest);
+            best.sort_unstable_by(|&a, &b| ranked(a, b, |i| chosen.series[i].values[0], largest));
             rank.extend(best);
         }
         let mut taken: Vec<Option<Series>> = chosen.series.into_iter().map(Some).collect();
@@ -164,13 +167,11 @@ fn count(parameter: f64) -> Result<usize, Error> {
     Ok(parameter.max(0.0) as usize)
 }
 
-/// By value, NaN last; the order of equals stays.
-fn sort(order: &mut [usize], value: impl Fn(usize) -> f64, largest: bool) {
-    order.sort_by(|&a, &b| {
-        let (a, b) = (value(a), value(b));
-        let sorted = if largest { b.partial_cmp(&a) } else { a.partial_cmp(&b) };
-        sorted.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-    });
+/// By value, NaN last; equals in the order of their numbers.
+fn ranked(a: usize, b: usize, value: impl Fn(usize) -> f64, largest: bool) -> Ordering {
+    let (x, y) = (value(a), value(b));
+    let by_value = if largest { y.partial_cmp(&x) } else { x.partial_cmp(&y) };
+    by_value.unwrap_or_else(|| x.is_nan().cmp(&y.is_nan())).then(a.cmp(&b))
 }
 
 /// Only the values that are kept at each step.
