@@ -47,7 +47,8 @@ impl Rollup {
             last_at: at,
             count: 1,
             sum: value,
-            m2: 0.0,
+            // Nothing, or not a number where the value has no distance to itself.
+            m2: value - value,
             min: value,
             max: value,
             first: value,
