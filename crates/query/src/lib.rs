@@ -24,6 +24,7 @@
 //! ```
 
 mod eval;
+pub mod json;
 mod points;
 pub mod script;
 mod syntax;

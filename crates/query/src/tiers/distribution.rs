@@ -52,6 +52,15 @@ impl Sketches {
         self.entries.push(Entry { start, positive, end: self.buckets.len(), zeros, count, scale });
     }
 
+    /// Adds what some windows hold to a sketch, moments aside.
+    pub(crate) fn merge_into(&self, windows: Range<usize>, sketch: &mut Sketch) {
+        for entry in &self.entries[windows] {
+            let (positive, negative) = (self.positive(entry).to_vec(), self.negative(entry).to_vec());
+            let one = Sketch::from_parts(entry.scale, entry.zeros, positive, negative, [0.0; 3]);
+            one.iter().for_each(|one| sketch.merge(one));
+        }
+    }
+
     fn negative(&self, entry: &Entry) -> &[(i32, u64)] {
         &self.buckets[entry.start..entry.positive]
     }

@@ -67,6 +67,7 @@ pub(in crate::eval) fn over(
         }
         Ok::<_, Error>(())
     })?;
+    context.used.within(error.unwrap_or_default());
     let notes = [
         why::widened(frame.windows.range, frame.span),
         why::approximation(over, name, frame.tier),
@@ -96,7 +97,7 @@ pub(in crate::eval) fn as_samples(
 }
 
 /// The ranges of a selector as runs of windows.
-struct Frame {
+pub(super) struct Frame {
     tier: Tier,
     windows: Windows,
     /// How long each run is, in milliseconds: at least the range, and at least two windows.
@@ -116,11 +117,25 @@ struct Range<'a> {
 }
 
 impl Frame {
-    fn new(context: &Context<'_>, grid: Grid, selector: &RangeSelector, tier: Tier) -> Result<Self, Error> {
+    pub(super) fn new(
+        context: &Context<'_>,
+        grid: Grid,
+        selector: &RangeSelector,
+        tier: Tier,
+    ) -> Result<Self, Error> {
         let range = context.positive_length(&selector.range)?;
-        let windows = Windows::new(grid, context.reference(&selector.selector.shift)?, range);
+        let mut reference = context.reference(&selector.selector.shift)?;
+        // Windows are half-open themselves.
+        let half_open = i64::from(context.options.half_open);
+        reference.offset = reference.offset.saturating_sub(half_open);
+        let windows = Windows::new(grid, reference, range);
         let whole = range.div_euclid(tier.width()) + i64::from(range % tier.width() != 0);
-        Ok(Self { tier, windows, span: whole.max(2).saturating_mul(tier.width()), steps: grid.len })
+        Ok(Self {
+            tier,
+            windows,
+            span: whole.max(2 - half_open).saturating_mul(tier.width()),
+            steps: grid.len,
+        })
     }
 
     /// How many values a column has: one if the range does not move and nothing else does.
@@ -128,7 +143,7 @@ impl Frame {
         if moves { self.steps } else { self.windows.width() }
     }
 
-    fn reading<'a>(
+    pub(super) fn reading<'a>(
         &self,
         context: &'a Context<'_>,
         selector: &'a RangeSelector,
@@ -146,6 +161,12 @@ impl Frame {
         }
     }
 
+    /// The points between which the range of a step lies.
+    pub(super) fn bounds(&self, step: usize) -> (i64, i64) {
+        let last = self.tier.window_of(self.windows.last(step));
+        (last.saturating_sub(self.span), last)
+    }
+
     /// Computes one value a step from the windows in its range.
     fn slide(
         &self,
@@ -158,8 +179,7 @@ impl Frame {
         let mut values = vec![ABSENT; width];
         let (mut first, mut end, mut seen) = (0, 0, 0);
         for (step, value) in values.iter_mut().enumerate() {
-            let last = self.tier.window_of(self.windows.last(step));
-            let after = last.saturating_sub(self.span);
+            let (after, last) = self.bounds(step);
             while end < windows.len() && windows[end].start < last {
                 end += 1;
             }
