@@ -13,6 +13,8 @@ pub struct Reply {
     pub results: Vec<Series>,
     /// Where it comes from.
     pub meta: Meta,
+    /// The stored names of the metrics that were read; not part of the document.
+    pub metrics: Vec<String>,
 }
 
 /// One figure of one group over time.

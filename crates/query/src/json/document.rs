@@ -39,6 +39,8 @@ pub struct Query {
     pub start: Option<Moment>,
     /// The first time that counts no more; now if none is said.
     pub end: Option<Moment>,
+    /// Whether the end counts after all, as it does where a query is no document but parameters.
+    pub end_counts: bool,
     /// Conditions on attributes, all of which must hold.
     pub dimensions: Vec<(String, Condition)>,
     /// What makes a group.
@@ -193,6 +195,7 @@ impl Query {
             metrics,
             start: None,
             end: None,
+            end_counts: false,
             dimensions: Vec::new(),
             group_by: GroupBy::Attributes(Vec::new()),
             aggregations: Vec::new(),
@@ -320,13 +323,13 @@ fn conditions(into: &mut Vec<(String, Condition)>, name: &str, at: At<'_>) -> Re
         Value::Object(_) => {
             let path = at.path.clone();
             let fields = at.object(CONDITION_KEYS)?;
-            if fields.all().all(|(_, at)| at.value.is_null()) {
+            if fields.len() == 0 {
                 return Err(Invalid::new(
                     path,
                     format!("is empty; give one of {}", CONDITION_KEYS.join(", ")),
                 ));
             }
-            for (key, at) in fields.all().filter(|(_, at)| !at.value.is_null()) {
+            for (key, at) in fields.all() {
                 let path = at.path.clone();
                 let condition = match key {
                     "equals" => Condition::Equals(value(&at)?),

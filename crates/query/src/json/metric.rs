@@ -130,6 +130,14 @@ impl Stored {
             Self::Series(name) | Self::Histogram(name) => name,
         }
     }
+
+    /// The names its series have.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Series(name) => vec![name.clone()],
+            Self::Histogram(base) => ["bucket", "sum", "count"].map(|part| format!("{base}_{part}")).to_vec(),
+        }
+    }
 }
 
 /// The names that are stored.

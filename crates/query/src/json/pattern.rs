@@ -153,7 +153,11 @@ fn step(at: At<'_>, (first, last): (bool, bool), places: &BTreeMap<&str, usize>)
 
 /// The label of a condition, or several.
 fn labels(at: At<'_>, places: &BTreeMap<&str, usize>) -> Result<Vec<usize>, Invalid> {
+    let path = at.path.clone();
     let items = if at.value.is_array() { at.list(LABELS_MAX)? } else { vec![at] };
+    if items.is_empty() {
+        return Err(Invalid::new(path, "is empty; name a condition"));
+    }
     let place = |at: &At<'_>| {
         let label = at.text()?;
         places.get(label).copied().ok_or_else(|| at.wrong(format!("{label:?} is none of the conditions")))

@@ -66,6 +66,8 @@ fn index(length: i64) -> usize {
 pub(super) struct Span {
     pub(super) start: i64,
     pub(super) end: i64,
+    /// How long it is said to be, which the tier is chosen by.
+    pub(super) length: i64,
     /// What has to answer.
     pub(super) asked: Option<Tier>,
 }
@@ -143,7 +145,7 @@ fn cut(tier: Tier, (from, to): (i64, i64), stamp: i64) -> Run {
 }
 
 fn choose(start_of: &impl Fn(Tier) -> i64, span: Span, window: Window) -> Result<(Tier, String), String> {
-    let length = span.end - span.start;
+    let length = span.length;
     let fits = |tier: Tier| match window {
         Window::Length(width) => width % tier.width() == 0,
         _ => true,
@@ -222,8 +224,12 @@ mod tests {
         }
     }
 
+    fn span(start: i64, end: i64) -> Span {
+        Span { start, end, length: end - start, asked: None }
+    }
+
     fn made(raw: i64, minute: i64, (start, end): (i64, i64), window: Window) -> Plan {
-        plan(kept(raw, minute), Span { start, end, asked: None }, window, false).unwrap()
+        plan(kept(raw, minute), span(start, end), window, false).unwrap()
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
         check(MINUTE, MINUTE, 2 * HOUR, whole, Tier::FiveMinutes, gone);
         check(0, 0, DAY, Window::Length(7 * MINUTE), Tier::Minute, "the window is 7m");
         check(0, 0, 5 * HOUR, Window::Length(15_000), Tier::Raw, "the window is 15s");
-        let asked = Span { start: 0, end: HOUR, asked: Some(Tier::Hour) };
+        let asked = Span { asked: Some(Tier::Hour), ..span(0, HOUR) };
         let refused = plan(kept(0, 0), asked, Window::Length(MINUTE), false).unwrap_err();
         assert_eq!(refused, "is no multiple of 1h, the tier that was asked for");
         assert_eq!(plan(kept(MINUTE, 0), asked, whole, false).unwrap().reason, "it was asked for");
@@ -290,8 +296,7 @@ mod tests {
     #[test]
     fn windows_that_are_left_to_us() {
         let check = |end, window, by_series, width, samples| {
-            let span = Span { start: 0, end, asked: None };
-            let plan = plan(kept(0, 0), span, window, by_series).unwrap();
+            let plan = plan(kept(0, 0), span(0, end), window, by_series).unwrap();
             assert_eq!((plan.width, plan.samples), (width, samples));
         };
         check(HOUR, Window::Auto, false, 15_000, false);
@@ -307,7 +312,7 @@ mod tests {
     fn never_more_points_than_wanted() {
         for points in [1, 2, 7, 50] {
             for start in [0, 1, 59_999, 1_743_465_612_345] {
-                let span = Span { start, end: start + 5 * HOUR + 17, asked: None };
+                let span = span(start, start + 5 * HOUR + 17);
                 let plan = plan(kept(0, 0), span, Window::Points(points), true);
                 let plan = plan.unwrap();
                 let count: i64 =
@@ -319,8 +324,7 @@ mod tests {
 
     #[test]
     fn too_many_buckets_are_refused() {
-        let span = Span { start: 0, end: DAY, asked: None };
-        let refused = plan(kept(0, 0), span, Window::Length(1_000), false).unwrap_err();
+        let refused = plan(kept(0, 0), span(0, DAY), Window::Length(1_000), false).unwrap_err();
         assert_eq!(refused, "makes 86400 buckets, more than 11000; try a longer one");
     }
 }

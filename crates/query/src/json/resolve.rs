@@ -1,6 +1,9 @@
 //! The names of a query looked up in the store: metrics, and the labels that attributes are stored as.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use barograph_model::{Budget, METRIC_NAME, Matcher, Selection, Source, SourceError, TimeRange};
 
@@ -23,6 +26,7 @@ pub(super) struct Directory<'a> {
     labels: BTreeMap<String, Vec<String>>,
     /// How the attributes that make groups are spelled in answers, where that is settled: the same for all metrics.
     groups: RefCell<Vec<Option<String>>>,
+    used: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Directory<'a> {
@@ -52,6 +56,7 @@ impl<'a> Directory<'a> {
             catalog,
             labels,
             groups: RefCell::new(vec![None; attributes]),
+            used: RefCell::default(),
         })
     }
 
@@ -91,7 +96,13 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// The stored names of all metrics that were found so far.
+    pub(super) fn used(&self) -> Vec<String> {
+        self.used.borrow().iter().cloned().collect()
+    }
+
     fn metric(&self, stored: Stored) -> Result<Metric, Error> {
+        self.used.borrow_mut().extend(stored.names());
         let mut matchers = Vec::with_capacity(self.query.dimensions.len());
         for (attribute, condition) in &self.query.dimensions {
             let path = || format!("query.filter.dimensions.{attribute}");

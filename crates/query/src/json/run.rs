@@ -61,10 +61,12 @@ impl From<BudgetError> for Error {
 pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budget) -> Result<Reply, Error> {
     let end = query.end.map_or(now, |end| end.at(now));
     let start = query.start.map_or(end.saturating_add(-SPAN_MS), |start| start.at(now));
+    let end = end.saturating_add(i64::from(query.end_counts));
     if start >= end {
         return Err(Invalid::new("query.filter.timeRange", "the end is not after the start").into());
     }
-    let span = Span { start: start.0, end: end.0, asked: query.granularity };
+    let length = end.0 - start.0 - i64::from(query.end_counts);
+    let span = Span { start: start.0, end: end.0, length, asked: query.granularity };
     let directory = Directory::open(query, source, TimeRange::new(start, end), budget)?;
     let run = Run {
         source,
@@ -155,6 +157,7 @@ impl Run<'_> {
         }
         let seen = self.seen.get();
         let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(|tier| seen.tiers[*tier as usize]).collect();
+        let metrics = self.directory.used();
         let meta = Meta {
             tier: match tiers.as_slice() {
                 [] => Tier::Raw.to_string(),
@@ -169,7 +172,7 @@ impl Run<'_> {
             groups,
             warnings: self.warnings.borrow().clone(),
         };
-        Ok(Reply { results, meta })
+        Ok(Reply { results, meta, metrics })
     }
 
     /// What is made of one metric.
