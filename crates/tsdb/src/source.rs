@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, RollupCursor, Sample, Selection,
-    SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor, Sample,
+    Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -55,12 +55,12 @@ impl Source for Store {
     fn rollups<'a>(
         &'a self,
         tier: Tier,
-        sketches: bool,
+        parts: Parts,
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
         budget.charge(0)?;
-        Ok(Box::new(rollup::Cursor::open(self, tier, sketches, selection, budget)?))
+        Ok(Box::new(rollup::Cursor::open(self, tier, parts, selection, budget)?))
     }
 
     fn series(

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use barograph_codec::rollups::{Scratch, Windows};
-use barograph_model::{Labels, Rollup, Tier, TimeRange, Timestamp, is_stale};
+use barograph_model::{Labels, Parts, Rollup, Tier, TimeRange, Timestamp, is_stale};
 
 use super::{Windowed, make::State};
 use crate::{
@@ -78,12 +78,12 @@ impl Store {
             }
             known.go_to(self, labels)?;
             again.made.clear();
-            while made.peek().is_some_and(|next| next < labels) {
+            while made.peek()?.is_some_and(|next| next < *labels) {
                 made.next_series()?;
             }
-            if made.peek() == Some(labels) {
+            if made.peek()?.is_some_and(|next| next == *labels) {
                 made.next_series()?;
-                let mut list = |windows: &Windows, run| windows.rollups(run, true, &mut again.made);
+                let mut list = |windows: &Windows, run| windows.list(run, &mut again.made);
                 while self.unless_damaged(made.next_part(&mut list), true)? {}
             }
             again.roll((late.timestamps(), late.values()), (known.timestamps(), known.values()));
@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// What a tier has of some series.
-    fn made(&self, tier: Tier, range: TimeRange, wanted: &[Labels]) -> Result<Windowed, Error> {
+    fn made(&self, tier: Tier, range: TimeRange, wanted: &[Labels]) -> Result<Windowed<'_>, Error> {
         let mut blocks = Vec::new();
         for block in self.blocks().iter() {
             if block.meta.holds(tier) && block.overlaps(&range) {
@@ -103,7 +103,7 @@ impl Store {
                 blocks.push((block.clone(), index, ids));
             }
         }
-        Ok(Windowed::open(blocks, range, true)?)
+        Ok(Windowed::open(blocks, range, Parts::ALL, None))
     }
 
     /// Notes a page that is not what was written, and takes `instead`: the rest goes on.
@@ -196,10 +196,10 @@ impl Again {
             return;
         }
         let mut whole = Vec::new();
-        self.windows.rollups(0..self.windows.len(), true, &mut whole);
+        self.windows.list(0..self.windows.len(), &mut whole);
         self.windows.roll(self.tier, late.0, late.1, &mut self.scratch);
         let mut added = Vec::new();
-        self.windows.rollups(0..self.windows.len(), true, &mut added);
+        self.windows.list(0..self.windows.len(), &mut added);
         for window in &mut added {
             let place = whole.binary_search_by_key(&window.start, |other| other.start);
             let of_all = place.ok().map(|place| whole[place].clone());
