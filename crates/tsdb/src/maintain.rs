@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -68,6 +68,7 @@ impl Store {
     pub fn maintain(&self, now: Timestamp) -> Result<Maintenance, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
+        self.maintained_at.fetch_max(now.millis(), Ordering::Relaxed);
         let late = self.head.late_windows();
         let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
         // What a flush cut is complete when its window is over, and can be rolled up then.
@@ -98,8 +99,7 @@ impl Store {
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
         self.merge_due(&late, &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.delete_expired(now, &mut done)?;
-        self.forget_due(now, &mut next_seq)?;
+        self.clean_up(now, &mut next_seq, &mut done)?;
         self.counters.upkeep(&done);
         Ok(done)
     }
@@ -133,8 +133,7 @@ impl Store {
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.delete_expired(now, &mut done)?;
-        self.forget_due(now, &mut next_seq)?;
+        self.clean_up(now, &mut next_seq, &mut done)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }
@@ -147,6 +146,11 @@ impl Store {
     pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
         self.flush(now)?;
         Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
+    }
+
+    /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
+    pub fn needs_upkeep(&self) -> bool {
+        self.late_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use barograph_model::MetricType;
+
 use crate::{Retention, RetentionRule};
 
 /// Limits and delays of a store.
@@ -45,6 +47,11 @@ pub struct Options {
     pub retention: Retention,
     /// Other times for some series; of those that match, the first that speaks of a tier counts. None by default.
     pub retention_rules: Vec<RetentionRule>,
+    /// Other times for the metrics of some types, where no rule speaks of a tier, in the order of
+    /// [`Tier::ALL`](barograph_model::Tier::ALL); [`Duration::MAX`] keeps it. None by default.
+    pub retention_by_type: Vec<(MetricType, [Option<Duration>; 4])>,
+    /// How long after it was looked for what is past its retention that is done again. Default zero: with each upkeep.
+    pub cleanup_interval: Duration,
     /// Size of all blocks beyond which those go that have used up most of their tier's time; `None` keeps them, as is
     /// the default.
     pub retention_bytes: Option<u64>,
@@ -78,6 +85,8 @@ impl Default for Options {
             cut_delay: Duration::from_secs(1800),
             retention: Retention::default(),
             retention_rules: Vec::new(),
+            retention_by_type: Vec::new(),
+            cleanup_interval: Duration::ZERO,
             retention_bytes: None,
             cache_bytes: 64 << 20,
             exemplars_max: 100_000,

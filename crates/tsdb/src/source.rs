@@ -52,6 +52,10 @@ impl Source for Store {
         TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
     }
 
+    fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
+        self.coverage_of_selection(tier, self.coverage(tier), matchers)
+    }
+
     fn rollups<'a>(
         &'a self,
         tier: Tier,
@@ -221,7 +225,7 @@ impl Store {
         mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
         // Tiers are asked for what raw blocks may not know any more.
-        let known = self.coverage(Tier::Raw).start.millis();
+        let known = self.coverage_of(Tier::Raw, selection.matchers).start.millis();
         let wanted = |meta: &Meta| meta.tier == Tier::Raw || meta.min_at < known;
         // A window that starts before a range may have samples in it.
         let start = selection.range.start.saturating_add(-Tier::Hour.width());

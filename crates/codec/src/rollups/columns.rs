@@ -107,6 +107,18 @@ impl Columns {
         }
     }
 
+    /// Leaves the sketch of each window empty that is not constant.
+    pub(super) fn forget_sketches(&mut self, counts: &[u32]) {
+        let mut left = Sketches::default();
+        for (window, &count) in counts.iter().enumerate() {
+            match self.is_constant(window, count) {
+                true => left.push_constant(self.first[window], count),
+                false => left.push_values(&[]),
+            }
+        }
+        self.sketches = left;
+    }
+
     /// Whether a window of so many samples follows from its first value alone.
     pub(super) fn is_constant(&self, window: usize, count: u32) -> bool {
         let first = self.first[window];

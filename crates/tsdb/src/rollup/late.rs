@@ -71,9 +71,11 @@ impl Store {
         let mut made = self.made(tier, range, &wanted)?;
         let mut writer = Writer::create(&*self.disk, seq)?;
         let mut again = Again::new(tier);
+        let policies = self.policies.all();
         for labels in &wanted {
+            let policy = labels.metric_name().and_then(|name| policies.get(name));
             late.go_to(self, labels)?;
-            if late.timestamps().is_empty() {
+            if late.timestamps().is_empty() || policy.is_some_and(|policy| !policy.makes(tier)) {
                 continue;
             }
             known.go_to(self, labels)?;
@@ -87,6 +89,9 @@ impl Store {
                 while self.unless_damaged(made.next_part(&mut list), true)? {}
             }
             again.roll((late.timestamps(), late.values()), (known.timestamps(), known.values()));
+            if policy.is_some_and(|policy| !policy.keeps_sketches()) {
+                again.windows.forget_sketches();
+            }
             writer.push_windows(labels, &again.windows)?;
         }
         let cover = Cover { tier, rolled, floor: state.floor, ..Cover::default() };
