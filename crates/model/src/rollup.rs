@@ -47,8 +47,7 @@ impl Rollup {
             last_at: at,
             count: 1,
             sum: value,
-            // Nothing, or not a number where the value has no distance to itself.
-            m2: value - value,
+            m2: if value.is_finite() { 0.0 } else { f64::NAN },
             min: value,
             max: value,
             first: value,

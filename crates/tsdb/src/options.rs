@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barograph_model::MetricType;
+use barograph_model::{MetricType, Tier};
 
 use crate::{Retention, RetentionRule};
 
@@ -32,10 +32,10 @@ pub struct Options {
     pub label_value_bytes_max: usize,
     /// How far ahead of now a sample may be. Default 10 minutes.
     pub ahead_max: Duration,
-    /// How far behind the latest sample of the store one may be that is older than the last of its series. Zero takes no
-    /// such samples. Default 1 hour.
+    /// How much older than the last of its series a sample may be. Zero takes no such samples. Default 1 hour.
     pub out_of_order: Duration,
-    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. Default 64 MiB.
+    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. An import counts
+    /// what waits of times that were cut already to it as well. Default 64 MiB.
     pub late_bytes_max: usize,
     /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
     pub segment_bytes: u64,
@@ -93,6 +93,15 @@ impl Default for Options {
             metrics_max: 100_000,
             aliases_max: 1 << 16,
         }
+    }
+}
+
+impl Options {
+    /// How long the tier is kept that is kept the longest, by any rule.
+    pub(crate) fn longest_kept(&self) -> Duration {
+        let usual = Tier::ALL.map(|tier| self.retention.of(tier).unwrap_or(Duration::MAX));
+        let rules = self.retention_rules.iter().flat_map(|rule| rule.tiers).flatten();
+        usual.into_iter().chain(rules).max().unwrap_or(Duration::MAX)
     }
 }
 

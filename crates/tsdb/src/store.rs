@@ -81,7 +81,6 @@ impl Store {
         for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
-        blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
         let covered = Covered {
             all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
             late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use barograph_codec::rollups::{Scratch, Windows};
 use barograph_model::{Labels, Parts, Rollup, Tier, TimeRange, Timestamp, is_stale};
 
-use super::{Windowed, make::State};
+use super::{
+    Windowed,
+    make::{State, claims_of},
+};
 use crate::{
     Error, Maintenance, Store,
     block::{Block, Cover, Writer},
@@ -58,7 +61,10 @@ impl Store {
         done: &mut Maintenance,
     ) -> Result<(), Error> {
         let first = late.iter().map(|block| block.meta.min_at).min().unwrap_or(state.floor);
-        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(state.floor));
+        let last = late.iter().map(|block| block.meta.max_at).max().unwrap_or(state.floor);
+        let end = tier.window_of(last).saturating_add(tier.width()).min(state.floor);
+        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(end));
+        let claims = claims_of(&[late, known].concat());
         let mut wanted = Vec::new();
         for block in late {
             let index = block.index(&self.cache)?;
@@ -94,7 +100,7 @@ impl Store {
             }
             writer.push_windows(labels, &again.windows)?;
         }
-        let cover = Cover { tier, rolled, floor: state.floor, ..Cover::default() };
+        let cover = Cover { tier, rolled, floor: state.floor, ..claims };
         self.publish_windows(writer, cover, done)
     }
 

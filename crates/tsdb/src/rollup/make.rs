@@ -42,6 +42,16 @@ impl State {
     }
 }
 
+/// What raw blocks say of the log. Blocks of tiers that are made of them say it too: of old samples the raw blocks go at
+/// once, and what the log has of them must not come again.
+pub(super) fn claims_of(raw: &[Arc<Block>]) -> Cover {
+    Cover {
+        wal_covered: raw.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        late_covered: raw.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        ..Cover::default()
+    }
+}
+
 impl Store {
     /// How far a tier is.
     pub(crate) fn tier_state(&self, tier: Tier) -> State {
@@ -138,7 +148,7 @@ impl Store {
             }
         }
         for (tier, writer) in Tier::ROLLED.into_iter().zip(writers) {
-            let cover = Cover { tier, rolled, floor: range.end.millis(), ..Cover::default() };
+            let cover = Cover { tier, rolled, floor: range.end.millis(), ..claims_of(raw) };
             self.publish_windows(writer, cover, done)?;
         }
         Ok(())
