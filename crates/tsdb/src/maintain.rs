@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use barograph_codec::Code;
 use barograph_disk::TEMPORARY;
 use barograph_model::{Tier, Timestamp};
 
@@ -245,7 +246,7 @@ impl Store {
         cover: Cover,
     ) -> Result<Option<(Meta, u64)>, Error> {
         let write = || {
-            let mut writer = Writer::create(&*self.disk, seq)?;
+            let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
             fill(&mut writer)?;
             writer.publish(cover)
         };

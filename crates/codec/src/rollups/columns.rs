@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use barograph_model::{Moment, Parts, Rollup, Rollups, Sketches, is_stale};
+use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Sketches, is_stale};
 
 use super::{
     sketches::Counting,
@@ -113,7 +113,7 @@ impl Columns {
         for (window, &count) in counts.iter().enumerate() {
             match self.is_constant(window, count) {
                 true => left.push_constant(self.first[window], count),
-                false => left.push_values(&[]),
+                false => left.push(&Sketch::new()),
             }
         }
         self.sketches = left;

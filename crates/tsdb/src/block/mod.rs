@@ -35,4 +35,4 @@ pub(crate) const DIR: &str = "blocks";
 pub(crate) const PAGE_SAMPLES_MAX: usize = 8192;
 
 pub(crate) const KIND: barograph_disk::file::Kind =
-    barograph_disk::file::Kind { magic: *b"BAROBLK\0", version: 2 };
+    barograph_disk::file::Kind { magic: *b"BAROBLK\0", version: 3 };

@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Labels, Parts, Rollup, Tier, TimeRange, Timestamp, is_stale};
 
 use super::{
@@ -75,7 +78,7 @@ impl Store {
         let mut late = Follow::new(Blocks::open(late, range, Wanted::All, &self.cache)?);
         let mut known = Follow::new(Blocks::open(known, range, Wanted::Only(&wanted), &self.cache)?);
         let mut made = self.made(tier, range, &wanted)?;
-        let mut writer = Writer::create(&*self.disk, seq)?;
+        let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
         let mut again = Again::new(tier);
         let policies = self.policies.all();
         for labels in &wanted {

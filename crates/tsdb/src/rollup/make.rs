@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Tier, TimeRange, Timestamp};
 
 use crate::{
@@ -121,7 +124,7 @@ impl Store {
         let mut blocks = Blocks::open(raw, range, Wanted::All, &self.cache)?;
         let mut writers = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            writers.push(Writer::create(&*self.disk, seq)?);
+            writers.push(Writer::create(&*self.disk, seq, Code::Light)?);
         }
         let (mut windows, mut scratch) = (Windows::default(), Scratch::default());
         let policies = self.policies.all();
