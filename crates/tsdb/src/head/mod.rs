@@ -82,7 +82,7 @@ impl Head {
         Self {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
             guard: Guard::new(options),
-            aliases: Aliases::new(options.aliases_max),
+            aliases: Aliases::new(options.aliases_bytes_max),
             last_at: AtomicI64::new(i64::MIN),
         }
     }
