@@ -12,7 +12,7 @@ use std::{
 
 use barograph_codec::{Code, rollups::Windows};
 use barograph_disk::{Disk, Error};
-use barograph_model::{Tier, TimeRange};
+use barograph_model::{Parts, Tier, TimeRange};
 
 use crate::{
     block::{Block, Cache, Cover, Meta, Writer},
@@ -126,7 +126,7 @@ pub(crate) fn merge(
             let index = block.index(cache)?;
             indexed.push((block.clone(), index.clone(), (0..index.series_count()).collect()));
         }
-        let mut blocks = Windowed::open(indexed, TimeRange::ALL, true)?;
+        let mut blocks = Windowed::open(indexed, TimeRange::ALL, Parts::ALL, None);
         let mut windows = Windows::default();
         while let Some(labels) = blocks.next_series()? {
             blocks.read_all(&mut windows)?;

@@ -107,14 +107,26 @@ impl<T: Number> Reading<T> {
         numbers: &mut Vec<T>,
     ) -> Result<(), Malformed> {
         numbers.clear();
+        let part = Self::part(page, count)?;
         if count == 0 {
             return Ok(());
         }
-        let part = varint::take_slice(page).ok_or(Malformed { what: "page of windows" })?;
         let chunk = match &mut self.chunk {
             Some(chunk) => chunk,
             None => self.chunk.insert(ColumnChunk::open(&self.meta)?),
         };
         chunk.read_page(part, count, numbers)
+    }
+
+    /// Takes the column's part off the front of a page and passes it over.
+    pub(super) fn skip(&self, page: &mut &[u8], count: usize) -> Result<(), Malformed> {
+        Self::part(page, count).map(drop)
+    }
+
+    fn part<'p>(page: &mut &'p [u8], count: usize) -> Result<&'p [u8], Malformed> {
+        if count == 0 {
+            return Ok(&[]);
+        }
+        varint::take_slice(page).ok_or(Malformed { what: "page of windows" })
     }
 }

@@ -1,6 +1,6 @@
 //! Windows are what the samples say, come back from their bytes, and are small.
 
-use barograph_model::{Rollup, Sketch, Tier, is_stale, stale_marker};
+use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Tier, is_stale, stale_marker};
 use proptest::prelude::*;
 
 use super::*;
@@ -37,7 +37,7 @@ fn rolled(tier: Tier, samples: &[(i64, f64)]) -> Windows {
 
 fn listed(windows: &Windows) -> Vec<Rollup> {
     let mut out = Vec::new();
-    windows.rollups(0..windows.len(), true, &mut out);
+    windows.list(0..windows.len(), &mut out);
     out
 }
 
@@ -91,15 +91,18 @@ fn round_trip(series: &[Windows]) -> (usize, usize) {
         let mut own_times = Times::default();
         time_chunk.read_page(times, range.len(), &mut own_times).unwrap();
         let mut read = Windows::default();
-        chunk.read_page(own, &own_times, true, &mut read).unwrap();
+        chunk.read_page(own, &own_times, Parts::ALL, &mut read).unwrap();
         let mut expected = Vec::new();
-        windows.rollups(range, true, &mut expected);
+        windows.list(range.clone(), &mut expected);
         assert_eq!(text(&listed(&read)), text(&expected));
-        chunk.read_page(own, &own_times, false, &mut read).unwrap();
-        expected.iter_mut().for_each(|window| window.sketch = None);
-        let mut without = Vec::new();
-        read.rollups(0..read.len(), false, &mut without);
-        assert_eq!(text(&without), text(&expected));
+        let singles = Moment::ALL.map(Parts::of).into_iter();
+        for parts in singles.chain([Parts::NONE, Parts::SKETCH, Parts::MAX | Parts::SUM, Parts::MOMENTS]) {
+            chunk.read_page(own, &own_times, parts, &mut read).unwrap();
+            let (mut found, mut expected) = (Rollups::default(), Rollups::default());
+            read.append_to(0..read.len(), parts, &mut found);
+            windows.append_to(range.clone(), parts, &mut expected);
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{parts:?}");
+        }
     }
     (time_bytes.len(), bytes.len())
 }
@@ -208,7 +211,7 @@ proptest! {
             times.push(start, count, start, start + 50_000);
         }
         if let Ok(mut chunk) = Chunk::open(&meta) {
-            let _ = chunk.read_page(&page, &times, true, &mut Windows::default());
+            let _ = chunk.read_page(&page, &times, Parts::ALL, &mut Windows::default());
         }
     }
 
@@ -229,7 +232,7 @@ proptest! {
             }
             if let Ok(mut chunk) = Chunk::open(&bytes[..layout.meta_len]) {
                 let mut read = Windows::default();
-                if chunk.read_page(&bytes[layout.meta_len..], windows.times(), true, &mut read).is_ok() {
+                if chunk.read_page(&bytes[layout.meta_len..], windows.times(), Parts::ALL, &mut read).is_ok() {
                     // What was believed can be looked at and written again.
                     for window in listed(&read) {
                         window.sketch.unwrap().quantile(0.5);

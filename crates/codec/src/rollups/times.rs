@@ -30,6 +30,11 @@ impl Times {
         self.starts.is_empty()
     }
 
+    /// Bytes it takes in memory.
+    pub fn memory(&self) -> usize {
+        self.len() * (size_of::<i64>() + 3 * size_of::<u32>())
+    }
+
     /// Some of them.
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
         let mut part = Self::default();
