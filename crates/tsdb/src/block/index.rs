@@ -158,7 +158,7 @@ impl Builder {
             before = text;
             spill(&mut bytes, PIECE_BYTES)?;
         }
-        self.symbols = BTreeMap::new();
+        self.symbols = Symbols::default();
         for pair in self.series.iter_mut().flat_map(|series| &mut series.pairs) {
             *pair = (sorted[pair.0 as usize], sorted[pair.1 as usize]);
         }
