@@ -1,6 +1,6 @@
 //! A quantile of several series together, from the sketches of their windows.
 
-use barograph_model::Sketch;
+use barograph_model::{Moment, Parts, Sketch, Sketches};
 
 use super::{Choice, over::Frame, why};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         pooled::Pools,
     },
     syntax::ast::{Aggregate, RangeSelector},
-    tiers::{self, Distribution, Sketches},
+    tiers::{self, Distribution},
 };
 
 /// What a sketch takes that spreads over a few powers of ten.
@@ -35,23 +35,24 @@ pub(in crate::eval) fn pooled(
 ) -> Result<Vector, Error> {
     let frame = Frame::new(context, grid, selector, choice.tier)?;
     let mut pools: Pools<Cell> = Pools::new(grid.len);
-    tiers::each_series(&frame.reading(context, selector, true), |labels, rolled| {
-        let cells = pools.of(node, &labels);
-        let mut first = 0;
-        for (step, cell) in cells.iter_mut().enumerate() {
-            let (after, last) = frame.bounds(step);
-            first += rolled.windows[first..].iter().take_while(|window| window.start < after).count();
-            let run = first..first + rolled.windows[first..].iter().take_while(|w| w.start < last).count();
+    let wanted = Parts::MIN | Parts::MAX | Parts::SKETCH;
+    tiers::each_series(&frame.reading(context, selector, wanted), |labels, rolled| {
+        let (starts, least, greatest) =
+            (&rolled.starts, rolled.column(Moment::Min), rolled.column(Moment::Max));
+        for (cell, &(after, last)) in pools.of(node, &labels).iter_mut().zip(frame.bounds()) {
+            let first = starts.partition_point(|start| *start < after);
+            let run = first..first + starts[first..].partition_point(|start| *start < last);
             if run.is_empty() {
                 continue;
             }
             if cell.sketch.is_none() {
                 context.budget.reserve(SKETCH_BYTES)?;
             }
-            rolled.sketches.merge_into(run.clone(), cell.sketch.get_or_insert_default());
-            for window in &rolled.windows[run] {
-                let (least, greatest) = cell.bounds.unwrap_or((f64::NAN, f64::NAN));
-                cell.bounds = Some((least.min(window.min), greatest.max(window.max)));
+            let sketch = cell.sketch.get_or_insert_default();
+            for window in run {
+                sketch.merge(&rolled.sketches.sketch(window, [0.0; 3]));
+                let (low, high) = cell.bounds.unwrap_or((f64::NAN, f64::NAN));
+                cell.bounds = Some((low.min(least[window]), high.max(greatest[window])));
             }
         }
         Ok::<_, Error>(context.check()?)
@@ -60,7 +61,7 @@ pub(in crate::eval) fn pooled(
     let vector = pools.into_vector(context, |step, cell| {
         let (Some(sketch), Some((least, greatest))) = (&cell.sketch, cell.bounds) else { return ABSENT };
         let mut one = Sketches::default();
-        one.push(Some(sketch));
+        one.push(sketch);
         let mut distribution = Distribution::new(&one);
         distribution.slide(0..1);
         error = error.max(distribution.relative_error());
