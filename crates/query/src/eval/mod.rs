@@ -31,6 +31,7 @@ mod windows;
 
 pub(crate) use calendar::text as time_text;
 pub(crate) use kernels::Kernel;
+#[cfg(test)]
 pub(crate) use math::quantile;
 pub(crate) use rolled::gone;
 

@@ -28,6 +28,11 @@ impl Params {
         self.0.iter().filter_map(move |pair| Some((pair.0.strip_prefix(prefix)?, pair.1.as_str())))
     }
 
+    /// All names and values but those of one name.
+    pub(crate) fn but(&self, name: &'static str) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter(move |pair| pair.0 != name).cloned()
+    }
+
     /// The first value of a parameter; one that is empty counts as absent.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.0
