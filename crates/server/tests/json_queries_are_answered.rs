@@ -135,7 +135,8 @@ async fn parameters_are_a_short_form() {
     assert_eq!(points("targetPoints=50&aggregation=max").await.len(), 50);
     let drawn = points("targetPoints=50&downsample=lttb").await;
     assert_eq!((drawn.len(), &drawn[0]["timestamp"]), (50, &json!(start)));
-    assert_eq!(points("step=7m&aggregation=p95").await.len(), 9);
+    // As many as lie in the hour, counted from the epoch.
+    assert!((9..=10).contains(&points("step=7m&aggregation=p95").await.len()));
     running.server.stop().await;
 }
 
