@@ -33,7 +33,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
     let mut pools: Pools<Vec<f64>> = Pools::new(grid.len);
     over::each_range(context, grid, range, |labels, _, samples, windows| {
         context.budget.reserve(8 * samples.len() as u64)?;
-        let cells = pools.of(node, &labels);
+        let cells = pools.of(context, node, &labels)?;
         windows.slide(context, samples, |window| {
             cells[window.step].extend_from_slice(window.values);
             ABSENT
@@ -63,18 +63,27 @@ impl<T: Default> Pools<T> {
     }
 
     /// The cells of the group that a series belongs to.
-    pub(super) fn of(&mut self, node: &Aggregate, labels: &Labels) -> &mut [T] {
+    pub(super) fn of(
+        &mut self,
+        context: &Context<'_>,
+        node: &Aggregate,
+        labels: &Labels,
+    ) -> Result<&mut [T], Error> {
         let mut key = Vec::new();
         labels.append_kept(&mut key, |name| keeps(node, name));
-        let next = self.groups.len();
-        let place = *self.places.entry(key).or_insert_with_key(|key| {
-            let labels = Labels::from_canonical_bytes(key).expect("a subset of labels is in order");
-            let mut cells = Vec::new();
-            cells.resize_with(self.steps, T::default);
-            self.groups.push((labels, cells));
-            next
-        });
-        &mut self.groups[place].1
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => {
+                context.budget.reserve((self.steps * size_of::<T>()) as u64)?;
+                let labels = Labels::from_canonical_bytes(&key).expect("a subset of labels is in order");
+                let mut cells = Vec::new();
+                cells.resize_with(self.steps, T::default);
+                self.groups.push((labels, cells));
+                self.places.insert(key, self.groups.len() - 1);
+                self.groups.len() - 1
+            }
+        };
+        Ok(&mut self.groups[place].1)
     }
 
     /// One value a cell.

@@ -131,13 +131,11 @@ impl Query {
         }
         filter.extend((!dimensions.is_empty()).then(|| ("dimensions".to_owned(), Value::from(dimensions))));
         query.extend((!filter.is_empty()).then(|| ("filter".to_owned(), Value::from(filter))));
-        match &self.group_by {
-            GroupBy::Series => drop(query.insert("groupBy".into(), json!(["*"]))),
-            GroupBy::Attributes(names) if !names.is_empty() => {
-                drop(query.insert("groupBy".into(), json!(names)))
-            }
-            GroupBy::Attributes(_) => {}
-        }
+        let group_by = match &self.group_by {
+            GroupBy::Series => Some(json!(["*"])),
+            GroupBy::Attributes(names) => (!names.is_empty()).then(|| json!(names)),
+        };
+        query.extend(group_by.map(|names| ("groupBy".to_owned(), names)));
         if !self.aggregations.is_empty() {
             let aggregations: Vec<Value> = self.aggregations.iter().map(aggregation).collect();
             query.insert("aggregations".into(), aggregations.into());

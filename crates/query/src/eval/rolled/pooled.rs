@@ -39,7 +39,7 @@ pub(in crate::eval) fn pooled(
     tiers::each_series(&frame.reading(context, selector, wanted), |labels, rolled| {
         let (starts, least, greatest) =
             (&rolled.starts, rolled.column(Moment::Min), rolled.column(Moment::Max));
-        for (cell, &(after, last)) in pools.of(node, &labels).iter_mut().zip(frame.bounds()) {
+        for (cell, &(after, last)) in pools.of(context, node, &labels)?.iter_mut().zip(frame.bounds()) {
             let first = starts.partition_point(|start| *start < after);
             let run = first..first + starts[first..].partition_point(|start| *start < last);
             if run.is_empty() {
@@ -55,7 +55,7 @@ pub(in crate::eval) fn pooled(
                 cell.bounds = Some((low.min(least[window]), high.max(greatest[window])));
             }
         }
-        Ok::<_, Error>(context.check()?)
+        context.check()
     })?;
     let mut error: f64 = 0.0;
     let vector = pools.into_vector(context, |step, cell| {
