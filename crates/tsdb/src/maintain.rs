@@ -182,7 +182,7 @@ impl Store {
 
     /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
     pub fn needs_upkeep(&self) -> bool {
-        self.late_is_much()
+        self.late_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
