@@ -183,6 +183,8 @@ impl Model {
 
     /// Samples were deleted; unless `sure`, only perhaps.
     pub fn delete(&mut self, asked: Asked, sure: bool) {
+        let within = |at: i64| asked.start <= at && at < asked.end;
+        self.waiting.retain(|&(_, series, at)| !(asked.pick.has(series) && within(at)));
         for (number, series) in self.series.iter_mut().enumerate() {
             if !asked.pick.has(number) {
                 continue;
