@@ -29,8 +29,8 @@ impl Store {
     /// Deletes the samples in a range of all series that pass all matchers, as far as they were stored before the call;
     /// durable when it returns. Of roll-ups, the windows that lie wholly in the range are deleted.
     ///
-    /// What is in memory is put into blocks first. The order of a series is kept: a sample that was deleted may not be
-    /// stored again unless it may come late.
+    /// What is in memory is put into blocks first. Where the last samples of a series were deleted, others of their times
+    /// may come again.
     ///
     /// # Errors
     /// When the disk fails; then a part may be deleted, and the call may be repeated.
@@ -67,6 +67,7 @@ impl Store {
                 deleted.blocks += 1;
             }
         }
+        self.head.forget_deleted(matchers, &range);
         drop(upkeep);
         Ok(deleted)
     }
