@@ -76,7 +76,8 @@ impl Store {
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
-        let due = self.head.windows().into_iter().chain(flushed).filter(over).max();
+        let histograms = self.histograms.windows().into_iter().filter(|window| *window >= floor);
+        let due = self.head.windows().into_iter().chain(histograms).chain(flushed).filter(over).max();
         if let Some(last) = due {
             // First no more may come, then all that came is listed: a block that claims to hold everything before a
             // time must not be written while older samples still arrive.
@@ -94,6 +95,9 @@ impl Store {
         }
         if self.late_are_many() {
             self.cut_late(&mut next_seq, &mut done)?;
+        }
+        if self.late_histograms_are_many() {
+            self.cut_histograms(self.head.floor(), &mut next_seq, &mut done)?;
         }
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
@@ -150,7 +154,7 @@ impl Store {
 
     /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
     pub fn needs_upkeep(&self) -> bool {
-        self.late_are_many()
+        self.late_are_many() || self.late_histograms_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.

@@ -198,7 +198,10 @@ fn store_decoded(
         // They will have room soon, and what was stored already does no harm.
         return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
-    let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
+    let kept = histograms.store(engine, origin).map_err(|e| not_stored(&e))?;
+    if kept.too_many_late {
+        return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
+    }
     let ticket = appended.ticket.max(kept.ticket);
     let (sent, stored) = (rows.len() + kept.sent, appended.stored + kept.stored);
     Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept) })
@@ -250,6 +253,7 @@ struct Kept {
     stored: usize,
     ticket: u64,
     refused: Vec<String>,
+    too_many_late: bool,
 }
 
 impl Histograms {
@@ -265,7 +269,7 @@ impl Histograms {
         Ok(())
     }
 
-    fn store(self, engine: &Engine) -> Result<Kept, StoreError> {
+    fn store(self, engine: &Engine, origin: Origin) -> Result<Kept, StoreError> {
         let mut kept = Kept { sent: self.sent, refused: self.bad, ..Kept::default() };
         if !self.good.is_empty() {
             let rows: Vec<_> = self
@@ -273,9 +277,10 @@ impl Histograms {
                 .iter()
                 .map(|(labels, at, histogram)| HistogramRow { labels, at: *at, histogram })
                 .collect();
-            let appended = engine.store.append_histograms(&rows, engine.clock.now())?;
+            let appended = engine.append_histograms(origin, &rows)?;
             kept.stored = appended.stored;
             kept.ticket = appended.ticket;
+            kept.too_many_late = appended.rejected.iter().any(|row| row.reason == Reason::TooManyLate);
             kept.refused.extend(appended.rejected.iter().map(|rejected| rejected.reason.to_string()));
         }
         Ok(kept)
