@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use barograph_model::{HistogramRollup, Labels, Matcher, Tier, TimeRange, Timestamp};
+use barograph_model::{HistogramRollup, Labels, Tier, TimeRange, Timestamp};
 
 use super::{page::Sample, read::Blocks, upkeep::windows_of};
 use crate::{Error, Store, block::Block, rollup::State};
@@ -59,12 +59,11 @@ impl Store {
         let touched: BTreeSet<i64> = late.iter().map(|(at, _)| tier.window_of(*at)).collect();
         let (Some(first), Some(last)) = (touched.first(), touched.last()) else { return Ok(Vec::new()) };
         let range = TimeRange::new(Timestamp(*first), Timestamp(last.saturating_add(tier.width())));
-        let matchers: Vec<_> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
         let blocks = raw.iter().filter(|block| block.overlaps(&range)).cloned().collect();
-        let mut samples: Vec<Sample> = self.entries_of(blocks, &matchers, range, labels)?;
+        let mut samples: Vec<Sample> = self.entries_of(blocks, range, labels)?;
         samples.retain(|(at, _)| touched.contains(&tier.window_of(*at)));
         let blocks = self.histogram_blocks(tier, &range);
-        let known: Vec<HistogramRollup> = self.entries_of(blocks, &matchers, range, labels)?;
+        let known: Vec<HistogramRollup> = self.entries_of(blocks, range, labels)?;
         let mut windows = windows_of(&samples, tier);
         for window in &mut windows {
             let before = known.iter().find(|known| known.start == window.start);

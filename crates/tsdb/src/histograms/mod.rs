@@ -14,3 +14,5 @@ mod upkeep;
 pub(crate) use append::Entries;
 pub use append::HistogramRow;
 pub(crate) use head::Head;
+pub(crate) use page::Sample;
+pub(crate) use upkeep::windows_of;

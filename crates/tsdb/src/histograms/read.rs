@@ -101,7 +101,7 @@ impl Stream {
 
 impl Store {
     /// The blocks of histograms of a tier that overlap a range.
-    pub(super) fn histogram_blocks(&self, tier: Tier, range: &TimeRange) -> Vec<Arc<Block>> {
+    pub(crate) fn histogram_blocks(&self, tier: Tier, range: &TimeRange) -> Vec<Arc<Block>> {
         let blocks = self.blocks();
         let of_tier = blocks.iter().filter(|block| block.meta.histograms && block.meta.tier == tier);
         of_tier.filter(|block| block.overlaps(range)).cloned().collect()
@@ -168,16 +168,16 @@ impl Store {
         self.read_entries(tier, selection, budget)
     }
 
-    /// What blocks of one tier have of one series; `matchers` are those that name it.
-    pub(super) fn entries_of<T: Entry>(
+    /// What blocks of one tier have of one series.
+    pub(crate) fn entries_of<T: Entry>(
         &self,
         blocks: Vec<Arc<Block>>,
-        matchers: &[Matcher],
         range: TimeRange,
         labels: &Labels,
     ) -> Result<Vec<T>, Error> {
+        let matchers: Vec<_> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
         let newest = blocks.first().is_some_and(|block| block.meta.tier != Tier::Raw);
-        let mut reader = Blocks::open(blocks, matchers, range, &self.cache)?;
+        let mut reader = Blocks::open(blocks, &matchers, range, &self.cache)?;
         while let Some((found, entries)) = reader.next_series(newest)? {
             if found == *labels {
                 return Ok(entries);

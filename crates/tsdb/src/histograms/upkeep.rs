@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Writes windows of a tier as a block and makes it visible.
-    pub(super) fn write_histogram_windows(
+    pub(crate) fn write_histogram_windows(
         &self,
         tier: Tier,
         series: &[(Labels, Vec<HistogramRollup>)],
@@ -192,7 +192,7 @@ fn push<T: Entry>(
 }
 
 /// The windows of a tier of the histograms of a series, each tier made of the one below.
-pub(super) fn windows_of(samples: &[Sample], tier: Tier) -> Vec<HistogramRollup> {
+pub(crate) fn windows_of(samples: &[Sample], tier: Tier) -> Vec<HistogramRollup> {
     match tier {
         Tier::Raw | Tier::Minute => minutes_of(samples),
         Tier::FiveMinutes => fold(&minutes_of(samples), tier),
