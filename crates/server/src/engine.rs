@@ -15,7 +15,6 @@ use crate::{
     collect::Collectors,
     commits::{CommitError, Commits},
     config::{self, Durability},
-    errors::chain,
     memory::Memory,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
@@ -127,8 +126,8 @@ impl Engine {
             Durability::Sync => {
                 let store = self.store.clone();
                 let committed = tokio::task::spawn_blocking(move || store.commit()).await;
-                let failed = |why: String| CommitError(why.into());
-                committed.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(chain(&e)))?;
+                let committed = committed.map_err(|error| CommitError::because(&error.to_string()))?;
+                committed.map_err(|error| CommitError::of(&error))?;
                 Ok(())
             }
             Durability::Relaxed => {

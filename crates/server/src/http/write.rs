@@ -17,7 +17,9 @@ use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
-use crate::{Engine, config::Durability, errors::chain, memory::Step, telemetry::Origin};
+use crate::{
+    Engine, commits::CommitError, config::Durability, errors::chain, memory::Step, telemetry::Origin,
+};
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
 const EXAMPLES_MAX: usize = 5;
@@ -53,7 +55,7 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         Err((status, why)) => return refused(status, &why),
     };
     if let Err(error) = engine.durable(stored.ticket).await {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        return refused(not_durable(&error), &error.to_string());
     }
     match stored.complaint {
         Some(complaint) => refused(StatusCode::BAD_REQUEST, &complaint),
@@ -234,6 +236,11 @@ pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("cannot store the request: {}", chain(error)))
+}
+
+/// The status for a request that is not on the disk: 507 where that is full.
+pub(super) fn not_durable(error: &CommitError) -> StatusCode {
+    if error.full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// The native histograms of a request.
