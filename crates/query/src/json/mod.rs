@@ -13,6 +13,7 @@ mod compile;
 mod document;
 mod expression;
 mod metric;
+mod order;
 mod pattern;
 mod plan;
 mod read;

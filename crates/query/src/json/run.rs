@@ -82,11 +82,11 @@ pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budge
 }
 
 /// One query in the course of being answered.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     source: &'a dyn Source,
-    query: &'a Query,
+    pub(super) query: &'a Query,
     budget: &'a Budget,
-    span: Span,
+    pub(super) span: Span,
     directory: Directory<'a>,
     seen: Cell<Seen>,
     /// The reason of the first plan.
@@ -103,15 +103,15 @@ struct Seen {
 }
 
 /// A column of the answer: one figure of all groups.
-struct Item {
-    name: String,
+pub(super) struct Item {
+    pub(super) name: String,
     aggregation: Option<Function>,
-    window: Option<i64>,
-    groups: Matrix,
-    findings: BTreeMap<Labels, Finding>,
+    pub(super) window: Option<i64>,
+    pub(super) groups: Matrix,
+    pub(super) findings: BTreeMap<Labels, Finding>,
 }
 
-type Matrix = BTreeMap<Labels, Vec<Sample>>;
+pub(super) type Matrix = BTreeMap<Labels, Vec<Sample>>;
 
 impl Run<'_> {
     fn answer(&self, start: Timestamp, end: Timestamp) -> Result<Reply, Error> {
@@ -202,7 +202,7 @@ impl Run<'_> {
     }
 
     /// The aggregations of a metric, and their places in the document.
-    fn aggregations_of(&self, name: &str) -> Vec<(usize, Aggregation)> {
+    pub(super) fn aggregations_of(&self, name: &str) -> Vec<(usize, Aggregation)> {
         if self.query.aggregations.is_empty() {
             let mean =
                 Aggregation { function: Function::Avg, window: Window::Auto, metric: None, alias: None };
@@ -216,7 +216,7 @@ impl Run<'_> {
     }
 
     /// Whether a word of the query is a metric's name in the list, or the pattern it was found by.
-    fn means(&self, word: &str, name: &str) -> bool {
+    pub(super) fn means(&self, word: &str, name: &str) -> bool {
         word == name || self.query.metrics.iter().any(|names| names.text() == word && names.stands_for(name))
     }
 
@@ -255,7 +255,7 @@ impl Run<'_> {
 
     /// An expression in the buckets of a plan: of a trend, what it is of; of a correlation, the first of the two. `None`
     /// if it names a metric that is not there.
-    fn expression(&self, node: &Node, plan: &Plan, path: &str) -> Result<Option<Matrix>, Error> {
+    pub(super) fn expression(&self, node: &Node, plan: &Plan, path: &str) -> Result<Option<Matrix>, Error> {
         let node = match node {
             Node::Trend(inner) | Node::Correlation(inner, _) => inner,
             node => node,
@@ -367,95 +367,12 @@ impl Run<'_> {
         }))
     }
 
-    /// All groups of the answer, in order.
-    fn order(&self, items: &[Item], listed: &[(String, Metric, usize)]) -> Result<Vec<Labels>, Error> {
-        let all: BTreeSet<&Labels> = items.iter().flat_map(|item| item.groups.keys()).collect();
-        let mut order: Vec<Labels> = all.into_iter().cloned().collect();
-        let Some(sort) = &self.query.sort else { return Ok(order) };
-        let figures = self.figures(&sort.field, items, listed)?;
-        let figure = |labels: &Labels| figures.get(labels).copied().filter(|figure| !figure.is_nan());
-        // Whoever has no figure comes last in either order; equal ones stay in the order of their labels.
-        order.sort_by(|a, b| match (figure(a), figure(b)) {
-            (Some(a), Some(b)) if sort.descending => b.total_cmp(&a),
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            (a, b) => b.is_some().cmp(&a.is_some()),
-        });
-        Ok(order)
-    }
-
-    /// What groups are ordered by: one figure each, over the whole range.
-    fn figures(
+    pub(super) fn plan(
         &self,
-        field: &str,
-        items: &[Item],
-        listed: &[(String, Metric, usize)],
-    ) -> Result<BTreeMap<Labels, f64>, Error> {
-        let path = "query.sort.field";
-        let found = items.iter().find(|item| item.name == field && !item.findings.is_empty());
-        if let Some(item) = found {
-            let figure = |finding: &Finding| match finding {
-                Finding::Trend(trend) => trend.slope,
-                Finding::Correlation(found) => found.r,
-                Finding::Matches(matches) => matches.len() as f64,
-            };
-            return Ok(item
-                .findings
-                .iter()
-                .map(|(labels, finding)| (labels.clone(), figure(finding)))
-                .collect());
-        }
-        let span = self.span.end - self.span.start;
-        let whole = items.iter().find(|item| item.name == field && item.window == Some(span));
-        let groups = match whole {
-            Some(item) => item.groups.clone(),
-            None => {
-                let plan = self.plan(Window::Whole, false, || path.into())?;
-                let calculation =
-                    self.query.calculations.iter().find(|calculation| calculation.name == field);
-                match calculation {
-                    Some(calculation) => {
-                        self.expression(&calculation.expression.node, &plan, path)?.unwrap_or_default()
-                    }
-                    None => self.metric_figures(field, &plan, listed)?,
-                }
-            }
-        };
-        let last = |(labels, points): (Labels, Vec<Sample>)| Some((labels, points.last()?.value));
-        Ok(groups.into_iter().filter_map(last).collect())
-    }
-
-    fn metric_figures(
-        &self,
-        field: &str,
-        plan: &Plan,
-        listed: &[(String, Metric, usize)],
-    ) -> Result<Matrix, Error> {
-        let alias =
-            self.query.aggregations.iter().find(|aggregation| aggregation.alias.as_deref() == Some(field));
-        let mut groups = Matrix::new();
-        for (name, metric, _) in listed {
-            let function = match alias {
-                Some(alias) if alias.metric.as_ref().is_none_or(|metric| self.means(metric, name)) => {
-                    alias.function
-                }
-                None if self.means(field, name) => match self.aggregations_of(name).first() {
-                    Some((_, first)) => first.function,
-                    None => Function::Avg,
-                },
-                _ => continue,
-            };
-            let build = |length: i64| {
-                compile::aggregate(metric, function, length)
-                    .map_err(|e| Invalid::new("query.sort.field", e).into())
-            };
-            for (labels, points) in self.evaluate(plan, build)? {
-                groups.entry(labels).or_insert(points);
-            }
-        }
-        Ok(groups)
-    }
-
-    fn plan(&self, window: Window, by_series: bool, path: impl Fn() -> String) -> Result<Plan, Error> {
+        window: Window,
+        by_series: bool,
+        path: impl Fn() -> String,
+    ) -> Result<Plan, Error> {
         let plan = plan(|tier| self.source.coverage(tier), self.span, window, by_series)
             .map_err(|e| Invalid::new(path(), e))?;
         self.first.borrow_mut().get_or_insert_with(|| plan.reason.clone());
@@ -472,7 +389,11 @@ impl Run<'_> {
     }
 
     /// Evaluates what `build` makes for buckets of a length, in all buckets of a plan.
-    fn evaluate(&self, plan: &Plan, build: impl Fn(i64) -> Result<Expr, Error>) -> Result<Matrix, Error> {
+    pub(super) fn evaluate(
+        &self,
+        plan: &Plan,
+        build: impl Fn(i64) -> Result<Expr, Error>,
+    ) -> Result<Matrix, Error> {
         let mut groups = Matrix::new();
         for run in &plan.runs {
             let steps = Steps {
