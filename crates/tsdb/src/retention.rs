@@ -14,7 +14,6 @@ use crate::{
     Error, Maintenance, Store,
     block::{Block, Meta},
     options::millis,
-    rollup::State,
 };
 
 /// How long each tier is kept; `None` keeps it. By default as [`Tier::default_retention`] says.
@@ -78,7 +77,6 @@ impl Store {
     /// Deletes the blocks that are past their retention.
     pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
         let blocks = self.blocks();
-        let metas = || blocks.iter().map(|block| &block.meta);
         let aged: Vec<_> = blocks
             .iter()
             .map(|block| Aged {
@@ -87,7 +85,7 @@ impl Store {
                 age: age_of(block, now),
                 size: block.size,
                 kept: self.longest_kept(block, now),
-                may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
+                may_go: block.meta.tier != Tier::Raw || self.is_rolled(&block.meta),
             })
             .collect();
         let gone = expired(&aged, self.options.retention_bytes);
@@ -101,13 +99,24 @@ impl Store {
         Ok(())
     }
 
+    /// Whether everything in a raw block is in all tiers.
+    fn is_rolled(&self, raw: &Meta) -> bool {
+        let blocks = self.blocks();
+        Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
+            false => self.tier_state(tier).has(raw),
+            true => blocks
+                .iter()
+                .map(|block| &block.meta)
+                .any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
+        })
+    }
+
     /// Writes blocks anew without the series that are due before others in them.
     pub(crate) fn forget_due(&self, now: Timestamp, next_seq: &mut u64) -> Result<(), Error> {
         let blocks = self.blocks();
-        let metas = || blocks.iter().map(|block| &block.meta);
         for block in blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms) {
             let (meta, age) = (&block.meta, age_of(block, now));
-            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !is_rolled(meta, metas) {
+            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(meta) {
                 continue;
             }
             let Some(kept) = self.kept(block) else { continue };
@@ -177,14 +186,6 @@ pub(crate) fn raw_start<'m>(metas: impl Iterator<Item = &'m Meta> + Clone) -> i6
         }
         None => rolled.map(|meta| meta.floor).max().unwrap_or(i64::MIN),
     }
-}
-
-/// Whether everything in a raw block is in all tiers.
-fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(raw: &Meta, metas: impl Fn() -> M) -> bool {
-    Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
-        false => State::of(tier, metas()).has(raw),
-        true => metas().any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
-    })
 }
 
 /// The numbers of the blocks to delete: those past their tier's age, then, while all together take more than `bytes_max`,

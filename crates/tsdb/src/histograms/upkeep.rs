@@ -65,11 +65,11 @@ impl Store {
             return Ok(());
         }
         let range = TimeRange::new(Timestamp(from), Timestamp(floor));
-        let blocks = self.histogram_blocks(Tier::Raw, &range);
+        let blocks = self.sound_histogram_blocks(Tier::Raw, &range)?;
         if blocks.is_empty() {
             return Ok(());
         }
-        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?;
+        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?.lenient();
         let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
             let minutes = windows_of(&samples);
@@ -82,6 +82,7 @@ impl Store {
                 }
             }
         }
+        reader.damaged().iter().for_each(|path| self.report_damage_at(path));
         for (series, tier) in tiers.into_iter().zip(Tier::ROLLED) {
             let fill =
                 |writer: &mut Writer<'_>| series.iter().try_for_each(|(l, windows)| push(writer, l, windows));
@@ -130,7 +131,15 @@ impl Store {
                 }
                 Ok(())
             };
-            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+            let written = match self.write_block(*next_seq, fill, cover) {
+                // The damaged one stays as it is, and serves what it can.
+                Err(Error::Disk(error)) if error.is_corrupt() => {
+                    self.report_damage_at(error.path());
+                    continue;
+                }
+                written => written?,
+            };
+            if let Some((meta, _)) = written {
                 *next_seq += 1;
                 done.blocks_merged += inputs.len();
                 self.install(meta.seq, &replaces)?;

@@ -14,5 +14,4 @@ mod read;
 mod tests;
 
 pub(crate) use cursor::Cursor;
-pub(crate) use make::State;
 pub(crate) use read::Windowed;
