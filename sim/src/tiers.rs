@@ -1,6 +1,8 @@
 //! What tiers say, against sums over the samples of the model.
 
-use barograph_model::{Budget, Rollup, Selection, Source, SourceError, Tier, TimeRange, Timestamp, is_stale};
+use barograph_model::{
+    Budget, Parts, Rollup, Rollups, Selection, Source, SourceError, Tier, TimeRange, Timestamp, is_stale,
+};
 
 use crate::{
     history::{SERIES, SERIES_EACH},
@@ -42,12 +44,14 @@ impl World<'_> {
         let mut found = vec![Vec::new(); SERIES];
         let budget = Budget::unlimited();
         let all = Selection { matchers: &[], range: TimeRange::ALL };
-        let mut cursor = self.store().rollups(tier, true, &all, &budget)?;
+        let mut cursor = self.store().rollups(tier, Parts::ALL, &all, &budget)?;
+        let mut windows = Rollups::default();
         while let Some(labels) = cursor.next_series()? {
             let series = self.numbers.get(&labels).copied().filter(|series| *series < SERIES);
-            while let Some(windows) = cursor.next_batch()? {
-                found[series.expect("only series of samples are rolled up")].extend_from_slice(windows);
-            }
+            windows.clear();
+            while cursor.next_batch(&mut windows)? {}
+            let series = series.expect("only series of samples are rolled up");
+            found[series] = windows.list(0..windows.len()).collect();
         }
         Ok(found)
     }

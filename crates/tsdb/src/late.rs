@@ -14,12 +14,16 @@ impl Store {
     /// Whether what is late or before the floor should not wait for the next cut: it is much, or it is so old that only
     /// tiers show it, and no more is coming.
     pub(crate) fn late_is_due(&self, now: i64) -> bool {
-        let many = self.options.late_bytes_max / self.head.lanes() / 2;
-        if self.head.waiting_bytes_of_fullest() >= many {
+        if self.late_are_many() {
             return true;
         }
         let unseen = self.head.late_windows().first().is_some_and(|&first| first < self.raw_start());
         unseen && self.head.receiving(now).first().is_none_or(|&first| first >= self.raw_start())
+    }
+
+    /// Whether half of what may wait does.
+    pub(crate) fn late_are_many(&self) -> bool {
+        self.head.waiting_bytes_of_fullest() >= self.options.late_bytes_max / self.head.lanes() / 2
     }
 
     /// Cuts everything that is late or before the floor into blocks, one a window.

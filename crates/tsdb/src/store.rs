@@ -16,6 +16,7 @@ use crate::{
     exemplars::Exemplars,
     head::Head,
     histograms,
+    policy::{self, Policies},
     recovery::CORRUPT,
     replay::{Covered, replay},
     retention::raw_start,
@@ -43,6 +44,11 @@ pub struct Store {
     pub(crate) raw_start: AtomicI64,
     /// The newest data that each tier was made of, though the blocks that say so may be past retention.
     pub(crate) rolled: [AtomicU64; Tier::ALL.len()],
+    /// What is kept of single metrics.
+    pub(crate) policies: Policies,
+    /// The newest times of which upkeep, and retention within it, were told.
+    pub(crate) maintained_at: AtomicI64,
+    pub(crate) cleaned_at: AtomicI64,
     _held: Box<dyn Held>,
 }
 
@@ -86,9 +92,13 @@ impl Store {
         let counters = Counters::default();
         stats::add(&counters.set_aside, recovery.set_aside.len());
         let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
+        let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
             raw_start,
             rolled: Default::default(),
+            policies,
+            maintained_at: AtomicI64::new(i64::MIN),
+            cleaned_at: AtomicI64::new(i64::MIN),
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
@@ -229,6 +239,9 @@ impl Store {
             block_bytes: sizes.raw_bytes + sizes.rollup_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
             blocks_cut: count(&self.counters.blocks_cut),
+            maintained_at: self.maintained_at.load(Ordering::Relaxed),
+            cleaned_at: self.cleaned_at(),
+            policies: self.policies.all().len(),
             windows_rolled: count(&self.counters.windows_rolled),
             blocks_merged: count(&self.counters.blocks_merged),
             blocks_deleted: count(&self.counters.blocks_deleted),
@@ -342,5 +355,16 @@ fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error
             Ok(Saved::default())
         }
         saved => Ok(saved?),
+    }
+}
+
+fn read_policies(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Policies, Error> {
+    match Policies::read(disk) {
+        Err(error @ barograph_disk::Error::Corrupt { .. }) => {
+            disk.rename(policy::PATH, &format!("{}{CORRUPT}", policy::PATH))?;
+            recovery.set_aside(policy::PATH, error.to_string());
+            Ok(Policies::default())
+        }
+        policies => Ok(policies?),
     }
 }

@@ -78,7 +78,7 @@ impl Head {
         Self {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
             guard: Guard::new(options),
-            aliases: Aliases::new(options.aliases_max),
+            aliases: Aliases::new(options.aliases_bytes_max),
         }
     }
 

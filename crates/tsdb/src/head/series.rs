@@ -150,7 +150,10 @@ impl Series {
         self.window_end = i64::MIN;
         if let Some(chunk) = self.open_chunk(arena) {
             arena.count_closed(chunk.memory());
-            self.full.get_or_insert_default().push(chunk);
+            let full = self.full.get_or_insert_default();
+            // Few come, far apart: room for four at once would be more than a short chunk takes.
+            full.reserve_exact(1);
+            full.push(chunk);
             arena.release(&mut self.open);
             self.encoder.restart();
         }

@@ -107,46 +107,53 @@ impl Store {
             }
         }
         for ((tier, _), blocks) in spans.into_iter().filter(|(_, blocks)| blocks.len() > 1) {
-            let replaces: Vec<u64> = blocks.iter().map(|block| block.meta.seq).collect();
-            let cover = Cover {
-                level: 2,
-                tier,
-                histograms: true,
-                floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
-                data: blocks.iter().map(|block| block.meta.data).max(),
-                replaces: replaces.clone(),
-                ..Cover::default()
-            };
-            let inputs = blocks.clone();
-            let fill = |writer: &mut Writer<'_>| {
-                let mut reader = Blocks::open(blocks, &[], TimeRange::ALL, &self.cache)?;
-                if tier == Tier::Raw {
-                    while let Some((labels, entries)) = reader.next_series::<Sample>(false)? {
-                        push(writer, &labels, &entries)?;
-                    }
-                } else {
-                    while let Some((labels, entries)) = reader.next_series::<HistogramRollup>(true)? {
-                        push(writer, &labels, &entries)?;
-                    }
-                }
-                Ok(())
-            };
-            let written = match self.write_block(*next_seq, fill, cover) {
+            match self.rewrite_histograms(tier, &blocks, next_seq) {
                 // The damaged one stays as it is, and serves what it can.
-                Err(Error::Disk(error)) if error.is_corrupt() => {
-                    self.report_damage_at(error.path());
-                    continue;
+                Err(Error::Disk(error)) if error.is_corrupt() => self.report_damage_at(error.path()),
+                written => {
+                    written?;
+                    done.blocks_merged += blocks.len();
                 }
-                written => written?,
-            };
-            if let Some((meta, _)) = written {
-                *next_seq += 1;
-                done.blocks_merged += inputs.len();
-                self.install(meta.seq, &replaces)?;
             }
-            inputs.iter().try_for_each(|block| self.remove_block(block))?;
         }
         Ok(())
+    }
+
+    /// Writes blocks of histograms as one, without what was deleted of them, and puts it in their place.
+    pub(crate) fn rewrite_histograms(
+        &self,
+        tier: Tier,
+        blocks: &[Arc<Block>],
+        next_seq: &mut u64,
+    ) -> Result<(), Error> {
+        let replaces: Vec<u64> = blocks.iter().map(|block| block.meta.seq).collect();
+        let cover = Cover {
+            level: 2,
+            tier,
+            histograms: true,
+            floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
+            data: blocks.iter().map(|block| block.meta.data).max(),
+            replaces: replaces.clone(),
+            ..Cover::default()
+        };
+        let fill = |writer: &mut Writer<'_>| {
+            let mut reader = Blocks::open(blocks.to_vec(), &[], TimeRange::ALL, &self.cache)?;
+            if tier == Tier::Raw {
+                while let Some((labels, entries)) = reader.next_series::<Sample>(false)? {
+                    push(writer, &labels, &entries)?;
+                }
+            } else {
+                while let Some((labels, entries)) = reader.next_series::<HistogramRollup>(true)? {
+                    push(writer, &labels, &entries)?;
+                }
+            }
+            Ok(())
+        };
+        if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+            *next_seq += 1;
+            self.install(meta.seq, &replaces)?;
+        }
+        blocks.iter().try_for_each(|block| self.remove_block(block))
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Tier, TimeRange, Timestamp};
 
 use crate::{
@@ -122,9 +125,10 @@ impl Store {
         let mut blocks = Blocks::open(raw, range, Wanted::All, &self.cache)?;
         let mut writers = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            writers.push(Writer::create(&*self.disk, seq)?);
+            writers.push(Writer::create(&*self.disk, seq, Code::Light)?);
         }
         let (mut windows, mut scratch) = (Windows::default(), Scratch::default());
+        let policies = self.policies.all();
         loop {
             let series = match blocks.next_series() {
                 Err(error) if error.is_corrupt() => {
@@ -134,9 +138,16 @@ impl Store {
                 series => series?,
             };
             let Some(series) = series else { break };
+            let policy = series.labels.metric_name().and_then(|name| policies.get(name));
             for ((tier, writer), floor) in Tier::ROLLED.into_iter().zip(&mut writers).zip(floors) {
+                if policy.is_some_and(|policy| !policy.makes(tier)) {
+                    continue;
+                }
                 let new = series.timestamps.partition_point(|&at| at < floor);
                 windows.roll(tier, &series.timestamps[new..], &series.values[new..], &mut scratch);
+                if policy.is_some_and(|policy| !policy.keeps_sketches()) {
+                    windows.forget_sketches();
+                }
                 writer.push_windows(&series.labels, &windows)?;
             }
         }
