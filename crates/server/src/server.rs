@@ -299,11 +299,12 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
+    options.index_bytes_max = memory::index_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
     // Fewer where memory would not hold them.
     options.series_bytes_max = memory::series_share(memory_bytes);
-    options.aliases_max = memory::aliases_share(memory_bytes);
+    options.aliases_bytes_max = memory::aliases_share(memory_bytes);
     options.metric_series_max = count(config.limits.series_per_metric);
     options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);

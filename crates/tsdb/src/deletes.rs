@@ -33,8 +33,8 @@ impl Store {
     /// durable when it returns. Of roll-ups, the windows that lie wholly in the range are deleted; those that lie in it in
     /// part are made again, where raw samples are still there.
     ///
-    /// What is in memory is put into blocks first. The order of a series is kept: a sample that was deleted may not be
-    /// stored again unless it may come late.
+    /// What is in memory is put into blocks first. Where the last samples of a series were deleted, others of their times
+    /// may come again.
     ///
     /// # Errors
     /// When the disk fails; then a part may be deleted, and the call may be repeated.
@@ -71,6 +71,7 @@ impl Store {
                 deleted.blocks += 1;
             }
         }
+        self.head.forget_deleted(matchers, &range);
         deleted.cut_windows = self.roll_edges(matchers, &range, &mut next_seq)?;
         Ok(deleted)
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use barograph_disk::MemoryDisk;
 use barograph_model::{
-    Budget, Labels, Matcher, Metadata, MetricType, Selection, Source, Tier, TimeRange, Timestamp,
+    Budget, Labels, Matcher, Metadata, MetricType, Parts, Rollup, Rollups, Selection, Source, Tier,
+    TimeRange, Timestamp,
 };
 use barograph_tsdb::{Importance, POLICIES_MAX, Policy, Store};
 use support::*;
@@ -45,16 +46,14 @@ fn windows(store: &Store, metric: &str, tier: Tier) -> (usize, bool) {
     let matchers = [Matcher::equal("__name__", metric)];
     let selection = Selection { matchers: &matchers, range: TimeRange::ALL };
     let budget = Budget::unlimited();
-    let mut cursor = store.rollups(tier, true, &selection, &budget).expect("the call is sound");
+    let mut cursor = store.rollups(tier, Parts::ALL, &selection, &budget).expect("the call is sound");
     let (mut count, mut whole) = (0, false);
     while cursor.next_series().expect("the call is sound").is_some() {
-        while let Some(batch) = cursor.next_batch().expect("the call is sound") {
-            let has_sketch = |w: &barograph_model::Rollup| {
-                w.sketch.as_ref().expect("the call is sound").count() == w.count
-            };
-            whole |= count == 0 && has_sketch(&batch[0]);
-            count += batch.len();
-        }
+        let mut windows = Rollups::default();
+        while cursor.next_batch(&mut windows).expect("the call is sound") {}
+        let has_sketch = |w: Rollup| w.sketch.as_ref().expect("the call is sound").count() == w.count;
+        whole |= count == 0 && windows.list(0..1).all(has_sketch);
+        count += windows.len();
     }
     (count, whole)
 }

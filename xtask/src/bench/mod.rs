@@ -59,6 +59,9 @@ pub(crate) struct Arguments {
     /// Write the rows to this file, as a JSON array.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Measure this binary rather than build one.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Leave out contenders, by name.
     #[arg(long)]
     without: Vec<String>,
@@ -68,9 +71,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut contenders = Vec::new();
     if !arguments.leaves_out(contender::BAROGRAPH) {
-        contenders.push(Contender::barograph(&barograph::build_for_benches()?));
+        let binary = arguments.binary.clone().map_or_else(barograph::build_for_benches, Ok)?;
+        contenders.push(Contender::barograph(&binary));
     }
-    contenders.extend(Contender::peers(&peers::bring(false)?));
+    if arguments.subject.has_peers() {
+        contenders.extend(Contender::peers(&peers::bring(false)?));
+    }
     contenders.retain(|contender| !arguments.leaves_out(contender.name));
     ensure!(!contenders.is_empty(), "every contender is left out");
     let mut report = Report::new(arguments.seed);
@@ -84,6 +90,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+}
+
+impl Subject {
+    /// Whether the peers are measured too.
+    fn has_peers(self) -> bool {
+        !matches!(self, Self::Tiers | Self::Replay)
+    }
 }
 
 impl Arguments {

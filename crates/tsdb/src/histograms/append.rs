@@ -6,7 +6,6 @@ use barograph_model::{Histogram, Labels, Timestamp};
 use super::head::{Bounds, Fate};
 use crate::{
     Appended, Error, Reason, Rejected, Store,
-    head::LOWEST,
     options::millis,
     spelling, stats,
     wal::{HISTOGRAMS, LATE_HISTOGRAMS},
@@ -29,11 +28,7 @@ impl Store {
     /// # Errors
     /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.
     pub fn append_histograms(&self, rows: &[HistogramRow<'_>], now: Timestamp) -> Result<Appended, Error> {
-        let earliest = match millis(self.options.out_of_order) {
-            0 => i64::MAX,
-            window => self.head.last_at().saturating_sub(window).max(LOWEST),
-        };
-        self.append_histograms_after(rows, now, earliest)
+        self.append_histograms_within(rows, now, millis(self.options.out_of_order))
     }
 
     /// Appends native histograms of any age, as [`Store::append_any_age`]; late ones beyond
@@ -46,19 +41,19 @@ impl Store {
         rows: &[HistogramRow<'_>],
         now: Timestamp,
     ) -> Result<Appended, Error> {
-        self.append_histograms_after(rows, now, LOWEST)
+        self.append_histograms_within(rows, now, i64::MAX)
     }
 
-    fn append_histograms_after(
+    fn append_histograms_within(
         &self,
         rows: &[HistogramRow<'_>],
         now: Timestamp,
-        earliest: i64,
+        within: i64,
     ) -> Result<Appended, Error> {
         self.wal.check_open()?;
         let latest = now.millis().saturating_add(millis(self.options.ahead_max));
         let late_bytes_max = self.options.late_bytes_max;
-        let bounds = Bounds { floor: self.head.floor(), earliest, late_bytes_max };
+        let bounds = Bounds { floor: self.head.floor(), within, late_bytes_max };
         let mut appended = Appended::default();
         let (mut entries, mut last_at) = ([Entered::default(), Entered::default()], i64::MIN);
         let mut all = self.histograms.lock();
@@ -85,7 +80,6 @@ impl Store {
         }
         appended.new_series = all.len() - before;
         if last_at > i64::MIN {
-            self.head.note(last_at);
             let [in_order, late] = entries.map(Entered::payload);
             let records = [(HISTOGRAMS, in_order.as_slice()), (LATE_HISTOGRAMS, &late)];
             // While the head is locked, so that the log has them in the same order.

@@ -117,13 +117,14 @@ impl Store {
         tier: Tier,
         selection: &Selection<'_>,
     ) -> Result<Vec<Labels>, SourceError> {
+        let budget = Budget::unlimited();
         let mut found = Vec::new();
         if tier == Tier::Raw {
             self.histograms
                 .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         }
         for (block, index) in
-            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier)?
+            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier, &budget)?
         {
             let ids = self.matching(&block, &index, selection.matchers).unwrap_or_default();
             found.extend(ids.into_iter().filter_map(|id| index.labels(id)));

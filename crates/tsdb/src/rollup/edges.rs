@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{HistogramRollup, Labels, Matcher, Source, Tier, TimeRange, Timestamp};
 
 use super::State;
@@ -93,7 +96,7 @@ impl Store {
         let write = || -> Result<Vec<Labels>, Error> {
             let raw = self.raw_blocks();
             let mut left = Blocks::open(&raw, within, Wanted::Only(series), &self.cache)?;
-            let mut writer = Writer::create(&*self.disk, seq)?;
+            let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
             let (mut windows, mut scratch) = (Windows::default(), Scratch::default());
             let mut emptied = series.to_vec();
             while let Some(series) = left.next_series()? {

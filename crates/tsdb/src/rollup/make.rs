@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Tier, TimeRange, Timestamp};
 
 use crate::{
@@ -47,6 +50,16 @@ impl State {
     /// Whether all samples of a raw block are in the tier.
     pub(crate) fn has(&self, raw: &Meta) -> bool {
         raw.max_at < self.floor && raw.data <= self.rolled
+    }
+}
+
+/// What raw blocks say of the log. Blocks of tiers that are made of them say it too: of old samples the raw blocks go at
+/// once, and what the log has of them must not come again.
+pub(super) fn claims_of(raw: &[Arc<Block>]) -> Cover {
+    Cover {
+        wal_covered: raw.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        late_covered: raw.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        ..Cover::default()
     }
 }
 
@@ -119,7 +132,7 @@ impl Store {
         let mut blocks = Blocks::open(raw, range, Wanted::All, &self.cache)?;
         let mut writers = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            writers.push(Writer::create(&*self.disk, seq)?);
+            writers.push(Writer::create(&*self.disk, seq, Code::Light)?);
         }
         let (mut windows, mut scratch) = (Windows::default(), Scratch::default());
         let policies = self.policies.all();
@@ -146,7 +159,7 @@ impl Store {
             }
         }
         for (tier, writer) in Tier::ROLLED.into_iter().zip(writers) {
-            let cover = Cover { tier, rolled, floor: range.end.millis(), ..Cover::default() };
+            let cover = Cover { tier, rolled, floor: range.end.millis(), ..claims_of(raw) };
             self.publish_windows(writer, cover, done)?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use barograph_model::{
-    Batch, Histogram, HistogramRollup, Labels, METRIC_NAME, Metadata, Rollup, Tier, Timestamp, is_stale,
+    Batch, Histogram, HistogramRollup, Labels, METRIC_NAME, Metadata, Rollups, Tier, Timestamp, is_stale,
 };
 use barograph_wire::{
     csv,
@@ -121,10 +121,10 @@ impl Encoder {
     }
 
     /// Windows, which text has no place for.
-    pub(super) fn rollups(&self, out: &mut String, tier: Tier, windows: &[Rollup]) {
-        for window in windows {
+    pub(super) fn rollups(&self, out: &mut String, tier: Tier, windows: &Rollups) {
+        for window in windows.list(0..windows.len()) {
             match self {
-                Self::JsonLines { series } => series.rollup(out, tier, window),
+                Self::JsonLines { series } => series.rollup(out, tier, &window),
                 Self::Text { .. } => {}
                 Self::Csv { tail, .. } => {
                     let numbers =
