@@ -158,7 +158,8 @@ impl Store {
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.clean_up(now, &mut next_seq, &mut done)?;
+        self.delete_expired(now, &mut done)?;
+        self.forget_due(now, &mut next_seq)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }
