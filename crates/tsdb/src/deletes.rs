@@ -29,8 +29,8 @@ impl Store {
     /// Deletes the samples in a range of all series that pass all matchers, as far as they were stored before the call;
     /// durable when it returns. Of roll-ups, the windows that lie wholly in the range are deleted.
     ///
-    /// What is in memory is put into blocks first. The order of a series is kept: a sample that was deleted may not be
-    /// stored again unless it may come late.
+    /// What is in memory is put into blocks first. Where the last samples of a series were deleted, others of their times
+    /// may come again.
     ///
     /// # Errors
     /// When the disk fails; then a part may be deleted, and the call may be repeated.
@@ -67,12 +67,12 @@ impl Store {
                 deleted.blocks += 1;
             }
         }
+        self.head.forget_deleted(matchers, &range);
         drop(upkeep);
         Ok(deleted)
     }
 
-    /// Writes the blocks of samples anew of which something was deleted, so that it leaves the disk; how many there were.
-    /// Roll-ups and histograms leave it when their blocks are merged.
+    /// Writes the blocks anew of which something was deleted, so that it leaves the disk; how many there were.
     ///
     /// # Errors
     /// When the disk fails; what was deleted stays deleted.
@@ -80,7 +80,7 @@ impl Store {
         let mut next_seq = self.upkeep();
         let mut cleaned = 0;
         let blocks = self.blocks();
-        let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.meta.histograms && !b.is_damaged());
+        let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.is_damaged());
         for block in due {
             cleaned += usize::from(self.clean(&mut next_seq, block.meta.seq)?);
         }
@@ -91,6 +91,16 @@ impl Store {
     pub(crate) fn clean(&self, next_seq: &mut u64, seq: u64) -> Result<bool, Error> {
         let blocks = self.blocks();
         let Some(block) = blocks.iter().find(|block| block.meta.seq == seq) else { return Ok(false) };
+        if block.meta.histograms {
+            let rewritten = self.rewrite_histograms(block.meta.tier, std::slice::from_ref(block), next_seq);
+            return match rewritten {
+                Err(Error::Disk(error)) if error.is_corrupt() => {
+                    self.report_damage(block);
+                    Ok(false)
+                }
+                rewritten => rewritten.map(|()| true),
+            };
+        }
         let job = Job { tier: block.meta.tier, inputs: vec![seq], level: block.meta.level };
         match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
             Ok(written) => {

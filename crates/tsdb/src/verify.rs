@@ -12,6 +12,7 @@ use crate::{
     backup::{self, hash_of, list, pool_path, seq_of},
     block,
     catalog::{self, Catalog},
+    policy::{self, Policies},
     recovery::CORRUPT,
     wal,
 };
@@ -68,7 +69,7 @@ pub fn verify(disk: &dyn Disk) -> Result<Verified, Error> {
     }
 }
 
-/// Every block with all its pages, the log, the catalog.
+/// Every block with all its pages, what was deleted of it, the log, the catalog.
 fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
     let _held = match disk.lock() {
         Err(error @ Error::Locked { .. }) => return Err(error),
@@ -89,9 +90,13 @@ fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
                 verified.blocks += 1;
                 verified.note(&path, block::check(disk, &path, seq))?;
             }
+            if let Some(seq) = path.rsplit('/').next().and_then(block::seq_of_deletes) {
+                verified.note(&path, block::Deletes::read(disk, seq).map(drop))?;
+            }
         }
     }
     verified.note(catalog::PATH, Catalog::read(disk).map(drop))?;
+    verified.note(policy::PATH, Policies::read(disk).map(drop))?;
     let covered = covered_by_blocks(disk)?;
     let mut report = Recovery::default();
     let recovered = wal::recover(&Untouched(disk), covered, covered, &mut report, |_, _, _| None).map(drop);

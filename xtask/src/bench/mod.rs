@@ -74,7 +74,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let binary = arguments.binary.clone().map_or_else(barograph::build_for_benches, Ok)?;
         contenders.push(Contender::barograph(&binary));
     }
-    contenders.extend(Contender::peers(&peers::bring(false)?));
+    if arguments.subject.has_peers() {
+        contenders.extend(Contender::peers(&peers::bring(false)?));
+    }
     contenders.retain(|contender| !arguments.leaves_out(contender.name));
     ensure!(!contenders.is_empty(), "every contender is left out");
     let mut report = Report::new(arguments.seed);
@@ -88,6 +90,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+}
+
+impl Subject {
+    /// Whether the peers are measured too.
+    fn has_peers(self) -> bool {
+        !matches!(self, Self::Tiers | Self::Replay)
+    }
 }
 
 impl Arguments {

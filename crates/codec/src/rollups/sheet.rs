@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    ColumnChunk, Layout, Malformed, Number,
+    Code, ColumnChunk, Layout, Malformed, Number,
     column::{Delta, encode},
     varint,
 };
@@ -28,13 +28,18 @@ impl<T: Number> Writing<T> {
     pub(super) fn add(&mut self, page: usize, numbers: impl IntoIterator<Item = T>) {
         let before = self.numbers.len();
         self.numbers.extend(numbers);
+        self.end_part(page, before);
+    }
+
+    /// Gives what was added to the numbers since they were so many to a page.
+    pub(super) fn end_part(&mut self, page: usize, before: usize) {
         if self.numbers.len() > before {
             self.parts.push((page, self.numbers.len() - before));
         }
     }
 
     /// Appends the column to the meta and to its pages, and begins anew.
-    pub(super) fn finish(&mut self, sheet: &mut Sheet) {
+    pub(super) fn finish(&mut self, code: Code, sheet: &mut Sheet) {
         let Sheet { meta, pages, bytes } = sheet;
         bytes.clear();
         if self.parts.is_empty() {
@@ -42,7 +47,7 @@ impl<T: Number> Writing<T> {
             return;
         }
         let counts: Vec<usize> = self.parts.iter().map(|part| part.1).collect();
-        let layout = encode(&self.numbers, &counts, self.delta, bytes);
+        let layout = encode(&self.numbers, &counts, self.delta, code, bytes);
         let (own, mut rest) = bytes.split_at(layout.meta_len);
         varint::put_slice(meta, own);
         for ((page, _), &len) in self.parts.iter().zip(&layout.page_lens) {
@@ -64,6 +69,11 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// Begins the next page, with room for what is usual.
+    pub(super) fn begin_page(&mut self) {
+        self.pages.push(Vec::with_capacity(512));
+    }
+
     /// Appends the meta and the pages to `out` and begins anew.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Layout {
         let layout =
@@ -97,14 +107,26 @@ impl<T: Number> Reading<T> {
         numbers: &mut Vec<T>,
     ) -> Result<(), Malformed> {
         numbers.clear();
+        let part = Self::part(page, count)?;
         if count == 0 {
             return Ok(());
         }
-        let part = varint::take_slice(page).ok_or(Malformed { what: "page of windows" })?;
         let chunk = match &mut self.chunk {
             Some(chunk) => chunk,
             None => self.chunk.insert(ColumnChunk::open(&self.meta)?),
         };
         chunk.read_page(part, count, numbers)
+    }
+
+    /// Takes the column's part off the front of a page and passes it over.
+    pub(super) fn skip(&self, page: &mut &[u8], count: usize) -> Result<(), Malformed> {
+        Self::part(page, count).map(drop)
+    }
+
+    fn part<'p>(page: &mut &'p [u8], count: usize) -> Result<&'p [u8], Malformed> {
+        if count == 0 {
+            return Ok(&[]);
+        }
+        varint::take_slice(page).ok_or(Malformed { what: "page of windows" })
     }
 }

@@ -166,8 +166,9 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
         if series.values.len() < grid.len {
             context.budget.hold(grid.len)?;
         }
-        let samples: Vec<Sample> =
-            (0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)).collect();
+        let mut samples = Vec::with_capacity(grid.len);
+        samples
+            .extend((0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)));
         if !samples.is_empty() {
             matrix.push((series.labels, samples));
         }

@@ -14,13 +14,13 @@
 //! All numbers are varints unless said otherwise. Pages follow their chunk's meta without gaps, chunks follow each other
 //! from the end of the file's header; values pages are numbered through and belong to the series in order.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cmp::Ordering, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
 use barograph_model::{Labels, Matcher, TimeRange};
 
-use super::{PAGE_SAMPLES_MAX, postings};
+use super::{PAGE_SAMPLES_MAX, postings, symbols::Symbols};
 
 /// What the pages of a chunk hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,7 @@ type Spill<'w, E> = &'w mut dyn FnMut(&mut Vec<u8>, usize) -> Result<(), E>;
 /// What is gathered while a block is written.
 #[derive(Default)]
 pub(super) struct Builder {
-    /// Symbols by text, with the number they have until all are known.
-    symbols: BTreeMap<String, u32>,
+    symbols: Symbols,
     pub(super) chunks: Vec<WrittenChunk>,
     pub(super) spans: Vec<Span>,
     series: Vec<Series>,
@@ -113,17 +112,9 @@ struct Series {
 
 impl Builder {
     pub(super) fn add_series(&mut self, labels: &Labels, pages: Vec<u32>) {
-        let pairs = labels.iter().map(|(name, value)| (self.symbol(name), self.symbol(value))).collect();
+        let pairs =
+            labels.iter().map(|(name, value)| (self.symbols.add(name), self.symbols.add(value))).collect();
         self.series.push(Series { pairs, pages });
-    }
-
-    fn symbol(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.symbols.get(text) {
-            return number;
-        }
-        let number = u32::try_from(self.symbols.len()).expect("a block has fewer than 2^32 symbols");
-        self.symbols.insert(text.to_owned(), number);
-        number
     }
 
     pub(super) fn series_count(&self) -> u64 {
@@ -144,18 +135,19 @@ impl Builder {
             }
             Ok(())
         };
-        let mut sorted = vec![0u32; self.symbols.len()];
-        varint::put(&mut bytes, self.symbols.len() as u64);
+        let symbols = self.symbols.in_order();
+        let mut sorted = vec![0u32; symbols.len()];
+        varint::put(&mut bytes, symbols.len() as u64);
         let mut before = "";
-        for (position, (text, &number)) in (0u32..).zip(&self.symbols) {
-            sorted[number as usize] = position;
+        for (position, (text, number)) in (0u32..).zip(symbols) {
+            sorted[number] = position;
             let shared = before.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
             varint::put(&mut bytes, shared as u64);
             varint::put_slice(&mut bytes, &text.as_bytes()[shared..]);
             before = text;
             spill(&mut bytes, PIECE_BYTES)?;
         }
-        self.symbols = BTreeMap::new();
+        self.symbols = Symbols::default();
         for pair in self.series.iter_mut().flat_map(|series| &mut series.pairs) {
             *pair = (sorted[pair.0 as usize], sorted[pair.1 as usize]);
         }
@@ -391,6 +383,11 @@ impl Index {
     pub(crate) fn pairs(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
         let pairs = &self.pairs[part(&self.pair_ends, id)];
         pairs.iter().map(|(name, value)| (self.symbol(*name), self.symbol(*value)))
+    }
+
+    /// How a series and one of another block stand in label order.
+    pub(crate) fn compare(&self, id: u32, other: &Self, of_other: u32) -> Ordering {
+        self.pairs(id).cmp(other.pairs(of_other))
     }
 
     /// The labels of a series; `None` if they are none, which a checksum excludes.

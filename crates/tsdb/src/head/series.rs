@@ -133,6 +133,18 @@ impl Series {
         }
     }
 
+    /// Forgets the last sample, which is kept nowhere any more.
+    pub(super) fn forget_last(&mut self) {
+        debug_assert!(!self.has_samples(), "what is here is known");
+        self.encoder = Encoder::new();
+    }
+
+    /// Makes a later sample known that lies elsewhere; the next one begins a chunk.
+    pub(super) fn go_on_after(&mut self, arena: &mut Arena, at: i64, value: f64) {
+        self.close(arena);
+        self.resume(at, value);
+    }
+
     /// Closes the chunk being written, if there is one; the next sample begins another.
     fn close(&mut self, arena: &mut Arena) {
         self.window_end = i64::MIN;
@@ -205,8 +217,10 @@ impl Series {
 
     /// The value at a time.
     pub(super) fn find(&self, arena: &Arena, at: i64) -> Option<f64> {
-        let full = self.full().iter().find_map(|chunk| chunk.find(at));
-        full.or_else(|| self.open_chunk(arena)?.find(at))
+        let begun = self.full().partition_point(|chunk| chunk.first <= at);
+        let full = self.full()[..begun].last().and_then(|chunk| chunk.find(at));
+        let may_be_open = at <= self.last_at() && self.open_first(arena).is_some_and(|first| first <= at);
+        full.or_else(|| may_be_open.then(|| self.open_chunk(arena)).flatten()?.find(at))
     }
 
     /// The chunks that overlap a range, in time order.

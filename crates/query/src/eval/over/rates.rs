@@ -120,7 +120,8 @@ impl Reach {
     /// The same of a counter, which was nowhere below zero.
     pub(in crate::eval) fn increase(&self, first: f64, increase: f64) -> f64 {
         let mut to_zero = self.to_start;
-        if increase > 0.0 && first >= 0.0 {
+        // Mostly zero is far, which is known without dividing.
+        if increase > 0.0 && first >= 0.0 && self.sampled * first < self.to_start * increase {
             to_zero = self.sampled * (first / increase);
         }
         let to_start = self.to_start.min(to_zero);
