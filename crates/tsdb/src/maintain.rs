@@ -64,7 +64,7 @@ pub struct Sizes {
 }
 
 /// Blocks are merged whose indexes, which are read together, take so many times what one may take.
-const MERGED_INDEXES: u64 = 4;
+const MERGED_INDEXES: u64 = 8;
 
 /// Bytes of a series in an index, roughly, apart from its labels.
 const INDEXED_SERIES_BYTES: usize = 128;
