@@ -47,7 +47,7 @@ impl Rollup {
             last_at: at,
             count: 1,
             sum: value,
-            m2: 0.0,
+            m2: if value.is_finite() { 0.0 } else { f64::NAN },
             min: value,
             max: value,
             first: value,

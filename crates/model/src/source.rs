@@ -75,6 +75,13 @@ pub trait Source: Send + Sync {
         }
     }
 
+    /// As [`Source::coverage`], of the series of a selection alone, some of which may be kept for a shorter or longer
+    /// time than others.
+    fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
+        let _ = matchers;
+        self.coverage(tier)
+    }
+
     /// Reads the windows of a tier above raw that *start* in the range of a selection, in label order: of each the
     /// parts that are wanted.
     fn rollups<'a>(

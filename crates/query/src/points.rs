@@ -158,7 +158,13 @@ pub fn points(
     query: &PointQuery,
     budget: &Budget,
 ) -> Result<Points, PointsError> {
-    let (tier, reason) = plan(|tier| source.coverage(tier), query)?;
+    // One tier answers for all, so it is to have what each of them asks for.
+    let coverage = |tier| {
+        let each = selections.iter().map(|matchers| source.coverage_of(tier, matchers));
+        each.reduce(|a, b| TimeRange::new(a.start.max(b.start), a.end.min(b.end)))
+            .unwrap_or_else(|| source.coverage(tier))
+    };
+    let (tier, reason) = plan(coverage, query)?;
     let bucket = query.step_ms.unwrap_or(tier.width());
     let first = aligned(query.start.0, bucket);
     let after = aligned(query.end.0, bucket).saturating_add(bucket);

@@ -237,7 +237,8 @@ async fn open(
         store,
         commits,
         telemetry,
-        durability: settings.config.storage.durability,
+        storage: settings.config.storage.clone(),
+        retention: settings.config.retention.clone(),
         query_options: query_options(&settings.config.query),
         query_turns: Arc::new(Semaphore::new(
             usize::try_from(settings.config.query.max_concurrency)
@@ -276,15 +277,20 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
         tiers: rule.tiers.map(|age| age.map(forever)),
     });
     options.retention_rules = rules.collect();
+    let by_type = config.retention.by_type.iter();
+    options.retention_by_type =
+        by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect();
+    options.cleanup_interval = config.storage.cleanup_interval;
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
+    options.index_bytes_max = memory::index_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
     // Fewer where memory would not hold them.
     options.series_bytes_max = memory::series_share(memory_bytes);
-    options.aliases_max = memory::aliases_share(memory_bytes);
+    options.aliases_bytes_max = memory::aliases_share(memory_bytes);
     options.metric_series_max = count(config.limits.series_per_metric);
     options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Store,
-    block::{Block, Index, Meta, Span},
+    block::{Block, Index, IndexError, Meta, Span},
     rollup,
     select::Cursor,
 };
@@ -50,6 +50,10 @@ impl Source for Store {
         let first = blocks.iter().filter(|block| block.meta.holds(tier)).map(|block| block.meta.min_at).min();
         let floor = self.tier_state(tier).floor;
         TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
+    }
+
+    fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
+        self.coverage_of_selection(tier, self.coverage(tier), matchers)
     }
 
     fn rollups<'a>(
@@ -191,13 +195,15 @@ impl Store {
         &self,
         range: &TimeRange,
         wanted: impl Fn(&Meta) -> bool,
+        budget: &Budget,
     ) -> Result<Vec<Indexed>, SourceError> {
         let mut found = Vec::new();
         for block in self.blocks().iter().filter(|block| wanted(&block.meta) && block.overlaps(range)) {
-            match block.index(&self.cache) {
+            match block.index_within(&self.cache, budget) {
                 Ok(index) => found.push((block.clone(), index)),
-                Err(error) if error.is_corrupt() => self.set_block_aside(block),
-                Err(error) => return Err(SourceError::Storage(Box::new(error))),
+                Err(IndexError::Disk(error)) if error.is_corrupt() => self.set_block_aside(block),
+                Err(IndexError::Disk(error)) => return Err(SourceError::Storage(Box::new(error))),
+                Err(IndexError::Budget(error)) => return Err(error.into()),
             }
         }
         Ok(found)
@@ -221,12 +227,12 @@ impl Store {
         mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
         // Tiers are asked for what raw blocks may not know any more.
-        let known = self.coverage(Tier::Raw).start.millis();
+        let known = self.coverage_of(Tier::Raw, selection.matchers).start.millis();
         let wanted = |meta: &Meta| meta.tier == Tier::Raw || meta.min_at < known;
         // A window that starts before a range may have samples in it.
         let start = selection.range.start.saturating_add(-Tier::Hour.width());
         let widened = TimeRange::new(start, selection.range.end);
-        for (block, index) in self.indexes_in(&widened, wanted)? {
+        for (block, index) in self.indexes_in(&widened, wanted, budget)? {
             budget.charge(0)?;
             let width = block.meta.tier.width();
             let start = selection.range.start.saturating_add(1 - width);

@@ -69,6 +69,11 @@ fn version_2() {
     check_tiers(&check("v2", 5));
 }
 
+#[test]
+fn version_3() {
+    check_tiers(&check("v3", 5));
+}
+
 /// The windows of two hours of each minute's samples.
 fn check_tiers(store: &Store) {
     let budget = Budget::unlimited();

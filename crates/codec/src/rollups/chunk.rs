@@ -24,7 +24,7 @@ use super::{
     sketches::expected,
     windows::Form,
 };
-use crate::{Layout, Malformed, NUMBERS_MAX, column::Delta, varint};
+use crate::{Code, Layout, Malformed, NUMBERS_MAX, column::Delta, varint};
 
 /// The page is in the form of samples.
 const SAMPLES: u8 = 1;
@@ -166,12 +166,12 @@ impl Encoder {
     }
 
     /// Appends the chunk to `out` and begins anew.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Layout {
+    pub fn finish(&mut self, code: Code, out: &mut Vec<u8>) -> Layout {
         // In the order of the page: each adds its part behind the one before.
         for column in [VALUES, FIRST, LAST, SUM, MIN, MAX, LOST] {
-            self.floats[column].finish(&mut self.sheet);
+            self.floats[column].finish(code, &mut self.sheet);
         }
-        self.counts.iter_mut().for_each(|column| column.finish(&mut self.sheet));
+        self.counts.iter_mut().for_each(|column| column.finish(code, &mut self.sheet));
         self.sheet.finish(out)
     }
 }
@@ -347,8 +347,8 @@ impl Chunk {
                 columns.m2[window] = packed;
             }
         }
-        // A least value above the greatest would be believed by who looks for one in between.
-        let odd = |(min, max): (&f64, &f64)| min > max;
+        // A least value above the greatest, or one of both alone, would be believed by who looks for one in between.
+        let odd = |(min, max): (&f64, &f64)| min > max || min.is_nan() != max.is_nan();
         if columns.min.iter().zip(&columns.max).any(odd) { Err(WHAT) } else { Ok(()) }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use barograph_model::{Moment, Parts, Rollup, Rollups, Sketches, is_stale};
+use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Sketches, is_stale};
 
 use super::{
     sketches::Counting,
@@ -105,6 +105,18 @@ impl Columns {
         if parts.has(Parts::SKETCH) {
             out.sketches.append(&self.sketches, range);
         }
+    }
+
+    /// Leaves the sketch of each window empty that is not constant.
+    pub(super) fn forget_sketches(&mut self, counts: &[u32]) {
+        let mut left = Sketches::default();
+        for (window, &count) in counts.iter().enumerate() {
+            match self.is_constant(window, count) {
+                true => left.push_constant(self.first[window], count),
+                false => left.push(&Sketch::new()),
+            }
+        }
+        self.sketches = left;
     }
 
     /// Whether a window of so many samples follows from its first value alone.

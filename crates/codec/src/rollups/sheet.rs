@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    ColumnChunk, Layout, Malformed, Number,
+    Code, ColumnChunk, Layout, Malformed, Number,
     column::{Delta, encode},
     varint,
 };
@@ -34,7 +34,7 @@ impl<T: Number> Writing<T> {
     }
 
     /// Appends the column to the meta and to its pages, and begins anew.
-    pub(super) fn finish(&mut self, sheet: &mut Sheet) {
+    pub(super) fn finish(&mut self, code: Code, sheet: &mut Sheet) {
         let Sheet { meta, pages, bytes } = sheet;
         bytes.clear();
         if self.parts.is_empty() {
@@ -42,7 +42,7 @@ impl<T: Number> Writing<T> {
             return;
         }
         let counts: Vec<usize> = self.parts.iter().map(|part| part.1).collect();
-        let layout = encode(&self.numbers, &counts, self.delta, bytes);
+        let layout = encode(&self.numbers, &counts, self.delta, code, bytes);
         let (own, mut rest) = bytes.split_at(layout.meta_len);
         varint::put_slice(meta, own);
         for ((page, _), &len) in self.parts.iter().zip(&layout.page_lens) {

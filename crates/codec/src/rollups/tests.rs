@@ -4,7 +4,7 @@ use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Tier, is_stale, st
 use proptest::prelude::*;
 
 use super::*;
-use crate::Layout;
+use crate::{Code, Layout};
 
 type Samples = Vec<(i64, f64)>;
 
@@ -82,7 +82,8 @@ fn round_trip(series: &[Windows]) -> (usize, usize) {
         }
     }
     let (mut time_bytes, mut bytes) = (Vec::new(), Vec::new());
-    let (time_layout, layout) = (times.finish(&mut time_bytes), encoder.finish(&mut bytes));
+    let (time_layout, layout) =
+        (times.finish(Code::Dense, &mut time_bytes), encoder.finish(Code::Dense, &mut bytes));
     let mut time_chunk = TimesChunk::open(&time_bytes[..time_layout.meta_len]).unwrap();
     let mut chunk = Chunk::open(&bytes[..layout.meta_len]).unwrap();
     let (time_pages, own_pages) = (parts(&time_bytes, &time_layout), parts(&bytes, &layout));
@@ -224,7 +225,7 @@ proptest! {
             let mut encoder = Encoder::default();
             encoder.push(&windows, 0..windows.len());
             let mut bytes = Vec::new();
-            let layout = encoder.finish(&mut bytes);
+            let layout = encoder.finish(Code::Dense, &mut bytes);
             for flip in flips {
                 let bit = flip as usize % (bytes.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);

@@ -121,6 +121,14 @@ impl Windows {
         self.columns.push(rollup);
     }
 
+    /// Lets go of the sketches of windows that have one of their own. Windows of few samples keep these, and those of
+    /// one value follow from it.
+    pub fn forget_sketches(&mut self) {
+        if self.form == Form::Columns {
+            self.columns.forget_sketches(&self.times.counts);
+        }
+    }
+
     /// Adds windows of another, which are later than all there are and were read with their sketches.
     pub fn append(&mut self, other: &Self, range: Range<usize>) {
         if range.is_empty() {

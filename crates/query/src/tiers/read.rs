@@ -34,7 +34,7 @@ pub(crate) fn each_series<E: From<SourceError>>(
     mut visit: impl FnMut(Labels, &Rollups) -> Result<(), E>,
 ) -> Result<(), E> {
     let Reading { source, budget, tier, parts, matchers, start, end } = *reading;
-    let covered = source.coverage(tier);
+    let covered = source.coverage_of(tier, matchers);
     let made =
         if covered.is_empty() { start } else { tier.window_of(covered.end.0).clamp(start, end.max(start)) };
     let between = |a, b| Selection { matchers, range: TimeRange::new(Timestamp(a), Timestamp(b)) };

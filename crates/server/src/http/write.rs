@@ -37,11 +37,16 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
     let limits = app.limits();
-    let large = body.len() > INLINE_BYTES_MAX;
-    let stored = if large {
+    let decoded = remote_write::declared_len(&body);
+    let stored = if decoded > INLINE_BYTES_MAX {
+        let turn = engine.memory.turn(decoded).await;
         let work = engine.clone();
-        let stored =
-            tokio::task::spawn_blocking(move || store(&work, Origin::RemoteWrite, limits, &body)).await;
+        let stored = tokio::task::spawn_blocking(move || {
+            let stored = store(&work, Origin::RemoteWrite, limits, &body);
+            drop(turn);
+            stored
+        });
+        let stored = stored.await;
         stored.unwrap_or_else(|_| {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
         })
@@ -64,12 +69,12 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
 /// Why a request is refused that may come again.
 pub(super) const NO_MEMORY: &str = "memory is short; send again in a moment";
 
-/// Requests up to this size, well under a millisecond of work, are not worth another thread.
-const INLINE_BYTES_MAX: usize = 256 << 10;
+/// Requests that decode to no more than this, about a millisecond of work, are not worth another thread.
+const INLINE_BYTES_MAX: usize = 512 << 10;
 
 /// 204; it says so where an acknowledgement may still be lost with the machine.
 pub(super) fn acknowledged(engine: &Engine) -> Response {
-    match engine.durability {
+    match engine.storage.durability {
         Durability::Batch | Durability::Sync => StatusCode::NO_CONTENT.into_response(),
         Durability::Relaxed => {
             (StatusCode::NO_CONTENT, [("x-barograph-durability", "relaxed")]).into_response()
@@ -136,8 +141,8 @@ pub(super) fn store(
         let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
             .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
             .and_then(|decoded| store_decoded(engine, origin, limits, decoded));
-        // One huge request must not hold its memory for ever.
-        if scratch.capacity() > 8 << 20 {
+        // A large request must not hold its memory for ever: there are many threads.
+        if scratch.capacity() > 1 << 20 {
             *scratch = Vec::new();
         }
         stored

@@ -7,10 +7,16 @@
 
 use std::sync::Arc;
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Labels, Parts, Rollup, Tier, TimeRange, Timestamp, is_stale};
 
-use super::{Windowed, make::State};
+use super::{
+    Windowed,
+    make::{State, claims_of},
+};
 use crate::{
     Error, Maintenance, Store,
     block::{Block, Cover, Writer},
@@ -58,7 +64,10 @@ impl Store {
         done: &mut Maintenance,
     ) -> Result<(), Error> {
         let first = late.iter().map(|block| block.meta.min_at).min().unwrap_or(state.floor);
-        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(state.floor));
+        let last = late.iter().map(|block| block.meta.max_at).max().unwrap_or(state.floor);
+        let end = tier.window_of(last).saturating_add(tier.width()).min(state.floor);
+        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(end));
+        let claims = claims_of(&[late, known].concat());
         let mut wanted = Vec::new();
         for block in late {
             let index = block.index(&self.cache)?;
@@ -69,11 +78,13 @@ impl Store {
         let mut late = Follow::new(Blocks::open(late, range, Wanted::All, &self.cache)?);
         let mut known = Follow::new(Blocks::open(known, range, Wanted::Only(&wanted), &self.cache)?);
         let mut made = self.made(tier, range, &wanted)?;
-        let mut writer = Writer::create(&*self.disk, seq)?;
+        let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
         let mut again = Again::new(tier);
+        let policies = self.policies.all();
         for labels in &wanted {
+            let policy = labels.metric_name().and_then(|name| policies.get(name));
             late.go_to(self, labels)?;
-            if late.timestamps().is_empty() {
+            if late.timestamps().is_empty() || policy.is_some_and(|policy| !policy.makes(tier)) {
                 continue;
             }
             known.go_to(self, labels)?;
@@ -87,9 +98,12 @@ impl Store {
                 while self.unless_damaged(made.next_part(&mut list), true)? {}
             }
             again.roll((late.timestamps(), late.values()), (known.timestamps(), known.values()));
+            if policy.is_some_and(|policy| !policy.keeps_sketches()) {
+                again.windows.forget_sketches();
+            }
             writer.push_windows(labels, &again.windows)?;
         }
-        let cover = Cover { tier, rolled, floor: state.floor, ..Cover::default() };
+        let cover = Cover { tier, rolled, floor: state.floor, ..claims };
         self.publish_windows(writer, cover, done)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use barograph_codec::Code;
 use barograph_disk::{Disk, Fault, MemoryDisk};
 use barograph_model::{
     Budget, Labels, Matcher, Moment, Parts, Rollup, Rollups, Selection, Sketch, Source, Tier, TimeRange,
@@ -56,7 +57,7 @@ fn fill(store: &Store, expected: &mut [Samples; 3], from: i64, to: i64) {
 /// A block of samples that came late.
 fn late(store: &Store, n: usize, samples: &[(i64, f64)], expected: &mut [Samples; 3]) {
     let mut next_seq = store.upkeep();
-    let mut writer = Writer::create(&*store.disk, *next_seq).unwrap();
+    let mut writer = Writer::create(&*store.disk, *next_seq, Code::Light).unwrap();
     let (timestamps, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
     writer.push(&labels(n), &timestamps, &values).unwrap();
     writer.publish(Cover { floor: store.head.floor(), ..Cover::default() }).unwrap();
