@@ -19,6 +19,8 @@ use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
 use barograph_codec::varint;
 use barograph_disk::file;
 use barograph_model::{Labels, Matcher, TimeRange};
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{PAGE_SAMPLES_MAX, postings};
 
@@ -96,11 +98,17 @@ type Spill<'w, E> = &'w mut dyn FnMut(&mut Vec<u8>, usize) -> Result<(), E>;
 /// What is gathered while a block is written.
 #[derive(Default)]
 pub(super) struct Builder {
-    /// Symbols by text, with the number they have until all are known.
-    symbols: BTreeMap<String, u32>,
+    symbols: Symbols,
     pub(super) chunks: Vec<WrittenChunk>,
     pub(super) spans: Vec<Span>,
     series: Vec<Series>,
+}
+
+/// The texts of labels. Until all are known, each has a number in the order in which they came.
+#[derive(Default)]
+struct Symbols {
+    texts: Vec<String>,
+    by_text: HashTable<u32>,
 }
 
 /// A series of a block being written.
@@ -113,17 +121,9 @@ struct Series {
 
 impl Builder {
     pub(super) fn add_series(&mut self, labels: &Labels, pages: Vec<u32>) {
-        let pairs = labels.iter().map(|(name, value)| (self.symbol(name), self.symbol(value))).collect();
+        let pairs =
+            labels.iter().map(|(name, value)| (self.symbols.add(name), self.symbols.add(value))).collect();
         self.series.push(Series { pairs, pages });
-    }
-
-    fn symbol(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.symbols.get(text) {
-            return number;
-        }
-        let number = u32::try_from(self.symbols.len()).expect("a block has fewer than 2^32 symbols");
-        self.symbols.insert(text.to_owned(), number);
-        number
     }
 
     pub(super) fn series_count(&self) -> u64 {
@@ -144,18 +144,21 @@ impl Builder {
             }
             Ok(())
         };
-        let mut sorted = vec![0u32; self.symbols.len()];
-        varint::put(&mut bytes, self.symbols.len() as u64);
+        let mut symbols: Vec<(&str, usize)> =
+            self.symbols.texts.iter().enumerate().map(|(number, text)| (text.as_str(), number)).collect();
+        symbols.sort_unstable();
+        let mut sorted = vec![0u32; symbols.len()];
+        varint::put(&mut bytes, symbols.len() as u64);
         let mut before = "";
-        for (position, (text, &number)) in (0u32..).zip(&self.symbols) {
-            sorted[number as usize] = position;
+        for (position, (text, number)) in (0u32..).zip(symbols) {
+            sorted[number] = position;
             let shared = before.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
             varint::put(&mut bytes, shared as u64);
             varint::put_slice(&mut bytes, &text.as_bytes()[shared..]);
             before = text;
             spill(&mut bytes, PIECE_BYTES)?;
         }
-        self.symbols = BTreeMap::new();
+        self.symbols = Symbols::default();
         for pair in self.series.iter_mut().flat_map(|series| &mut series.pairs) {
             *pair = (sorted[pair.0 as usize], sorted[pair.1 as usize]);
         }
@@ -236,6 +239,21 @@ impl Builder {
             }
         }
         Ok(())
+    }
+}
+
+impl Symbols {
+    /// The number of a text, a new one if it has none.
+    fn add(&mut self, text: &str) -> u32 {
+        let Self { texts, by_text } = self;
+        let hash = xxh3_64(text.as_bytes());
+        if let Some(&number) = by_text.find(hash, |&number| texts[number as usize] == text) {
+            return number;
+        }
+        let number = u32::try_from(texts.len()).expect("a block has fewer than 2^32 symbols");
+        texts.push(text.to_owned());
+        by_text.insert_unique(hash, number, |&number| xxh3_64(texts[number as usize].as_bytes()));
+        number
     }
 }
 
