@@ -14,7 +14,7 @@
 //! All numbers are varints unless said otherwise. Pages follow their chunk's meta without gaps, chunks follow each other
 //! from the end of the file's header; values pages are numbered through and belong to the series in order.
 
-use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
+use std::{cmp::Ordering, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
