@@ -99,7 +99,9 @@ impl Store {
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
-        let mut due: BTreeSet<i64> = self.head.windows().into_iter().chain(flushed).filter(over).collect();
+        let histograms = self.histograms.windows().into_iter().filter(|window| *window >= floor);
+        let windows = self.head.windows().into_iter().chain(histograms).chain(flushed);
+        let mut due: BTreeSet<i64> = windows.filter(over).collect();
         for _ in 0..WAITING_MAX {
             if due.last().is_some_and(|last| receiving.contains(last)) {
                 due.pop_last();
@@ -131,6 +133,9 @@ impl Store {
         }
         if self.late_is_due(now.millis()) {
             self.cut_late(&mut next_seq, &mut done)?;
+        }
+        if self.late_histograms_are_many() {
+            self.cut_histograms(self.head.floor(), &mut next_seq, &mut done)?;
         }
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
@@ -198,7 +203,7 @@ impl Store {
 
     /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
     pub fn needs_upkeep(&self) -> bool {
-        self.late_are_many()
+        self.late_are_many() || self.late_histograms_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.

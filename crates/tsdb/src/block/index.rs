@@ -19,10 +19,8 @@ use std::{cmp::Ordering, ops::Range};
 use barograph_codec::varint;
 use barograph_disk::file;
 use barograph_model::{Labels, Matcher, TimeRange};
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::{PAGE_SAMPLES_MAX, postings};
+use super::{PAGE_SAMPLES_MAX, postings, symbols::Symbols};
 
 /// What the pages of a chunk hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,13 +102,6 @@ pub(super) struct Builder {
     series: Vec<Series>,
 }
 
-/// The texts of labels. Until all are known, each has a number in the order in which they came.
-#[derive(Default)]
-struct Symbols {
-    texts: Vec<String>,
-    by_text: HashTable<u32>,
-}
-
 /// A series of a block being written.
 struct Series {
     /// Its labels, as symbols.
@@ -144,9 +135,7 @@ impl Builder {
             }
             Ok(())
         };
-        let mut symbols: Vec<(&str, usize)> =
-            self.symbols.texts.iter().enumerate().map(|(number, text)| (text.as_str(), number)).collect();
-        symbols.sort_unstable();
+        let symbols = self.symbols.in_order();
         let mut sorted = vec![0u32; symbols.len()];
         varint::put(&mut bytes, symbols.len() as u64);
         let mut before = "";
@@ -239,21 +228,6 @@ impl Builder {
             }
         }
         Ok(())
-    }
-}
-
-impl Symbols {
-    /// The number of a text, a new one if it has none.
-    fn add(&mut self, text: &str) -> u32 {
-        let Self { texts, by_text } = self;
-        let hash = xxh3_64(text.as_bytes());
-        if let Some(&number) = by_text.find(hash, |&number| texts[number as usize] == text) {
-            return number;
-        }
-        let number = u32::try_from(texts.len()).expect("a block has fewer than 2^32 symbols");
-        texts.push(text.to_owned());
-        by_text.insert_unique(hash, number, |&number| xxh3_64(texts[number as usize].as_bytes()));
-        number
     }
 }
 

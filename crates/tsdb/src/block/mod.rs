@@ -15,6 +15,7 @@ mod meta;
 mod metrics;
 mod postings;
 mod reader;
+mod symbols;
 mod windows;
 mod writer;
 

@@ -216,6 +216,12 @@ impl Head {
         (0..self.lanes.len()).flat_map(|n| self.lane(n).receiving(now)).collect()
     }
 
+    /// Forgets what it knows of samples that were deleted: those of a range of the series that match, as far as they are
+    /// in blocks.
+    pub(crate) fn forget_deleted(&self, matchers: &[Matcher], range: &TimeRange) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).forget_deleted(matchers, range));
+    }
+
     /// What waits before the floor is about to be cut.
     pub(crate) fn begin_cut(&self) {
         (0..self.lanes.len()).for_each(|number| self.lane(number).begin_cut());

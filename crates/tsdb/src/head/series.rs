@@ -133,6 +133,12 @@ impl Series {
         }
     }
 
+    /// Forgets the last sample, which is kept nowhere any more.
+    pub(super) fn forget_last(&mut self) {
+        debug_assert!(!self.has_samples(), "what is here is known");
+        self.encoder = Encoder::new();
+    }
+
     /// Makes a later sample known that lies elsewhere; the next one begins a chunk.
     pub(super) fn go_on_after(&mut self, arena: &mut Arena, at: i64, value: f64) {
         self.close(arena);
