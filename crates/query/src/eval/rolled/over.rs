@@ -67,6 +67,7 @@ pub(in crate::eval) fn over(
         }
         Ok::<_, Error>(())
     })?;
+    context.used.within(error.unwrap_or_default());
     let notes = [
         why::widened(frame.windows.range, frame.span),
         why::approximation(over, name, frame.tier),
@@ -117,7 +118,7 @@ fn parts(over: Over) -> Parts {
 }
 
 /// The ranges of a selector as runs of windows.
-struct Frame {
+pub(super) struct Frame {
     tier: Tier,
     windows: Windows,
     /// How long each run is, in milliseconds: at least the range, and at least two windows.
@@ -152,11 +153,20 @@ struct Range<'a> {
 }
 
 impl Frame {
-    fn new(context: &Context<'_>, grid: Grid, selector: &RangeSelector, tier: Tier) -> Result<Self, Error> {
+    pub(super) fn new(
+        context: &Context<'_>,
+        grid: Grid,
+        selector: &RangeSelector,
+        tier: Tier,
+    ) -> Result<Self, Error> {
         let range = context.positive_length(&selector.range)?;
-        let windows = Windows::new(grid, context.reference(&selector.selector.shift)?, range);
+        let mut reference = context.reference(&selector.selector.shift)?;
+        // Windows are half-open themselves.
+        let half_open = i64::from(context.options.half_open);
+        reference.offset = reference.offset.saturating_sub(half_open);
+        let windows = Windows::new(grid, reference, range);
         let whole = range.div_euclid(tier.width()) + i64::from(range % tier.width() != 0);
-        let span = whole.max(2).saturating_mul(tier.width());
+        let span = whole.max(2 - half_open).saturating_mul(tier.width());
         let last = |step: usize| tier.window_of(windows.last(step));
         let bounds = (0..grid.len).map(|step| (last(step).saturating_sub(span), last(step))).collect();
         Ok(Self { tier, windows, span, bounds, layouts: Vec::new(), at_hand: 0 })
@@ -167,7 +177,12 @@ impl Frame {
         if moves { self.bounds.len() } else { self.windows.width() }
     }
 
-    fn reading<'a>(
+    /// The points between which the range of each step lies.
+    pub(super) fn bounds(&self) -> &[(i64, i64)] {
+        &self.bounds
+    }
+
+    pub(super) fn reading<'a>(
         &self,
         context: &'a Context<'_>,
         selector: &'a RangeSelector,
