@@ -13,7 +13,7 @@ use barograph_model::{
 use super::page::{Entry, Sample};
 use crate::{
     Store,
-    block::{Block, Cache, Pages},
+    block::{Block, Cache, Meta, Pages},
 };
 
 /// What a histogram is charged to a budget, in samples: it takes the memory of about so many.
@@ -152,9 +152,8 @@ impl Store {
             self.histograms
                 .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         }
-        for (block, index) in
-            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier, budget)?
-        {
+        let wanted = |meta: &Meta| meta.histograms && meta.tier == tier;
+        for (block, index) in self.indexes_in(&selection.range, selection.matchers, wanted, budget)? {
             let ids = self.matching(&block, &index, selection.matchers).unwrap_or_default();
             found.extend(ids.into_iter().filter_map(|id| index.labels(id)));
         }
