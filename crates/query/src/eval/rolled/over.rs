@@ -125,8 +125,17 @@ pub(super) struct Frame {
     span: i64,
     /// The points between which the range of each step lies.
     bounds: Vec<(i64, i64)>,
-    /// Where the windows of the series at hand start, and which of them lie in the range of each step. Series that are
-    /// scraped together have the same, so it is mostly found once for all.
+    /// How the ranges lie over the windows of series: most series have theirs where others have them too.
+    layouts: Vec<Layout>,
+    /// The one for the series at hand.
+    at_hand: usize,
+}
+
+/// How many layouts are kept, so that few series need one of their own.
+const LAYOUTS_MAX: usize = 8;
+
+/// Where windows start, and which of them lie in the range of each step.
+struct Layout {
     starts: Vec<i64>,
     places: Vec<std::ops::Range<usize>>,
 }
@@ -160,7 +169,7 @@ impl Frame {
         let span = whole.max(2 - half_open).saturating_mul(tier.width());
         let last = |step: usize| tier.window_of(windows.last(step));
         let bounds = (0..grid.len).map(|step| (last(step).saturating_sub(span), last(step))).collect();
-        Ok(Self { tier, windows, span, bounds, starts: Vec::new(), places: Vec::new() })
+        Ok(Self { tier, windows, span, bounds, layouts: Vec::new(), at_hand: 0 })
     }
 
     /// How many values a column has: one if the range does not move and nothing else does.
@@ -192,22 +201,26 @@ impl Frame {
 
     /// Lays the ranges over the windows of a series; what is computed afterwards is of that series.
     fn place(&mut self, starts: &[i64]) {
-        if self.starts == starts && !self.places.is_empty() {
+        if let Some(known) = self.layouts.iter().position(|layout| layout.starts == starts) {
+            self.at_hand = known;
             return;
         }
-        self.starts.clear();
-        self.starts.extend_from_slice(starts);
-        self.places.clear();
+        if self.layouts.len() >= LAYOUTS_MAX {
+            self.layouts.clear();
+        }
         let (mut first, mut end) = (0, 0);
-        for &(after, last) in &self.bounds {
+        let places = self.bounds.iter().map(|&(after, last)| {
             while end < starts.len() && starts[end] < last {
                 end += 1;
             }
             while first < end && starts[first] < after {
                 first += 1;
             }
-            self.places.push(first..end);
-        }
+            first..end
+        });
+        let places = places.collect();
+        self.at_hand = self.layouts.len();
+        self.layouts.push(Layout { starts: starts.to_vec(), places });
     }
 }
 
@@ -225,10 +238,11 @@ impl Laid<'_> {
     #[inline]
     fn each(&self, mut compute: impl FnMut(&Range<'_>) -> f64) -> Result<Vec<f64>, Error> {
         let Self { context, frame, rolled, width } = *self;
-        debug_assert_eq!(frame.starts, rolled.starts, "the ranges were laid over this series");
+        let layout = &frame.layouts[frame.at_hand];
+        debug_assert_eq!(layout.starts, rolled.starts, "the ranges were laid over this series");
         let mut values = vec![ABSENT; width];
         let mut seen = 0;
-        let places = frame.places.iter().zip(&frame.bounds);
+        let places = layout.places.iter().zip(&frame.bounds);
         for ((step, value), (place, &(after, last))) in values.iter_mut().enumerate().zip(places) {
             seen += place.len();
             if seen > CHECK_AFTER {
