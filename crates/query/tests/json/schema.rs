@@ -103,14 +103,13 @@ fn full() -> Value {
 /// All places in a value.
 fn places(value: &Value, path: &str, into: &mut Vec<String>) {
     into.push(path.to_owned());
-    match value {
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{path}/{i}"), into))
-        }
-        Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| places(field, &format!("{path}/{name}"), into))
-        }
-        _ => {}
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items.iter().enumerate().map(|(i, item)| (i.to_string(), item)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), field)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, value) in inner {
+        places(value, &format!("{path}/{name}"), into);
     }
 }
 
