@@ -16,7 +16,7 @@ pub fn log_record(bytes: &[u8]) -> Option<usize> {
     Some(match wal::decode(kind, payload).ok()? {
         Entry::Definitions(entry) => entry.count(),
         Entry::Samples(entry) | Entry::Late(entry) => entry.count(),
-        Entry::Histograms(entries) => entries.count(),
+        Entry::Histograms(entries) | Entry::LateHistograms(entries) => entries.count(),
         Entry::Metadata(entry) => entry.name.len(),
     })
 }

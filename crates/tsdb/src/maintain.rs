@@ -64,7 +64,7 @@ pub struct Sizes {
 }
 
 /// Blocks are merged whose indexes, which are read together, take so many times what one may take.
-const MERGED_INDEXES: u64 = 4;
+const MERGED_INDEXES: u64 = 8;
 
 /// Bytes of a series in an index, roughly, apart from its labels.
 const INDEXED_SERIES_BYTES: usize = 128;
@@ -99,7 +99,9 @@ impl Store {
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
-        let mut due: BTreeSet<i64> = self.head.windows().into_iter().chain(flushed).filter(over).collect();
+        let histograms = self.histograms.windows().into_iter().filter(|window| *window >= floor);
+        let windows = self.head.windows().into_iter().chain(histograms).chain(flushed);
+        let mut due: BTreeSet<i64> = windows.filter(over).collect();
         for _ in 0..WAITING_MAX {
             if due.last().is_some_and(|last| receiving.contains(last)) {
                 due.pop_last();
@@ -132,6 +134,9 @@ impl Store {
         if self.late_is_due(now.millis()) {
             self.cut_late(&mut next_seq, &mut done)?;
         }
+        if self.late_histograms_are_many() {
+            self.cut_histograms(self.head.floor(), &mut next_seq, &mut done)?;
+        }
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
         self.merge_due(&late, &mut next_seq, &mut done)?;
@@ -153,7 +158,8 @@ impl Store {
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.clean_up(now, &mut next_seq, &mut done)?;
+        self.delete_expired(now, &mut done)?;
+        self.forget_due(now, &mut next_seq)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }
@@ -198,7 +204,7 @@ impl Store {
 
     /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
     pub fn needs_upkeep(&self) -> bool {
-        self.late_are_many()
+        self.late_are_many() || self.late_histograms_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.

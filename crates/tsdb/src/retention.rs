@@ -3,7 +3,10 @@
 //! A block goes when the last of its series is due. Series that are due before are noted as deleted, and the block is
 //! written anew without them.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use barograph_model::{Matcher, Tier, Timestamp};
 
@@ -107,7 +110,7 @@ impl Store {
                 age: age_of(block, now),
                 size: block.size,
                 kept: self.longest_kept(block, age_of(block, now)),
-                may_go: block.meta.tier != Tier::Raw || self.is_rolled(&block.meta),
+                may_go: block.meta.tier != Tier::Raw || self.is_rolled(block),
             })
             .collect();
         let gone = expired(&aged, self.options.retention_bytes);
@@ -121,24 +124,12 @@ impl Store {
         Ok(())
     }
 
-    /// Whether everything in a raw block is in all tiers.
-    fn is_rolled(&self, raw: &Meta) -> bool {
-        let blocks = self.blocks();
-        Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
-            false => self.tier_state(tier).has(raw),
-            true => blocks
-                .iter()
-                .map(|block| &block.meta)
-                .any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
-        })
-    }
-
     /// Writes blocks anew without the series that are due before others in them.
     pub(crate) fn forget_due(&self, now: Timestamp, next_seq: &mut u64) -> Result<(), Error> {
         let blocks = self.blocks();
         for block in blocks.iter().filter(|block| !block.is_damaged()) {
             let (meta, age) = (&block.meta, age_of(block, now));
-            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(meta) {
+            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(block) {
                 continue;
             }
             let Some(kept) = self.kept(block) else { continue };
@@ -155,6 +146,14 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether everything in a raw block is in all tiers, as far as these are made of it.
+    fn is_rolled(&self, raw: &Arc<Block>) -> bool {
+        Tier::ROLLED.into_iter().all(|tier| {
+            let state = if raw.meta.histograms { self.histogram_state(tier) } else { self.tier_state(tier) };
+            state.has(&raw.meta) || self.makes_nothing(tier, raw)
+        })
     }
 
     /// The time from which on all raw samples are there that were taken.

@@ -48,7 +48,7 @@ fn a_time_of_one_series() {
     fill(&store);
     let whole = content(&store);
     let deleted = store.delete(&[Matcher::equal("n", "1")], range(100, 250), NOW).unwrap();
-    assert_eq!(deleted, Deleted { series: 5, blocks: 5 });
+    assert_eq!(deleted, Deleted { series: 5, blocks: 5, cut_windows: 0 });
     let left = without(&whole, 1, 100, 250);
     assert_eq!(content(&store), left);
     assert_eq!(names(&store, range(110, 240)), ["0", "2"]);

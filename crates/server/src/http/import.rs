@@ -54,7 +54,7 @@ async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
         Err((status, why)) => return refused(status, &why),
     };
     if let Err(error) = engine.durable(stored.ticket).await {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        return refused(super::write::not_durable(&error), &error.to_string());
     }
     match stored.complaint {
         Some(complaint) => (StatusCode::BAD_REQUEST, complaint).into_response(),

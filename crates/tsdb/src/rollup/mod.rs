@@ -7,6 +7,7 @@
 //! - [`Cursor`]: what a query reads.
 
 mod cursor;
+mod edges;
 mod late;
 mod make;
 mod read;
@@ -14,4 +15,5 @@ mod read;
 mod tests;
 
 pub(crate) use cursor::Cursor;
+pub(crate) use make::State;
 pub(crate) use read::Windowed;

@@ -14,6 +14,7 @@ use barograph_wire::remote_write;
 use serde_json::json;
 
 use crate::{
+    commits::CommitError,
     http::{
         App,
         body::Whole,
@@ -40,8 +41,7 @@ pub(super) async fn import(
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
     let stored = stored.await.unwrap_or_else(|_| Err(failed()));
     let stored = stored.map_err(|(status, why)| Problem::new(status, why))?;
-    let unsafe_yet =
-        |error: crate::commits::CommitError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+    let unsafe_yet = |error: CommitError| Problem::new(write::not_durable(&error), error.to_string());
     engine.durable(stored.ticket).await.map_err(unsafe_yet)?;
     let body = json!({"sent": stored.sent, "stored": stored.stored, "complaint": stored.complaint});
     Ok(Json(body).into_response())
