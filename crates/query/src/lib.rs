@@ -6,7 +6,7 @@
 //!    of every node, and writes itself back as text.
 //! 2. [`evaluate_instant`] and [`evaluate_range`] run a tree. Each selector is read once for the whole query; what
 //!    comes out of it are columns, one value a step, and every operator works on columns.
-//! 3. [`points`] answers simpler questions: one aggregate of each bucket of time, from the tier that suits.
+//! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
 //! 4. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
@@ -24,13 +24,12 @@
 //! ```
 
 mod eval;
-mod points;
+pub mod json;
 pub mod script;
 mod syntax;
 mod tiers;
 
 pub use eval::{Answer, Error, Options, STEPS_MAX, Steps, Value, evaluate_instant, evaluate_range};
-pub use points::{Aggregate, PointQuery, Points, PointsError, plan, points};
 pub use syntax::{
     Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
     parse_selector, selectors, unquote,

@@ -100,6 +100,7 @@ impl Span {
 
 impl Reach {
     /// Of a range from the point before it to its last one, with `count` samples, at least two, from a first to a last.
+    #[inline]
     pub(in crate::eval) fn of(
         (after, last): (i64, i64),
         (first_at, last_at): (i64, i64),
@@ -113,11 +114,13 @@ impl Reach {
     }
 
     /// A change between the first sample and the last, over the whole range.
+    #[inline]
     pub(in crate::eval) fn extrapolated(&self, change: f64) -> f64 {
         change * ((self.sampled + self.to_start + self.to_end) / self.sampled)
     }
 
     /// The same of a counter, which was nowhere below zero.
+    #[inline]
     pub(in crate::eval) fn increase(&self, first: f64, increase: f64) -> f64 {
         let mut to_zero = self.to_start;
         // Mostly zero is far, which is known without dividing.
