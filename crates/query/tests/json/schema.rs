@@ -105,10 +105,10 @@ fn places(value: &Value, path: &str, into: &mut Vec<String>) {
     into.push(path.to_owned());
     match value {
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{path}/{i}"), into))
+            items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{path}/{i}"), into));
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| places(field, &format!("{path}/{name}"), into))
+            fields.iter().for_each(|(name, field)| places(field, &format!("{path}/{name}"), into));
         }
         _ => {}
     }
