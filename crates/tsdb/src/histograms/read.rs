@@ -152,9 +152,12 @@ impl Store {
             self.histograms
                 .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         }
-        for (block, index) in
-            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier, budget)?
-        {
+        for (block, index) in self.indexes_in(
+            &selection.range,
+            selection.matchers,
+            |meta| meta.histograms && meta.tier == tier,
+            budget,
+        )? {
             let ids = self.matching(&block, &index, selection.matchers).unwrap_or_default();
             found.extend(ids.into_iter().filter_map(|id| index.labels(id)));
         }
