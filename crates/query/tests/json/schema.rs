@@ -136,7 +136,10 @@ fn agree(document: &Value) {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let by_schema = valid(&schema, &schema, document);
     match Query::read(document) {
-        Ok(_) => assert!(by_schema, "the schema refuses {}", document["query"]),
+        Ok(query) => {
+            assert!(by_schema, "the schema refuses {}", document["query"]);
+            assert_eq!(Query::read(&query.to_json()).as_ref(), Ok(&query), "what is written means the same");
+        }
         Err(error) => {
             let beyond = BEYOND.iter().any(|words| error.message.contains(words));
             assert!(!by_schema || beyond, "the schema accepts what is refused: {error}");
