@@ -126,7 +126,7 @@ fn ranges_are_half_open_and_buckets_are_cut() {
         let query = json!({"metrics": ["m"], "timeRange": range, "aggregations": [aggregation]});
         let reply = asked(&memory, &document(query));
         let pair = |point: &Sample| ((point.at.0 - APRIL) / MINUTE, point.value);
-        reply.results.first().map(|series| series.points.iter().map(pair).collect()).unwrap_or_default()
+        reply.results.first().map_or_else(Vec::new, |series| series.points.iter().map(pair).collect())
     };
     assert_eq!(counts(APRIL, APRIL + 10 * MINUTE, Value::Null), [(0, 10.0)]);
     assert_eq!(counts(APRIL + 1, APRIL + 10 * MINUTE + 1, Value::Null), [(0, 10.0)]);
