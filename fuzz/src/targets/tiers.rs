@@ -78,9 +78,8 @@ fn run_windows(input: &[u8], shape: &mut Shape) {
     let (page, count) = (part(usize::MAX), number(6));
     let mut times = Times::default();
     let read = TimesChunk::open(times_meta).and_then(|mut c| c.read_page(times_page, count, &mut times));
-    shape.kind(read.map_err(|error| error.what));
-    if times.is_empty() {
-        return;
+    if let Err(error) = read {
+        return shape.message(error.what);
     }
     let mut windows = Windows::default();
     for parts in [Parts::SUM, Parts::ALL] {
