@@ -12,7 +12,7 @@ use barograph_model::{Labels, Rollup, Sample, Tier, Timestamp};
 use super::{Choice, why};
 use crate::{
     eval::{
-        Error,
+        Error, Track,
         column::{ABSENT, Series, Vector, is_present},
         context::Context,
         grid::Grid,
@@ -63,7 +63,7 @@ pub(in crate::eval) fn over(
             if matches!(over, Over::Rate | Over::Increase) {
                 note_unlikely_counter(context, &labels, node.args[0].span);
             }
-            vector.series.push(Series { labels, drop_name: !over.keeps_name(), values });
+            vector.series.push(Series::floats(labels, !over.keeps_name(), values));
         }
         Ok::<_, Error>(())
     })?;
@@ -82,14 +82,14 @@ pub(in crate::eval) fn as_samples(
     grid: Grid,
     selector: &RangeSelector,
     choice: &Choice,
-) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+) -> Result<Vec<(Labels, Track)>, Error> {
     let frame = Frame::new(context, grid, selector, choice.tier)?;
     why::note(context, choice, why::widened(frame.windows.range, frame.span));
     let mut matrix = Vec::new();
     tiers::each_series(&frame.reading(context, selector, false), |labels, rolled| {
         let at = |window: &Rollup| Timestamp(window.start + frame.tier.width());
         let points = rolled.windows.iter().map(|window| Sample { at: at(window), value: window.last });
-        matrix.push((labels, points.collect()));
+        matrix.push((labels, Track { floats: points.collect(), histograms: Vec::new() }));
         Ok::<_, Error>(())
     })?;
     Ok(matrix)
