@@ -102,12 +102,8 @@ pub struct Model {
     waiting: Vec<(u64, usize, i64)>,
     /// How late samples may come.
     pub window: i64,
-    /// The time of the latest sample that was ever taken.
-    latest: i64,
     /// Samples before this time may be deleted.
     pub gone_before: i64,
-    /// Samples before this time may be refused as too old.
-    pub closed_before: i64,
 }
 
 impl Default for Model {
@@ -117,9 +113,7 @@ impl Default for Model {
             described: Default::default(),
             waiting: Vec::new(),
             window: 0,
-            latest: i64::MIN / 2,
             gone_before: i64::MIN,
-            closed_before: i64::MIN,
         }
     }
 }
@@ -129,7 +123,6 @@ impl Model {
     ///
     /// Of two values for one time the first stays; the store may take a late one without knowing that.
     pub fn take(&mut self, row: Sample, ticket: u64) {
-        self.latest = self.latest.max(row.at);
         let samples = &mut self.series[row.series];
         let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
         let known = samples.entry(row.at).or_insert(fresh);
@@ -145,15 +138,15 @@ impl Model {
     /// The store refused a row. With `strict`, the reason must be true of what the model knows.
     pub fn refuse(&self, row: Sample, now: i64, reason: Reason, strict: bool) -> Result<(), Failure> {
         let samples = &self.series[row.series];
+        let last = samples.last_key_value().map(|(&last, _)| last);
         let fair = match reason {
-            Reason::OutOfOrder => samples.last_key_value().is_some_and(|(&last, _)| row.at < last),
+            Reason::OutOfOrder => self.window == 0 && last.is_some_and(|last| row.at < last),
             Reason::Duplicate => {
                 let other = |known: &Known| known.bits != row.bits || !known.others.is_empty();
                 samples.get(&row.at).is_some_and(other)
             }
-            // What is older than the last of its series or than the floor is late.
-            Reason::TooOld => row.at < self.latest.max(self.closed_before) - self.window,
-            Reason::TooManyLate => row.at < self.latest.max(self.closed_before),
+            Reason::TooOld => last.is_some_and(|last| row.at < last - self.window),
+            Reason::TooManyLate => last.is_some_and(|last| row.at < last),
             Reason::TooFarAhead => row.at > now + 600_000,
             _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
         };

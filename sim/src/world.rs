@@ -182,12 +182,7 @@ impl<'h> World<'h> {
         self.time_passes(now);
         let outcome = match work {
             Work::Commit => self.store().commit().map(Some),
-            Work::Maintain => {
-                // What no cut delays any more may be refused.
-                let closed = (now - 1_800_000).div_euclid(7_200_000) * 7_200_000;
-                self.model.closed_before = self.model.closed_before.max(closed);
-                self.store().maintain(Timestamp(now)).map(|_| None)
-            }
+            Work::Maintain => self.store().maintain(Timestamp(now)).map(|_| None),
             Work::Flush => self.store().flush(Timestamp(now)).map(|_| None),
         };
         match outcome {

@@ -3,8 +3,8 @@
 //! In the order one needs them:
 //!
 //! 1. [`Encoder`] and [`Decoder`] ([`mod@stream`]): the light code of the head, a sample at a time, byte-aligned.
-//! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the dense code of blocks, by `pco`:
-//!    a chunk of up to 65,536 numbers, one page a series, each page readable alone.
+//! 2. [`encode_timestamps`], [`encode_values`] and [`ColumnChunk`] ([`mod@column`]): the codes of blocks, a light one and
+//!    a dense one: a chunk of up to 65,536 numbers in pages, each page readable alone.
 //! 3. [`rollups`]: the windows of tiers, many columns at once.
 //! 4. [`HistogramEncoder`] and [`HistogramDecoder`] ([`mod@histogram`]): native histograms, a sample at a time.
 //! 5. [`varint`]: small integers in few bytes, for logs and indexes.
@@ -28,11 +28,13 @@
 pub mod column;
 pub mod histogram;
 pub mod histogram_rollup;
+mod integers;
+mod packed;
 pub mod rollups;
 pub mod stream;
 pub mod varint;
 
-pub use column::{ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
+pub use column::{Code, ColumnChunk, Layout, NUMBERS_MAX, Number, encode_timestamps, encode_values};
 pub use histogram::{HistogramDecoder, HistogramEncoder};
 pub use histogram_rollup::{decode_histogram_rollups, encode_histogram_rollups};
 pub use stream::{Decoder, Encoder};

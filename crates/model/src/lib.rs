@@ -29,9 +29,11 @@ mod labels;
 mod matcher;
 mod metric;
 mod rollup;
+mod rollups;
 mod sample;
 mod scale;
 mod sketch;
+mod sketches;
 mod source;
 mod tier;
 mod time;
@@ -46,9 +48,11 @@ pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, enc
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};
 pub use rollup::Rollup;
+pub use rollups::{Moment, Parts, Rollups};
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
 pub use scale::{SCALE, index_of, place, upper_bound};
 pub use sketch::{BUCKETS_MAX, Sketch};
+pub use sketches::{SketchBuckets, SketchShape, Sketches};
 pub use source::{
     Batch, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError, last_of_each,
 };

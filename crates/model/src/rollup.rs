@@ -4,7 +4,7 @@
 //! deviations up to rounding, everything else exactly. Deviations are joined by the formulas of Chan, Golub and
 //! LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances" (1979).
 
-use crate::{Sketch, is_stale};
+use crate::{Moment, Sketch, is_stale};
 
 /// The samples of a series in one window, summed up. Staleness markers are no samples: they only set `ended`.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +47,7 @@ impl Rollup {
             last_at: at,
             count: 1,
             sum: value,
-            m2: 0.0,
+            m2: if value.is_finite() { 0.0 } else { f64::NAN },
             min: value,
             max: value,
             first: value,
@@ -74,7 +74,7 @@ impl Rollup {
         self.sum += value;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.increase += step(self.last, value);
+        self.increase += Self::growth(self.last, value);
         self.last = value;
         self.last_at = at;
         self.ended = false;
@@ -104,7 +104,26 @@ impl Rollup {
     /// By how much a counter grew from the last sample here to the first of a later window.
     #[inline]
     pub fn growth_to(&self, next: &Self) -> f64 {
-        step(self.last, next.first)
+        Self::growth(self.last, next.first)
+    }
+
+    /// By how much a counter grew from one sample to the next, a fall being a reset to zero.
+    #[inline]
+    pub fn growth(before: f64, after: f64) -> f64 {
+        if after < before { after } else { after - before }
+    }
+
+    /// One of the numbers.
+    pub fn moment(&self, moment: Moment) -> f64 {
+        match moment {
+            Moment::Sum => self.sum,
+            Moment::M2 => self.m2,
+            Moment::Min => self.min,
+            Moment::Max => self.max,
+            Moment::First => self.first,
+            Moment::Last => self.last,
+            Moment::Increase => self.increase,
+        }
     }
 
     /// The mean of the samples.
@@ -116,11 +135,6 @@ impl Rollup {
     pub fn variance(&self) -> f64 {
         self.m2 / self.count as f64
     }
-}
-
-/// By how much a counter grew from one sample to the next.
-fn step(before: f64, after: f64) -> f64 {
-    if after < before { after } else { after - before }
 }
 
 #[cfg(test)]

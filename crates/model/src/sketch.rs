@@ -175,7 +175,8 @@ impl Sketch {
         for (value, count) in negative.chain([(0.0, self.zeros)]).chain(positive) {
             seen += count;
             if seen >= rank {
-                return Some(value.clamp(self.min, self.max));
+                // Not `clamp`: what was read from a damaged file may have bounds that are no order.
+                return Some(value.max(self.min).min(self.max));
             }
         }
         Some(self.max)
@@ -287,6 +288,16 @@ mod tests {
         check(0.6, 0.0);
         check(0.8, 1.0);
         check(1.0, 4.0);
+    }
+
+    #[test]
+    fn bounds_that_are_no_order_are_no_panic() {
+        let check = |min, max| {
+            let sketch = Sketch::from_parts(SCALE, 2, vec![(3, 1)], vec![], [1.0, min, max]).unwrap();
+            assert!(sketch.quantile(1.0).is_some());
+        };
+        check(0.0, f64::NAN);
+        check(2.0, 1.0);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
 use crate::{
-    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Rollup, Sample,
-    Tier, TimeRange, Timestamp,
+    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, Rollups,
+    Sample, Tier, TimeRange, Timestamp,
 };
 
 /// What to read.
@@ -48,8 +48,8 @@ pub trait RollupCursor {
     /// As [`SeriesCursor::next_series`].
     fn next_series(&mut self) -> Result<Option<Labels>, SourceError>;
 
-    /// The next windows of the current series, in time order, at most [`Batch::MAX`]; `None` when it has no more.
-    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError>;
+    /// Adds the next windows of the current series to `windows`, in time order; `false` when it has no more.
+    fn next_batch(&mut self, windows: &mut Rollups) -> Result<bool, SourceError>;
 }
 
 /// A series with what it has besides floats: native histograms, windows of them, or start times.
@@ -75,16 +75,23 @@ pub trait Source: Send + Sync {
         }
     }
 
-    /// Reads the windows of a tier above raw that *start* in the range of a selection, in label order. Their sketches
-    /// are left out unless `sketches` is set.
+    /// As [`Source::coverage`], of the series of a selection alone, some of which may be kept for a shorter or longer
+    /// time than others.
+    fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
+        let _ = matchers;
+        self.coverage(tier)
+    }
+
+    /// Reads the windows of a tier above raw that *start* in the range of a selection, in label order: of each the
+    /// parts that are wanted.
     fn rollups<'a>(
         &'a self,
         tier: Tier,
-        sketches: bool,
+        parts: Parts,
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
-        let _ = (tier, sketches, selection);
+        let _ = (tier, parts, selection);
         budget.charge(0)?;
         Ok(Box::new(Nothing))
     }
@@ -173,8 +180,8 @@ impl RollupCursor for Nothing {
         Ok(None)
     }
 
-    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
-        Ok(None)
+    fn next_batch(&mut self, _windows: &mut Rollups) -> Result<bool, SourceError> {
+        Ok(false)
     }
 }
 

@@ -5,8 +5,8 @@
 //! the step, and by what is still there ([`plan`]); an explicit tier is obeyed.
 
 use barograph_model::{
-    Budget, Labels, Matcher, Rollup, Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange,
-    Timestamp, is_stale,
+    Budget, Labels, Matcher, Moment, Parts, Rollup, Sample, Selection, SeriesCursor, Source, SourceError,
+    Tier, TimeRange, Timestamp, is_stale,
 };
 
 use crate::{
@@ -158,7 +158,13 @@ pub fn points(
     query: &PointQuery,
     budget: &Budget,
 ) -> Result<Points, PointsError> {
-    let (tier, reason) = plan(|tier| source.coverage(tier), query)?;
+    // One tier answers for all, so it is to have what each of them asks for.
+    let coverage = |tier| {
+        let each = selections.iter().map(|matchers| source.coverage_of(tier, matchers));
+        each.reduce(|a, b| TimeRange::new(a.start.max(b.start), a.end.min(b.end)))
+            .unwrap_or_else(|| source.coverage(tier))
+    };
+    let (tier, reason) = plan(coverage, query)?;
     let bucket = query.step_ms.unwrap_or(tier.width());
     let first = aligned(query.start.0, bucket);
     let after = aligned(query.end.0, bucket).saturating_add(bucket);
@@ -172,9 +178,9 @@ pub fn points(
             let range = TimeRange::new(Timestamp(from), Timestamp(after));
             buckets.of_samples(source, &Selection { matchers, range }, budget, &mut answer)?;
         } else {
-            let sketches = matches!(query.aggregate, Aggregate::Quantile(_));
-            let reading =
-                tiers::Reading { source, budget, tier, sketches, matchers, start: from, end: after };
+            let quantile = matches!(query.aggregate, Aggregate::Quantile(_));
+            let parts = if quantile { Parts::MIN | Parts::MAX | Parts::SKETCH } else { Parts::MOMENTS };
+            let reading = tiers::Reading { source, budget, tier, parts, matchers, start: from, end: after };
             buckets.of_windows(&reading, &mut answer)?;
         }
     }
@@ -196,17 +202,20 @@ struct Buckets {
 
 impl Buckets {
     fn of_windows(self, reading: &tiers::Reading<'_>, answer: &mut Points) -> Result<(), PointsError> {
+        let mut windows = Vec::new();
         tiers::each_series(reading, |labels, rolled| {
             let mut distribution = Distribution::new(&rolled.sketches);
-            let samples = self.fold(&rolled.windows, |run, q| {
+            let (min, max) = (rolled.column(Moment::Min), rolled.column(Moment::Max));
+            windows.clear();
+            windows.extend((0..rolled.len()).map(|window| rolled.moments(window)));
+            let samples = self.fold(&windows, |run, q| {
                 distribution.slide(run.clone());
-                let windows = &rolled.windows[run];
-                let least = windows.iter().fold(f64::NAN, |least, window| least.min(window.min));
-                let greatest = windows.iter().fold(f64::NAN, |greatest, window| greatest.max(window.max));
+                let least = min[run.clone()].iter().copied().fold(f64::NAN, f64::min);
+                let greatest = max[run].iter().copied().fold(f64::NAN, f64::max);
                 let value = distribution.quantile(q);
                 if value.is_finite() { least.max(value.min(greatest)) } else { value }
             });
-            if reading.sketches {
+            if reading.parts.has(Parts::SKETCH) {
                 answer.error = answer.error.max(distribution.relative_error());
             }
             answer.series.extend((!samples.is_empty()).then_some((labels, samples)));

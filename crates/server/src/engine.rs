@@ -31,8 +31,10 @@ pub struct Engine {
     pub commits: Commits,
     /// Our own metrics.
     pub telemetry: Arc<Telemetry>,
-    /// What an acknowledgement means.
-    pub durability: Durability,
+    /// How samples are kept, and what an acknowledgement means.
+    pub storage: config::Storage,
+    /// How long they are kept.
+    pub retention: config::RetentionConfig,
     /// What a query may cost.
     pub limits: config::Query,
     /// How queries are evaluated.
@@ -98,7 +100,7 @@ impl Engine {
     /// # Errors
     /// [`CommitError`]: the sender must send again.
     pub async fn durable(&self, ticket: u64) -> Result<(), CommitError> {
-        match self.durability {
+        match self.storage.durability {
             Durability::Batch => self.commits.durable(ticket).await,
             Durability::Sync => {
                 let store = self.store.clone();

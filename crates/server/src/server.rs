@@ -237,7 +237,8 @@ async fn open(
         store,
         commits,
         telemetry,
-        durability: settings.config.storage.durability,
+        storage: settings.config.storage.clone(),
+        retention: settings.config.retention.clone(),
         query_options: query_options(&settings.config.query),
         query_turns: Arc::new(Semaphore::new(
             usize::try_from(settings.config.query.max_concurrency)
@@ -276,6 +277,10 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
         tiers: rule.tiers.map(|age| age.map(forever)),
     });
     options.retention_rules = rules.collect();
+    let by_type = config.retention.by_type.iter();
+    options.retention_by_type =
+        by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect();
+    options.cleanup_interval = config.storage.cleanup_interval;
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);

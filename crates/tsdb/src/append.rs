@@ -13,7 +13,7 @@ use barograph_model::Timestamp;
 
 use crate::{
     Appended, Error, Row, Store,
-    head::{Group, LOWEST, Verdicts, hash_of},
+    head::{Accepted, Group, LOWEST, Verdicts, hash_of},
     options::millis,
     stats,
     wal::{DEFINITIONS, LATE, OtherSegment, SAMPLES, encode_definitions, encode_samples},
@@ -33,9 +33,11 @@ pub(crate) struct Scratch {
 /// The times that the rows of a call may have.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
+    now: i64,
     latest: i64,
-    /// Of late rows; `i64::MAX` where none may be late.
-    earliest: i64,
+    oldest: i64,
+    /// How late a row may be.
+    window: i64,
 }
 
 thread_local! {
@@ -45,41 +47,43 @@ thread_local! {
 impl Store {
     /// Appends rows. Good ones can be read at once; they are durable when a commit returns the ticket or a later one.
     ///
-    /// Rows of a series are taken in their order. One that is older than the last of its series is late: it is stored
-    /// if it is within [`Options::out_of_order`](crate::Options::out_of_order) of the latest sample of the store. A row
-    /// that repeats a sample of the head bit for bit counts as stored; one with another value for such a time is a
+    /// Rows of a series are taken in their order, however old, as long as a tier would keep them. One that is older than
+    /// the last of its series is late: it is stored if it is so by no more than
+    /// [`Options::out_of_order`](crate::Options::out_of_order). A row that repeats a sample of the head bit for bit counts as stored; one with another value for such a time is a
     /// [`Reason::Duplicate`](crate::Reason::Duplicate). Late rows are not compared with blocks: if one of these has the time, its value stays.
     ///
     /// # Errors
     /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.
     pub fn append(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, Error> {
-        let earliest = match millis(self.options.out_of_order) {
-            0 => i64::MAX,
-            window => self.head.last_at().saturating_sub(window).max(LOWEST),
-        };
-        self.append_after(rows, now, earliest)
+        self.append_within(rows, now, millis(self.options.out_of_order))
     }
 
     /// Appends rows of any age: history that is imported. Otherwise as [`Self::append`].
     ///
-    /// Samples that are older than what the head takes in order wait in memory for [`Self::maintain`], which puts them
-    /// into blocks of their own. Rows in the order of time make the fewest and largest blocks.
+    /// Samples of times that were cut already wait in memory for [`Self::maintain`], which puts them into blocks of their
+    /// own. Rows in the order of time make the fewest and largest blocks.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Overloaded`] when [`Options::late_bytes_max`](crate::Options::late_bytes_max) of
-    /// late samples wait already: the caller goes on after a call of [`Self::maintain`]. Then no row was taken.
+    /// such samples wait already: the caller goes on after a call of [`Self::maintain`]. Then no row was taken.
     pub fn append_any_age(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, Error> {
         let limit = self.options.late_bytes_max;
-        if self.head.late_bytes() >= limit {
+        if self.head.waiting_bytes() >= limit {
             return Err(Error::Overloaded { limit });
         }
-        self.append_after(rows, now, LOWEST)
+        self.append_within(rows, now, i64::MAX)
     }
 
-    fn append_after(&self, rows: &[Row<'_>], now: Timestamp, earliest: i64) -> Result<Appended, Error> {
+    fn append_within(&self, rows: &[Row<'_>], now: Timestamp, window: i64) -> Result<Appended, Error> {
         self.wal.check_open()?;
         self.head.guard.set_now(now);
-        let bounds = Bounds { latest: now.millis().saturating_add(millis(self.options.ahead_max)), earliest };
+        let now_ms = now.millis();
+        let bounds = Bounds {
+            now: now_ms,
+            latest: now_ms.saturating_add(millis(self.options.ahead_max)),
+            oldest: now_ms.saturating_sub(millis(self.options.longest_kept())).max(LOWEST),
+            window,
+        };
         SCRATCH.with_borrow_mut(|scratch| {
             let mut ticket = self.append_rows(rows, bounds, scratch);
             if !scratch.verdicts.odd.is_empty() || !scratch.verdicts.over.is_empty() {
@@ -109,7 +113,7 @@ impl Store {
     /// left in `odd` and `over`. The ticket.
     pub(crate) fn append_rows(&self, rows: &[Row<'_>], bounds: Bounds, scratch: &mut Scratch) -> u64 {
         let Scratch { groups, verdicts, definitions, samples, late } = scratch;
-        let Bounds { latest, earliest } = bounds;
+        let Bounds { now, latest, oldest, window } = bounds;
         let late_bytes_max = self.options.late_bytes_max / self.head.lanes();
         verdicts.reset();
         groups.resize_with(self.head.lanes(), Vec::new);
@@ -125,21 +129,23 @@ impl Store {
             verdicts.undefined.clear();
             let mut lane = self.head.lane(number);
             let mut segment = self.wal.segment();
-            let group = Group { rows, members, latest, earliest, late_bytes_max, segment };
+            let group = Group { rows, members, latest, oldest, window, late_bytes_max, segment };
             lane.append(&self.head, &self.options, &group, verdicts);
             let mut records = [(DEFINITIONS, &[][..]), (SAMPLES, &[]), (LATE, &[])];
-            let mut last_at = i64::MIN;
+            let (mut first_at, mut last_at) = (i64::MAX, i64::MIN);
             for (bytes, accepted) in [(&mut *samples, &verdicts.accepted), (&mut *late, &verdicts.late)] {
                 bytes.clear();
                 if !accepted.is_empty() {
                     encode_samples(bytes, number, accepted);
                 }
-                last_at = accepted.iter().fold(last_at, |last, accepted| last.max(accepted.at));
+                for &Accepted { at, .. } in accepted {
+                    (first_at, last_at) = (first_at.min(at), last_at.max(at));
+                }
             }
             if last_at == i64::MIN {
                 continue;
             }
-            self.head.note(last_at);
+            lane.note_received(first_at, last_at, now);
             (records[1].1, records[2].1) = (samples.as_slice(), late.as_slice());
             ticket = loop {
                 definitions.clear();

@@ -13,9 +13,12 @@ use std::{
 
 use barograph_codec::varint;
 use barograph_disk::{Disk, Error, file};
-use barograph_model::{Metadata, Timestamp};
+use barograph_model::{Metadata, MetricType, Timestamp};
 
 use crate::wal::{MetadataEntry, decode_metadata, encode_metadata};
+
+/// What the names of parts of a family end in.
+pub(crate) const PARTS: [&str; 6] = ["_bucket", "_count", "_sum", "_created", "_total", "_info"];
 
 pub(crate) const PATH: &str = "catalog";
 const KIND: file::Kind = file::Kind { magic: *b"BAROCAT\0", version: 2 };
@@ -118,6 +121,14 @@ impl Catalog {
         }
     }
 
+    /// The type of a metric; that of the whole, where its name is that of a part of a histogram or summary.
+    pub(crate) fn kind_of(&self, name: &str) -> MetricType {
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        let families = PARTS.iter().filter_map(|part| name.strip_suffix(part));
+        let mut names = std::iter::once(name).chain(families);
+        names.find_map(|family| metrics.get(family)).map_or(MetricType::Unknown, |metadata| metadata.kind)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.metrics.read().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -189,7 +200,6 @@ pub(crate) fn decode(version: u16, content: &[u8]) -> Option<Saved> {
 #[cfg(test)]
 mod tests {
     use barograph_disk::MemoryDisk;
-    use barograph_model::MetricType;
 
     use super::*;
 

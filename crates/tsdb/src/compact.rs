@@ -10,9 +10,9 @@ use std::{
     sync::Arc,
 };
 
-use barograph_codec::rollups::Windows;
+use barograph_codec::{Code, rollups::Windows};
 use barograph_disk::{Disk, Error};
-use barograph_model::{Tier, TimeRange};
+use barograph_model::{Parts, Tier, TimeRange};
 
 use crate::{
     block::{Block, Cache, Cover, Meta, Writer},
@@ -30,6 +30,13 @@ pub(crate) struct Job {
     /// Their numbers, in order.
     pub(crate) inputs: Vec<u64>,
     pub(crate) level: u64,
+}
+
+impl Job {
+    /// What is a day long or longer stays: the parts of two hours of samples will be merged again.
+    fn code(&self) -> Code {
+        if self.tier == Tier::Raw && self.level < 2 { Code::Light } else { Code::Dense }
+    }
 }
 
 /// So many blocks of one time are merged even if more are coming.
@@ -107,7 +114,7 @@ pub(crate) fn merge(
     job: &Job,
     cache: &Cache,
 ) -> Result<Option<(Meta, u64)>, Error> {
-    let mut writer = Writer::create(disk, seq)?;
+    let mut writer = Writer::create(disk, seq, job.code())?;
     if job.tier == Tier::Raw {
         let mut blocks = merge::Blocks::open(inputs, TimeRange::ALL, Wanted::All, cache)?;
         while let Some(series) = blocks.next_series()? {
@@ -119,7 +126,7 @@ pub(crate) fn merge(
             let index = block.index(cache)?;
             indexed.push((block.clone(), index.clone(), (0..index.series_count()).collect()));
         }
-        let mut blocks = Windowed::open(indexed, TimeRange::ALL, true)?;
+        let mut blocks = Windowed::open(indexed, TimeRange::ALL, Parts::ALL, None);
         let mut windows = Windows::default();
         while let Some(labels) = blocks.next_series()? {
             blocks.read_all(&mut windows)?;

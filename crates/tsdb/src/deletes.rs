@@ -71,8 +71,7 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Writes the blocks of samples anew of which something was deleted, so that it leaves the disk; how many there were.
-    /// Roll-ups and histograms leave it when their blocks are merged.
+    /// Writes the blocks anew of which something was deleted, so that it leaves the disk; how many there were.
     ///
     /// # Errors
     /// When the disk fails; what was deleted stays deleted.
@@ -80,7 +79,7 @@ impl Store {
         let mut next_seq = self.upkeep();
         let mut cleaned = 0;
         let blocks = self.blocks();
-        let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.meta.histograms && !b.is_damaged());
+        let due = blocks.iter().filter(|b| b.deletes.is_some() && !b.is_damaged());
         for block in due {
             cleaned += usize::from(self.clean(&mut next_seq, block.meta.seq)?);
         }
@@ -91,6 +90,16 @@ impl Store {
     pub(crate) fn clean(&self, next_seq: &mut u64, seq: u64) -> Result<bool, Error> {
         let blocks = self.blocks();
         let Some(block) = blocks.iter().find(|block| block.meta.seq == seq) else { return Ok(false) };
+        if block.meta.histograms {
+            let rewritten = self.rewrite_histograms(block.meta.tier, std::slice::from_ref(block), next_seq);
+            return match rewritten {
+                Err(Error::Disk(error)) if error.is_corrupt() => {
+                    self.report_damage(block);
+                    Ok(false)
+                }
+                rewritten => rewritten.map(|()| true),
+            };
+        }
         let job = Job { tier: block.meta.tier, inputs: vec![seq], level: block.meta.level };
         match compact::merge(&*self.disk, *next_seq, std::slice::from_ref(block), &job, &self.cache) {
             Ok(written) => {

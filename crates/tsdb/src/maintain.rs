@@ -5,10 +5,11 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
+use barograph_codec::Code;
 use barograph_disk::TEMPORARY;
 use barograph_model::{Tier, Timestamp};
 
@@ -20,6 +21,9 @@ use crate::{
     head::{HeadSeries, WINDOW_MS, window_of},
     options::millis,
 };
+
+/// So many windows that are over wait while they take samples.
+const WAITING_MAX: usize = 2;
 
 /// What one call of [`Store::maintain`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,13 +65,27 @@ pub struct Sizes {
 
 impl Store {
     /// Cuts the windows of the head that ended long enough ago, makes the windows of tiers that are complete then, merges
-    /// blocks, and deletes those past retention.
+    /// blocks, and deletes those past retention. Of the windows that are over the newest two wait while they take samples,
+    /// as they do when history is loaded.
     ///
     /// # Errors
     /// When the disk fails. Nothing is lost: what was not cut stays in the head and the log.
     pub fn maintain(&self, now: Timestamp) -> Result<Maintenance, Error> {
+        self.maintain_but(&self.head.receiving(now.millis()), now)
+    }
+
+    /// As [`Self::maintain`], with everything that is over, even if it takes samples now.
+    ///
+    /// # Errors
+    /// As of [`Self::maintain`].
+    pub fn maintain_all(&self, now: Timestamp) -> Result<Maintenance, Error> {
+        self.maintain_but(&BTreeSet::new(), now)
+    }
+
+    fn maintain_but(&self, receiving: &BTreeSet<i64>, now: Timestamp) -> Result<Maintenance, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
+        self.maintained_at.fetch_max(now.millis(), Ordering::Relaxed);
         let late = self.head.late_windows();
         let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
         // What a flush cut is complete when its window is over, and can be rolled up then.
@@ -75,31 +93,44 @@ impl Store {
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
-        let due = self.head.windows().into_iter().chain(flushed).filter(over).max();
-        if let Some(last) = due {
+        let mut due: BTreeSet<i64> = self.head.windows().into_iter().chain(flushed).filter(over).collect();
+        for _ in 0..WAITING_MAX {
+            if due.last().is_some_and(|last| receiving.contains(last)) {
+                due.pop_last();
+            }
+        }
+        if let Some(last) = due.last() {
             // First no more may come, then all that came is listed: a block that claims to hold everything before a
             // time must not be written while older samples still arrive.
             let floor = last.saturating_add(WINDOW_MS).max(self.head.floor());
             self.head.raise_floor(floor);
+            self.head.begin_cut();
             let segment = self.wal.rotate();
             self.cut_histograms(floor, &mut next_seq, &mut done)?;
-            for window in self.head_windows().into_iter().filter(|&window| window < floor) {
-                let cover = Cover { floor: window.saturating_add(WINDOW_MS), ..Cover::default() };
+            let windows: BTreeSet<i64> = self.head_windows().range(..floor).copied().collect();
+            for &window in self.head.late_windows().range(floor..).filter(|_| !windows.is_empty()) {
+                let cover = Cover { floor: Meta::NO_FLOOR, ..Cover::default() };
+                self.cut(window, &self.head.snapshot_late(window), cover, &mut next_seq, &mut done)?;
+            }
+            for &window in &windows {
+                // With those ahead, all that the log has as late is in blocks then.
+                let late_covered = if Some(&window) == windows.last() { segment - 1 } else { 0 };
+                let floor = window.saturating_add(WINDOW_MS);
+                let cover = Cover { floor, late_covered, ..Cover::default() };
                 self.cut(window, &self.head.snapshot_window(window), cover, &mut next_seq, &mut done)?;
             }
             self.catalog.save(&*self.disk, segment - 1)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
             done.series_forgotten = self.head.forget_idle(i64::MIN);
         }
-        if self.late_are_many() {
+        if self.late_is_due(now.millis()) {
             self.cut_late(&mut next_seq, &mut done)?;
         }
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
         self.merge_due(&late, &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.delete_expired(now, &mut done)?;
-        self.forget_due(now, &mut next_seq)?;
+        self.clean_up(now, &mut next_seq, &mut done)?;
         self.counters.upkeep(&done);
         Ok(done)
     }
@@ -111,6 +142,7 @@ impl Store {
     pub fn flush(&self, now: Timestamp) -> Result<Sizes, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
+        self.head.begin_cut();
         let segment = self.wal.rotate();
         let covered = segment - 1;
         // Before a block claims to hold the log up to here, the catalog must.
@@ -133,8 +165,7 @@ impl Store {
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.delete_expired(now, &mut done)?;
-        self.forget_due(now, &mut next_seq)?;
+        self.clean_up(now, &mut next_seq, &mut done)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }
@@ -147,6 +178,11 @@ impl Store {
     pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
         self.flush(now)?;
         Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
+    }
+
+    /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
+    pub fn needs_upkeep(&self) -> bool {
+        self.late_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
@@ -177,7 +213,7 @@ impl Store {
     }
 
     /// The starts of all windows of which the head has samples.
-    fn head_windows(&self) -> BTreeSet<i64> {
+    pub(crate) fn head_windows(&self) -> BTreeSet<i64> {
         let mut windows = self.head.windows();
         windows.extend(self.head.late_windows());
         windows
@@ -210,7 +246,7 @@ impl Store {
         cover: Cover,
     ) -> Result<Option<(Meta, u64)>, Error> {
         let write = || {
-            let mut writer = Writer::create(&*self.disk, seq)?;
+            let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
             fill(&mut writer)?;
             writer.publish(cover)
         };

@@ -171,6 +171,7 @@ pub(crate) fn find_all(index: &Index, wanted: &[Labels]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use barograph_codec::Code;
     use barograph_disk::MemoryDisk;
     use barograph_model::Timestamp;
 
@@ -188,7 +189,7 @@ mod tests {
         let disk = MemoryDisk::new();
         let mut opened = Vec::new();
         for (seq, series) in (1..).zip(blocks) {
-            let mut writer = Writer::create(&disk, seq).unwrap();
+            let mut writer = Writer::create(&disk, seq, Code::Dense).unwrap();
             for (name, samples) in *series {
                 let (timestamps, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
                 writer.push(&labels(name), &timestamps, &values).unwrap();
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn a_broken_page_is_named_and_the_rest_goes_on() {
         let disk = MemoryDisk::new();
-        let mut writer = Writer::create(&disk, 1).unwrap();
+        let mut writer = Writer::create(&disk, 1, Code::Light).unwrap();
         writer.push(&labels("a"), &[1], &[1.5]).unwrap();
         writer.push(&labels("b"), &[1], &[2.5]).unwrap();
         writer.publish(Cover::default()).unwrap();

@@ -12,6 +12,7 @@ use barograph_model::{Metadata, Tier, Timestamp};
 use crate::{
     Error, Store,
     block::{Block, BlockMetrics, Entry, Key, VERSIONS_MAX, version_of},
+    catalog::PARTS,
     head::Held,
 };
 
@@ -165,7 +166,6 @@ impl Sum {
 
 /// What was said of a metric, and under which name: parts of a histogram or summary are described as the whole.
 fn describe<'n>(described: &BTreeMap<String, Metadata>, name: &'n str) -> (&'n str, Metadata) {
-    const PARTS: [&str; 6] = ["_bucket", "_count", "_sum", "_created", "_total", "_info"];
     let families = PARTS.iter().filter_map(|part| name.strip_suffix(part));
     let mut names = std::iter::once(name).chain(families);
     let found = names.find_map(|family| Some((family, described.get(family)?.clone())));

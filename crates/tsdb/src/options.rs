@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use barograph_model::{MetricType, Tier};
+
 use crate::{Retention, RetentionRule};
 
 /// Limits and delays of a store.
@@ -30,10 +32,10 @@ pub struct Options {
     pub label_value_bytes_max: usize,
     /// How far ahead of now a sample may be. Default 10 minutes.
     pub ahead_max: Duration,
-    /// How far behind the latest sample of the store one may be that is older than the last of its series. Zero takes no
-    /// such samples. Default 1 hour.
+    /// How much older than the last of its series a sample may be. Zero takes no such samples. Default 1 hour.
     pub out_of_order: Duration,
-    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. Default 64 MiB.
+    /// Memory for late samples that wait to be put into a block, beyond which further ones are refused. An import counts
+    /// what waits of times that were cut already to it as well. Default 64 MiB.
     pub late_bytes_max: usize,
     /// A segment of the write-ahead log is closed at about this size. Default 64 MiB.
     pub segment_bytes: u64,
@@ -45,6 +47,11 @@ pub struct Options {
     pub retention: Retention,
     /// Other times for some series; of those that match, the first that speaks of a tier counts. None by default.
     pub retention_rules: Vec<RetentionRule>,
+    /// Other times for the metrics of some types, where no rule speaks of a tier, in the order of
+    /// [`Tier::ALL`](barograph_model::Tier::ALL); [`Duration::MAX`] keeps it. None by default.
+    pub retention_by_type: Vec<(MetricType, [Option<Duration>; 4])>,
+    /// How long after it was looked for what is past its retention that is done again. Default zero: with each upkeep.
+    pub cleanup_interval: Duration,
     /// Size of all blocks beyond which those go that have used up most of their tier's time; `None` keeps them, as is
     /// the default.
     pub retention_bytes: Option<u64>,
@@ -78,12 +85,23 @@ impl Default for Options {
             cut_delay: Duration::from_secs(1800),
             retention: Retention::default(),
             retention_rules: Vec::new(),
+            retention_by_type: Vec::new(),
+            cleanup_interval: Duration::ZERO,
             retention_bytes: None,
             cache_bytes: 64 << 20,
             exemplars_max: 100_000,
             metrics_max: 100_000,
             aliases_max: 1 << 16,
         }
+    }
+}
+
+impl Options {
+    /// How long the tier is kept that is kept the longest, by any rule.
+    pub(crate) fn longest_kept(&self) -> Duration {
+        let usual = Tier::ALL.map(|tier| self.retention.of(tier).unwrap_or(Duration::MAX));
+        let rules = self.retention_rules.iter().flat_map(|rule| rule.tiers).flatten();
+        usual.into_iter().chain(rules).max().unwrap_or(Duration::MAX)
     }
 }
 

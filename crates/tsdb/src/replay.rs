@@ -105,7 +105,7 @@ fn take(
         }
         recovery.samples += u64::from(replay(&mut held.1, place.slot, at, value));
     }
-    last_at.inspect(|&at| head.note(at))
+    last_at
 }
 
 /// The series of a segment by the names it has for them.

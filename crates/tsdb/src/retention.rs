@@ -3,10 +3,7 @@
 //! A block goes when the last of its series is due. Series that are due before are noted as deleted, and the block is
 //! written anew without them.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use barograph_model::{Matcher, Tier, Timestamp};
 
@@ -75,8 +72,33 @@ struct Aged {
 }
 
 impl Store {
+    /// Deletes what is past its retention, if it is time to look again.
+    pub(crate) fn clean_up(
+        &self,
+        now: Timestamp,
+        next_seq: &mut u64,
+        done: &mut Maintenance,
+    ) -> Result<(), Error> {
+        let due = self.cleaned_at().saturating_add(millis(self.options.cleanup_interval)) <= now.millis();
+        // Only a limit by bytes can be passed by what is new.
+        let grown = self.options.retention_bytes.is_some() && done.blocks_cut + done.blocks_merged > 0;
+        let news = self.policies.take_news();
+        if due || grown || news {
+            self.delete_expired(now, done)?;
+            self.forget_due(now, next_seq)?;
+        }
+        Ok(())
+    }
+
+    /// When it was looked last for what is past its retention.
+    pub(crate) fn cleaned_at(&self) -> i64 {
+        self.cleaned_at.load(Ordering::Relaxed)
+    }
+
     /// Deletes the blocks that are past their retention.
     pub(crate) fn delete_expired(&self, now: Timestamp, done: &mut Maintenance) -> Result<(), Error> {
+        // First, so that no question counts on what goes.
+        self.cleaned_at.fetch_max(now.millis(), Ordering::Relaxed);
         let blocks = self.blocks();
         let metas = || blocks.iter().map(|block| &block.meta);
         let aged: Vec<_> = blocks
@@ -86,7 +108,7 @@ impl Store {
                 tier: block.meta.tier,
                 age: age_of(block, now),
                 size: block.size,
-                kept: self.longest_kept(block, now),
+                kept: self.longest_kept(block, age_of(block, now)),
                 may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
             })
             .collect();
@@ -105,7 +127,7 @@ impl Store {
     pub(crate) fn forget_due(&self, now: Timestamp, next_seq: &mut u64) -> Result<(), Error> {
         let blocks = self.blocks();
         let metas = || blocks.iter().map(|block| &block.meta);
-        for block in blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms) {
+        for block in blocks.iter().filter(|block| !block.is_damaged()) {
             let (meta, age) = (&block.meta, age_of(block, now));
             if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !is_rolled(meta, metas) {
                 continue;
@@ -124,39 +146,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Whether there are rules for a tier, and by them or by what is usual some series of a block of that age may be due.
-    fn may_be_due(&self, tier: Tier, age: i64) -> bool {
-        let rules = self.options.retention_rules.iter();
-        let mut ages = rules.filter_map(|rule| rule.tiers[tier as usize]).peekable();
-        let usual = self.options.retention.of(tier);
-        ages.peek().is_some() && ages.chain(usual).any(|kept| age > millis(kept))
-    }
-
-    /// How long each series of a block is kept: as the first rule that matches it says. `None` if the index cannot be
-    /// read now.
-    fn kept(&self, block: &Arc<Block>) -> Option<Vec<Option<Duration>>> {
-        let index = block.index(&self.cache).ok()?;
-        let tier = block.meta.tier;
-        let mut kept = vec![self.options.retention.of(tier); index.series_count() as usize];
-        for rule in self.options.retention_rules.iter().rev() {
-            let Some(age) = rule.tiers[tier as usize] else { continue };
-            for id in self.matching(block, &index, &rule.matchers)? {
-                kept[id as usize] = (age != Duration::MAX).then_some(age);
-            }
-        }
-        Some(kept)
-    }
-
-    /// How long the series of a block is kept that is kept the longest, where that matters.
-    fn longest_kept(&self, block: &Arc<Block>, now: Timestamp) -> Option<Duration> {
-        if !self.may_be_due(block.meta.tier, age_of(block, now)) {
-            return self.options.retention.of(block.meta.tier);
-        }
-        let ages = self.kept(block)?;
-        let longest = ages.into_iter().map(|age| age.unwrap_or(Duration::MAX)).max().unwrap_or(Duration::MAX);
-        (longest != Duration::MAX).then_some(longest)
     }
 
     /// The time from which on all raw samples are there that were taken.

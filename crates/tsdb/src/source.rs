@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, RollupCursor, Sample, Selection,
-    SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor, Sample,
+    Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -52,15 +52,19 @@ impl Source for Store {
         TimeRange::new(Timestamp(first.unwrap_or(floor)), Timestamp(floor))
     }
 
+    fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
+        self.coverage_of_selection(tier, self.coverage(tier), matchers)
+    }
+
     fn rollups<'a>(
         &'a self,
         tier: Tier,
-        sketches: bool,
+        parts: Parts,
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
         budget.charge(0)?;
-        Ok(Box::new(rollup::Cursor::open(self, tier, sketches, selection, budget)?))
+        Ok(Box::new(rollup::Cursor::open(self, tier, parts, selection, budget)?))
     }
 
     fn series(
@@ -221,7 +225,7 @@ impl Store {
         mut see: impl FnMut(&Index, bool, &mut dyn Iterator<Item = u32>),
     ) -> Result<(), SourceError> {
         // Tiers are asked for what raw blocks may not know any more.
-        let known = self.coverage(Tier::Raw).start.millis();
+        let known = self.coverage_of(Tier::Raw, selection.matchers).start.millis();
         let wanted = |meta: &Meta| meta.tier == Tier::Raw || meta.min_at < known;
         // A window that starts before a range may have samples in it.
         let start = selection.range.start.saturating_add(-Tier::Hour.width());

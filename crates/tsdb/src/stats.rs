@@ -58,6 +58,12 @@ pub struct Stats {
     pub block_samples: u64,
     /// Blocks that were cut from the head.
     pub blocks_cut: u64,
+    /// When upkeep ran last, in milliseconds since the epoch; the least number if it did not.
+    pub maintained_at: i64,
+    /// When it was looked last for what is past its retention.
+    pub cleaned_at: i64,
+    /// Metrics with a policy of their own.
+    pub policies: usize,
     /// Windows of tiers that were made.
     pub windows_rolled: u64,
     /// Blocks that were merged into larger ones.

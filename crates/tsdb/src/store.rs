@@ -16,6 +16,7 @@ use crate::{
     exemplars::Exemplars,
     head::Head,
     histograms,
+    policy::{self, Policies},
     recovery::CORRUPT,
     replay::{Covered, replay},
     retention::raw_start,
@@ -41,6 +42,11 @@ pub struct Store {
     pub(crate) counters: Counters,
     /// The time from which on all raw samples are there: those before are only in tiers.
     pub(crate) raw_start: AtomicI64,
+    /// What is kept of single metrics.
+    pub(crate) policies: Policies,
+    /// The newest times of which upkeep, and retention within it, were told.
+    pub(crate) maintained_at: AtomicI64,
+    pub(crate) cleaned_at: AtomicI64,
     _held: Box<dyn Held>,
 }
 
@@ -75,7 +81,6 @@ impl Store {
         for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
             resume(block, &head, &cache)?;
         }
-        blocks.iter().filter(|b| b.meta.tier == Tier::Raw).for_each(|b| head.note(b.meta.max_at));
         let covered = Covered {
             all: blocks.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
             late: blocks.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
@@ -87,8 +92,12 @@ impl Store {
         let counters = Counters::default();
         stats::add(&counters.set_aside, recovery.set_aside.len());
         let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
+        let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
             raw_start,
+            policies,
+            maintained_at: AtomicI64::new(i64::MIN),
+            cleaned_at: AtomicI64::new(i64::MIN),
             blocks: RwLock::new(Arc::new(blocks)),
             next_block: Mutex::new(next_block),
             cache,
@@ -229,6 +238,9 @@ impl Store {
             block_bytes: sizes.raw_bytes + sizes.rollup_bytes + sizes.index_bytes,
             block_samples: sizes.samples,
             blocks_cut: count(&self.counters.blocks_cut),
+            maintained_at: self.maintained_at.load(Ordering::Relaxed),
+            cleaned_at: self.cleaned_at(),
+            policies: self.policies.all().len(),
             windows_rolled: count(&self.counters.windows_rolled),
             blocks_merged: count(&self.counters.blocks_merged),
             blocks_deleted: count(&self.counters.blocks_deleted),
@@ -318,5 +330,16 @@ fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error
             Ok(Saved::default())
         }
         saved => Ok(saved?),
+    }
+}
+
+fn read_policies(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Policies, Error> {
+    match Policies::read(disk) {
+        Err(error @ barograph_disk::Error::Corrupt { .. }) => {
+            disk.rename(policy::PATH, &format!("{}{CORRUPT}", policy::PATH))?;
+            recovery.set_aside(policy::PATH, error.to_string());
+            Ok(Policies::default())
+        }
+        policies => Ok(policies?),
     }
 }

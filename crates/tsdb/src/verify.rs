@@ -12,6 +12,7 @@ use crate::{
     backup::{self, hash_of, list, pool_path, seq_of},
     block,
     catalog::{self, Catalog},
+    policy::{self, Policies},
     recovery::CORRUPT,
     wal,
 };
@@ -92,6 +93,7 @@ fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
         }
     }
     verified.note(catalog::PATH, Catalog::read(disk).map(drop))?;
+    verified.note(policy::PATH, Policies::read(disk).map(drop))?;
     let covered = covered_by_blocks(disk)?;
     let mut report = Recovery::default();
     let recovered = wal::recover(&Untouched(disk), covered, covered, &mut report, |_, _, _| None).map(drop);

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 
 use barograph_disk::{Disk, MemoryDisk};
 use barograph_model::{
-    Budget, Matcher, MetricType, STALE_BITS, Selection, Source, Tier, TimeRange, Timestamp,
+    Budget, Matcher, MetricType, Parts, Rollups, STALE_BITS, Selection, Source, Tier, TimeRange, Timestamp,
 };
 use barograph_tsdb::Store;
 use support::*;
@@ -69,6 +69,11 @@ fn version_2() {
     check_tiers(&check("v2", 5));
 }
 
+#[test]
+fn version_3() {
+    check_tiers(&check("v3", 5));
+}
+
 /// The windows of two hours of each minute's samples.
 fn check_tiers(store: &Store) {
     let budget = Budget::unlimited();
@@ -77,11 +82,12 @@ fn check_tiers(store: &Store) {
         let each = tier.width() / MINUTE;
         let matchers = [Matcher::equal("__name__", "sent_bytes_total")];
         let selection = Selection { matchers: &matchers, range: TimeRange::ALL };
-        let mut cursor = store.rollups(tier, true, &selection, &budget).expect("it can be read");
+        let mut cursor = store.rollups(tier, Parts::ALL, &selection, &budget).expect("it can be read");
         assert!(cursor.next_series().expect("it can be read").is_some());
-        let windows = cursor.next_batch().expect("it can be read").expect("there are windows");
+        let mut windows = Rollups::default();
+        while cursor.next_batch(&mut windows).expect("it can be read") {}
         assert_eq!(windows.len(), usize::try_from(120 / each).expect("it is small"), "{tier}");
-        for (n, window) in (0i64..).zip(windows) {
+        for (n, window) in (0i64..).zip(windows.list(0..windows.len())) {
             let value = |minute: i64| minute as f64 * 1500.0;
             let (first, last) = (n * each, n * each + each - 1);
             assert_eq!((window.start, window.count), (START + first * MINUTE, each.unsigned_abs()));

@@ -57,14 +57,25 @@ fn late_samples_within_the_window() {
         check(&store, &a, at, value, Ok(()));
         check(&store, &a, at, stale_marker(), Err(Reason::Duplicate));
     }
-    // The window counts from the latest sample of all, but a series' first sample is never late.
+    // The window counts from the last sample of the series.
     check(&store, &b, START - 7_000_000, 1.0, Ok(()));
-    check(&store, &b, START - 7_000_001, 1.0, Err(Reason::TooOld));
+    check(&store, &b, START - 7_000_001, 1.0, Ok(()));
+    check(&store, &b, START - 7_600_001, 1.0, Err(Reason::TooOld));
     let stats = store.stats();
-    assert_eq!((stats.samples_late, stats.samples_appended), (3, 9));
+    assert_eq!((stats.samples_late, stats.samples_appended), (4, 10));
     assert!(stats.late_bytes > 0);
     let times: Vec<_> = content(&store)[&a.to_string()].iter().map(|sample| sample.0 - START).collect();
     assert_eq!(times, [-600_000, -599_995, -1, 0, 5]);
+}
+
+#[test]
+fn what_no_tier_would_keep_is_too_old() {
+    let store = store_with(Duration::from_secs(600));
+    let (a, year) = (series("a", 1), 365 * 86_400_000);
+    check(&store, &a, START - year - 1, 1.0, Err(Reason::TooOld));
+    check(&store, &a, START - year, 1.0, Ok(()));
+    check(&store, &a, START - year - 1, 1.0, Err(Reason::TooOld));
+    check(&store, &a, START, 1.0, Ok(()));
 }
 
 #[test]
@@ -86,7 +97,7 @@ fn a_series_of_late_samples_alone_is_seen() {
     check(&store, &a, START, 1.0, Ok(()));
     check(&store, &b, START - 60_000, 2.0, Ok(()));
     check(&store, &a, START - 30_000, 3.0, Ok(()));
-    assert_eq!(store.stats().samples_late, 2);
+    assert_eq!(store.stats().samples_late, 1, "the first of a series is in order");
     let budget = Budget::unlimited();
     let last = |from, to| {
         let range = TimeRange::new(Timestamp(START - from), Timestamp(START - to));

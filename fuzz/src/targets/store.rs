@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barograph_codec::{
-    ColumnChunk, Decoder, Encoder, HistogramDecoder, HistogramEncoder, encode_timestamps, encode_values,
+    Code, ColumnChunk, Decoder, Encoder, HistogramDecoder, HistogramEncoder, encode_timestamps, encode_values,
 };
 use barograph_disk::{Disk, MemoryDisk, record};
 use barograph_model::{
@@ -260,11 +260,11 @@ fn columns() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     let (times, values): (Vec<_>, Vec<_>) = samples().into_iter().cycle().take(300).unzip();
     let counts = [times.len()];
-    for kind in [0u8, 1] {
+    for (kind, code) in [(0u8, Code::Dense), (1, Code::Dense), (0, Code::Light), (1, Code::Light)] {
         let mut bytes = Vec::new();
         let layout = match kind {
-            0 => encode_timestamps(&times, &counts, &mut bytes),
-            _ => encode_values(&values, &counts, &mut bytes),
+            0 => encode_timestamps(&times, &counts, code, &mut bytes),
+            _ => encode_values(&values, &counts, code, &mut bytes),
         };
         let len = u16::try_from(layout.meta_len).expect("a meta is short").to_le_bytes();
         let count = u16::try_from(times.len()).expect("a few").to_le_bytes();

@@ -70,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.leaves_out(contender::BAROGRAPH) {
         contenders.push(Contender::barograph(&barograph::build_for_benches()?));
     }
-    contenders.extend(Contender::peers(&peers::bring(false)?));
+    if arguments.subject.has_peers() {
+        contenders.extend(Contender::peers(&peers::bring(false)?));
+    }
     contenders.retain(|contender| !arguments.leaves_out(contender.name));
     ensure!(!contenders.is_empty(), "every contender is left out");
     let mut report = Report::new(arguments.seed);
@@ -84,6 +86,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+}
+
+impl Subject {
+    /// Whether the peers are measured too.
+    fn has_peers(self) -> bool {
+        !matches!(self, Self::Tiers | Self::Replay)
+    }
 }
 
 impl Arguments {

@@ -62,6 +62,15 @@ impl Fleet {
         Self { members, seed }
     }
 
+    /// The series of some metrics only, of as many hosts: the same as in a whole fleet.
+    pub(crate) fn of_metrics(hosts: usize, metrics: &[&str], seed: u64) -> Self {
+        let mut fleet = Self::new(hosts * kinds().len(), 0, seed);
+        fleet
+            .members
+            .retain(|member| member.labels.metric_name().is_some_and(|name| metrics.contains(&name)));
+        fleet
+    }
+
     /// How many series there are.
     pub(crate) fn len(&self) -> usize {
         self.members.len()

@@ -51,7 +51,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let folder = place::fresh("history")?;
     let snapshot = snapshot(peers, &folder)?;
     let theirs = dump(peers, &snapshot)?;
-    let barograph = Barograph::new(&ground.binary, &folder);
+    // All the past that is moved in is looked at sample by sample.
+    let barograph = Barograph::new(&ground.binary, &folder).with(&["--retention-raw", "60d"]);
     let ours = barograph.start()?;
     let url = ours.url();
     let import = |from: &Path| {

@@ -15,16 +15,16 @@
 
 use std::ops::Range;
 
-use barograph_model::SCALE;
+use barograph_model::{Parts, SCALE, SketchShape, Sketches};
 
 use super::{
     SAMPLES_MAX, Times, Windows,
     columns::Columns,
     sheet::{Reading, Sheet, Writing},
-    sketches::{Shape, Sketches},
+    sketches::expected,
     windows::Form,
 };
-use crate::{Layout, Malformed, NUMBERS_MAX, column::Delta, varint};
+use crate::{Code, Layout, Malformed, NUMBERS_MAX, column::Delta, varint};
 
 /// The page is in the form of samples.
 const SAMPLES: u8 = 1;
@@ -82,7 +82,7 @@ impl Encoder {
             Form::Columns => 0,
         };
         let sketches = &windows.columns.sketches;
-        let buckets = match sketches.shapes.get(range.clone()).and_then(<[Shape]>::last) {
+        let buckets = match sketches.shapes.get(range.clone()).and_then(<[SketchShape]>::last) {
             Some(last) => last.end - sketches.start(range.start),
             None => 0,
         };
@@ -147,7 +147,7 @@ impl Encoder {
         for &window in varying {
             let (start, shape) = (sketches.start(window), sketches.shapes[window]);
             let middle = start + shape.negatives as usize;
-            let expected = Sketches::expected(shape.scale, columns.min[window], columns.max[window]);
+            let expected = expected(shape.scale, columns.min[window], columns.max[window]);
             for (indices, expected) in [start..middle, middle..shape.end].into_iter().zip(expected) {
                 let indices = &sketches.indices[indices];
                 gaps.extend(indices.first().map(|first| zigzag(first - expected)));
@@ -166,12 +166,12 @@ impl Encoder {
     }
 
     /// Appends the chunk to `out` and begins anew.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Layout {
+    pub fn finish(&mut self, code: Code, out: &mut Vec<u8>) -> Layout {
         // In the order of the page: each adds its part behind the one before.
         for column in [VALUES, FIRST, LAST, SUM, MIN, MAX, LOST] {
-            self.floats[column].finish(&mut self.sheet);
+            self.floats[column].finish(code, &mut self.sheet);
         }
-        self.counts.iter_mut().for_each(|column| column.finish(&mut self.sheet));
+        self.counts.iter_mut().for_each(|column| column.finish(code, &mut self.sheet));
         self.sheet.finish(out)
     }
 }
@@ -222,8 +222,8 @@ impl Chunk {
         Ok(Self { floats, counts, numbers: Numbers::default() })
     }
 
-    /// Reads the page of windows that lie at `times` into `windows`, in place of what is there; their sketches only
-    /// if these are wanted.
+    /// Reads the page of windows that lie at `times` into `windows`, in place of what is there: of each the parts that
+    /// are wanted.
     ///
     /// # Errors
     /// [`Malformed`] for bytes that are no such page of this chunk.
@@ -231,11 +231,11 @@ impl Chunk {
         &mut self,
         page: &[u8],
         times: &Times,
-        sketches: bool,
+        parts: Parts,
         windows: &mut Windows,
     ) -> Result<(), Malformed> {
         windows.clear();
-        let read = self.read(&mut &*page, times, sketches, windows);
+        let read = self.read(&mut &*page, times, parts, windows);
         if read.is_err() {
             windows.clear();
         }
@@ -246,7 +246,7 @@ impl Chunk {
         &mut self,
         page: &mut &[u8],
         times: &Times,
-        sketches: bool,
+        parts: Parts,
         windows: &mut Windows,
     ) -> Result<(), Malformed> {
         windows.times.append(times, 0..times.len());
@@ -262,7 +262,10 @@ impl Chunk {
                 return Err(WHAT);
             }
             let count = windows.values_of(&(0..times.len())).len();
-            return self.floats[VALUES].read(page, count, &mut windows.samples);
+            return match parts == Parts::NONE {
+                true => Ok(()),
+                false => self.floats[VALUES].read(page, count, &mut windows.samples),
+            };
         }
         windows.form = Form::Columns;
         let varying = &mut self.numbers.varying;
@@ -271,52 +274,81 @@ impl Chunk {
             true => varying.extend(0..times.len()),
             false => take_list(page, times.len(), varying)?,
         }
-        self.read_columns(page, flags, windows)?;
-        if sketches {
+        self.read_columns(page, flags, parts, windows)?;
+        if parts.has(Parts::SKETCH) {
             self.read_sketches(page, flags, windows)?;
         }
         Ok(())
     }
 
-    fn read_columns(&mut self, page: &mut &[u8], flags: u8, windows: &mut Windows) -> Result<(), Malformed> {
+    fn read_columns(
+        &mut self,
+        page: &mut &[u8],
+        flags: u8,
+        parts: Parts,
+        windows: &mut Windows,
+    ) -> Result<(), Malformed> {
         let Self { floats, counts, numbers } = self;
         let varying = &numbers.varying;
         let columns = &mut windows.columns;
-        floats[FIRST].read(page, windows.times.len(), &mut columns.first)?;
-        // As if all were constant, then those that are not.
-        let first = &columns.first;
-        for column in [&mut columns.last, &mut columns.min, &mut columns.max] {
-            column.extend_from_slice(first);
+        let (all, vary, rising) = (windows.times.len(), flags & VARY != 0, flags & RISING != 0);
+        let bounds = parts.has(Parts::SKETCH);
+        let (min, max) = (bounds || parts.has(Parts::MIN), bounds || parts.has(Parts::MAX));
+        let grown = parts.has(Parts::INCREASE);
+        let last = grown || parts.has(Parts::LAST) || (rising && max);
+        // All else follows from the first value where a window does not vary.
+        let first = grown || parts.has(Parts::FIRST) || (rising && min);
+        let follows = !vary && parts != Parts::NONE;
+        match first || follows {
+            true => floats[FIRST].read(page, all, &mut columns.first)?,
+            false => floats[FIRST].skip(page, all)?,
         }
-        let sums = first.iter().zip(&windows.times.counts).map(|(first, &count)| first * f64::from(count));
-        columns.sum.extend(sums);
-        columns.lost.resize(first.len(), 0.0);
-        columns.m2.resize(first.len(), 0);
-        let mut read = |which: usize, column: &mut Vec<f64>| {
-            floats[which].read(page, varying.len(), &mut numbers.floats)?;
-            varying.iter().zip(&numbers.floats).for_each(|(&window, value)| column[window] = *value);
-            Ok(())
-        };
-        read(LAST, &mut columns.last)?;
-        read(SUM, &mut columns.sum)?;
-        if flags & RISING == 0 {
-            read(MIN, &mut columns.min)?;
-            read(MAX, &mut columns.max)?;
+        let first = &columns.first;
+        let mut read =
+            |which: usize, wanted: bool, column: &mut Vec<f64>, constant: &dyn Fn(usize) -> f64| {
+                if !wanted {
+                    return floats[which].skip(page, varying.len());
+                }
+                if vary {
+                    return floats[which].read(page, all, column);
+                }
+                // As if all were constant, then those that are not.
+                column.extend((0..all).map(constant));
+                floats[which].read(page, varying.len(), &mut numbers.floats)?;
+                varying.iter().zip(&numbers.floats).for_each(|(&window, value)| column[window] = *value);
+                Ok(())
+            };
+        let times = &windows.times.counts;
+        read(LAST, last, &mut columns.last, &|window| first[window])?;
+        let sum = |window: usize| first[window] * f64::from(times[window]);
+        read(SUM, parts.has(Parts::SUM), &mut columns.sum, &sum)?;
+        if rising {
+            // Of a window that does not vary these are all the same.
+            columns.min.extend_from_slice(if min { first } else { &[] });
+            columns.max.extend_from_slice(if max { &columns.last } else { &[] });
         } else {
-            varying.iter().for_each(|&window| columns.max[window] = columns.last[window]);
+            read(MIN, min, &mut columns.min, &|window| first[window])?;
+            read(MAX, max, &mut columns.max, &|window| first[window])?;
         }
         if flags & KEPT == 0 {
-            read(LOST, &mut columns.lost)?;
+            read(LOST, grown, &mut columns.lost, &|_| 0.0)?;
+        } else if grown {
+            columns.lost.resize(all, 0.0);
         }
-        counts[M2].read(page, varying.len(), &mut numbers.counts)?;
-        for (&window, &packed) in varying.iter().zip(&numbers.counts) {
-            if packed >> 24 != 0 {
-                return Err(WHAT);
+        if !parts.has(Parts::M2) {
+            counts[M2].skip(page, varying.len())?;
+        } else {
+            columns.m2.resize(all, 0);
+            counts[M2].read(page, varying.len(), &mut numbers.counts)?;
+            for (&window, &packed) in varying.iter().zip(&numbers.counts) {
+                if packed >> 24 != 0 {
+                    return Err(WHAT);
+                }
+                columns.m2[window] = packed;
             }
-            columns.m2[window] = packed;
         }
-        // A least value above the greatest would be believed by who looks for one in between.
-        let odd = |(min, max): (&f64, &f64)| min > max;
+        // A least value above the greatest, or one of both alone, would be believed by who looks for one in between.
+        let odd = |(min, max): (&f64, &f64)| min > max || min.is_nan() != max.is_nan();
         if columns.min.iter().zip(&columns.max).any(odd) { Err(WHAT) } else { Ok(()) }
     }
 
@@ -340,7 +372,7 @@ impl Chunk {
         let (mut gaps, mut of_buckets) = (numbers.gaps.as_slice(), numbers.counts.as_slice());
         for (window, &count) in windows.times.counts.iter().enumerate() {
             let Some((number, (_, &width))) = next.next_if(|(_, (varying, _))| **varying == window) else {
-                let first = columns.first[window];
+                let first = columns.min[window];
                 if !first.is_finite() {
                     return Err(WHAT);
                 }
@@ -372,7 +404,7 @@ fn push_sketch(
     let negatives =
         usize::try_from(shape[2]).ok().filter(|&negatives| negatives <= gaps.len()).ok_or(WHAT)?;
     let (negative, positive) = gaps.split_at(negatives);
-    for (gaps, expected) in [negative, positive].into_iter().zip(Sketches::expected(scale, min, max)) {
+    for (gaps, expected) in [negative, positive].into_iter().zip(expected(scale, min, max)) {
         let start = sketches.indices.len();
         let mut index = expected;
         for (number, &gap) in gaps.iter().enumerate() {
@@ -390,7 +422,7 @@ fn push_sketch(
     }
     sketches.counts.extend_from_slice(counts);
     let end = sketches.indices.len();
-    sketches.shapes.push(Shape { scale, zeros: shape[1], negatives: shape[2], end });
+    sketches.shapes.push(SketchShape { scale, zeros: shape[1], negatives: shape[2], end });
     Ok(())
 }
 

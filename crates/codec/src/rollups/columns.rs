@@ -1,14 +1,16 @@
 //! Windows that are kept as what they sum up to: a column for each thing.
 
-use barograph_model::{Rollup, is_stale};
+use std::ops::Range;
+
+use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Sketches, is_stale};
 
 use super::{
-    sketches::Sketches,
+    sketches::Counting,
     summary::{Summary, pack_m2, unpack_m2},
 };
 
-/// One entry a window in each; `lost` is that of [`Summary`].
-#[derive(Clone, Debug, Default, PartialEq)]
+/// One entry a window in each, or none where a column was not read; `lost` is that of [`Summary`].
+#[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     pub(super) first: Vec<f64>,
     pub(super) last: Vec<f64>,
@@ -20,11 +22,13 @@ pub(super) struct Columns {
     pub(super) m2: Vec<u32>,
     /// Empty if they were not read.
     pub(super) sketches: Sketches,
+    /// Reused.
+    counting: Counting,
 }
 
 impl Columns {
     pub(super) fn clear(&mut self) {
-        let Self { first, last, min, max, sum, lost, m2, sketches } = self;
+        let Self { first, last, min, max, sum, lost, m2, sketches, counting: _ } = self;
         [first, last, min, max, sum, lost].into_iter().for_each(Vec::clear);
         m2.clear();
         sketches.clear();
@@ -44,7 +48,7 @@ impl Columns {
     pub(super) fn push_values(&mut self, values: &[f64]) {
         debug_assert!(!values.iter().any(|value| is_stale(*value)), "a staleness marker is no sample");
         self.push_summary(&Summary::of(values));
-        self.sketches.push_values(values);
+        self.counting.push_values(values, &mut self.sketches);
     }
 
     /// Adds a window of which all values are the same, and finite.
@@ -64,7 +68,7 @@ impl Columns {
     }
 
     /// Adds windows of others.
-    pub(super) fn append(&mut self, other: &Self, range: std::ops::Range<usize>) {
+    pub(super) fn append(&mut self, other: &Self, range: Range<usize>) {
         self.first.extend_from_slice(&other.first[range.clone()]);
         self.last.extend_from_slice(&other.last[range.clone()]);
         self.min.extend_from_slice(&other.min[range.clone()]);
@@ -72,19 +76,47 @@ impl Columns {
         self.sum.extend_from_slice(&other.sum[range.clone()]);
         self.lost.extend_from_slice(&other.lost[range.clone()]);
         self.m2.extend_from_slice(&other.m2[range.clone()]);
-        range.for_each(|window| self.sketches.push_from(&other.sketches, window));
+        self.sketches.append(&other.sketches, range);
     }
 
-    pub(super) fn summary(&self, window: usize) -> Summary {
-        Summary {
-            first: self.first[window],
-            last: self.last[window],
-            min: self.min[window],
-            max: self.max[window],
-            sum: self.sum[window],
-            lost: self.lost[window],
-            m2: unpack_m2(self.m2[window]),
+    /// Adds parts of some windows to those of a reader.
+    pub(super) fn append_to(&self, range: Range<usize>, parts: Parts, out: &mut Rollups) {
+        for moment in parts.moments() {
+            let column = match moment {
+                Moment::First => &self.first,
+                Moment::Last => &self.last,
+                Moment::Min => &self.min,
+                Moment::Max => &self.max,
+                Moment::Sum => &self.sum,
+                Moment::M2 => {
+                    let packed = self.m2[range.clone()].iter();
+                    out.column_mut(moment).extend(packed.map(|packed| unpack_m2(*packed)));
+                    continue;
+                }
+                Moment::Increase => {
+                    let (first, last, lost) = (&self.first, &self.last, &self.lost);
+                    let grown = range.clone().map(|window| last[window] - first[window] + lost[window]);
+                    out.column_mut(moment).extend(grown);
+                    continue;
+                }
+            };
+            out.column_mut(moment).extend_from_slice(&column[range.clone()]);
         }
+        if parts.has(Parts::SKETCH) {
+            out.sketches.append(&self.sketches, range);
+        }
+    }
+
+    /// Leaves the sketch of each window empty that is not constant.
+    pub(super) fn forget_sketches(&mut self, counts: &[u32]) {
+        let mut left = Sketches::default();
+        for (window, &count) in counts.iter().enumerate() {
+            match self.is_constant(window, count) {
+                true => left.push_constant(self.first[window], count),
+                false => left.push(&Sketch::new()),
+            }
+        }
+        self.sketches = left;
     }
 
     /// Whether a window of so many samples follows from its first value alone.

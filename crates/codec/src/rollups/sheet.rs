@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    ColumnChunk, Layout, Malformed, Number,
+    Code, ColumnChunk, Layout, Malformed, Number,
     column::{Delta, encode},
     varint,
 };
@@ -34,7 +34,7 @@ impl<T: Number> Writing<T> {
     }
 
     /// Appends the column to the meta and to its pages, and begins anew.
-    pub(super) fn finish(&mut self, sheet: &mut Sheet) {
+    pub(super) fn finish(&mut self, code: Code, sheet: &mut Sheet) {
         let Sheet { meta, pages, bytes } = sheet;
         bytes.clear();
         if self.parts.is_empty() {
@@ -42,7 +42,7 @@ impl<T: Number> Writing<T> {
             return;
         }
         let counts: Vec<usize> = self.parts.iter().map(|part| part.1).collect();
-        let layout = encode(&self.numbers, &counts, self.delta, bytes);
+        let layout = encode(&self.numbers, &counts, self.delta, code, bytes);
         let (own, mut rest) = bytes.split_at(layout.meta_len);
         varint::put_slice(meta, own);
         for ((page, _), &len) in self.parts.iter().zip(&layout.page_lens) {
@@ -97,14 +97,26 @@ impl<T: Number> Reading<T> {
         numbers: &mut Vec<T>,
     ) -> Result<(), Malformed> {
         numbers.clear();
+        let part = Self::part(page, count)?;
         if count == 0 {
             return Ok(());
         }
-        let part = varint::take_slice(page).ok_or(Malformed { what: "page of windows" })?;
         let chunk = match &mut self.chunk {
             Some(chunk) => chunk,
             None => self.chunk.insert(ColumnChunk::open(&self.meta)?),
         };
         chunk.read_page(part, count, numbers)
+    }
+
+    /// Takes the column's part off the front of a page and passes it over.
+    pub(super) fn skip(&self, page: &mut &[u8], count: usize) -> Result<(), Malformed> {
+        Self::part(page, count).map(drop)
+    }
+
+    fn part<'p>(page: &mut &'p [u8], count: usize) -> Result<&'p [u8], Malformed> {
+        if count == 0 {
+            return Ok(&[]);
+        }
+        varint::take_slice(page).ok_or(Malformed { what: "page of windows" })
     }
 }

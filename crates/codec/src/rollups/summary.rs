@@ -1,5 +1,7 @@
 //! What the values of a window sum up to.
 
+use barograph_model::Moment;
+
 /// The values of a window, summed up. As [`barograph_model::Rollup`] has it, but for the increase, of which only what
 /// resets lost is kept: the increase is `last − first + lost`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,9 +48,18 @@ impl Summary {
         Self { first, last, min, max, sum, lost, m2 }
     }
 
-    /// By how much a counter grew.
-    pub(super) fn increase(&self) -> f64 {
-        self.last - self.first + self.lost
+    /// One of the numbers of a window.
+    #[inline]
+    pub(super) fn moment(&self, moment: Moment) -> f64 {
+        match moment {
+            Moment::Sum => self.sum,
+            Moment::M2 => self.m2,
+            Moment::Min => self.min,
+            Moment::Max => self.max,
+            Moment::First => self.first,
+            Moment::Last => self.last,
+            Moment::Increase => self.last - self.first + self.lost,
+        }
     }
 }
 
@@ -99,7 +110,7 @@ mod tests {
             prop_assert_eq!((found.first, found.last), (rollup.first, rollup.last));
             prop_assert_eq!((found.min, found.max), (rollup.min, rollup.max));
             prop_assert!((found.sum - rollup.sum).abs() <= 1e-9);
-            prop_assert!((found.increase() - rollup.increase).abs() <= 1e-8);
+            prop_assert!((found.moment(Moment::Increase) - rollup.increase).abs() <= 1e-8);
             prop_assert!((found.m2 - rollup.m2).abs() <= 1e-6);
             let deviation = (rollup.m2.sqrt(), unpack_m2(pack_m2(rollup.m2)).sqrt());
             prop_assert!((deviation.0 - deviation.1).abs() <= 7e-5 * deviation.0);

@@ -1,10 +1,10 @@
 //! Windows are what the samples say, come back from their bytes, and are small.
 
-use barograph_model::{Rollup, Sketch, Tier, is_stale, stale_marker};
+use barograph_model::{Moment, Parts, Rollup, Rollups, Sketch, Tier, is_stale, stale_marker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Layout;
+use crate::{Code, Layout};
 
 type Samples = Vec<(i64, f64)>;
 
@@ -37,7 +37,7 @@ fn rolled(tier: Tier, samples: &[(i64, f64)]) -> Windows {
 
 fn listed(windows: &Windows) -> Vec<Rollup> {
     let mut out = Vec::new();
-    windows.rollups(0..windows.len(), true, &mut out);
+    windows.list(0..windows.len(), &mut out);
     out
 }
 
@@ -82,7 +82,8 @@ fn round_trip(series: &[Windows]) -> (usize, usize) {
         }
     }
     let (mut time_bytes, mut bytes) = (Vec::new(), Vec::new());
-    let (time_layout, layout) = (times.finish(&mut time_bytes), encoder.finish(&mut bytes));
+    let (time_layout, layout) =
+        (times.finish(Code::Dense, &mut time_bytes), encoder.finish(Code::Dense, &mut bytes));
     let mut time_chunk = TimesChunk::open(&time_bytes[..time_layout.meta_len]).unwrap();
     let mut chunk = Chunk::open(&bytes[..layout.meta_len]).unwrap();
     let (time_pages, own_pages) = (parts(&time_bytes, &time_layout), parts(&bytes, &layout));
@@ -90,15 +91,18 @@ fn round_trip(series: &[Windows]) -> (usize, usize) {
         let mut own_times = Times::default();
         time_chunk.read_page(times, range.len(), &mut own_times).unwrap();
         let mut read = Windows::default();
-        chunk.read_page(own, &own_times, true, &mut read).unwrap();
+        chunk.read_page(own, &own_times, Parts::ALL, &mut read).unwrap();
         let mut expected = Vec::new();
-        windows.rollups(range, true, &mut expected);
+        windows.list(range.clone(), &mut expected);
         assert_eq!(text(&listed(&read)), text(&expected));
-        chunk.read_page(own, &own_times, false, &mut read).unwrap();
-        expected.iter_mut().for_each(|window| window.sketch = None);
-        let mut without = Vec::new();
-        read.rollups(0..read.len(), false, &mut without);
-        assert_eq!(text(&without), text(&expected));
+        let singles = Moment::ALL.map(Parts::of).into_iter();
+        for parts in singles.chain([Parts::NONE, Parts::SKETCH, Parts::MAX | Parts::SUM, Parts::MOMENTS]) {
+            chunk.read_page(own, &own_times, parts, &mut read).unwrap();
+            let (mut found, mut expected) = (Rollups::default(), Rollups::default());
+            read.append_to(0..read.len(), parts, &mut found);
+            windows.append_to(range.clone(), parts, &mut expected);
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{parts:?}");
+        }
     }
     (time_bytes.len(), bytes.len())
 }
@@ -207,7 +211,7 @@ proptest! {
             times.push(start, count, start, start + 50_000);
         }
         if let Ok(mut chunk) = Chunk::open(&meta) {
-            let _ = chunk.read_page(&page, &times, true, &mut Windows::default());
+            let _ = chunk.read_page(&page, &times, Parts::ALL, &mut Windows::default());
         }
     }
 
@@ -221,14 +225,14 @@ proptest! {
             let mut encoder = Encoder::default();
             encoder.push(&windows, 0..windows.len());
             let mut bytes = Vec::new();
-            let layout = encoder.finish(&mut bytes);
+            let layout = encoder.finish(Code::Dense, &mut bytes);
             for flip in flips {
                 let bit = flip as usize % (bytes.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
             if let Ok(mut chunk) = Chunk::open(&bytes[..layout.meta_len]) {
                 let mut read = Windows::default();
-                if chunk.read_page(&bytes[layout.meta_len..], windows.times(), true, &mut read).is_ok() {
+                if chunk.read_page(&bytes[layout.meta_len..], windows.times(), Parts::ALL, &mut read).is_ok() {
                     // What was believed can be looked at and written again.
                     for window in listed(&read) {
                         window.sketch.unwrap().quantile(0.5);

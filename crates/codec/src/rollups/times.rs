@@ -4,7 +4,7 @@ use super::{
     WINDOWS_MAX,
     sheet::{Reading, Sheet, Writing},
 };
-use crate::{Layout, Malformed, NUMBERS_MAX, column::Delta};
+use crate::{Code, Layout, Malformed, NUMBERS_MAX, column::Delta};
 
 /// Columns of equal length, one entry a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,6 +28,11 @@ impl Times {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
+    }
+
+    /// Bytes it takes in memory.
+    pub fn memory(&self) -> usize {
+        self.len() * (size_of::<i64>() + 3 * size_of::<u32>())
     }
 
     /// Some of them.
@@ -105,11 +110,11 @@ impl TimesEncoder {
     }
 
     /// Appends the chunk to `out` and begins anew.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Layout {
-        self.starts.finish(&mut self.sheet);
-        self.counts.finish(&mut self.sheet);
-        self.firsts.finish(&mut self.sheet);
-        self.spans.finish(&mut self.sheet);
+    pub fn finish(&mut self, code: Code, out: &mut Vec<u8>) -> Layout {
+        self.starts.finish(code, &mut self.sheet);
+        self.counts.finish(code, &mut self.sheet);
+        self.firsts.finish(code, &mut self.sheet);
+        self.spans.finish(code, &mut self.sheet);
         self.sheet.finish(out)
     }
 }
@@ -182,7 +187,7 @@ mod tests {
             let (mut encoder, mut bytes) = (TimesEncoder::default(), b"before".to_vec());
             prop_assert!(encoder.is_empty() && encoder.has_room(NUMBERS_MAX));
             pages.iter().for_each(|page| encoder.push(page));
-            let layout = encoder.finish(&mut bytes);
+            let layout = encoder.finish(Code::Dense, &mut bytes);
             let mut chunk = TimesChunk::open(&bytes[6..6 + layout.meta_len]).unwrap();
             let mut at = 6 + layout.meta_len;
             let mut times = Times::default();

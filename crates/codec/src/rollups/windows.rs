@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use barograph_model::{Rollup, Sketch, Tier, is_stale};
+use barograph_model::{Parts, Rollup, Rollups, Tier, is_stale};
 
-use super::{SAMPLES_MAX, Times, WINDOWS_MAX, columns::Columns, summary::Summary};
+use super::{SAMPLES_MAX, Times, WINDOWS_MAX, columns::Columns, sketches::Counting, summary::Summary};
 use crate::NUMBERS_MAX;
 
 /// Windows of one series, ascending. To be used again and again: what is cleared keeps its memory.
@@ -121,6 +121,14 @@ impl Windows {
         self.columns.push(rollup);
     }
 
+    /// Lets go of the sketches of windows that have one of their own. Windows of few samples keep these, and those of
+    /// one value follow from it.
+    pub fn forget_sketches(&mut self) {
+        if self.form == Form::Columns {
+            self.columns.forget_sketches(&self.times.counts);
+        }
+    }
+
     /// Adds windows of another, which are later than all there are and were read with their sketches.
     pub fn append(&mut self, other: &Self, range: Range<usize>) {
         if range.is_empty() {
@@ -178,54 +186,42 @@ impl Windows {
         })
     }
 
-    /// Appends windows to `out`, with their sketches if these are wanted and were read.
-    pub fn rollups(&self, range: Range<usize>, sketches: bool, out: &mut Vec<Rollup>) {
-        let from = out.len();
-        match self.form {
-            Form::Samples => {
-                for (window, values) in range.clone().zip(self.each_of_samples(range.clone())) {
-                    let sketch = sketches.then(|| {
-                        let mut sketch = Sketch::new();
-                        values.iter().for_each(|value| sketch.add(*value));
-                        Box::new(sketch)
-                    });
-                    out.push(self.rollup(window, &Summary::of(values), sketch));
-                }
-            }
-            Form::Columns => {
-                let sketches = sketches && !self.columns.sketches.shapes.is_empty();
-                for window in range.clone() {
-                    let summary = self.columns.summary(window);
-                    let moments = [summary.sum, summary.min, summary.max];
-                    let sketch = sketches.then(|| Box::new(self.columns.sketches.sketch(window, moments)));
-                    out.push(self.rollup(window, &summary, sketch));
-                }
+    /// Adds windows to those of a reader: of each the parts, which were read.
+    pub fn append_to(&self, range: Range<usize>, parts: Parts, out: &mut Rollups) {
+        let before = out.len();
+        out.starts.extend_from_slice(&self.times.starts[range.clone()]);
+        out.counts.extend_from_slice(&self.times.counts[range.clone()]);
+        out.first_after.extend_from_slice(&self.times.firsts[range.clone()]);
+        out.last_after.extend_from_slice(&self.times.lasts[range.clone()]);
+        self.append_parts(range.clone(), parts, out);
+        let ended = self.ended.iter().map(|&window| window as usize).filter(|window| range.contains(window));
+        let moved = ended.map(|window| u32::try_from(window - range.start + before).unwrap_or(u32::MAX));
+        out.ended.extend(moved);
+    }
+
+    /// As [`Windows::append_to`], without where the windows lie and which of them end.
+    fn append_parts(&self, range: Range<usize>, parts: Parts, out: &mut Rollups) {
+        if self.form == Form::Columns {
+            self.columns.append_to(range, parts, out);
+            return;
+        }
+        if parts.has_any(Parts::MOMENTS) {
+            for values in self.each_of_samples(range.clone()) {
+                let summary = Summary::of(values);
+                parts.moments().for_each(|moment| out.column_mut(moment).push(summary.moment(moment)));
             }
         }
-        for &window in &self.ended {
-            if range.contains(&(window as usize)) {
-                out[from + window as usize - range.start].ended = true;
-            }
+        if parts.has(Parts::SKETCH) {
+            let mut counting = Counting::default();
+            self.each_of_samples(range).for_each(|values| counting.push_values(values, &mut out.sketches));
         }
     }
 
-    fn rollup(&self, window: usize, summary: &Summary, sketch: Option<Box<Sketch>>) -> Rollup {
-        let start = self.times.starts[window];
-        Rollup {
-            start,
-            first_at: start.saturating_add(i64::from(self.times.firsts[window])),
-            last_at: start.saturating_add(i64::from(self.times.lasts[window])),
-            count: u64::from(self.times.counts[window]),
-            sum: summary.sum,
-            m2: summary.m2,
-            min: summary.min,
-            max: summary.max,
-            first: summary.first,
-            last: summary.last,
-            increase: summary.increase(),
-            ended: false,
-            sketch,
-        }
+    /// Some windows by themselves, with their sketches; all of them was read.
+    pub fn list(&self, range: Range<usize>, out: &mut Vec<Rollup>) {
+        let mut rollups = Rollups::default();
+        self.append_to(range, Parts::ALL, &mut rollups);
+        out.extend(rollups.list(0..rollups.len()));
     }
 
     /// The windows in parts that each fit a page.

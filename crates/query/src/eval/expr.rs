@@ -182,8 +182,9 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
         if series.values.len() < grid.len {
             context.budget.hold(grid.len)?;
         }
-        let floats: Vec<Sample> =
-            (0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)).collect();
+        let mut floats = Vec::with_capacity(grid.len);
+        floats
+            .extend((0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)));
         let mut histograms = Vec::new();
         if !series.histograms.is_empty() {
             let there = (0..grid.len).filter_map(|step| Some((step, series.histogram(step)?.clone())));

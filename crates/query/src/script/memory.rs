@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::tiers;
 use barograph_model::{
-    Batch, Budget, Exemplar, Histogram, HistogramSeries, Labels, Matcher, Metadata, ResetHint, Rollup,
-    RollupCursor, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    Batch, Budget, Exemplar, Histogram, HistogramSeries, Labels, Matcher, Metadata, Parts, ResetHint, Rollup,
+    RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
 };
 
 /// A source that holds series in memory.
@@ -167,7 +167,7 @@ impl Source for Memory {
     fn rollups<'a>(
         &'a self,
         tier: Tier,
-        sketches: bool,
+        parts: Parts,
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
@@ -176,13 +176,13 @@ impl Source for Memory {
         for (labels, batch) in self.stored(selection, kept) {
             let mut windows = Vec::new();
             let samples = batch.timestamps.iter().copied().zip(batch.values.iter().copied());
-            tiers::roll(tier.width(), sketches, samples, &mut windows);
+            tiers::roll(tier.width(), parts.has(Parts::SKETCH), samples, &mut windows);
             if !windows.is_empty() {
                 series.push((labels, windows));
             }
         }
         series.reverse();
-        Ok(Box::new(Windows { series, current: Vec::new(), given: 0, budget }))
+        Ok(Box::new(Windows { series, current: Vec::new(), parts, budget }))
     }
 
     fn select<'a>(
@@ -261,22 +261,22 @@ fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
 struct Windows<'a> {
     series: Vec<(&'a Labels, Vec<Rollup>)>,
     current: Vec<Rollup>,
-    given: usize,
+    parts: Parts,
     budget: &'a Budget,
 }
 
 impl RollupCursor for Windows<'_> {
     fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
         let Some((labels, windows)) = self.series.pop() else { return Ok(None) };
-        (self.current, self.given) = (windows, 0);
+        self.current = windows;
         Ok(Some(labels.clone()))
     }
 
-    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
-        let from = self.given;
-        self.given = self.current.len().min(from + Batch::MAX);
-        self.budget.charge(self.given - from)?;
-        Ok(Some(&self.current[from..self.given]).filter(|batch| !batch.is_empty()))
+    fn next_batch(&mut self, windows: &mut Rollups) -> Result<bool, SourceError> {
+        self.budget.charge(self.current.len())?;
+        let more = !self.current.is_empty();
+        self.current.drain(..).for_each(|window| windows.push(&window, self.parts));
+        Ok(more)
     }
 }
 

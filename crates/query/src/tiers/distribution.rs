@@ -6,70 +6,7 @@
 
 use std::{cmp::Ordering, ops::Range};
 
-use barograph_model::{SCALE, Sketch};
-
-/// The sketches of consecutive windows, in one piece of memory.
-#[derive(Debug)]
-pub(crate) struct Sketches {
-    entries: Vec<Entry>,
-    buckets: Vec<(i32, u64)>,
-    scale: i32,
-}
-
-/// Where the buckets of one window are: first those of the negative values, then those of the positive ones.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: usize,
-    positive: usize,
-    end: usize,
-    zeros: u64,
-    count: u64,
-    scale: i32,
-}
-
-impl Default for Sketches {
-    fn default() -> Self {
-        Self { entries: Vec::new(), buckets: Vec::new(), scale: SCALE }
-    }
-}
-
-impl Sketches {
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.buckets.clear();
-        self.scale = SCALE;
-    }
-
-    /// Adds the sketch of the next window; of a window without one, nothing is known.
-    pub(crate) fn push(&mut self, sketch: Option<&Sketch>) {
-        let start = self.buckets.len();
-        let of = |sketch: &Sketch| (sketch.zeros(), sketch.count(), sketch.scale());
-        let (zeros, count, scale) = sketch.map_or((0, 0, SCALE), of);
-        self.buckets.extend_from_slice(sketch.map_or(&[], Sketch::negative));
-        let positive = self.buckets.len();
-        self.buckets.extend_from_slice(sketch.map_or(&[], Sketch::positive));
-        self.scale = self.scale.min(scale);
-        self.entries.push(Entry { start, positive, end: self.buckets.len(), zeros, count, scale });
-    }
-
-    fn negative(&self, entry: &Entry) -> &[(i32, u64)] {
-        &self.buckets[entry.start..entry.positive]
-    }
-
-    fn positive(&self, entry: &Entry) -> &[(i32, u64)] {
-        &self.buckets[entry.positive..entry.end]
-    }
-
-    /// The lowest and the highest index of buckets, if there are any.
-    fn bounds<'a>(&'a self, of: impl Fn(&'a Self, &'a Entry) -> &'a [(i32, u64)]) -> Option<(i32, i32)> {
-        let ends = self.entries.iter().filter_map(|entry| {
-            let buckets = of(self, entry);
-            let steps = entry.scale - self.scale;
-            Some((buckets.first()?.0 >> steps, buckets.last()?.0 >> steps))
-        });
-        ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    }
-}
+use barograph_model::{SCALE, Sketch, SketchBuckets, Sketches};
 
 /// How many buckets are counted together, so that a rank is found in few steps.
 const GROUP: usize = 32;
@@ -78,6 +15,8 @@ const GROUP: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Distribution<'a> {
     sketches: &'a Sketches,
+    /// The coarsest scale among them.
+    scale: i32,
     /// The windows that are counted.
     run: Range<usize>,
     counts: Vec<u64>,
@@ -94,7 +33,8 @@ pub(crate) struct Distribution<'a> {
 impl<'a> Distribution<'a> {
     /// Of no window yet.
     pub(crate) fn new(sketches: &'a Sketches) -> Self {
-        let (negative, positive) = (sketches.bounds(Sketches::negative), sketches.bounds(Sketches::positive));
+        let scale = sketches.shapes.iter().map(|shape| shape.scale).fold(SCALE, i32::min);
+        let [negative, positive] = bounds(sketches, scale);
         let lowest = negative.into_iter().chain(positive).map(|bounds| bounds.0).min().unwrap_or(0);
         let reach = |bounds: Option<(i32, i32)>| bounds.map_or(0, |bounds| distance(bounds.1, lowest));
         let (zero, above) = (reach(negative), reach(positive));
@@ -102,6 +42,7 @@ impl<'a> Distribution<'a> {
         let groups = vec![0; slots.div_ceil(GROUP)];
         Self {
             sketches,
+            scale,
             run: 0..0,
             counts: vec![0; slots],
             groups,
@@ -125,9 +66,9 @@ impl<'a> Distribution<'a> {
 
     fn change(&mut self, window: usize, change: impl Fn(u64, u64) -> u64) {
         let sketches = self.sketches;
-        let entry = &sketches.entries[window];
-        let steps = entry.scale - sketches.scale;
-        let (mut group, mut sum) = (0, 0);
+        let shape = &sketches.shapes[window];
+        let steps = shape.scale - self.scale;
+        let (mut group, mut sum, mut total) = (0, 0, 0);
         let mut count = |slot: usize, by: u64| {
             self.counts[slot] = change(self.counts[slot], by);
             // Neighbours mostly lie in one group, which is then changed once.
@@ -136,16 +77,19 @@ impl<'a> Distribution<'a> {
                 (group, sum) = (slot / GROUP, 0);
             }
             sum += by;
+            total += by;
         };
-        for &(index, by) in sketches.negative(entry) {
-            count(self.zero - distance(index >> steps, self.lowest), by);
+        let (zero, lowest) = (self.zero, self.lowest);
+        let [negative, positive] = sketches.buckets(window);
+        for (&index, &by) in negative.0.iter().zip(negative.1) {
+            count(zero - distance(index >> steps, lowest), u64::from(by));
         }
-        count(self.zero, entry.zeros);
-        for &(index, by) in sketches.positive(entry) {
-            count(self.zero + distance(index >> steps, self.lowest), by);
+        count(zero, u64::from(shape.zeros));
+        for (&index, &by) in positive.0.iter().zip(positive.1) {
+            count(zero + distance(index >> steps, lowest), u64::from(by));
         }
         self.groups[group] = change(self.groups[group], sum);
-        self.total = change(self.total, entry.count);
+        self.total = change(self.total, total);
     }
 
     /// The quantile of the values, interpolated between neighbouring ranks as Prometheus does, within
@@ -171,7 +115,7 @@ impl<'a> Distribution<'a> {
 
     /// The most a quantile is off, relative to its value.
     pub(crate) fn relative_error(&self) -> f64 {
-        Sketch::error_at(self.sketches.scale)
+        Sketch::error_at(self.scale)
     }
 
     /// The value of a rank, counted from 0.
@@ -189,7 +133,7 @@ impl<'a> Distribution<'a> {
         let slot = from.min(self.counts.len());
         let slot = (slot + passed(&self.counts[slot..])).min(self.counts.len() - 1);
         *self.values[slot].get_or_insert_with(|| {
-            let middle = |steps: usize| Sketch::middle_of(place(steps, self.lowest), self.sketches.scale);
+            let middle = |steps: usize| Sketch::middle_of(place(steps, self.lowest), self.scale);
             match slot.cmp(&self.zero) {
                 Ordering::Less => -middle(self.zero - slot),
                 Ordering::Equal => 0.0,
@@ -197,6 +141,24 @@ impl<'a> Distribution<'a> {
             }
         })
     }
+}
+
+/// The lowest and the highest index of buckets of each sign, at a scale, if there are any.
+fn bounds(sketches: &Sketches, scale: i32) -> [Option<(i32, i32)>; 2] {
+    let mut bounds = [None, None];
+    for (window, shape) in sketches.shapes.iter().enumerate() {
+        let steps = shape.scale - scale;
+        let widen = |bounds: &mut Option<(i32, i32)>, (indices, _): SketchBuckets<'_>| {
+            if let [first, .., last] | [first @ last] = indices {
+                let (low, high) = (first >> steps, last >> steps);
+                let (lowest, highest) = bounds.unwrap_or((low, high));
+                *bounds = Some((lowest.min(low), highest.max(high)));
+            }
+        };
+        let both = sketches.buckets(window);
+        bounds.iter_mut().zip(both).for_each(|(bounds, buckets)| widen(bounds, buckets));
+    }
+    bounds
 }
 
 /// The bucket that is so many slots away from zero.
@@ -221,7 +183,7 @@ mod tests {
         for values in windows {
             let mut sketch = Sketch::new();
             values.iter().for_each(|value| sketch.add(*value));
-            sketches.push(Some(&sketch));
+            sketches.push(&sketch);
         }
         sketches
     }

@@ -7,6 +7,6 @@ mod distribution;
 mod read;
 mod roll;
 
-pub(crate) use distribution::{Distribution, Sketches};
-pub(crate) use read::{Reading, Rolled, each_series};
+pub(crate) use distribution::Distribution;
+pub(crate) use read::{Reading, each_series};
 pub(crate) use roll::roll;

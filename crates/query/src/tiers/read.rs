@@ -6,11 +6,11 @@
 use std::cmp::Ordering;
 
 use barograph_model::{
-    Budget, Labels, Matcher, Rollup, RollupCursor, Selection, SeriesCursor, Source, SourceError, Tier,
+    Budget, Labels, Matcher, Parts, Rollup, Rollups, Selection, SeriesCursor, Source, SourceError, Tier,
     TimeRange, Timestamp,
 };
 
-use super::{Sketches, roll};
+use super::roll;
 
 /// What is read of a tier.
 #[derive(Clone, Copy)]
@@ -19,7 +19,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) budget: &'a Budget,
     /// One above raw.
     pub(crate) tier: Tier,
-    pub(crate) sketches: bool,
+    /// What of the windows is wanted.
+    pub(crate) parts: Parts,
     pub(crate) matchers: &'a [Matcher],
     /// Windows that start from here ...
     pub(crate) start: i64,
@@ -27,27 +28,18 @@ pub(crate) struct Reading<'a> {
     pub(crate) end: i64,
 }
 
-/// The windows of one series, in time order.
-#[derive(Debug, Default)]
-pub(crate) struct Rolled {
-    /// Without their sketches.
-    pub(crate) windows: Vec<Rollup>,
-    /// One a window if they were asked for, else none.
-    pub(crate) sketches: Sketches,
-}
-
 /// Visits the series that have a window, in label order.
 pub(crate) fn each_series<E: From<SourceError>>(
     reading: &Reading<'_>,
-    mut visit: impl FnMut(Labels, &Rolled) -> Result<(), E>,
+    mut visit: impl FnMut(Labels, &Rollups) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Reading { source, budget, tier, sketches, matchers, start, end } = *reading;
-    let covered = source.coverage(tier);
+    let Reading { source, budget, tier, parts, matchers, start, end } = *reading;
+    let covered = source.coverage_of(tier, matchers);
     let made =
         if covered.is_empty() { start } else { tier.window_of(covered.end.0).clamp(start, end.max(start)) };
     let between = |a, b| Selection { matchers, range: TimeRange::new(Timestamp(a), Timestamp(b)) };
     let mut stored = match start < made {
-        true => Some(source.rollups(tier, sketches, &between(start, made), budget)?),
+        true => Some(source.rollups(tier, parts, &between(start, made), budget)?),
         false => None,
     };
     let mut fresh = match made < end {
@@ -56,7 +48,7 @@ pub(crate) fn each_series<E: From<SourceError>>(
     };
     let mut next_stored = stored.as_mut().map_or(Ok(None), |cursor| cursor.next_series())?;
     let mut next_fresh = fresh.as_mut().map_or(Ok(None), |cursor| cursor.next_series())?;
-    let (mut rolled, mut made_here) = (Rolled::default(), Vec::new());
+    let (mut rolled, mut made_here) = (Rollups::default(), Vec::new());
     loop {
         budget.charge(0).map_err(SourceError::from)?;
         let order = match (&next_stored, &next_fresh) {
@@ -68,29 +60,18 @@ pub(crate) fn each_series<E: From<SourceError>>(
         rolled.clear();
         let mut labels = None;
         if let Some(cursor) = stored.as_mut().filter(|_| order.is_le()) {
-            read_stored(&mut **cursor, sketches, &mut rolled)?;
+            while cursor.next_batch(&mut rolled)? {}
             labels = std::mem::replace(&mut next_stored, cursor.next_series()?);
         }
         if let Some(cursor) = fresh.as_mut().filter(|_| order.is_ge()) {
-            read_fresh(&mut **cursor, tier, sketches, &mut made_here)?;
-            rolled.append(&made_here, sketches);
+            read_fresh(&mut **cursor, tier, parts.has(Parts::SKETCH), &mut made_here)?;
+            made_here.iter().for_each(|window| rolled.push(window, parts));
             labels = std::mem::replace(&mut next_fresh, cursor.next_series()?);
         }
-        if let Some(labels) = labels.filter(|_| !rolled.windows.is_empty()) {
+        if let Some(labels) = labels.filter(|_| !rolled.is_empty()) {
             visit(labels, &rolled)?;
         }
     }
-}
-
-fn read_stored(
-    cursor: &mut dyn RollupCursor,
-    sketches: bool,
-    rolled: &mut Rolled,
-) -> Result<(), SourceError> {
-    while let Some(batch) = cursor.next_batch()? {
-        rolled.append(batch, sketches);
-    }
-    Ok(())
 }
 
 fn read_fresh(
@@ -105,18 +86,4 @@ fn read_fresh(
         roll(tier.width(), sketches, samples, windows);
     }
     Ok(())
-}
-
-impl Rolled {
-    fn clear(&mut self) {
-        self.windows.clear();
-        self.sketches.clear();
-    }
-
-    fn append(&mut self, windows: &[Rollup], sketches: bool) {
-        self.windows.extend(windows.iter().map(|window| Rollup { sketch: None, ..*window }));
-        if sketches {
-            windows.iter().for_each(|window| self.sketches.push(window.sketch.as_deref()));
-        }
-    }
 }

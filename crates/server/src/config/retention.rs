@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use barograph_model::{Matcher, Tier};
+use barograph_model::{Matcher, MetricType, Tier};
 
 use super::{
-    section::{Findings, Section},
+    section::{Findings, Section, count},
     tree::Node,
     units::{parse_duration, parse_size},
 };
@@ -20,6 +20,8 @@ pub struct RetentionConfig {
     pub bytes: Option<u64>,
     /// Other times for some series. Of those that match, the first that speaks of a tier counts.
     pub rules: Vec<RetentionRule>,
+    /// Other times for the metrics of a type, where no rule speaks of a tier: in the order of [`Tier::ALL`], zero keeps it.
+    pub by_type: Vec<(MetricType, [Option<Duration>; 4])>,
 }
 
 /// Other times for some series.
@@ -42,11 +44,55 @@ impl RetentionConfig {
 pub(super) fn read_retention(node: &Node, findings: &mut Findings) -> RetentionConfig {
     let mut section = Section::open(node, "`retention`", findings);
     let tiers = read_tiers(&mut section, findings);
+    let tiers = read_preset(&mut section, tiers, findings);
     let bytes = section.value("bytes", positive_size, findings);
     let rules = section.items("rules", findings).iter();
     let rules = rules.filter_map(|node| read_rule(node, findings)).collect();
+    let by_type = section.entries("by_type", findings).iter();
+    let by_type = by_type.filter_map(|(key, node)| read_type(&key.text, node, findings)).collect();
     section.finish(&[], findings);
-    RetentionConfig { tiers, bytes, rules }
+    RetentionConfig { tiers, bytes, rules, by_type }
+}
+
+/// The same in other words: a key for each tier that says its unit.
+fn read_preset(
+    section: &mut Section<'_>,
+    tiers: [Option<Duration>; 4],
+    findings: &mut Findings,
+) -> [Option<Duration>; 4] {
+    const KEYS: [(&str, u64); 4] = [
+        ("rawRetentionHours", 3_600),
+        ("oneMinuteRetentionDays", 86_400),
+        ("fiveMinuteRetentionDays", 86_400),
+        ("oneHourRetentionDays", 86_400),
+    ];
+    let mut said = KEYS.into_iter().map(|(key, seconds)| {
+        let times = |text: &str| {
+            let seconds = count(text)?.checked_mul(seconds).ok_or("that is longer than time goes")?;
+            Ok(Duration::from_secs(seconds))
+        };
+        section.value(key, times, findings)
+    });
+    tiers.map(|tier| said.next().flatten().filter(|_| tier.is_none()).or(tier))
+}
+
+fn read_type(
+    name: &str,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<(MetricType, [Option<Duration>; 4])> {
+    let mut section = Section::open(node, "a type in `retention.by_type`", findings);
+    let tiers = read_tiers(&mut section, findings);
+    section.finish(&[], findings);
+    let kind = MetricType::from_word(name);
+    if kind.is_none() {
+        let message = format!(
+            "unknown type `{name}` in `retention.by_type`; give one of counter, gauge, histogram, gaugehistogram, \
+             summary, info, stateset, unknown"
+        );
+        findings.add(&node.place, message);
+    }
+    Some((kind?, tiers))
 }
 
 fn read_rule(node: &Node, findings: &mut Findings) -> Option<RetentionRule> {

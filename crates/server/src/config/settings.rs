@@ -18,11 +18,21 @@ pub struct Storage {
     pub out_of_order: Duration,
     /// When a write is acknowledged.
     pub durability: Durability,
+    /// How often it is looked for what can be cut into blocks, rolled up and merged; 60 seconds by default.
+    pub aggregation_interval: Duration,
+    /// How often it is looked for what is past its retention; 1 hour by default.
+    pub cleanup_interval: Duration,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { retention_raw: None, out_of_order: Duration::from_secs(3600), durability: Durability::Batch }
+        Self {
+            retention_raw: None,
+            out_of_order: Duration::from_secs(3600),
+            durability: Durability::Batch,
+            aggregation_interval: Duration::from_secs(60),
+            cleanup_interval: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -135,6 +145,14 @@ pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     storage.retention_raw = section.value("retention_raw", positive_duration, findings);
     section.set("out_of_order", &mut storage.out_of_order, parse_duration, findings);
     section.set("durability", &mut storage.durability, parse_durability, findings);
+    for (key, preset, interval) in [
+        ("aggregation_interval", "aggregationInterval", &mut storage.aggregation_interval),
+        ("cleanup_interval", "cleanupInterval", &mut storage.cleanup_interval),
+    ] {
+        // The other spelling counts seconds.
+        section.set(preset, interval, |text| positive_count(text).map(Duration::from_secs), findings);
+        section.set(key, interval, positive_duration, findings);
+    }
     section.finish(&["tsdb", "exemplars"], findings);
     storage
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use barograph_model::Tier;
+use barograph_model::{MetricType, Tier};
 
 use super::*;
 
@@ -124,6 +124,35 @@ retention:
     assert_eq!(Tier::ALL.map(|tier| retention.of(tier)), [days(15), days(7), days(3), None]);
     assert_eq!((retention.bytes, retention.rules.len()), (Some(10 << 30), 1));
     assert_eq!(retention.rules[0].tiers, [days(2), None, Some(Duration::ZERO), None]);
+    let text = "\
+storage: {aggregation_interval: 30s, cleanupInterval: 600}
+retention:
+  rawRetentionHours: 24
+  oneMinuteRetentionDays: 7
+  1m: 8d
+  oneHourRetentionDays: 0
+  by_type:
+    histogram: {raw: 3d, 1h: 0s}
+    gauge: {1m: 1d}
+";
+    let config = load(text, &[]).unwrap();
+    assert_eq!(Tier::ALL.map(|tier| config.retention.of(tier)), [days(1), days(8), days(30), None]);
+    let by_type = [
+        (MetricType::Histogram, [days(3), None, None, Some(Duration::ZERO)]),
+        (MetricType::Gauge, [None, days(1), None, None]),
+    ];
+    assert_eq!(config.retention.by_type, by_type);
+    let intervals = (config.storage.aggregation_interval, config.storage.cleanup_interval);
+    assert_eq!(intervals, (Duration::from_secs(30), Duration::from_secs(600)));
+    check_refused(
+        "retention: {by_type: {histogramm: {raw: 1d}}, rawRetentionHours: 1d}\nstorage: {cleanup_interval: 0s}\n",
+        &[
+            "b.yml:1:35: unknown type `histogramm` in `retention.by_type`; give one of counter, gauge, histogram, \
+             gaugehistogram, summary, info, stateset, unknown",
+            "b.yml:1:66: `rawRetentionHours`: expected a whole number, found `1d`",
+            "b.yml:2:29: `cleanup_interval`: expected more than 0",
+        ],
+    );
     check_refused(
         "\
 retention:

@@ -25,7 +25,7 @@ async fn flush(State(app): State<App>) -> Result<Response, Problem> {
     let now = engine.clock.now();
     let sizes = tokio::task::spawn_blocking(move || {
         // What is over is made whole first, tiers too.
-        engine.store.maintain(now)?;
+        engine.store.maintain_all(now)?;
         engine.store.flush(now)
     })
     .await

@@ -17,8 +17,10 @@ mod metrics;
 mod pages;
 mod params;
 mod points;
+mod policies;
 mod problem;
 mod prom;
+mod service;
 mod storage;
 mod write;
 
@@ -134,6 +136,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(storage::routes())
         .merge(live::routes())
         .merge(points::routes())
+        .merge(policies::routes())
+        .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))

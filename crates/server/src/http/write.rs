@@ -69,7 +69,7 @@ const INLINE_BYTES_MAX: usize = 256 << 10;
 
 /// 204; it says so where an acknowledgement may still be lost with the machine.
 pub(super) fn acknowledged(engine: &Engine) -> Response {
-    match engine.durability {
+    match engine.storage.durability {
         Durability::Batch | Durability::Sync => StatusCode::NO_CONTENT.into_response(),
         Durability::Relaxed => {
             (StatusCode::NO_CONTENT, [("x-barograph-durability", "relaxed")]).into_response()

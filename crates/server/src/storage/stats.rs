@@ -8,8 +8,8 @@
 //! log and what else there is come on top as they are; a limit by bytes cuts the sum. A tier without blocks yet, or one
 //! that is kept for ever, is not projected.
 
-use barograph_model::{Tier, Timestamp};
-use barograph_tsdb::Level;
+use barograph_model::{Source, Tier, Timestamp};
+use barograph_tsdb::{Level, Store};
 use serde_json::{Value, json};
 
 use super::{Forecast, Space, forecast, space_at};
@@ -68,6 +68,15 @@ pub fn document(engine: &Engine) -> Value {
         "projected": projected(&levels, other),
         "disk": space.map(|space| disk(space, forecast(&engine.store, now, space.free))),
     })
+}
+
+/// The time up to which each tier has been made; null for one that there is none of yet.
+pub fn made_until(store: &Store) -> Value {
+    let until = |tier: Tier| {
+        let covered = store.coverage(tier);
+        (!covered.is_empty()).then(|| covered.end.seconds())
+    };
+    Tier::ROLLED.into_iter().map(|tier| (tier.to_string(), json!(until(tier)))).collect()
 }
 
 fn level(level: &Level) -> Value {

@@ -13,7 +13,9 @@ use std::{
     },
 };
 
-use super::{BlockMetrics, Index};
+use barograph_codec::rollups::Times;
+
+use super::{BlockMetrics, Index, windows::WindowPage};
 
 /// See the module.
 pub(crate) struct Cache {
@@ -30,6 +32,8 @@ pub(crate) enum Key {
     Metrics(u64),
     Timestamps(u64, u32),
     Values(u64, u32),
+    Times(u64, u32),
+    Windows(u64, u32),
 }
 
 #[derive(Clone)]
@@ -38,6 +42,8 @@ pub(crate) enum Entry {
     Metrics(Arc<BlockMetrics>),
     Timestamps(Arc<[i64]>),
     Values(Arc<[f64]>),
+    Times(Arc<Times>),
+    Windows(Arc<WindowPage>),
 }
 
 #[derive(Default)]
@@ -88,6 +94,8 @@ impl Entry {
                 Self::Metrics(metrics) => metrics.memory(),
                 Self::Timestamps(column) => column.len() * 8,
                 Self::Values(column) => column.len() * 8,
+                Self::Times(times) => times.memory(),
+                Self::Windows(page) => page.memory(),
             }
     }
 }
@@ -138,7 +146,10 @@ impl Cache {
     /// Forgets everything of a block.
     pub(crate) fn forget(&self, seq: u64) {
         let keep = |key: &Key| {
-            let (Key::Index(of) | Key::Metrics(of) | Key::Timestamps(of, _) | Key::Values(of, _)) = key;
+            let of = match key {
+                Key::Index(of) | Key::Metrics(of) => of,
+                Key::Timestamps(of, _) | Key::Values(of, _) | Key::Times(of, _) | Key::Windows(of, _) => of,
+            };
             *of != seq
         };
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);

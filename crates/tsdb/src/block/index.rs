@@ -14,7 +14,7 @@
 //! All numbers are varints unless said otherwise. Pages follow their chunk's meta without gaps, chunks follow each other
 //! from the end of the file's header; values pages are numbered through and belong to the series in order.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
@@ -359,6 +359,11 @@ impl Index {
     pub(crate) fn pairs(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
         let pairs = &self.pairs[part(&self.pair_ends, id)];
         pairs.iter().map(|(name, value)| (self.symbol(*name), self.symbol(*value)))
+    }
+
+    /// How a series and one of another block stand in label order.
+    pub(crate) fn compare(&self, id: u32, other: &Self, of_other: u32) -> Ordering {
+        self.pairs(id).cmp(other.pairs(of_other))
     }
 
     /// The labels of a series; `None` if they are none, which a checksum excludes.

@@ -152,9 +152,9 @@ mod tests {
             index_crc: 0xdead_beef,
         };
         let bytes = meta.encode();
-        assert_eq!(Meta::decode(&bytes, 2), Some(meta));
+        assert_eq!(Meta::decode(&bytes, 3), Some(meta));
         for len in 0..bytes.len() {
-            assert_eq!(Meta::decode(&bytes[..len], 2), None);
+            assert_eq!(Meta::decode(&bytes[..len], 3), None);
         }
     }
 

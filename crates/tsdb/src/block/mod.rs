@@ -25,7 +25,7 @@ pub(crate) use index::{Index, Span};
 pub(crate) use meta::{Meta, path_of, seq_of_name};
 pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, version_of};
 pub(crate) use reader::{Block, Pages};
-pub(crate) use windows::WindowPages;
+pub(crate) use windows::{WindowPage, WindowPages};
 pub(crate) use writer::{Cover, Writer};
 
 /// The folder of the blocks.
@@ -35,4 +35,4 @@ pub(crate) const DIR: &str = "blocks";
 pub(crate) const PAGE_SAMPLES_MAX: usize = 8192;
 
 pub(crate) const KIND: barograph_disk::file::Kind =
-    barograph_disk::file::Kind { magic: *b"BAROBLK\0", version: 2 };
+    barograph_disk::file::Kind { magic: *b"BAROBLK\0", version: 3 };

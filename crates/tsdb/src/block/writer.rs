@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use barograph_codec::{
-    Layout, NUMBERS_MAX, encode_timestamps, encode_values,
+    Code, Layout, NUMBERS_MAX, encode_timestamps, encode_values,
     rollups::{Encoder, Times, TimesEncoder, Windows},
 };
 use barograph_disk::{Disk, Error, file};
@@ -49,8 +49,13 @@ pub(crate) struct Writer<'d> {
     min_at: i64,
     max_at: i64,
     out: Vec<u8>,
+    code: Code,
     seq: u64,
 }
+
+/// From so many values on a chunk of the dense code ends with its series: what a chunk says of all its numbers suits
+/// numbers of one series best, and is short beside so many.
+const CHUNK_NUMBERS_MIN: usize = 512;
 
 /// The most streams of a chunk.
 const STREAMS_MAX: usize = 256;
@@ -62,8 +67,8 @@ struct Column<T> {
 }
 
 impl<'d> Writer<'d> {
-    /// Begins the block with a number.
-    pub(crate) fn create(disk: &'d dyn Disk, seq: u64) -> Result<Self, Error> {
+    /// Begins the block with a number, in the code that suits how long it will stay.
+    pub(crate) fn create(disk: &'d dyn Disk, seq: u64, code: Code) -> Result<Self, Error> {
         Ok(Self {
             file: file::Writer::create(disk, &path_of(seq), KIND)?,
             builder: Builder::default(),
@@ -78,6 +83,7 @@ impl<'d> Writer<'d> {
             min_at: i64::MAX,
             max_at: i64::MIN,
             out: Vec::new(),
+            code,
             seq,
         })
     }
@@ -96,6 +102,9 @@ impl<'d> Writer<'d> {
             }
             self.values.numbers.extend_from_slice(values);
             self.values.counts.push(values.len());
+        }
+        if self.code == Code::Dense && self.values.numbers.len() >= CHUNK_NUMBERS_MIN {
+            self.flush_values()?;
         }
         self.builder.add_series(labels, pages);
         self.samples += values.len() as u64;
@@ -206,14 +215,14 @@ impl<'d> Writer<'d> {
     fn flush_times(&mut self) -> Result<(), Error> {
         if !self.window_times.is_empty() {
             self.out.clear();
-            let layout = self.window_times.finish(&mut self.out);
+            let layout = self.window_times.finish(self.code, &mut self.out);
             self.write_chunk(Kind::Times, &layout)?;
         }
         if self.times.counts.is_empty() {
             return Ok(());
         }
         self.out.clear();
-        let layout = encode_timestamps(&self.times.numbers, &self.times.counts, &mut self.out);
+        let layout = encode_timestamps(&self.times.numbers, &self.times.counts, self.code, &mut self.out);
         self.times.numbers.clear();
         self.times.counts.clear();
         self.write_chunk(Kind::Timestamps, &layout)
@@ -222,14 +231,14 @@ impl<'d> Writer<'d> {
     fn flush_values(&mut self) -> Result<(), Error> {
         if !self.windows.is_empty() {
             self.out.clear();
-            let layout = self.windows.finish(&mut self.out);
+            let layout = self.windows.finish(self.code, &mut self.out);
             self.write_chunk(Kind::Windows, &layout)?;
         }
         if self.values.counts.is_empty() {
             return Ok(());
         }
         self.out.clear();
-        let layout = encode_values(&self.values.numbers, &self.values.counts, &mut self.out);
+        let layout = encode_values(&self.values.numbers, &self.values.counts, self.code, &mut self.out);
         self.values.numbers.clear();
         self.values.counts.clear();
         self.write_chunk(Kind::Values, &layout)

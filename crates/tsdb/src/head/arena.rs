@@ -183,6 +183,11 @@ impl Arena {
         self.closed -= bytes;
     }
 
+    /// Bytes of open and closed chunks.
+    pub(super) fn content(&self) -> usize {
+        self.used * size_of::<Piece>() + self.closed
+    }
+
     /// Bytes of all pieces, used or free, and of closed chunks.
     pub(super) fn memory(&self) -> usize {
         self.pages.len() * PAGE * size_of::<Piece>() + self.closed

@@ -11,16 +11,12 @@ use super::{
     index::Index,
     late::Late,
     order::Order,
+    past::Past,
     series::{Series, window_of},
     verdicts::{Accepted, Group, Verdicts},
     window_range,
 };
-use crate::{
-    Options, Reason, Rejected, Row,
-    again::Over,
-    guard::{Excess, OVERFLOW},
-    spelling,
-};
+use crate::{Options, Reason, Rejected, again::Over, guard::Excess, spelling};
 
 /// Slots are visited in parts of this many, so that the lock is free in between.
 pub(super) const PART: usize = 4096;
@@ -34,15 +30,16 @@ pub(crate) const LOWEST: i64 = i64::MIN / 2;
 /// See the module.
 pub(crate) struct Lane {
     table: HashTable<Key>,
-    pages: Vec<Vec<Option<Series>>>,
+    pub(super) pages: Vec<Vec<Option<Series>>>,
     free: Vec<u32>,
-    arena: Arena,
+    pub(super) arena: Arena,
     pub(super) index: Index,
     order: Order,
-    /// Samples before it are refused.
+    /// Windows before it were cut. What comes in order all the same is logged as late.
     pub(crate) floor: i64,
     windows: BTreeSet<i64>,
-    late: Late,
+    pub(super) late: Late,
+    pub(super) past: Past,
 }
 
 /// An entry of the look-up table: half of the hash, so that most strangers are told without a look at the series, and
@@ -76,6 +73,7 @@ impl Default for Lane {
             floor: LOWEST,
             windows: BTreeSet::new(),
             late: Late::default(),
+            past: Past::default(),
         }
     }
 }
@@ -140,7 +138,7 @@ impl Lane {
                     return Ok(());
                 };
                 spelling::check(&labels, options)?;
-                if row.at < self.floor && row.at < group.earliest {
+                if row.at < group.oldest {
                     return Err(Reason::TooOld);
                 }
                 match head.guard.admit(&labels) {
@@ -166,8 +164,11 @@ impl Lane {
             out.stored += 1;
             return Ok(());
         }
-        if row.at < last_at || row.at < floor {
+        if row.at < last_at {
             return self.append_late(group, slot, row, out);
+        }
+        if row.at < floor {
+            return self.append_past(group, slot, row, out);
         }
         let began = series.push(&mut self.arena, row.at, row.value);
         if series.segment != group.segment {
@@ -180,54 +181,6 @@ impl Lane {
         out.accepted.push(Accepted { slot, at: row.at, value: row.value });
         out.stored += 1;
         Ok(())
-    }
-
-    /// Judges a row that is older than the last of its series, or than the head takes in order.
-    #[cold]
-    fn append_late(
-        &mut self,
-        group: &Group<'_, '_>,
-        slot: u32,
-        row: &Row<'_>,
-        out: &mut Verdicts,
-    ) -> Result<(), Reason> {
-        // Many senders meet in an overflow series: what is late there is of no use, and may be a lot.
-        let shared = || self.series(slot).labels.iter().any(|(_, value)| value == OVERFLOW);
-        let in_order = group.earliest == i64::MAX || shared();
-        if row.at < group.earliest || in_order {
-            return Err(if in_order && row.at >= self.floor { Reason::OutOfOrder } else { Reason::TooOld });
-        }
-        match self.value_at(slot, row.at) {
-            Some(value) if value.to_bits() != row.value.to_bits() => return Err(Reason::Duplicate),
-            Some(_) => out.repeated = true,
-            None if self.late.bytes() >= group.late_bytes_max => return Err(Reason::TooManyLate),
-            None => {
-                self.late.insert(slot, row.at, row.value);
-                let series = self.series_mut(slot);
-                if series.segment != group.segment {
-                    series.segment = group.segment;
-                    out.undefined.push(slot);
-                }
-                out.stored_late += 1;
-                out.late.push(Accepted { slot, at: row.at, value: row.value });
-            }
-        }
-        out.stored += 1;
-        Ok(())
-    }
-
-    /// The value that the head has of a series at a time.
-    fn value_at(&self, slot: u32, at: i64) -> Option<f64> {
-        self.series(slot).find(&self.arena, at).or_else(|| self.late.find(slot, at))
-    }
-
-    /// Takes a late sample from the log again. What is already known is passed over.
-    pub(crate) fn replay_late(&mut self, slot: u32, at: i64, value: f64) -> bool {
-        let new = at >= LOWEST && self.value_at(slot, at).is_none();
-        if new {
-            self.late.insert(slot, at, value);
-        }
-        new
     }
 
     /// Takes a sample from the log again. What is already known, or is in a block, is passed over.
@@ -293,7 +246,7 @@ impl Lane {
     }
 
     #[inline]
-    fn series_mut(&mut self, slot: u32) -> &mut Series {
+    pub(super) fn series_mut(&mut self, slot: u32) -> &mut Series {
         series_of_mut(&mut self.pages, slot)
     }
 
@@ -376,7 +329,7 @@ impl Lane {
     }
 
     pub(super) fn late_windows(&self) -> Vec<i64> {
-        self.late.windows().collect()
+        self.late.windows().chain(self.past_windows()).collect()
     }
 
     pub(super) fn late_bytes(&self) -> usize {
@@ -427,7 +380,7 @@ impl Lane {
                 let series = series_of_mut(&mut self.pages, *slot);
                 series.drop_chunks(&mut self.arena, window, last.last);
             }
-            self.late.drop_chunks(*slot, late);
+            self.late.drop_chunks(*slot, window, late);
         }
     }
 
@@ -435,14 +388,16 @@ impl Lane {
     pub(super) fn forget_window(&mut self, window: i64) {
         let range = window_range(window);
         let mut all = self.pages.iter().flatten().flatten();
-        if self.windows.contains(&window) && !all.any(|series| series.overlaps(&self.arena, &range)) {
+        let known = self.windows.contains(&window) || self.past.windows.contains(&window);
+        if known && !all.any(|series| series.overlaps(&self.arena, &range)) {
             self.windows.remove(&window);
+            self.past.windows.remove(&window);
         }
         self.late.forget_window(window);
     }
 
-    /// Removes series without samples whose last one is before the floor, so that nothing older can come in order, or before
-    /// `before`, where something older would be a piece of its own; their labels.
+    /// Removes series without samples whose last one is before the floor or `before`; their labels. What is older than that
+    /// one and comes later is in order to a series that is new.
     pub(super) fn forget_idle(&mut self, before: i64) -> Vec<Labels> {
         let floor = self.floor.max(before);
         let idle = |slot: &u32| {
@@ -488,7 +443,7 @@ fn series_of(pages: &[Vec<Option<Series>>], slot: u32) -> &Series {
 }
 
 #[inline]
-fn series_of_mut(pages: &mut [Vec<Option<Series>>], slot: u32) -> &mut Series {
+pub(super) fn series_of_mut(pages: &mut [Vec<Option<Series>>], slot: u32) -> &mut Series {
     pages[slot as usize / PAGE][slot as usize % PAGE].as_mut().expect("the slot is in use")
 }
 

@@ -12,15 +12,13 @@ mod index;
 mod lane;
 mod late;
 mod order;
+mod past;
 mod series;
 mod verdicts;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
@@ -40,8 +38,6 @@ pub(crate) struct Head {
     lanes: Box<[Mutex<Lane>]>,
     pub(crate) guard: Guard,
     pub(crate) aliases: Aliases,
-    /// The latest time of a sample, here or in a block.
-    last_at: AtomicI64,
 }
 
 /// A series of the head as a reader or a block writer takes it.
@@ -83,7 +79,6 @@ impl Head {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
             guard: Guard::new(options),
             aliases: Aliases::new(options.aliases_max),
-            last_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -106,16 +101,6 @@ impl Head {
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> MutexGuard<'_, Lane> {
         self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The latest time of a sample that was taken; `i64::MIN` before the first.
-    pub(crate) fn last_at(&self) -> i64 {
-        self.last_at.load(Ordering::Relaxed)
-    }
-
-    /// Notes that there is a sample of this time.
-    pub(crate) fn note(&self, at: i64) {
-        self.last_at.fetch_max(at, Ordering::Relaxed);
     }
 
     /// The series that match, with their chunks in the range, in label order.
@@ -226,7 +211,17 @@ impl Head {
         (0..self.lanes.len()).flat_map(|n| self.lane(n).windows()).collect()
     }
 
-    /// The starts of all windows that have late samples, in order.
+    /// The starts of the windows that take samples now, in order.
+    pub(crate) fn receiving(&self, now: i64) -> BTreeSet<i64> {
+        (0..self.lanes.len()).flat_map(|n| self.lane(n).receiving(now)).collect()
+    }
+
+    /// What waits before the floor is about to be cut.
+    pub(crate) fn begin_cut(&self) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).begin_cut());
+    }
+
+    /// The starts of all windows that have samples which are late or before the floor, in order.
     pub(crate) fn late_windows(&self) -> BTreeSet<i64> {
         (0..self.lanes.len()).flat_map(|n| self.lane(n).late_windows()).collect()
     }
@@ -236,17 +231,22 @@ impl Head {
         (0..self.lanes.len()).map(|number| self.lane(number).late_bytes()).sum()
     }
 
-    /// Bytes that late samples take in the lane that has most of them, as each has a share of its own.
-    pub(crate) fn late_bytes_of_fullest(&self) -> usize {
-        (0..self.lanes.len()).map(|number| self.lane(number).late_bytes()).max().unwrap_or(0)
+    /// Bytes of samples that are late or before the floor, roughly.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        (0..self.lanes.len()).map(|number| self.lane(number).waiting_bytes()).sum()
     }
 
-    /// The time before which new samples are refused.
+    /// The same of the lane that has most of them, as each has a share of its own.
+    pub(crate) fn waiting_bytes_of_fullest(&self) -> usize {
+        (0..self.lanes.len()).map(|number| self.lane(number).waiting_bytes()).max().unwrap_or(0)
+    }
+
+    /// The time up to which windows were cut.
     pub(crate) fn floor(&self) -> i64 {
         self.lane(0).floor
     }
 
-    /// Refuses samples before `floor` from now on.
+    /// Samples before `floor` count as late to the log from now on.
     pub(crate) fn raise_floor(&self, floor: i64) {
         for number in 0..self.lanes.len() {
             let mut lane = self.lane(number);

@@ -133,6 +133,12 @@ impl Series {
         }
     }
 
+    /// Makes a later sample known that lies elsewhere; the next one begins a chunk.
+    pub(super) fn go_on_after(&mut self, arena: &mut Arena, at: i64, value: f64) {
+        self.close(arena);
+        self.resume(at, value);
+    }
+
     /// Closes the chunk being written, if there is one; the next sample begins another.
     fn close(&mut self, arena: &mut Arena) {
         self.window_end = i64::MIN;
@@ -202,8 +208,10 @@ impl Series {
 
     /// The value at a time.
     pub(super) fn find(&self, arena: &Arena, at: i64) -> Option<f64> {
-        let full = self.full().iter().find_map(|chunk| chunk.find(at));
-        full.or_else(|| self.open_chunk(arena)?.find(at))
+        let begun = self.full().partition_point(|chunk| chunk.first <= at);
+        let full = self.full()[..begun].last().and_then(|chunk| chunk.find(at));
+        let may_be_open = at <= self.last_at() && self.open_first(arena).is_some_and(|first| first <= at);
+        full.or_else(|| may_be_open.then(|| self.open_chunk(arena)).flatten()?.find(at))
     }
 
     /// The chunks that overlap a range, in time order.

@@ -9,8 +9,10 @@ pub(crate) struct Group<'a, 'r> {
     pub(crate) members: &'a [(u64, u32)],
     /// The latest time a sample may have.
     pub(crate) latest: i64,
-    /// The earliest time a late sample may have; `i64::MAX` where none may be late.
-    pub(crate) earliest: i64,
+    /// No sample may be older: no tier would keep it.
+    pub(crate) oldest: i64,
+    /// How much older than the last of its series a sample may be, in milliseconds; 0 where none may be.
+    pub(crate) window: i64,
     /// Bytes of late samples in the lane, beyond which no more are taken.
     pub(crate) late_bytes_max: usize,
     /// The log segment that will hold the samples.

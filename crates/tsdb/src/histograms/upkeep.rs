@@ -106,38 +106,47 @@ impl Store {
             }
         }
         for ((tier, _), blocks) in spans.into_iter().filter(|(_, blocks)| blocks.len() > 1) {
-            let replaces: Vec<u64> = blocks.iter().map(|block| block.meta.seq).collect();
-            let cover = Cover {
-                level: 2,
-                tier,
-                histograms: true,
-                floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
-                data: blocks.iter().map(|block| block.meta.data).max(),
-                replaces: replaces.clone(),
-                ..Cover::default()
-            };
-            let inputs = blocks.clone();
-            let fill = |writer: &mut Writer<'_>| {
-                let mut reader = Blocks::open(blocks, &[], TimeRange::ALL, &self.cache)?;
-                if tier == Tier::Raw {
-                    while let Some((labels, entries)) = reader.next_series::<Sample>(false)? {
-                        push(writer, &labels, &entries)?;
-                    }
-                } else {
-                    while let Some((labels, entries)) = reader.next_series::<HistogramRollup>(true)? {
-                        push(writer, &labels, &entries)?;
-                    }
-                }
-                Ok(())
-            };
-            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
-                *next_seq += 1;
-                done.blocks_merged += inputs.len();
-                self.install(meta.seq, &replaces)?;
-            }
-            inputs.iter().try_for_each(|block| self.remove_block(block))?;
+            self.rewrite_histograms(tier, &blocks, next_seq)?;
+            done.blocks_merged += blocks.len();
         }
         Ok(())
+    }
+
+    /// Writes blocks of histograms as one, without what was deleted of them, and puts it in their place.
+    pub(crate) fn rewrite_histograms(
+        &self,
+        tier: Tier,
+        blocks: &[Arc<Block>],
+        next_seq: &mut u64,
+    ) -> Result<(), Error> {
+        let replaces: Vec<u64> = blocks.iter().map(|block| block.meta.seq).collect();
+        let cover = Cover {
+            level: 2,
+            tier,
+            histograms: true,
+            floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
+            data: blocks.iter().map(|block| block.meta.data).max(),
+            replaces: replaces.clone(),
+            ..Cover::default()
+        };
+        let fill = |writer: &mut Writer<'_>| {
+            let mut reader = Blocks::open(blocks.to_vec(), &[], TimeRange::ALL, &self.cache)?;
+            if tier == Tier::Raw {
+                while let Some((labels, entries)) = reader.next_series::<Sample>(false)? {
+                    push(writer, &labels, &entries)?;
+                }
+            } else {
+                while let Some((labels, entries)) = reader.next_series::<HistogramRollup>(true)? {
+                    push(writer, &labels, &entries)?;
+                }
+            }
+            Ok(())
+        };
+        if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+            *next_seq += 1;
+            self.install(meta.seq, &replaces)?;
+        }
+        blocks.iter().try_for_each(|block| self.remove_block(block))
     }
 }
 

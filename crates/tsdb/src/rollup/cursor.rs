@@ -1,6 +1,6 @@
 //! What a query reads of a tier.
 
-use barograph_model::{Batch, Budget, Labels, Rollup, RollupCursor, Selection, SourceError, Tier};
+use barograph_model::{Budget, Labels, Parts, RollupCursor, Rollups, Selection, SourceError, Tier};
 
 use super::Windowed;
 use crate::Store;
@@ -9,23 +9,18 @@ use crate::Store;
 pub(crate) struct Cursor<'a> {
     store: &'a Store,
     budget: &'a Budget,
-    windowed: Windowed,
-    sketches: bool,
-    /// Windows of the current series that were read.
-    rollups: Vec<Rollup>,
-    /// How many of them were given out.
-    given: usize,
+    windowed: Windowed<'a>,
 }
 
 impl<'a> Cursor<'a> {
-    /// A cursor over the windows of a tier that start in the range of a selection.
+    /// A cursor over parts of the windows of a tier that start in the range of a selection.
     ///
     /// # Errors
     /// [`SourceError::Storage`] when the index of a block cannot be read.
     pub(crate) fn open(
         store: &'a Store,
         tier: Tier,
-        sketches: bool,
+        parts: Parts,
         selection: &Selection<'_>,
         budget: &'a Budget,
     ) -> Result<Self, SourceError> {
@@ -35,35 +30,29 @@ impl<'a> Cursor<'a> {
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             blocks.push((block, index, ids));
         }
-        let windowed = Windowed::open(blocks, selection.range, sketches).map_err(storage)?;
-        Ok(Self { store, budget, windowed, sketches, rollups: Vec::new(), given: 0 })
+        let windowed = Windowed::open(blocks, selection.range, parts, Some(&store.cache));
+        Ok(Self { store, budget, windowed })
     }
 }
 
 impl RollupCursor for Cursor<'_> {
     fn next_series(&mut self) -> Result<Option<Labels>, SourceError> {
         self.budget.charge(0)?;
-        self.rollups.clear();
-        self.given = 0;
         self.windowed.next_series().map_err(storage)
     }
 
-    fn next_batch(&mut self) -> Result<Option<&[Rollup]>, SourceError> {
-        while self.given == self.rollups.len() {
-            self.rollups.clear();
-            self.given = 0;
-            let (rollups, sketches) = (&mut self.rollups, self.sketches);
-            match self.windowed.next_part(&mut |windows, run| windows.rollups(run, sketches, rollups)) {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
+    fn next_batch(&mut self, windows: &mut Rollups) -> Result<bool, SourceError> {
+        let before = windows.len();
+        loop {
+            match self.windowed.append_part(windows) {
+                Ok(more) => {
+                    self.budget.charge(windows.len() - before)?;
+                    return Ok(more);
+                }
                 Err(error) if error.is_corrupt() => self.store.report_damage_at(error.path()),
                 Err(error) => return Err(storage(error)),
             }
         }
-        let start = self.given;
-        self.given = (start + Batch::MAX).min(self.rollups.len());
-        self.budget.charge(self.given - start)?;
-        Ok(Some(&self.rollups[start..self.given]))
     }
 }
 

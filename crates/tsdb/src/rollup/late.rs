@@ -7,10 +7,16 @@
 
 use std::sync::Arc;
 
-use barograph_codec::rollups::{Scratch, Windows};
-use barograph_model::{Labels, Rollup, Tier, TimeRange, Timestamp, is_stale};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
+use barograph_model::{Labels, Parts, Rollup, Tier, TimeRange, Timestamp, is_stale};
 
-use super::{Windowed, make::State};
+use super::{
+    Windowed,
+    make::{State, claims_of},
+};
 use crate::{
     Error, Maintenance, Store,
     block::{Block, Cover, Writer},
@@ -58,7 +64,10 @@ impl Store {
         done: &mut Maintenance,
     ) -> Result<(), Error> {
         let first = late.iter().map(|block| block.meta.min_at).min().unwrap_or(state.floor);
-        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(state.floor));
+        let last = late.iter().map(|block| block.meta.max_at).max().unwrap_or(state.floor);
+        let end = tier.window_of(last).saturating_add(tier.width()).min(state.floor);
+        let range = TimeRange::new(Timestamp(tier.window_of(first)), Timestamp(end));
+        let claims = claims_of(&[late, known].concat());
         let mut wanted = Vec::new();
         for block in late {
             let index = block.index(&self.cache)?;
@@ -69,32 +78,37 @@ impl Store {
         let mut late = Follow::new(Blocks::open(late, range, Wanted::All, &self.cache)?);
         let mut known = Follow::new(Blocks::open(known, range, Wanted::Only(&wanted), &self.cache)?);
         let mut made = self.made(tier, range, &wanted)?;
-        let mut writer = Writer::create(&*self.disk, seq)?;
+        let mut writer = Writer::create(&*self.disk, seq, Code::Light)?;
         let mut again = Again::new(tier);
+        let policies = self.policies.all();
         for labels in &wanted {
+            let policy = labels.metric_name().and_then(|name| policies.get(name));
             late.go_to(self, labels)?;
-            if late.timestamps().is_empty() {
+            if late.timestamps().is_empty() || policy.is_some_and(|policy| !policy.makes(tier)) {
                 continue;
             }
             known.go_to(self, labels)?;
             again.made.clear();
-            while made.peek().is_some_and(|next| next < labels) {
+            while made.peek()?.is_some_and(|next| next < *labels) {
                 made.next_series()?;
             }
-            if made.peek() == Some(labels) {
+            if made.peek()?.is_some_and(|next| next == *labels) {
                 made.next_series()?;
-                let mut list = |windows: &Windows, run| windows.rollups(run, true, &mut again.made);
+                let mut list = |windows: &Windows, run| windows.list(run, &mut again.made);
                 while self.unless_damaged(made.next_part(&mut list), true)? {}
             }
             again.roll((late.timestamps(), late.values()), (known.timestamps(), known.values()));
+            if policy.is_some_and(|policy| !policy.keeps_sketches()) {
+                again.windows.forget_sketches();
+            }
             writer.push_windows(labels, &again.windows)?;
         }
-        let cover = Cover { tier, rolled, floor: state.floor, ..Cover::default() };
+        let cover = Cover { tier, rolled, floor: state.floor, ..claims };
         self.publish_windows(writer, cover, done)
     }
 
     /// What a tier has of some series.
-    fn made(&self, tier: Tier, range: TimeRange, wanted: &[Labels]) -> Result<Windowed, Error> {
+    fn made(&self, tier: Tier, range: TimeRange, wanted: &[Labels]) -> Result<Windowed<'_>, Error> {
         let mut blocks = Vec::new();
         for block in self.blocks().iter() {
             if block.meta.holds(tier) && block.overlaps(&range) {
@@ -103,7 +117,7 @@ impl Store {
                 blocks.push((block.clone(), index, ids));
             }
         }
-        Ok(Windowed::open(blocks, range, true)?)
+        Ok(Windowed::open(blocks, range, Parts::ALL, None))
     }
 
     /// Notes a page that is not what was written, and takes `instead`: the rest goes on.
@@ -196,10 +210,10 @@ impl Again {
             return;
         }
         let mut whole = Vec::new();
-        self.windows.rollups(0..self.windows.len(), true, &mut whole);
+        self.windows.list(0..self.windows.len(), &mut whole);
         self.windows.roll(self.tier, late.0, late.1, &mut self.scratch);
         let mut added = Vec::new();
-        self.windows.rollups(0..self.windows.len(), true, &mut added);
+        self.windows.list(0..self.windows.len(), &mut added);
         for window in &mut added {
             let place = whole.binary_search_by_key(&window.start, |other| other.start);
             let of_all = place.ok().map(|place| whole[place].clone());

@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use barograph_codec::rollups::{Scratch, Windows};
+use barograph_codec::{
+    Code,
+    rollups::{Scratch, Windows},
+};
 use barograph_model::{Tier, TimeRange, Timestamp};
 
 use crate::{
@@ -39,6 +42,16 @@ impl State {
     /// Whether all samples of a raw block are in the tier.
     pub(crate) fn has(&self, raw: &Meta) -> bool {
         raw.max_at < self.floor && raw.data <= self.rolled
+    }
+}
+
+/// What raw blocks say of the log. Blocks of tiers that are made of them say it too: of old samples the raw blocks go at
+/// once, and what the log has of them must not come again.
+pub(super) fn claims_of(raw: &[Arc<Block>]) -> Cover {
+    Cover {
+        wal_covered: raw.iter().map(|block| block.meta.wal_covered).max().unwrap_or(0),
+        late_covered: raw.iter().map(|block| block.meta.late_covered).max().unwrap_or(0),
+        ..Cover::default()
     }
 }
 
@@ -111,9 +124,10 @@ impl Store {
         let mut blocks = Blocks::open(raw, range, Wanted::All, &self.cache)?;
         let mut writers = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            writers.push(Writer::create(&*self.disk, seq)?);
+            writers.push(Writer::create(&*self.disk, seq, Code::Light)?);
         }
         let (mut windows, mut scratch) = (Windows::default(), Scratch::default());
+        let policies = self.policies.all();
         loop {
             let series = match blocks.next_series() {
                 Err(error) if error.is_corrupt() => {
@@ -123,14 +137,21 @@ impl Store {
                 series => series?,
             };
             let Some(series) = series else { break };
+            let policy = series.labels.metric_name().and_then(|name| policies.get(name));
             for ((tier, writer), floor) in Tier::ROLLED.into_iter().zip(&mut writers).zip(floors) {
+                if policy.is_some_and(|policy| !policy.makes(tier)) {
+                    continue;
+                }
                 let new = series.timestamps.partition_point(|&at| at < floor);
                 windows.roll(tier, &series.timestamps[new..], &series.values[new..], &mut scratch);
+                if policy.is_some_and(|policy| !policy.keeps_sketches()) {
+                    windows.forget_sketches();
+                }
                 writer.push_windows(&series.labels, &windows)?;
             }
         }
         for (tier, writer) in Tier::ROLLED.into_iter().zip(writers) {
-            let cover = Cover { tier, rolled, floor: range.end.millis(), ..Cover::default() };
+            let cover = Cover { tier, rolled, floor: range.end.millis(), ..claims_of(raw) };
             self.publish_windows(writer, cover, done)?;
         }
         Ok(())

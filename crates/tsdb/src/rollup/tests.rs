@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use barograph_codec::Code;
 use barograph_disk::{Disk, Fault, MemoryDisk};
 use barograph_model::{
-    Budget, Labels, Matcher, Rollup, Selection, Sketch, Source, Tier, TimeRange, Timestamp, is_stale,
-    stale_marker,
+    Budget, Labels, Matcher, Moment, Parts, Rollup, Rollups, Selection, Sketch, Source, Tier, TimeRange,
+    Timestamp, is_stale, stale_marker,
 };
 
 use crate::{
@@ -56,7 +57,7 @@ fn fill(store: &Store, expected: &mut [Samples; 3], from: i64, to: i64) {
 /// A block of samples that came late.
 fn late(store: &Store, n: usize, samples: &[(i64, f64)], expected: &mut [Samples; 3]) {
     let mut next_seq = store.upkeep();
-    let mut writer = Writer::create(&*store.disk, *next_seq).unwrap();
+    let mut writer = Writer::create(&*store.disk, *next_seq, Code::Light).unwrap();
     let (timestamps, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
     writer.push(&labels(n), &timestamps, &values).unwrap();
     writer.publish(Cover { floor: store.head.floor(), ..Cover::default() }).unwrap();
@@ -88,12 +89,18 @@ fn naive(tier: Tier, samples: &Samples, floor: i64) -> Vec<Rollup> {
 
 fn read(store: &Store, tier: Tier, range: TimeRange) -> Vec<Vec<Rollup>> {
     let budget = Budget::unlimited();
-    let mut cursor = store.rollups(tier, true, &Selection { matchers: &[], range }, &budget).unwrap();
     let mut found = vec![Vec::new(); 3];
-    while let Some(series) = cursor.next_series().unwrap() {
-        let n: usize = series.value("n").unwrap().parse().unwrap();
-        while let Some(batch) = cursor.next_batch().unwrap() {
-            found[n].extend_from_slice(batch);
+    // First parts of them, which the cache then has, and then all.
+    for parts in [Parts::SUM, Parts::MIN | Parts::INCREASE, Parts::ALL] {
+        let mut cursor = store.rollups(tier, parts, &Selection { matchers: &[], range }, &budget).unwrap();
+        while let Some(series) = cursor.next_series().unwrap() {
+            let n: usize = series.value("n").unwrap().parse().unwrap();
+            let mut windows = Rollups::default();
+            while cursor.next_batch(&mut windows).unwrap() {}
+            assert!(Moment::ALL.into_iter().all(|moment| {
+                windows.column(moment).len() == if parts.has(Parts::of(moment)) { windows.len() } else { 0 }
+            }));
+            found[n] = windows.list(0..windows.len()).collect();
         }
     }
     found

@@ -1,6 +1,6 @@
 //! Instant selectors over windows.
 
-use barograph_model::{Rollup, Tier, Timestamp};
+use barograph_model::{Moment, Parts, Tier, Timestamp};
 
 use super::{Choice, join, why};
 use crate::{
@@ -46,7 +46,7 @@ fn from_windows(
         source: context.source,
         budget: context.budget,
         tier,
-        sketches: false,
+        parts: if give == Give::Value { Parts::LAST } else { Parts::NONE },
         matchers: &selector.matchers,
         start: tier.window_of(point(0).saturating_sub(lookback)),
         end: tier.window_of(point(width - 1)),
@@ -55,17 +55,21 @@ fn from_windows(
     tiers::each_series(&reading, |labels, rolled| {
         context.budget.charge(width)?;
         let mut values = vec![ABSENT; width];
+        let last = rolled.column(Moment::Last);
+        // Windows that end before the point of a step.
         let (mut end, mut any) = (0, false);
-        let stamp = |window: &Rollup| window.start + tier.width();
+        let stamp = |window: usize| rolled.starts[window] + tier.width();
         for (step, value) in values.iter_mut().enumerate() {
             let at = point(step);
-            end += rolled.windows[end..].iter().take_while(|window| stamp(window) <= at).count();
-            let Some(window) = end.checked_sub(1).map(|i| &rolled.windows[i]) else { continue };
-            if stamp(window) > at.saturating_sub(lookback) && !window.ended {
+            while end < rolled.len() && stamp(end) <= at {
+                end += 1;
+            }
+            let Some(window) = end.checked_sub(1) else { continue };
+            if stamp(window) > at.saturating_sub(lookback) && !rolled.has_ended(window) {
                 any = true;
                 *value = match give {
-                    Give::Value => window.last,
-                    Give::Time => Timestamp(window.last_at).seconds(),
+                    Give::Value => last[window],
+                    Give::Time => Timestamp(rolled.last_at(window)).seconds(),
                     // Windows do not keep it.
                     Give::Start => 0.0,
                 };

@@ -53,7 +53,7 @@ pub(super) fn choose_instant(
     reference: Reference,
     selector: &Selector,
 ) -> Result<Option<Choice>, Error> {
-    pick(context, grid, reference, selector.reading, (context.options.lookback_ms, Want::Last))
+    pick(context, grid, reference, selector, (context.options.lookback_ms, Want::Last))
 }
 
 /// The tier that answers a function over a range selector; `None` if raw samples do, or if the range is that of a
@@ -66,17 +66,16 @@ pub(super) fn choose_range(
 ) -> Result<Option<Choice>, Error> {
     let Node::Range(node) = &range.bare().node else { return Ok(None) };
     let length = context.positive_length(&node.range)?;
-    let reading = node.selector.reading;
-    let before = if reading == Reading::Plain { 0 } else { context.options.lookback_ms };
+    let before = if node.selector.reading == Reading::Plain { 0 } else { context.options.lookback_ms };
     let reach = (length.saturating_add(before), Want::Range { length, adds_up: over.is_some_and(adds_up) });
-    pick(context, grid, context.reference(&node.selector.shift)?, reading, reach)
+    pick(context, grid, context.reference(&node.selector.shift)?, &node.selector, reach)
 }
 
 fn pick(
     context: &Context<'_>,
     grid: Grid,
     reference: Reference,
-    reading: Reading,
+    selector: &Selector,
     (reach, want): (i64, Want),
 ) -> Result<Option<Choice>, Error> {
     let demand = Demand {
@@ -86,7 +85,9 @@ fn pick(
         reach,
         want,
     };
-    let choice = choose(|tier| context.source.coverage(tier), context.options.tier, &demand);
+    let (reading, matchers) = (selector.reading, &selector.matchers);
+    let coverage = |tier| context.source.coverage_of(tier, matchers);
+    let choice = choose(coverage, context.options.tier, &demand);
     if let Some(choice) = choice {
         if reading != Reading::Plain {
             let modifier = if reading == Reading::Smoothed { "smoothed" } else { "anchored" };

@@ -7,7 +7,7 @@
 //! A range that is not made of at least two whole windows reads as many as it takes; what grows with the length of a
 //! range (sums, counts, increases) is then scaled to the length that was asked for.
 
-use barograph_model::{Labels, Rollup, Sample, Tier, Timestamp};
+use barograph_model::{Labels, Moment, Parts, Rollup, Rollups, Sample, Tier, Timestamp};
 
 use super::{Choice, why};
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         windows::{Samples, Window, Windows},
     },
     syntax::ast::{Call, RangeSelector},
-    tiers::{self, Distribution, Rolled},
+    tiers::{self, Distribution},
 };
 
 /// After how many windows, those of overlapping ranges counted again, a cancelled query is noticed.
@@ -36,28 +36,28 @@ pub(in crate::eval) fn over(
     (over, parameters): (Over, &Parameters),
     choice: &Choice,
 ) -> Result<Vector, Error> {
-    let frame = Frame::new(context, grid, selector, choice.tier)?;
+    let mut frame = Frame::new(context, grid, selector, choice.tier)?;
     let name = node.function.name;
     let width = frame.width(over == Over::PredictLinear || parameters.iter().any(|p| p.0.len() > 1));
     let mut vector = Vector { series: Vec::new(), width };
     let mut samples = Samples::default();
     let mut error: Option<f64> = None;
-    tiers::each_series(&frame.reading(context, selector, over == Over::Quantile), |labels, rolled| {
+    tiers::each_series(&frame.reading(context, selector, parts(over)), |labels, rolled| {
         context.budget.charge(width)?;
+        frame.place(&rolled.starts);
+        let laid = Laid { context, frame: &frame, rolled, width };
         let parameter = |i: usize, step: usize| crate::eval::column::at(&parameters[i].0, step);
         let values = match over {
             Over::Quantile => {
-                let (values, off) = frame.quantiles(context, rolled, width, |step| parameter(0, step))?;
+                let (values, off) = laid.quantiles(|step| parameter(0, step))?;
                 error = Some(error.map_or(off, |error| error.max(off)));
                 values
             }
             Over::Deriv | Over::PredictLinear | Over::Mad | Over::Smooth => {
                 means(rolled, &mut samples);
-                frame.slide(context, rolled, width, |range| {
-                    anew(&range.window(&samples), over, grid, &parameter)
-                })?
+                laid.each(|range| anew(&range.window(&samples), over, grid, &parameter))?
             }
-            _ => frame.slide(context, rolled, width, |range| frame.value(over, range))?,
+            _ => laid.column(over)?,
         };
         if values.iter().copied().any(is_present) {
             if matches!(over, Over::Rate | Over::Increase) {
@@ -86,13 +86,34 @@ pub(in crate::eval) fn as_samples(
     let frame = Frame::new(context, grid, selector, choice.tier)?;
     why::note(context, choice, why::widened(frame.windows.range, frame.span));
     let mut matrix = Vec::new();
-    tiers::each_series(&frame.reading(context, selector, false), |labels, rolled| {
-        let at = |window: &Rollup| Timestamp(window.start + frame.tier.width());
-        let points = rolled.windows.iter().map(|window| Sample { at: at(window), value: window.last });
+    tiers::each_series(&frame.reading(context, selector, Parts::LAST), |labels, rolled| {
+        let points = rolled.starts.iter().zip(rolled.column(Moment::Last));
+        let points =
+            points.map(|(start, &value)| Sample { at: Timestamp(start + frame.tier.width()), value });
         matrix.push((labels, Track { floats: points.collect(), histograms: Vec::new() }));
         Ok::<_, Error>(())
     })?;
     Ok(matrix)
+}
+
+/// What a function needs of windows.
+fn parts(over: Over) -> Parts {
+    match over {
+        Over::Count | Over::TsOfFirst | Over::TsOfLast | Over::Present => Parts::NONE,
+        Over::Sum | Over::Avg => Parts::SUM,
+        Over::Min | Over::TsOfMin => Parts::MIN,
+        Over::Max | Over::TsOfMax => Parts::MAX,
+        Over::Stddev | Over::Stdvar => Parts::SUM | Parts::M2,
+        Over::First => Parts::FIRST,
+        Over::Last => Parts::LAST,
+        Over::Delta => Parts::FIRST | Parts::LAST,
+        Over::Increase | Over::Rate | Over::Irate | Over::Idelta | Over::Resets => {
+            Parts::FIRST | Parts::LAST | Parts::INCREASE
+        }
+        Over::Changes => Parts::FIRST | Parts::LAST | Parts::MIN | Parts::MAX,
+        Over::Quantile => Parts::MIN | Parts::MAX | Parts::SKETCH,
+        Over::Deriv | Over::PredictLinear | Over::Mad | Over::Smooth => Parts::SUM,
+    }
 }
 
 /// The ranges of a selector as runs of windows.
@@ -102,14 +123,19 @@ struct Frame {
     /// How long each run is, in milliseconds: at least the range, and at least two windows.
     span: i64,
     steps: usize,
+    /// Where the windows of the series at hand start, and which of them lie in the range of each step. Series that are
+    /// scraped together have the same, so it is mostly found once for all.
+    starts: Vec<i64>,
+    places: Vec<std::ops::Range<usize>>,
 }
 
 /// The windows in one range, at least one.
 struct Range<'a> {
-    windows: &'a [Rollup],
+    rolled: &'a Rollups,
     step: usize,
-    /// The index of the first of them among all of the series.
+    /// The index of the first of them among all of the series, and the index after the last.
     first: usize,
+    end: usize,
     /// The points between which the range lies.
     after: i64,
     last: i64,
@@ -120,7 +146,8 @@ impl Frame {
         let range = context.positive_length(&selector.range)?;
         let windows = Windows::new(grid, context.reference(&selector.selector.shift)?, range);
         let whole = range.div_euclid(tier.width()) + i64::from(range % tier.width() != 0);
-        Ok(Self { tier, windows, span: whole.max(2).saturating_mul(tier.width()), steps: grid.len })
+        let span = whole.max(2).saturating_mul(tier.width());
+        Ok(Self { tier, windows, span, steps: grid.len, starts: Vec::new(), places: Vec::new() })
     }
 
     /// How many values a column has: one if the range does not move and nothing else does.
@@ -132,63 +159,84 @@ impl Frame {
         &self,
         context: &'a Context<'_>,
         selector: &'a RangeSelector,
-        sketches: bool,
+        parts: Parts,
     ) -> tiers::Reading<'a> {
         let point = |step: usize| self.tier.window_of(self.windows.last(step));
         tiers::Reading {
             source: context.source,
             budget: context.budget,
             tier: self.tier,
-            sketches,
+            parts,
             matchers: &selector.selector.matchers,
             start: point(0).saturating_sub(self.span),
             end: point(self.windows.width() - 1),
         }
     }
 
-    /// Computes one value a step from the windows in its range.
-    fn slide(
-        &self,
-        context: &Context<'_>,
-        rolled: &Rolled,
-        width: usize,
-        mut compute: impl FnMut(&Range<'_>) -> f64,
-    ) -> Result<Vec<f64>, Error> {
-        let windows = &rolled.windows;
-        let mut values = vec![ABSENT; width];
-        let (mut first, mut end, mut seen) = (0, 0, 0);
-        for (step, value) in values.iter_mut().enumerate() {
-            let last = self.tier.window_of(self.windows.last(step));
-            let after = last.saturating_sub(self.span);
-            while end < windows.len() && windows[end].start < last {
+    /// The points between which the range of a step lies.
+    fn bounds(&self, step: usize) -> (i64, i64) {
+        let last = self.tier.window_of(self.windows.last(step));
+        (last.saturating_sub(self.span), last)
+    }
+
+    /// Lays the ranges over the windows of a series; what is computed afterwards is of that series.
+    fn place(&mut self, starts: &[i64]) {
+        if self.starts == starts && !self.places.is_empty() {
+            return;
+        }
+        self.starts.clear();
+        self.starts.extend_from_slice(starts);
+        self.places.clear();
+        let (mut first, mut end) = (0, 0);
+        for step in 0..self.steps {
+            let (after, last) = self.bounds(step);
+            while end < starts.len() && starts[end] < last {
                 end += 1;
             }
-            while first < end && windows[first].start < after {
+            while first < end && starts[first] < after {
                 first += 1;
             }
-            seen += end - first;
+            self.places.push(first..end);
+        }
+    }
+}
+
+/// The ranges of a frame, laid over the windows of a series.
+struct Laid<'a> {
+    context: &'a Context<'a>,
+    frame: &'a Frame,
+    rolled: &'a Rollups,
+    /// How many values are made.
+    width: usize,
+}
+
+impl Laid<'_> {
+    /// Computes one value a step from the windows in its range.
+    #[inline]
+    fn each(&self, mut compute: impl FnMut(&Range<'_>) -> f64) -> Result<Vec<f64>, Error> {
+        let Self { context, frame, rolled, width } = *self;
+        debug_assert_eq!(frame.starts, rolled.starts, "the ranges were laid over this series");
+        let mut values = vec![ABSENT; width];
+        let mut seen = 0;
+        for ((step, value), place) in values.iter_mut().enumerate().zip(&frame.places) {
+            seen += place.len();
             if seen > CHECK_AFTER {
                 context.check()?;
                 seen = 0;
             }
-            if first < end {
-                *value = compute(&Range { windows: &windows[first..end], step, first, after, last });
+            if !place.is_empty() {
+                let (after, last) = frame.bounds(step);
+                *value = compute(&Range { rolled, step, first: place.start, end: place.end, after, last });
             }
         }
         Ok(values)
     }
 
     /// The quantiles, and by how much they may be off.
-    fn quantiles(
-        &self,
-        context: &Context<'_>,
-        rolled: &Rolled,
-        width: usize,
-        q: impl Fn(usize) -> f64,
-    ) -> Result<(Vec<f64>, f64), Error> {
-        let mut distribution = Distribution::new(&rolled.sketches);
-        let values = self.slide(context, rolled, width, |range| {
-            distribution.slide(range.first..range.first + range.windows.len());
+    fn quantiles(&self, q: impl Fn(usize) -> f64) -> Result<(Vec<f64>, f64), Error> {
+        let mut distribution = Distribution::new(&self.rolled.sketches);
+        let values = self.each(|range| {
+            distribution.slide(range.first..range.end);
             let quantile = distribution.quantile(q(range.step));
             if !quantile.is_finite() {
                 return quantile;
@@ -199,108 +247,147 @@ impl Frame {
         Ok((values, distribution.relative_error()))
     }
 
-    fn value(&self, over: Over, range: &Range<'_>) -> f64 {
-        let windows = range.windows;
-        let (first, last) = (&windows[0], &windows[windows.len() - 1]);
+    /// One value a step of a function that looks at windows as such.
+    fn column(&self, over: Over) -> Result<Vec<f64>, Error> {
+        let Self { frame, rolled, width, .. } = *self;
         // What the range that was asked for is of the one that is answered.
-        let share = self.windows.range as f64 / self.span as f64;
-        let stamp = |window: &Rollup| Timestamp(window.start + self.tier.width()).seconds();
+        let share = frame.windows.range as f64 / frame.span as f64;
+        let a_second = 1e3 / frame.span as f64;
+        let stamp = |window: usize| Timestamp(rolled.starts[window] + frame.tier.width()).seconds();
+        let of = |moment: Moment| rolled.column(moment);
         match over {
-            Over::Sum => range.sum() * share,
-            Over::Count => range.count() * share,
-            Over::Avg => range.sum() / range.count(),
-            Over::Min => range.least(),
-            Over::Max => range.greatest(),
-            Over::TsOfMin => {
-                range.windows.iter().rfind(|w| w.min == range.least()).map_or(stamp(last), stamp)
+            Over::Sum => self.each(|range| range.sum() * share),
+            Over::Count => self.each(|range| range.count() * share),
+            Over::Avg => self.each(|range| range.sum() / range.count()),
+            Over::Min => self.each(|range| range.least()),
+            Over::Max => self.each(|range| range.greatest()),
+            Over::TsOfMin => self.each(|range| stamp(range.latest(of(Moment::Min), range.least()))),
+            Over::TsOfMax => self.each(|range| stamp(range.latest(of(Moment::Max), range.greatest()))),
+            Over::Stdvar => self.each(|range| range.variance()),
+            Over::Stddev => self.each(|range| range.variance().sqrt()),
+            Over::First => self.each(|range| of(Moment::First)[range.first]),
+            Over::Last => self.each(|range| of(Moment::Last)[range.end - 1]),
+            Over::TsOfFirst => self.each(|range| Timestamp(rolled.first_at(range.first)).seconds()),
+            Over::TsOfLast => self.each(|range| Timestamp(rolled.last_at(range.end - 1)).seconds()),
+            Over::Present => self.each(|_| 1.0),
+            Over::Delta => self.each(|range| range.extrapolated(range.delta(), false, share)),
+            Over::Increase => self.each(|range| range.extrapolated(range.increase(), true, share)),
+            Over::Rate => self.each(|range| range.extrapolated(range.increase(), true, a_second)),
+            Over::Irate => self.each(|range| range.last_change(true)),
+            Over::Idelta => self.each(|range| range.last_change(false)),
+            Over::Resets => {
+                let (first, last) = (of(Moment::First), of(Moment::Last));
+                self.each(|range| range.counted(|w| fell(rolled, w), |a, b| first[b] < last[a]))
             }
-            Over::TsOfMax => {
-                range.windows.iter().rfind(|w| w.max == range.greatest()).map_or(stamp(last), stamp)
+            Over::Changes => {
+                let (first, last) = (of(Moment::First), of(Moment::Last));
+                let (min, max) = (of(Moment::Min), of(Moment::Max));
+                self.each(|range| range.counted(|w| min[w] < max[w], |a, b| last[a] != first[b]))
             }
-            Over::Stdvar => range.variance(),
-            Over::Stddev => range.variance().sqrt(),
-            Over::First => first.first,
-            Over::Last => last.last,
-            Over::TsOfFirst => Timestamp(first.first_at).seconds(),
-            Over::TsOfLast => Timestamp(last.last_at).seconds(),
-            Over::Present => 1.0,
-            Over::Delta => range.extrapolated(last.last - first.first, false, share),
-            Over::Increase => range.extrapolated(range.increase(), true, share),
-            Over::Rate => range.extrapolated(range.increase(), true, 1e3 / self.span as f64),
-            Over::Irate | Over::Idelta => range.last_change(over == Over::Irate),
-            Over::Resets => range.counted(fell, |a, b| b.first < a.last),
-            Over::Changes => range.counted(|w| w.min < w.max, |a, b| a.last != b.first),
-            Over::Quantile | Over::Deriv | Over::PredictLinear | Over::Mad | Over::Smooth => ABSENT,
+            Over::Quantile | Over::Deriv | Over::PredictLinear | Over::Mad | Over::Smooth => {
+                Ok(vec![ABSENT; width])
+            }
         }
     }
 }
 
 impl Range<'_> {
+    /// A number of each window.
+    #[inline]
+    fn of(&self, moment: Moment) -> &[f64] {
+        &self.rolled.column(moment)[self.first..self.end]
+    }
+
+    #[inline]
     fn sum(&self) -> f64 {
-        self.windows.iter().fold(Sum::default(), |sum, window| sum.plus(window.sum)).total()
+        Sum::of(self.of(Moment::Sum)).total()
     }
 
+    #[inline]
     fn count(&self) -> f64 {
-        self.windows.iter().map(|window| window.count).sum::<u64>() as f64
+        self.rolled.counts[self.first..self.end].iter().map(|&count| u64::from(count)).sum::<u64>() as f64
     }
 
+    #[inline]
     fn least(&self) -> f64 {
-        self.windows.iter().fold(f64::NAN, |least, window| least.min(window.min))
+        self.of(Moment::Min).iter().copied().fold(f64::NAN, f64::min)
     }
 
+    #[inline]
     fn greatest(&self) -> f64 {
-        self.windows.iter().fold(f64::NAN, |greatest, window| greatest.max(window.max))
+        self.of(Moment::Max).iter().copied().fold(f64::NAN, f64::max)
+    }
+
+    /// The last window with a value; the last of all if none has it.
+    fn latest(&self, column: &[f64], value: f64) -> usize {
+        (self.first..self.end).rfind(|&window| column[window] == value).unwrap_or(self.end - 1)
     }
 
     fn variance(&self) -> f64 {
-        let mut windows = self.windows.iter();
-        let Some(first) = windows.next() else { return ABSENT };
-        let mut all = Rollup { sketch: None, ..*first };
-        windows.for_each(|window| all.join(window));
+        let mut windows = self.rolled.list(self.first..self.end);
+        let Some(mut all) = windows.next() else { return ABSENT };
+        windows.for_each(|window| all.join(&window));
         all.variance()
     }
 
+    #[inline]
+    fn delta(&self) -> f64 {
+        self.rolled.column(Moment::Last)[self.end - 1] - self.rolled.column(Moment::First)[self.first]
+    }
+
     /// By how much a counter grew from the first sample to the last.
+    #[inline]
     fn increase(&self) -> f64 {
-        let joins = self.windows.windows(2).map(|two| two[0].growth_to(&two[1]) + two[1].increase);
-        joins.fold(self.windows[0].increase, |sum, growth| sum + growth)
+        let (first, last) = (self.of(Moment::First), self.of(Moment::Last));
+        let increase = self.of(Moment::Increase);
+        let joins = last.iter().zip(&first[1..]).zip(&increase[1..]);
+        joins.fold(increase[0], |sum, ((&before, &after), inside)| {
+            sum + (Rollup::growth(before, after) + inside)
+        })
     }
 
     /// A growth between the first and the last sample, extrapolated to the whole range, and a share of that.
+    #[inline]
     fn extrapolated(&self, growth: f64, counter: bool, share: f64) -> f64 {
-        let (first, last) = (&self.windows[0], &self.windows[self.windows.len() - 1]);
-        if self.count() < 2.0 {
+        let count = self.count();
+        if count < 2.0 {
             return ABSENT;
         }
-        let reach = Reach::of((self.after, self.last), (first.first_at, last.last_at), self.count());
-        let value = if counter { reach.increase(first.first, growth) } else { reach.extrapolated(growth) };
+        let between = (self.rolled.first_at(self.first), self.rolled.last_at(self.end - 1));
+        let reach = Reach::of((self.after, self.last), between, count);
+        let first = self.rolled.column(Moment::First)[self.first];
+        let value = if counter { reach.increase(first, growth) } else { reach.extrapolated(growth) };
         // Computing with what stands for no value would make it one.
         if is_present(value) { value * share } else { ABSENT }
     }
 
     /// The change from the last value of the window before to that of the last window, a second for rates.
     fn last_change(&self, rate: bool) -> f64 {
-        let last = &self.windows[self.windows.len() - 1];
-        let before = self.windows.len().checked_sub(2).map(|i| &self.windows[i]);
-        let (change, from) = match before {
-            Some(before) if rate => (before.growth_to(last) + last.increase, before.last_at),
-            Some(before) => (last.last - before.last, before.last_at),
-            None if last.count < 2 => return ABSENT,
-            None if rate => (last.increase, last.first_at),
-            None => (last.last - last.first, last.first_at),
+        let (first, last) = (self.of(Moment::First), self.of(Moment::Last));
+        let increase = self.of(Moment::Increase);
+        let at = self.end - self.first - 1;
+        let (change, from) = match at.checked_sub(1) {
+            Some(before) if rate => (
+                Rollup::growth(last[before], first[at]) + increase[at],
+                self.rolled.last_at(self.first + before),
+            ),
+            Some(before) => (last[at] - last[before], self.rolled.last_at(self.first + before)),
+            None if self.count() < 2.0 => return ABSENT,
+            None if rate => (increase[at], self.rolled.first_at(self.first)),
+            None => (last[at] - first[at], self.rolled.first_at(self.first)),
         };
-        if rate { change / ((last.last_at - from) as f64 / 1e3) } else { change }
+        if rate { change / ((self.rolled.last_at(self.end - 1) - from) as f64 / 1e3) } else { change }
     }
 
     /// How many windows, and joins of two, something holds for.
-    fn counted(&self, inside: impl Fn(&Rollup) -> bool, between: impl Fn(&Rollup, &Rollup) -> bool) -> f64 {
-        let within = self.windows.iter().filter(|window| inside(window)).count();
-        (within + self.windows.windows(2).filter(|two| between(&two[0], &two[1])).count()) as f64
+    fn counted(&self, inside: impl Fn(usize) -> bool, between: impl Fn(usize, usize) -> bool) -> f64 {
+        let within = (self.first..self.end).filter(|&window| inside(window)).count();
+        (within + (self.first + 1..self.end).filter(|&window| between(window - 1, window)).count()) as f64
     }
 
     /// The same range of samples, one a window.
     fn window<'a>(&self, samples: &'a Samples) -> Window<'a> {
-        let (first, end) = (self.first, self.first + self.windows.len());
+        let (first, end) = (self.first, self.end);
         Window {
             step: self.step,
             after: self.after,
@@ -314,15 +401,17 @@ impl Range<'_> {
 }
 
 /// Whether a value fell in a window: a counter then grew by more than from the first to the last.
-fn fell(window: &Rollup) -> bool {
-    let slack = 1e-9 * (window.increase.abs() + window.first.abs() + window.last.abs());
-    window.increase - (window.last - window.first) > slack
+fn fell(rolled: &Rollups, window: usize) -> bool {
+    let of = |moment: Moment| rolled.column(moment)[window];
+    let (first, last, increase) = (of(Moment::First), of(Moment::Last), of(Moment::Increase));
+    increase - (last - first) > 1e-9 * (increase.abs() + first.abs() + last.abs())
 }
 
 /// The mean of each window, at the middle of its samples.
-fn means(rolled: &Rolled, samples: &mut Samples) {
+fn means(rolled: &Rollups, samples: &mut Samples) {
     samples.clear();
-    for window in &rolled.windows {
-        samples.push(window.first_at + (window.last_at - window.first_at) / 2, window.mean());
+    for (window, &sum) in rolled.column(Moment::Sum).iter().enumerate() {
+        let (first_at, last_at) = (rolled.first_at(window), rolled.last_at(window));
+        samples.push(first_at + (last_at - first_at) / 2, sum / f64::from(rolled.counts[window]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use barograph_model::{Batch, Labels, METRIC_NAME, Metadata, Rollup, Tier, Timestamp, is_stale};
+use barograph_model::{Batch, Labels, METRIC_NAME, Metadata, Rollups, Tier, Timestamp, is_stale};
 use barograph_wire::{
     csv,
     exposition::{format_float, history},
@@ -119,10 +119,10 @@ impl Encoder {
     }
 
     /// Windows, which text has no place for.
-    pub(super) fn rollups(&self, out: &mut String, tier: Tier, windows: &[Rollup]) {
-        for window in windows {
+    pub(super) fn rollups(&self, out: &mut String, tier: Tier, windows: &Rollups) {
+        for window in windows.list(0..windows.len()) {
             match self {
-                Self::JsonLines { series } => series.rollup(out, tier, window),
+                Self::JsonLines { series } => series.rollup(out, tier, &window),
                 Self::Text { .. } => {}
                 Self::Csv { tail, .. } => {
                     let numbers =

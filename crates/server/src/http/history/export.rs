@@ -16,8 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use barograph_model::{
-    Budget, METRIC_NAME, Matcher, RollupCursor, Selection, SeriesCursor, Source, SourceError, Tier,
-    TimeRange, Timestamp,
+    Budget, METRIC_NAME, Matcher, Parts, RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError,
+    Tier, TimeRange, Timestamp,
 };
 use futures_util::stream;
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -134,8 +134,8 @@ fn write(engine: &Engine, plan: &Plan, out: &mut Pieces) -> Result<(), Broken> {
         if plan.tier == Tier::Raw {
             write_samples(&mut *store.select(&selection, &budget)?, &mut encoder, out)?;
         } else {
-            let sketches = plan.format == Format::JsonLines;
-            let mut windows = store.rollups(plan.tier, sketches, &selection, &budget)?;
+            let parts = if plan.format == Format::JsonLines { Parts::ALL } else { Parts::MOMENTS };
+            let mut windows = store.rollups(plan.tier, parts, &selection, &budget)?;
             write_rollups(&mut *windows, plan.tier, &mut encoder, out)?;
         }
     }
@@ -166,8 +166,10 @@ fn write_rollups(
 ) -> Result<(), Broken> {
     while let Some(labels) = cursor.next_series()? {
         encoder.begin_series(&labels);
-        while let Some(windows) = cursor.next_batch()? {
-            encoder.rollups(&mut out.text, tier, windows);
+        let mut windows = Rollups::default();
+        while cursor.next_batch(&mut windows)? {
+            encoder.rollups(&mut out.text, tier, &windows);
+            windows.clear();
             out.send_if_large()?;
         }
     }

@@ -13,9 +13,27 @@ use crate::http::compress::compressed;
 
 /// A successful answer with `data` as it is already written.
 pub(crate) fn success(request: &HeaderMap, data: &str, warnings: &[String], infos: &[String]) -> Response {
-    let mut body = String::with_capacity(data.len() + 64);
+    let write = |body: &mut String| body.push_str(data);
+    success_of(request, data.len(), write, warnings, infos)
+}
+
+/// The answer to a query.
+pub(crate) fn success_with(request: &HeaderMap, answer: &Answer) -> Response {
+    let write = |body: &mut String| write_answer(body, &answer.value);
+    success_of(request, likely_len(&answer.value), write, &answer.warnings, &answer.infos)
+}
+
+/// A successful answer, its data of about `len` bytes written in place.
+fn success_of(
+    request: &HeaderMap,
+    len: usize,
+    write: impl FnOnce(&mut String),
+    warnings: &[String],
+    infos: &[String],
+) -> Response {
+    let mut body = String::with_capacity(len + 256);
     body.push_str(r#"{"status":"success","data":"#);
-    body.push_str(data);
+    write(&mut body);
     for (key, notes) in [("warnings", warnings), ("infos", infos)] {
         if !notes.is_empty() {
             body.push_str(&format!(",\"{key}\":"));
@@ -29,24 +47,34 @@ pub(crate) fn success(request: &HeaderMap, data: &str, warnings: &[String], info
 /// At most this many warnings and this many infos are sent, as upstream does.
 const NOTES_MAX: usize = 10;
 
+/// About how many bytes an answer takes, so that it need not be moved while it grows.
+fn likely_len(value: &Value) -> usize {
+    const SERIES: usize = 192;
+    const SAMPLE: usize = 28;
+    match value {
+        Value::Scalar(_) | Value::String(..) => SAMPLE,
+        Value::Vector(series) => series.len() * (SERIES + SAMPLE),
+        Value::Matrix(series) => series.iter().map(|(_, track)| SERIES + SAMPLE * track.floats.len()).sum(),
+    }
+}
+
 /// The `data` of a query.
-pub(crate) fn query_data(answer: &Answer) -> String {
-    let mut out = String::with_capacity(4096);
-    match &answer.value {
+fn write_answer(out: &mut String, value: &Value) {
+    match value {
         Value::Scalar(sample) => {
             out.push_str(r#"{"resultType":"scalar","result":"#);
-            write_sample(&mut out, *sample);
+            write_sample(out, *sample);
         }
         Value::String(at, text) => {
             out.push_str(r#"{"resultType":"string","result":["#);
-            write_time(&mut out, *at);
+            write_time(out, *at);
             out.push(',');
-            write_string(&mut out, text);
+            write_string(out, text);
             out.push(']');
         }
         Value::Vector(series) => {
             out.push_str(r#"{"resultType":"vector","result":"#);
-            write_list(&mut out, series, |out, (labels, datum)| {
+            write_list(out, series, |out, (labels, datum)| {
                 out.push_str(r#"{"metric":"#);
                 write_labels(out, labels);
                 match datum {
@@ -63,26 +91,56 @@ pub(crate) fn query_data(answer: &Answer) -> String {
             });
         }
         Value::Matrix(series) => {
-            out.push_str(r#"{"resultType":"matrix","result":"#);
-            write_list(&mut out, series, |out, (labels, track)| {
-                out.push_str(r#"{"metric":"#);
+            out.push_str(r#"{"resultType":"matrix","result":["#);
+            let mut starts = Starts::default();
+            for (i, (labels, track)) in series.iter().enumerate() {
+                out.push_str(if i > 0 { r#",{"metric":"# } else { r#"{"metric":"# });
                 write_labels(out, labels);
                 if !track.floats.is_empty() {
-                    out.push_str(r#","values":"#);
-                    write_list(out, &track.floats, |out, sample| write_sample(out, *sample));
+                    out.push_str(r#","values":["#);
+                    for (number, sample) in track.floats.iter().enumerate() {
+                        out.push_str(starts.of(number, sample.at));
+                        write_digits(out, sample.value);
+                        out.push_str("\"]");
+                    }
+                    out.push(']');
                 }
                 if !track.histograms.is_empty() {
                     out.push_str(r#","histograms":"#);
                     write_list(out, &track.histograms, |out, (at, histogram)| {
-                        write_histogram(out, *at, histogram)
+                        write_histogram(out, *at, histogram);
                     });
                 }
                 out.push('}');
-            });
+            }
+            out.push(']');
         }
     }
     out.push('}');
-    out
+}
+
+/// How the samples of a series begin in the list of them, by number. Mostly those of the next series are at the same
+/// times, so these are written once.
+#[derive(Default)]
+struct Starts {
+    texts: Vec<(Timestamp, String)>,
+}
+
+impl Starts {
+    /// `,[seconds,"`, without the comma for the first.
+    fn of(&mut self, number: usize, at: Timestamp) -> &str {
+        if self.texts.get(number).is_none_or(|(known, _)| *known != at) {
+            let mut text = String::with_capacity(24);
+            text.push_str(if number > 0 { ",[" } else { "[" });
+            write_time(&mut text, at);
+            text.push_str(",\"");
+            match self.texts.get_mut(number) {
+                Some(known) => *known = (at, text),
+                None => self.texts.push((at, text)),
+            }
+        }
+        &self.texts[number].1
+    }
 }
 
 /// `[a,b,…]`, each written by `write`.
@@ -179,29 +237,39 @@ fn write_time(out: &mut String, at: Timestamp) {
 /// A value as a JSON string: shortest digits that read back as the same number, an exponent outside
 /// 1e-6 … 1e21, `+Inf`, `-Inf`, `NaN`.
 pub(crate) fn write_sample_value(out: &mut String, value: f64) {
-    use std::fmt::Write as _;
     out.push('"');
+    write_digits(out, value);
+    out.push('"');
+}
+
+/// The same without the quotes.
+fn write_digits(out: &mut String, value: f64) {
+    use std::fmt::Write as _;
+    // Numbers from here on may be no whole ones, and their text may have an exponent.
+    const WHOLE_MAX: f64 = 1e15;
     let size = value.abs();
-    if value.is_nan() {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is no whole number in range differs afterwards"
+    )]
+    let whole = value as i64;
+    if size < WHOLE_MAX && (whole as f64).to_bits() == value.to_bits() {
+        out.push_str(itoa::Buffer::new().format(whole));
+    } else if (1e-4..WHOLE_MAX).contains(&size) {
+        // As few digits as the standard library writes, several times as fast.
+        out.push_str(zmij::Buffer::new().format_finite(value));
+    } else if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else if size == 0.0 || (1e-6..1e21).contains(&size) {
-        // As few digits as the standard library writes, several times as fast, unless they come with an exponent.
-        let mut buffer = zmij::Buffer::new();
-        let text = buffer.format_finite(value);
-        if text.contains('e') {
-            let _ = write!(out, "{value}");
-        } else {
-            out.push_str(text.strip_suffix(".0").unwrap_or(text));
-        }
+        let _ = write!(out, "{value}");
     } else {
         let text = format!("{value:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
         let _ = write!(out, "{digits}e{sign}{exponent:0>2}");
     }
-    out.push('"');
 }
 
 /// A JSON string.
@@ -258,6 +326,21 @@ mod tests {
             assert_eq!(out.trim_matches('"').parse::<f64>().unwrap().to_bits(), value.to_bits(), "{out}");
             assert_eq!(out.len(), format!("\"{value}\"").len(), "{out}");
         }
+    }
+
+    #[test]
+    fn a_matrix_has_its_times() {
+        let labels = |n: &str| Labels::from_pairs([("n", n)]).unwrap();
+        let samples = |first: i64| (0..2).map(move |n| Sample { at: Timestamp(first + n * 500), value: 1.5 });
+        let series = [("a", 0), ("b", 0), ("c", 500)].map(|(n, first)| (labels(n), samples(first).collect()));
+        let mut out = String::new();
+        write_answer(&mut out, &Value::Matrix(series.into()));
+        let same = r#""values":[[0,"1.5"],[0.500,"1.5"]]"#;
+        let list = format!(
+            r#"{{"metric":{{"n":"a"}},{same}}},{{"metric":{{"n":"b"}},{same}}},{{"metric":{{"n":"c"}},{}}}"#,
+            r#""values":[[0.500,"1.5"],[1,"1.5"]]"#
+        );
+        assert_eq!(out, format!(r#"{{"resultType":"matrix","result":[{list}]}}"#));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use barograph_query::{Answer, Error, Options, STEPS_MAX, Steps, Value, ast::Expr
 use barograph_tsdb::Store;
 
 use super::{
-    answer::{query_data, success, write_labels, write_list, write_sample_value, write_string},
+    answer::{success, success_with, write_labels, write_list, write_sample_value, write_string},
     error::ApiError,
 };
 use crate::{
@@ -233,7 +233,7 @@ fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
     if truncated {
         answer.warnings.push(TRUNCATED.into());
     }
-    let mut response = success(headers, &query_data(&answer), &answer.warnings, &answer.infos);
+    let mut response = success_with(headers, &answer);
     response.headers_mut().insert(TIER_HEADER, HeaderValue::from_static(tiers(&answer)));
     response
 }

@@ -1,0 +1,88 @@
+//! `/api/barograph/v1/stats` and `…/config`: what the service does by itself, and what it was told.
+
+use std::time::Duration;
+
+use axum::{Json, Router, extract::State, routing::get};
+use barograph_model::{Tier, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{App, problem::Problem};
+use crate::{
+    config::{Durability, format_duration},
+    storage::stats,
+};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/barograph/v1/stats", get(service_stats))
+        .route("/api/barograph/v1/config", get(config))
+}
+
+/// `GET …/stats`: upkeep, memory and size in numbers.
+async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let (store, seen) = (engine.store.stats(), engine.memory.seen());
+    let at = |ms: i64| (ms != i64::MIN).then(|| Timestamp(ms).seconds());
+    let accounts: Map<String, Value> =
+        seen.accounts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
+    Ok(Json(json!({
+        "aggregation": {
+            "interval_seconds": engine.storage.aggregation_interval.as_secs_f64(),
+            "last_run": at(store.maintained_at),
+            "windows_rolled": store.windows_rolled,
+            "blocks_cut": store.blocks_cut,
+            "blocks_merged": store.blocks_merged,
+            "made_until": stats::made_until(&engine.store),
+        },
+        "cleanup": {
+            "interval_seconds": engine.storage.cleanup_interval.as_secs_f64(),
+            "last_run": at(store.cleaned_at),
+            "blocks_deleted": store.blocks_deleted,
+        },
+        "storage": {"totalSize": store.block_bytes + store.wal_bytes, "blocks": store.blocks},
+        "memory": {
+            "budget_bytes": engine.memory.budget(),
+            "resident_bytes": seen.resident,
+            "accounts": accounts,
+        },
+        "policies": store.policies,
+    })))
+}
+
+/// `GET …/config`: how samples are kept, as it holds now: file, environment and flags together.
+async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let (storage, retention) = (&engine.storage, &engine.retention);
+    let text = |age: Option<Duration>| age.map(format_duration);
+    let tiers = |ages: [Option<Duration>; 4]| -> Map<String, Value> {
+        Tier::ALL.into_iter().map(|tier| (tier.to_string(), text(ages[tier as usize]).into())).collect()
+    };
+    let rule = |rule: &crate::config::RetentionRule| {
+        let matchers: Vec<_> = rule.matchers.iter().map(ToString::to_string).collect();
+        let mut document = tiers(rule.tiers);
+        document.insert("match".into(), format!("{{{}}}", matchers.join(",")).into());
+        document
+    };
+    let of_tier = |tier: Tier| (tier.to_string(), text(Some(retention.of(tier).unwrap_or_default())).into());
+    let mut kept: Map<String, Value> = Tier::ALL.into_iter().map(of_tier).collect();
+    kept.insert("bytes".into(), retention.bytes.into());
+    kept.insert("rules".into(), retention.rules.iter().map(rule).collect());
+    let by_type =
+        retention.by_type.iter().map(|(kind, ages)| (kind.as_str().to_owned(), tiers(*ages).into()));
+    kept.insert("by_type".into(), by_type.collect::<Map<_, _>>().into());
+    let durability = match storage.durability {
+        Durability::Batch => "batch",
+        Durability::Sync => "sync",
+        Durability::Relaxed => "relaxed",
+    };
+    Ok(Json(json!({
+        "storage": {
+            "root": engine.data_dir,
+            "durability": durability,
+            "out_of_order": format_duration(storage.out_of_order),
+            "aggregation_interval": format_duration(storage.aggregation_interval),
+            "cleanup_interval": format_duration(storage.cleanup_interval),
+        },
+        "retention": kept,
+    })))
+}
