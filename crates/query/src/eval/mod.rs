@@ -131,6 +131,13 @@ pub struct Answer {
     pub tiers: Vec<Tier>,
 }
 
+/// Of floats alone.
+impl FromIterator<Sample> for Track {
+    fn from_iter<I: IntoIterator<Item = Sample>>(samples: I) -> Self {
+        Self { floats: samples.into_iter().collect(), histograms: Vec::new() }
+    }
+}
+
 /// The value of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

@@ -7,7 +7,7 @@ use barograph_model::{Labels, LabelsBuilder};
 use super::{
     Error,
     aggregate::Groups,
-    column::{Cell, Rows, Series, Vector, at, is_present},
+    column::{ABSENT, Rows, Series, Vector, at, is_present},
     context::Context,
     expr,
     grid::Grid,
@@ -110,9 +110,11 @@ pub(super) fn ratio(
     for series in &mut vector.series {
         let place = label_hash(&series.labels) as f64 / u64::MAX as f64;
         let falls = |ratio: f64| if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio };
-        for step in (0..series.values.len()).filter(|&step| !falls(at(&ratios, step))) {
-            series.put(step, Cell::Absent);
+        for (_, value) in series.values.iter_mut().enumerate().filter(|pair| !falls(at(&ratios, pair.0))) {
+            *value = ABSENT;
         }
+        let histograms = series.histograms.iter_mut().enumerate();
+        histograms.filter(|pair| !falls(at(&ratios, pair.0))).for_each(|pair| *pair.1 = None);
     }
     Ok(vector)
 }
@@ -189,8 +191,11 @@ fn ranked(a: usize, b: usize, value: impl Fn(usize) -> f64, largest: bool) -> Or
 /// Only the values that are kept at each step.
 fn masked(mut vector: Vector, kept: &[Vec<bool>]) -> Vector {
     for (i, series) in vector.series.iter_mut().enumerate() {
-        for (step, _) in kept.iter().enumerate().filter(|pair| !pair.1[i]) {
-            series.put(step, Cell::Absent);
+        for (value, _) in series.values.iter_mut().zip(kept).filter(|pair| !pair.1[i]) {
+            *value = ABSENT;
+        }
+        for (histogram, _) in series.histograms.iter_mut().zip(kept).filter(|pair| !pair.1[i]) {
+            *histogram = None;
         }
     }
     vector

@@ -79,6 +79,8 @@ pub(super) fn evaluate(
         }
         Special::Sort | Special::SortDesc => {
             let mut vector = vector(0)?;
+            // Histograms have no order.
+            vector.series.iter_mut().for_each(|series| series.histograms.clear());
             if grid.instant {
                 vector.series.retain(|series| is_present(series.values[0]));
                 sort(&mut vector, special == Special::SortDesc);

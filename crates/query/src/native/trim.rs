@@ -52,14 +52,15 @@ impl FloatHistogram {
     /// What is left of a bucket that is not the zero bucket.
     fn part(&self, bucket: &Bucket, point: f64, keep: Keep) -> Part {
         let Bucket { lower, upper, count, .. } = *bucket;
-        let (whole, nothing) = match keep {
-            Keep::Below => (upper <= point, lower >= point),
-            Keep::Above => (lower >= point, upper <= point),
+        // A point that is not a number is on no side of anything.
+        let (whole, cut) = match keep {
+            Keep::Below => (upper <= point, lower < point),
+            Keep::Above => (lower >= point, upper > point),
         };
         if whole {
             return Part { count, middle: self.middle(lower, upper) };
         }
-        if nothing {
+        if !cut {
             return Part { count: 0.0, middle: 0.0 };
         }
         if lower == f64::NEG_INFINITY {
@@ -104,6 +105,9 @@ fn endless_below(upper: f64, count: f64, point: f64, keep: Keep) -> Part {
 /// Of the zero bucket.
 fn linear_part(bucket: &Bucket, point: f64, keep: Keep) -> Part {
     let Bucket { lower, upper, count, .. } = *bucket;
+    if point.is_nan() {
+        return Part { count: f64::NAN, middle: f64::NAN };
+    }
     let (from, to) = match keep {
         Keep::Below => (lower, upper.min(point)),
         Keep::Above => (lower.max(point), upper),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::tiers;
 use barograph_model::{
-    Batch, Budget, Exemplar, Histogram, HistogramSeries, Labels, Matcher, Metadata, Parts, ResetHint, Rollup,
-    RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    Batch, Budget, Exemplar, Histogram, HistogramRollup, HistogramSeries, Labels, Matcher, Metadata, Parts,
+    ResetHint, Rollup, RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange,
+    Timestamp,
 };
 
 /// A source that holds series in memory.
@@ -202,6 +203,31 @@ impl Source for Memory {
     ) -> Result<Vec<HistogramSeries<(i64, Histogram)>>, SourceError> {
         let found = self.besides(selection, |column| &column.histograms);
         budget.charge(found.iter().map(|pair| pair.1.len()).sum())?;
+        Ok(found)
+    }
+
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<HistogramRollup>>, SourceError> {
+        let kept = self.kept[tier as usize];
+        let (start, end) = (selection.range.start.max(kept.start).0, selection.range.end.min(kept.end).0);
+        let mut found = Vec::new();
+        for (labels, column) in self.series.iter().filter(|pair| matches(selection.matchers, pair.0)) {
+            let mut windows: Vec<HistogramRollup> = Vec::new();
+            for (&at, histogram) in column.histograms.range(start..end.max(start)) {
+                budget.charge(1)?;
+                match windows.last_mut().filter(|window| window.start == tier.window_of(at)) {
+                    Some(window) => window.push(at, histogram),
+                    None => windows.push(HistogramRollup::of(tier.window_of(at), at, histogram)),
+                }
+            }
+            if !windows.is_empty() {
+                found.push((labels.clone(), windows));
+            }
+        }
         Ok(found)
     }
 

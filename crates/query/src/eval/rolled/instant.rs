@@ -2,7 +2,7 @@
 
 use barograph_model::{Moment, Parts, Tier, Timestamp};
 
-use super::{Choice, join, why};
+use super::{Choice, join, natives, why};
 use crate::{
     eval::{
         Error,
@@ -80,5 +80,6 @@ fn from_windows(
         }
         Ok::<_, Error>(())
     })?;
-    Ok(vector)
+    let natives = natives::instant(context, &reading, (width, lookback), point, give)?;
+    Ok(natives::join(vector, natives))
 }

@@ -7,6 +7,7 @@
 
 mod choose;
 mod instant;
+mod natives;
 mod over;
 mod why;
 

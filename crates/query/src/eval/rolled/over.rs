@@ -7,9 +7,15 @@
 //! A range that is not made of at least two whole windows reads as many as it takes; what grows with the length of a
 //! range (sums, counts, increases) is then scaled to the length that was asked for.
 
-use barograph_model::{Labels, Moment, Parts, Rollup, Rollups, Sample, Tier, Timestamp};
+use std::sync::Arc;
 
-use super::{Choice, why};
+use barograph_model::{HistogramRollup, Labels, Moment, Parts, Rollup, Rollups, Sample, Tier, Timestamp};
+
+use super::{
+    Choice,
+    natives::{self, Ranged},
+    why,
+};
 use crate::{
     eval::{
         Error, Track,
@@ -73,7 +79,15 @@ pub(in crate::eval) fn over(
         error.map(why::quantiles_within),
     ];
     why::note(context, choice, notes.into_iter().flatten());
-    Ok(vector)
+    let ranged = Ranged {
+        over,
+        span: node.args[0].span,
+        share: frame.windows.range as f64 / frame.span as f64,
+        seconds: frame.span as f64 / 1e3,
+    };
+    let reading = frame.reading(context, selector, Parts::NONE);
+    let natives = natives::over(context, &reading, ranged, width, |step| frame.bounds(step))?;
+    Ok(natives::join(vector, natives))
 }
 
 /// The windows in a range as samples at their ends: a range vector that is itself the answer.
@@ -90,9 +104,14 @@ pub(in crate::eval) fn as_samples(
         let points = rolled.starts.iter().zip(rolled.column(Moment::Last));
         let points =
             points.map(|(start, &value)| Sample { at: Timestamp(start + frame.tier.width()), value });
-        matrix.push((labels, Track { floats: points.collect(), histograms: Vec::new() }));
+        matrix.push((labels, points.collect::<Track>()));
         Ok::<_, Error>(())
     })?;
+    for (labels, windows) in tiers::histograms(&frame.reading(context, selector, Parts::NONE))? {
+        let at = |window: &HistogramRollup| Timestamp(window.start + frame.tier.width());
+        let histograms = windows.iter().map(|window| (at(window), Arc::new((&window.last).into())));
+        matrix.push((labels, Track { floats: Vec::new(), histograms: histograms.collect() }));
+    }
     Ok(matrix)
 }
 

@@ -9,6 +9,7 @@ use crate::{
     eval::{
         column::{Cell, Shared},
         kernels::Over,
+        notes::Made,
         over::extended,
     },
     native::{FloatHistogram, Incompatible},
@@ -61,7 +62,13 @@ impl Mixed<'_> {
             notes.not_a_gauge(self.name, self.spans.1);
         }
         match change(part, points, smoothed, counter) {
-            Ok(mut change) => {
+            Ok((mut change, subtracted, added)) => {
+                if subtracted {
+                    notes.bounds_differed(Made::Subtraction, self.spans.1);
+                }
+                if added {
+                    notes.bounds_differed(Made::Addition, self.spans.1);
+                }
                 if self.over == Over::Rate {
                     change.divide((part.last - part.after) as f64 / 1e3);
                 }
@@ -75,12 +82,14 @@ impl Mixed<'_> {
     }
 }
 
+/// The change, and whether custom bounds differed when the first was subtracted, and when what was lost in resets was
+/// added.
 fn change(
     part: &Part<'_>,
     points: &[(i64, Shared)],
     smoothed: bool,
     counter: bool,
-) -> Result<FloatHistogram, Incompatible> {
+) -> Result<(FloatHistogram, bool, bool), Incompatible> {
     let last = points.len() - 1;
     let at = |i: usize, time: i64| {
         let ((t0, h0), (t1, h1)) = (&points[i], &points[i + 1]);
@@ -94,9 +103,10 @@ fn change(
         false => (FloatHistogram::clone(&points[last].1), false),
     };
     let mut change = right.clone();
-    change.subtract(&left)?;
+    let subtracted = change.subtract(&left)?.bounds_differed;
+    let mut added = false;
     if !counter {
-        return Ok(change);
+        return Ok((change, subtracted, false));
     }
     let mut before = &left;
     // What lies between two samples knows nothing of resets before it.
@@ -108,9 +118,9 @@ fn change(
             (false, false) => point.fell_below(before),
         };
         if anew {
-            change.add(before)?;
+            added |= change.add(before)?.bounds_differed;
         }
         (before, known) = (point, true);
     }
-    Ok(change)
+    Ok((change, subtracted, added))
 }
