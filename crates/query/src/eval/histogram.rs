@@ -107,7 +107,7 @@ pub(super) fn fraction(
             Found::Classic(buckets) => fraction_of(lower, upper, buckets),
             Found::Native(histogram) => {
                 let value = histogram.fraction(lower, upper);
-                if histogram.has_nan_observations() && !value.is_nan() {
+                if histogram.has_nan_observations() && lower < upper && !value.is_nan() {
                     let metric = for_metric(labels.metric_name());
                     let what = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
                     context.notes.inform(&format!("{what}{metric}"), span);

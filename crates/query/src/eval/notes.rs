@@ -54,7 +54,8 @@ impl Made {
 /// About histograms, and about them and floats.
 impl Notes {
     pub(super) fn mixed_types(&self, name: Option<&str>, span: Span) {
-        self.warn(&format!("encountered a mix of histograms and floats{}", for_metric(name)), span);
+        let name = barograph_model::quote(name.unwrap_or_default());
+        self.warn(&format!("encountered a mix of histograms and floats for metric name {name}"), span);
     }
 
     pub(super) fn mixed_types_in_aggregation(&self, span: Span) {
@@ -62,11 +63,9 @@ impl Notes {
     }
 
     pub(super) fn mixed_buckets(&self, name: Option<&str>, span: Span) {
-        let metric = for_metric(name);
-        let message = format!(
-            "vector contains a mix of histograms with exponential and custom buckets schemas{metric}"
-        );
-        self.warn(&message, span);
+        let name = barograph_model::quote(name.unwrap_or_default());
+        let what = "vector contains a mix of histograms with exponential and custom buckets schemas";
+        self.warn(&format!("{what} for metric name {name}"), span);
     }
 
     pub(super) fn classic_and_native(&self, name: Option<&str>, span: Span) {
@@ -97,11 +96,9 @@ impl Notes {
     }
 
     pub(super) fn ignored_in_range(&self, name: Option<&str>, span: Span) {
-        let metric = for_metric(name);
-        self.inform(
-            &format!("ignored histograms in a range containing both floats and histograms{metric}"),
-            span,
-        );
+        let name = barograph_model::quote(name.unwrap_or_default());
+        let what = "ignored histograms in a range containing both floats and histograms";
+        self.inform(&format!("{what} for metric name {name}"), span);
     }
 
     pub(super) fn types_do_not_fit(&self, lhs: &str, operator: &str, rhs: &str, span: Span) {

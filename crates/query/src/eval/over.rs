@@ -111,6 +111,10 @@ fn from_samples(
             let cells = mixed.apply(samples, windows, moves)?;
             vector.width = cells.len();
             let series = Series::of_cells(labels, drop_name || !over.keeps_name(), cells);
+            let any_float = series.values.iter().copied().any(is_present);
+            if any_float && matches!(over, Over::Rate | Over::Increase) {
+                note_unlikely_counter(context, &series.labels, range.span);
+            }
             if series.is_present_anywhere() {
                 vector.series.push(series);
             }
