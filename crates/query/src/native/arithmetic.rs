@@ -116,12 +116,10 @@ impl FloatHistogram {
 
     /// A share of the way from this one to another.
     pub(crate) fn towards(&self, other: &Self, share: f64) -> Result<(Self, Met), Incompatible> {
-        let mut way = other.clone();
-        let met = way.subtract(self)?;
-        way.scale(share);
-        way.hint = self.hint;
-        let mut result = self.clone();
-        result.add(&way)?;
+        let mut result = other.clone();
+        let met = result.subtract(self)?;
+        result.scale(share);
+        result.add(self)?;
         Ok((result, met))
     }
 }

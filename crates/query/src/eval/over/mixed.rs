@@ -264,26 +264,12 @@ fn fell(before: Value<'_>, after: Value<'_>) -> bool {
 
 /// Whether a counter began anew between two samples, by the times since which they count.
 ///
-/// One that counts since exactly the sample before is a difference to it, unless nothing is known of that sample; one
-/// that counts since the same time goes on.
+/// One that counts since exactly the sample before is a difference to it, unless of that sample it is not known since when
+/// it counts. A sample cannot count since itself or later.
 fn starts_anew(part: &Part<'_>, before: i64, at: i64) -> bool {
     let (start_before, start) = (part.samples.start(before), part.samples.start(at));
-    if start == 0 || start > at || start < before {
+    if start == 0 || start >= at || start < before {
         return false;
     }
-    start > before || (start_before != 0 && start_before != start)
-}
-
-/// A share of the way from one sample of a counter or gauge to the next, and whether it began anew in between.
-fn between(
-    (before, after): (&FloatHistogram, &FloatHistogram),
-    share: f64,
-    counter: bool,
-) -> Result<(FloatHistogram, bool), native::Incompatible> {
-    if counter && after.is_reset_after(before) {
-        let mut grown = after.clone();
-        grown.scale(share);
-        return Ok((grown, true));
-    }
-    before.towards(after, share).map(|(histogram, _)| (histogram, false))
+    start > before || (start_before != 0 && start_before < before)
 }

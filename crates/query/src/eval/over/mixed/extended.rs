@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barograph_model::ResetHint;
 
-use super::{Mixed, Part, Value, between, changed, count_pairs, fell};
+use super::{Mixed, Part, changed, count_pairs, fell};
 use crate::{
     eval::{
         column::{Cell, Shared},
@@ -35,40 +35,39 @@ impl Mixed<'_> {
             Over::Resets => return Cell::Float(count_pairs(inside(), |_, _| false, fell)),
             _ => {}
         }
-        let floats = inside().filter(|sample| matches!(sample.value, Value::Float(_))).count();
-        if floats == last + 1 - first {
-            let seconds = (part.last - part.after) as f64 / 1e3;
-            return extended::value(self.over, self.reading, &part.window(), seconds).into();
+        match (part.values.is_empty(), part.histograms.is_empty()) {
+            (false, false) => {
+                self.context.notes.mixed_types(self.name, self.spans.1);
+                Cell::Absent
+            }
+            (false, true) => {
+                let seconds = (part.last - part.after) as f64 / 1e3;
+                extended::value(self.over, self.reading, &part.window(), seconds).into()
+            }
+            (true, _) => self.histograms(part, &part.histograms[first..=last], smoothed),
         }
-        if floats > 0 {
-            self.context.notes.mixed_types(self.name, self.spans.1);
-            return Cell::Absent;
-        }
-        let (from, to) = (times[first], times[last]);
-        let start = part.histograms.partition_point(|pair| pair.0 < from);
-        let end = part.histograms.partition_point(|pair| pair.0 <= to);
-        self.histograms(part, &part.histograms[start..end], smoothed)
     }
 
     /// The change over histograms of which the first and the last stand at or around the ends of the range.
     fn histograms(&self, part: &Part<'_>, points: &[(i64, Shared)], smoothed: bool) -> Cell {
         let notes = &self.context.notes;
         let counter = self.over != Over::Delta;
-        let gauges = points.iter().filter(|pair| pair.1.hint() == ResetHint::Gauge).count();
-        if counter && gauges > 0 {
+        let mut met = Met::default();
+        let change = Change { part, points, smoothed, counter }.of(&mut met);
+        if counter && points.iter().any(|pair| pair.1.hint() == ResetHint::Gauge) {
             notes.not_a_counter(self.name, self.spans.1);
         }
-        if !counter && gauges < points.len() {
+        if met.no_gauge {
             notes.not_a_gauge(self.name, self.spans.1);
         }
-        match change(part, points, smoothed, counter) {
-            Ok((mut change, subtracted, added)) => {
-                if subtracted {
-                    notes.bounds_differed(Made::Subtraction, self.spans.1);
-                }
-                if added {
-                    notes.bounds_differed(Made::Addition, self.spans.1);
-                }
+        if met.subtracted {
+            notes.bounds_differed(Made::Subtraction, self.spans.1);
+        }
+        if met.added {
+            notes.bounds_differed(Made::Addition, self.spans.1);
+        }
+        match change {
+            Ok(mut change) => {
                 if self.over == Over::Rate {
                     change.divide((part.last - part.after) as f64 / 1e3);
                 }
@@ -82,45 +81,69 @@ impl Mixed<'_> {
     }
 }
 
-/// The change, and whether custom bounds differed when the first was subtracted, and when what was lost in resets was
-/// added.
-fn change(
-    part: &Part<'_>,
-    points: &[(i64, Shared)],
+/// What is to be said of a change.
+#[derive(Default)]
+struct Met {
+    no_gauge: bool,
+    /// Custom bounds differed when something was subtracted, and when it was added.
+    subtracted: bool,
+    added: bool,
+}
+
+/// A change over some histograms.
+struct Change<'a> {
+    part: &'a Part<'a>,
+    points: &'a [(i64, Shared)],
     smoothed: bool,
     counter: bool,
-) -> Result<(FloatHistogram, bool, bool), Incompatible> {
-    let last = points.len() - 1;
-    let at = |i: usize, time: i64| {
-        let ((t0, h0), (t1, h1)) = (&points[i], &points[i + 1]);
-        between((h0, h1), (time - t0) as f64 / (t1 - t0) as f64, counter)
-    };
-    let left_moves = smoothed && points[0].0 < part.after && last > 0;
-    let right_moves = smoothed && points[last].0 > part.last && last > 0;
-    let left = if left_moves { at(0, part.after)?.0 } else { FloatHistogram::clone(&points[0].1) };
-    let (right, anew_on_the_right) = match right_moves {
-        true => at(last - 1, part.last)?,
-        false => (FloatHistogram::clone(&points[last].1), false),
-    };
-    let mut change = right.clone();
-    let subtracted = change.subtract(&left)?.bounds_differed;
-    let mut added = false;
-    if !counter {
-        return Ok((change, subtracted, false));
-    }
-    let mut before = &left;
-    // What lies between two samples knows nothing of resets before it.
-    let mut known = !left_moves;
-    for (i, (_, point)) in points.iter().enumerate().skip(1) {
-        let anew = match (i == last && right_moves, known) {
-            (true, _) => anew_on_the_right && !(left_moves && last == 1),
-            (false, true) => point.is_reset_after(before),
-            (false, false) => point.fell_below(before),
-        };
-        if anew {
-            added |= change.add(before)?.bounds_differed;
+}
+
+impl Change<'_> {
+    fn of(&self, met: &mut Met) -> Result<FloatHistogram, Incompatible> {
+        let (points, last) = (self.points, self.points.len() - 1);
+        if points.iter().any(|pair| pair.1.is_custom() != points[0].1.is_custom()) {
+            return Err(Incompatible);
         }
-        (before, known) = (point, true);
+        let left_moves = self.smoothed && points[0].0 < self.part.after && last > 0;
+        let right_moves = self.smoothed && points[last].0 > self.part.last && last > 0;
+        let copy = |i: usize| Ok(FloatHistogram::clone(&points[i].1));
+        let left = if left_moves { self.between(0, self.part.after, met) } else { copy(0) }?;
+        let right = if right_moves { self.between(last - 1, self.part.last, met) } else { copy(last) }?;
+        let gauge = |histogram: &FloatHistogram| histogram.hint() == ResetHint::Gauge;
+        met.no_gauge = !self.counter && !(gauge(&left) && gauge(&right));
+        let mut change = right.clone();
+        met.subtracted |= change.subtract(&left)?.bounds_differed;
+        if self.counter {
+            let (mut first, mut before) = (1, &left);
+            if left_moves && points[1].1.is_reset_after(&points[0].1) {
+                // What is left of it began anew already.
+                (first, before) = (2, &*points[1].1);
+            }
+            if first <= last {
+                // The last one is what it is on the right.
+                let inside = points[first..last].iter().map(|pair| &*pair.1);
+                for point in inside.chain([&right]) {
+                    if point.is_reset_after(before) {
+                        met.added |= change.add(before)?.bounds_differed;
+                    }
+                    before = point;
+                }
+            }
+        }
+        Ok(change)
     }
-    Ok((change, subtracted, added))
+
+    /// The histogram at a point between two.
+    fn between(&self, i: usize, at: i64, met: &mut Met) -> Result<FloatHistogram, Incompatible> {
+        let ((t0, h0), (t1, h1)) = (&self.points[i], &self.points[i + 1]);
+        let share = (at - t0) as f64 / (t1 - t0) as f64;
+        if self.counter && h1.is_reset_after(h0) {
+            let mut grown = FloatHistogram::clone(h1);
+            grown.scale(share);
+            return Ok(grown);
+        }
+        let (histogram, differed) = h0.towards(h1, share)?;
+        met.subtracted |= differed.bounds_differed;
+        Ok(histogram)
+    }
 }

@@ -97,7 +97,8 @@ impl Mixed<'_> {
                 if !counter && !both_gauges {
                     notes.not_a_gauge(self.name, self.spans.1);
                 }
-                Some(change.with_hint(ResetHint::Gauge))
+                // A single sample is its own change, and stays what it is.
+                Some(if points.len() > 1 { change.with_hint(ResetHint::Gauge) } else { change })
             }
             Err(Incompatible) => {
                 notes.mixed_buckets(self.name, self.spans.1);
