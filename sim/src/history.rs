@@ -5,13 +5,17 @@
 use std::fmt;
 
 use barograph_disk::{Chance, Fault};
-use barograph_model::STALE_BITS;
+
+use crate::maker;
 
 /// Some moment, at the start of a two-hour window.
 pub const START: i64 = 1_699_999_200_000;
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
+/// A minute in milliseconds.
+pub const MINUTE: i64 = 60_000;
+
+/// An hour.
+pub const HOUR: i64 = 60 * MINUTE;
 
 /// Series of each metric.
 pub const SERIES_EACH: usize = 8;
@@ -19,8 +23,14 @@ pub const SERIES_EACH: usize = 8;
 /// The metrics: one counts up, one has two decimals, one has any bits.
 pub const METRICS: [&str; 3] = ["requests_total", "temperature_celsius", "noise"];
 
-/// All series.
+/// All series of plain samples.
 pub const SERIES: usize = SERIES_EACH * METRICS.len();
+
+/// Series of native histograms, whose numbers follow.
+pub const HISTOGRAMS: usize = 4;
+
+/// All series with these.
+pub const ALL: usize = SERIES + HISTOGRAMS;
 
 /// What may happen to the disk, by `semantics`: the process is killed, power is lost, power is lost and calls fail,
 /// bits are wrong.
@@ -54,11 +64,11 @@ pub struct History {
 /// One row of an append.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Which series, below [`SERIES`].
+    /// Which series, below [`ALL`].
     pub series: usize,
     /// Its time.
     pub at: i64,
-    /// The bits of its value.
+    /// The bits of its value, or the number of its histogram.
     pub bits: u64,
 }
 
@@ -73,6 +83,40 @@ pub enum Op {
         any_age: bool,
         /// The rows.
         rows: Vec<Sample>,
+    },
+    /// Native histograms come in.
+    Observe {
+        /// The time they come.
+        now: i64,
+        /// The rows.
+        rows: Vec<Sample>,
+    },
+    /// Samples are deleted.
+    Delete {
+        /// The time it is.
+        now: i64,
+        /// Of which series.
+        pick: Pick,
+        /// From this time on.
+        start: i64,
+        /// Before this time.
+        end: i64,
+    },
+    /// What was deleted leaves the disk.
+    Clean,
+    /// Everything is cut, and what tiers say is compared.
+    Tiers {
+        /// The time it is.
+        now: i64,
+    },
+    /// A backup is made, restored elsewhere, opened and compared.
+    Backup {
+        /// The time it is.
+        now: i64,
+        /// The disk of backups fails after so many calls, and loses power.
+        calls: Option<u64>,
+        /// The outcome of that, and how the restored store is set.
+        seed: u64,
     },
     /// A metric is described.
     Describe {
@@ -161,6 +205,17 @@ pub enum Work {
     Maintain,
     /// A flush.
     Flush,
+    /// What was deleted leaves the disk.
+    Clean,
+    /// A deletion.
+    Delete {
+        /// Of which series.
+        pick: Pick,
+        /// From this time on.
+        start: i64,
+        /// Before this time.
+        end: i64,
+    },
 }
 
 /// The series of a query.
@@ -198,171 +253,8 @@ impl History {
         let window = *chance.pick(&[0, HOUR, HOUR, 8 * HOUR]);
         // Some histories are of minutes, some of days.
         let stride = *chance.pick(&[10_000, MINUTE, 6 * MINUTE, 40 * MINUTE]);
-        let mut maker = Maker { now: START, stride, weather, chance };
-        let count = 40 + maker.chance.below(160);
-        let ops = (0..count).map(|_| maker.op()).collect();
+        let ops = maker::ops(stride, weather, chance);
         Self { seed, weather, retention, window, ops }
-    }
-}
-
-struct Maker {
-    now: i64,
-    stride: i64,
-    weather: Weather,
-    chance: Chance,
-}
-
-impl Maker {
-    fn up_to(&mut self, end: i64) -> i64 {
-        i64::try_from(self.chance.below(end.unsigned_abs().max(1))).unwrap_or(0)
-    }
-
-    fn op(&mut self) -> Op {
-        self.now += self.up_to(2 * self.stride);
-        if self.chance.once_in(60) {
-            self.now += self.up_to(5 * HOUR);
-        }
-        let now = self.now;
-        match self.chance.below(100) {
-            0..46 => self.append(),
-            46..68 => Op::Commit,
-            68..70 => {
-                Op::Describe { metric: self.chance.index(METRICS.len()), version: self.chance.below(1000) }
-            }
-            70..77 => Op::Maintain { now },
-            77..79 => Op::Flush { now },
-            79..87 => self.query(),
-            87..93 => self.weather(),
-            _ => Op::Crash(self.crash()),
-        }
-    }
-
-    fn append(&mut self) -> Op {
-        let mut rows = Vec::new();
-        match self.chance.below(10) {
-            // A few rounds of scraping: some neighbours, all at the same times.
-            0..6 => {
-                let first = self.chance.index(SERIES);
-                let count = 1 + self.chance.index(SERIES - first);
-                let rounds = 1 + self.up_to(8);
-                let step = *self.chance.pick(&[1, 1_000, 15_000, self.stride / 8 + 1]);
-                for round in (0..rounds).rev() {
-                    for series in first..first + count {
-                        let jitter = if self.chance.once_in(30) { self.up_to(10) } else { 0 };
-                        rows.push(self.sample(series, self.now - round * step - jitter));
-                    }
-                }
-            }
-            // One series, many samples.
-            6 | 7 => {
-                let series = self.chance.index(SERIES);
-                let count = 1 + self.up_to(150);
-                let step = 1 + self.up_to(2 * self.stride / count + 1);
-                for back in (0..count).rev() {
-                    rows.push(self.sample(series, self.now - back * step));
-                }
-            }
-            // Anything, some of it late or too late, some ahead.
-            _ => {
-                for _ in 0..1 + self.chance.below(30) {
-                    let late = match self.chance.below(9) {
-                        8 => self.up_to(60 * HOUR),
-                        0 => self.up_to(5 * HOUR),
-                        1 => self.up_to(90 * MINUTE),
-                        2 => -self.up_to(12 * MINUTE),
-                        _ => self.up_to(5_000),
-                    };
-                    let series = self.chance.index(SERIES);
-                    rows.push(self.sample(series, self.now - late));
-                }
-            }
-        }
-        if self.chance.once_in(5) {
-            // Sent twice, as a client does whose answer got lost; sometimes with another value.
-            let again = rows[self.chance.index(rows.len())..].to_vec();
-            rows.extend(again);
-            if self.chance.once_in(3) {
-                let last = rows.len() - 1;
-                rows[last].bits ^= 1 << self.chance.below(64);
-            }
-        }
-        Op::Append { now: self.now, any_age: self.chance.once_in(12), rows }
-    }
-
-    fn sample(&mut self, series: usize, at: i64) -> Sample {
-        let chance = &mut self.chance;
-        let bits = match (chance.below(40), series / SERIES_EACH) {
-            (0, _) => STALE_BITS,
-            (1, _) => 0f64.to_bits(),
-            // Counts up with time, and begins anew every few hours.
-            (_, 0) => {
-                let seconds = (at / 1000).rem_euclid(20_000);
-                let count = seconds * (1 + i64::try_from(series).unwrap_or(0));
-                (count as f64).to_bits()
-            }
-            (_, 1) => ((2000 + at / 7 % 300) as f64 / 100.0).to_bits(),
-            _ => chance.next(),
-        };
-        Sample { series, at, bits }
-    }
-
-    fn query(&mut self) -> Op {
-        let pick = match self.chance.below(5) {
-            0 => Pick::Metric(self.chance.index(METRICS.len())),
-            1 => Pick::NotMetric(self.chance.index(METRICS.len())),
-            2 => Pick::Number(self.chance.index(SERIES_EACH)),
-            _ => Pick::All,
-        };
-        if self.chance.once_in(2) {
-            return Op::Query { pick, start: i64::MIN, end: i64::MAX };
-        }
-        let whole = self.now - START + HOUR;
-        let start = START + self.up_to(whole);
-        Op::Query { pick, start, end: start + 1 + self.up_to(whole) }
-    }
-
-    fn weather(&mut self) -> Op {
-        let chance = &mut self.chance;
-        match self.weather {
-            Weather::Faults if chance.once_in(3) => Op::Heal,
-            Weather::Faults => {
-                let fault = *chance.pick(&[Fault::Io, Fault::Full, Fault::ShortWrite]);
-                let count = if chance.once_in(6) { 500 } else { 1 + chance.below(5) };
-                Op::Fault { skip: chance.below(12), count, fault }
-            }
-            Weather::Rot if chance.once_in(3) => {
-                // Near both ends lie headers and footers, which are small and matter most.
-                let bit = match chance.below(3) {
-                    0 => chance.below(400),
-                    1 => u64::MAX - chance.below(2000),
-                    _ => chance.next(),
-                };
-                Op::Flip { file: chance.next(), bit }
-            }
-            Weather::Rot => {
-                let count = 1 + chance.below(3);
-                Op::Fault { skip: chance.below(20), count, fault: Fault::FlippedRead }
-            }
-            Weather::Kills | Weather::PowerLoss => self.query(),
-        }
-    }
-
-    fn crash(&mut self) -> Crash {
-        let chance = &mut self.chance;
-        let kill = match self.weather {
-            Weather::Kills => true,
-            Weather::PowerLoss => chance.once_in(8),
-            Weather::Faults | Weather::Rot => chance.once_in(3),
-        };
-        let calls_max = if chance.once_in(2) { 8 } else { 60 };
-        let during = (!chance.once_in(4)).then(|| Cut {
-            work: *chance.pick(&[Work::Commit, Work::Commit, Work::Maintain, Work::Flush]),
-            calls: chance.below(calls_max),
-            short: chance.once_in(3),
-        });
-        let seeds = (0..if kill { 1 } else { 1 + chance.below(5) }).map(|_| chance.next()).collect();
-        let again = chance.once_in(4).then(|| chance.below(50));
-        Crash { now: self.now, during, kill, seeds, again, options: chance.next() }
     }
 }
 

@@ -11,9 +11,12 @@
 //!
 //! `cargo xtask sim --seeds N` runs many, `--seed S` one.
 
+mod further;
 pub mod history;
+mod maker;
 pub mod model;
 pub mod shrink;
+mod tiers;
 pub mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

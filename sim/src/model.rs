@@ -1,10 +1,10 @@
 //! What the store must hold: a map of samples, which of them are acknowledged, and how a reading is compared with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use barograph_tsdb::Reason;
 
-use crate::history::{METRICS, Pick, SERIES, Sample};
+use crate::history::{ALL, HOUR, METRICS, Pick, SERIES, Sample};
 
 /// A promise that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ struct Known {
     /// Others that were taken for the same time and may be there if the first was lost unacknowledged.
     others: Vec<u64>,
     claim: Claim,
+    /// It was durable once, so tiers have it even where raw is gone.
+    durable: bool,
 }
 
 /// What is claimed of a sample.
@@ -102,6 +104,14 @@ pub struct Model {
     waiting: Vec<(u64, usize, i64)>,
     /// How late samples may come.
     pub window: i64,
+    /// Whether raw samples go, and with them what tells a sample that comes again from a new one.
+    pub raw_goes: bool,
+    /// The time of the latest sample that each series ever had.
+    latest: Vec<i64>,
+    /// Series and hours of which tiers may say anything.
+    doubtful: BTreeSet<(usize, i64)>,
+    /// Those of which they may not know the order of samples.
+    unordered: BTreeSet<(usize, i64)>,
     /// Samples before this time may be deleted.
     pub gone_before: i64,
 }
@@ -109,10 +119,14 @@ pub struct Model {
 impl Default for Model {
     fn default() -> Self {
         Self {
-            series: vec![BTreeMap::new(); SERIES],
+            series: vec![BTreeMap::new(); ALL],
             described: Default::default(),
             waiting: Vec::new(),
             window: 0,
+            raw_goes: false,
+            latest: vec![i64::MIN / 2; ALL],
+            doubtful: BTreeSet::new(),
+            unordered: BTreeSet::new(),
             gone_before: i64::MIN,
         }
     }
@@ -123,8 +137,16 @@ impl Model {
     ///
     /// Of two values for one time the first stays; the store may take a late one without knowing that.
     pub fn take(&mut self, row: Sample, ticket: u64) {
+        self.latest[row.series] = self.latest[row.series].max(row.at);
         let samples = &mut self.series[row.series];
-        let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken };
+        let hour = (row.series, hour_of(row.at));
+        if samples.get(&row.at).is_some_and(|known| self.raw_goes || known.bits != row.bits) {
+            self.doubtful.insert(hour);
+        }
+        if self.raw_goes && samples.last_key_value().is_some_and(|(&last, _)| row.at < last) {
+            self.unordered.insert(hour);
+        }
+        let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken, durable: false };
         let known = samples.entry(row.at).or_insert(fresh);
         if known.bits != row.bits {
             known.others.push(row.bits);
@@ -138,15 +160,18 @@ impl Model {
     /// The store refused a row. With `strict`, the reason must be true of what the model knows.
     pub fn refuse(&self, row: Sample, now: i64, reason: Reason, strict: bool) -> Result<(), Failure> {
         let samples = &self.series[row.series];
-        let last = samples.last_key_value().map(|(&last, _)| last);
+        // The store may remember one that was deleted.
+        let last = self.latest[row.series];
         let fair = match reason {
-            Reason::OutOfOrder => self.window == 0 && last.is_some_and(|last| row.at < last),
+            // Histograms may not come late.
+            Reason::OutOfOrder | Reason::TooOld if row.series >= SERIES => true,
+            Reason::OutOfOrder => self.window == 0 && row.at < last,
             Reason::Duplicate => {
                 let other = |known: &Known| known.bits != row.bits || !known.others.is_empty();
                 samples.get(&row.at).is_some_and(other)
             }
-            Reason::TooOld => last.is_some_and(|last| row.at < last - self.window),
-            Reason::TooManyLate => last.is_some_and(|last| row.at < last),
+            Reason::TooOld => row.at < last - self.window,
+            Reason::TooManyLate => row.at < last,
             Reason::TooFarAhead => row.at > now + 600_000,
             _ => return Err(Failure::wrong(format!("refused {row:?}: {reason}"))),
         };
@@ -154,6 +179,41 @@ impl Model {
             return Ok(());
         }
         Err(Failure::wrong(format!("refused {row:?} at {now}: {reason}")))
+    }
+
+    /// Samples were deleted; unless `sure`, only perhaps.
+    pub fn delete(&mut self, asked: Asked, sure: bool) {
+        let within = |at: i64| asked.start <= at && at < asked.end;
+        self.waiting.retain(|&(_, series, at)| !(asked.pick.has(series) && within(at)));
+        for (number, series) in self.series.iter_mut().enumerate() {
+            if !asked.pick.has(number) {
+                continue;
+            }
+            let times: Vec<i64> = series.range(asked.start..asked.end).map(|(&at, _)| at).collect();
+            for at in times {
+                match sure {
+                    true => drop(series.remove(&at)),
+                    false => drop(series.entry(at).and_modify(|known| known.claim = Claim::Perhaps)),
+                }
+            }
+            let left = series.range(asked.start..asked.end).map(|(&at, _)| (number, hour_of(at)));
+            self.doubtful.extend(left);
+            // Of windows that are partly in the range tiers keep what they had.
+            self.doubtful.extend([asked.start, asked.end].map(|edge| (number, hour_of(edge))));
+        }
+    }
+
+    /// The samples of a series of which a tier must know, as far as they lie before a time.
+    pub fn rolled(&self, series: usize, before: i64) -> Vec<(i64, f64)> {
+        let samples = self.series[series].range(..before);
+        let known = samples.filter(|(_, known)| known.durable || known.claim >= Claim::Taken);
+        known.map(|(&at, known)| (at, f64::from_bits(known.bits))).collect()
+    }
+
+    /// Whether a tier must know what a window of a series says; and whether in their order.
+    pub fn must_know(&self, series: usize, at: i64) -> (bool, bool) {
+        let hour = (series, hour_of(at));
+        (!self.doubtful.contains(&hour), !self.unordered.contains(&hour))
     }
 
     /// A metric was described.
@@ -165,9 +225,11 @@ impl Model {
     pub fn acknowledge(&mut self, durable: u64) -> u64 {
         let mut fresh = 0;
         for (_, series, at) in self.waiting.extract_if(.., |(ticket, ..)| *ticket <= durable) {
-            let known = self.series[series].get_mut(&at).expect("what waits is known");
+            // It may be deleted meanwhile.
+            let Some(known) = self.series[series].get_mut(&at) else { continue };
             fresh += u64::from(known.claim != Claim::Acknowledged);
             known.claim = Claim::Acknowledged;
+            known.durable = true;
         }
         for described in &mut self.described {
             if let Some(last) = described.since.last() {
@@ -259,23 +321,31 @@ impl Model {
     /// What was not found is gone, with two exceptions. Deletions of what is past retention need not be durable; and
     /// with `undone`, where files were set aside, copies elsewhere may take the place of what was in them.
     pub fn begin_anew(&mut self, found: &Found, described: &[Option<u64>; METRICS.len()], undone: bool) {
-        for (series, found) in self.series.iter_mut().zip(found) {
+        for (number, (series, found)) in self.series.iter_mut().zip(found).enumerate() {
             series.retain(|&at, known| {
                 known.claim = Claim::Perhaps;
                 undone || at < self.gone_before
             });
             for &(at, bits) in found {
-                let fresh = Known { bits, others: Vec::new(), claim: Claim::Acknowledged };
+                let fresh = Known { bits, others: Vec::new(), claim: Claim::Acknowledged, durable: true };
                 let known = series.entry(at).or_insert(fresh);
                 if known.bits != bits {
                     known.others.push(std::mem::replace(&mut known.bits, bits));
+                    self.doubtful.insert((number, hour_of(at)));
                 }
-                known.claim = Claim::Acknowledged;
+                (known.claim, known.durable) = (Claim::Acknowledged, true);
             }
+            // Nobody knows of these whether they came as far as a tier.
+            let lost = series.iter().filter(|(_, known)| !known.durable);
+            self.doubtful.extend(lost.map(|(&at, _)| (number, hour_of(at))));
         }
         self.described = described.map(|acknowledged| Described { acknowledged, since: Vec::new() });
         self.waiting.clear();
     }
+}
+
+fn hour_of(at: i64) -> i64 {
+    at.div_euclid(HOUR)
 }
 
 fn phantom(series: usize, (at, bits): (i64, u64), what: &str) -> Failure {
@@ -293,7 +363,7 @@ mod tests {
             model.take(Sample { series: 0, at, bits: 7 }, ticket);
         }
         assert_eq!(model.acknowledge(1), 1);
-        let mut all: Found = vec![Vec::new(); SERIES];
+        let mut all: Found = vec![Vec::new(); ALL];
         all[0] = found.to_vec();
         let outcome = model.compare(&all, Asked::ALL, missing).map_err(|failure| failure.violation);
         assert_eq!(outcome, expected, "{found:?}");

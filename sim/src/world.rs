@@ -10,7 +10,7 @@ use barograph_model::{
 use barograph_tsdb::{Error, Options, Recovery, Retention, Row, Store};
 
 use crate::{
-    history::{Crash, History, METRICS, Op, Pick, SERIES, SERIES_EACH, START, Sample, Weather, Work},
+    history::{ALL, Crash, History, METRICS, Op, Pick, SERIES_EACH, START, Sample, Weather, Work},
     model::{Asked, Failure, Found, Missing, Model},
 };
 
@@ -45,44 +45,51 @@ impl Totals {
 
 /// A store at work.
 pub struct World<'h> {
-    history: &'h History,
-    totals: &'h mut Totals,
-    labels: Vec<Labels>,
-    numbers: BTreeMap<Labels, usize>,
-    disk: MemoryDisk,
+    pub(crate) history: &'h History,
+    pub(crate) totals: &'h mut Totals,
+    pub(crate) labels: Vec<Labels>,
+    pub(crate) numbers: BTreeMap<Labels, usize>,
+    pub(crate) disk: MemoryDisk,
+    /// Where backups go.
+    pub(crate) backups: MemoryDisk,
     /// Only without one while a next one is being opened.
     store: Option<Store>,
-    model: Model,
+    pub(crate) model: Model,
     /// The latest time there was; no operation goes back before it.
     now: i64,
     /// Damage that the start of the store reported, in a history that flips bits.
-    damage_found: bool,
+    pub(crate) damage_found: bool,
+    /// Damage that was ever reported: tiers may have lost something to it.
+    pub(crate) damaged_once: bool,
 }
 
 /// What is read of a store, and whether it was all.
-struct Reading {
-    found: Found,
-    whole: bool,
+pub(crate) struct Reading {
+    pub(crate) found: Found,
+    pub(crate) whole: bool,
 }
 
 impl<'h> World<'h> {
     /// An empty store.
     pub fn new(history: &'h History, totals: &'h mut Totals) -> Result<Self, Failure> {
-        let labels: Vec<_> = (0..SERIES).map(labels_of).collect();
+        let labels: Vec<_> = (0..ALL).map(labels_of).collect();
         let numbers = labels.iter().cloned().zip(0..).collect();
         let disk = MemoryDisk::new();
         let mut model = Model::default();
         model.window = history.window;
+        model.raw_goes = history.retention.is_some();
         let mut world = Self {
             history,
             totals,
             labels,
             numbers,
             disk,
+            backups: MemoryDisk::new(),
             store: None,
             model,
             now: START,
             damage_found: false,
+            damaged_once: false,
         };
         let (store, _) = world.open(&world.disk, START, history.seed)?;
         world.store = Some(store);
@@ -100,6 +107,14 @@ impl<'h> World<'h> {
                 self.model.describe(*metric, *version);
                 Ok(())
             }
+            Op::Observe { now, rows } => self.observe(*now, rows),
+            Op::Delete { now, pick, start, end } => {
+                let work = Work::Delete { pick: *pick, start: *start, end: *end };
+                self.work(work, *now, self.may_fail())
+            }
+            Op::Clean => self.work(Work::Clean, self.now, self.may_fail()),
+            Op::Tiers { now } => self.compare_tiers(*now),
+            Op::Backup { now, calls, seed } => self.back_up(*now, *calls, *seed),
             Op::Commit => self.work(Work::Commit, self.now, self.may_fail()),
             Op::Maintain { now } => self.work(Work::Maintain, *now, self.may_fail()),
             Op::Flush { now } => self.work(Work::Flush, *now, self.may_fail()),
@@ -129,19 +144,20 @@ impl<'h> World<'h> {
         self.query(Asked::ALL, false)?;
         let seeds = vec![self.history.seed];
         let kill = self.history.weather == Weather::Kills;
-        self.crash(&Crash { now: self.now, during: None, kill, seeds, again: None, options: 0 })
+        self.crash(&Crash { now: self.now, during: None, kill, seeds, again: None, options: 0 })?;
+        self.compare_tiers(self.now)
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.store.as_ref().expect("a store is open between operations")
     }
 
     /// Whether calls of the store may fail.
-    fn may_fail(&self) -> bool {
+    pub(crate) fn may_fail(&self) -> bool {
         self.history.weather == Weather::Faults
     }
 
-    fn rots(&self) -> bool {
+    pub(crate) fn rots(&self) -> bool {
         self.history.weather == Weather::Rot
     }
 
@@ -178,12 +194,14 @@ impl<'h> World<'h> {
         Ok(())
     }
 
-    fn work(&mut self, work: Work, now: i64, may_fail: bool) -> Result<(), Failure> {
+    pub(crate) fn work(&mut self, work: Work, now: i64, may_fail: bool) -> Result<(), Failure> {
         self.time_passes(now);
         let outcome = match work {
             Work::Commit => self.store().commit().map(Some),
             Work::Maintain => self.store().maintain(Timestamp(now)).map(|_| None),
             Work::Flush => self.store().flush(Timestamp(now)).map(|_| None),
+            Work::Clean => self.store().clean_deletes().map(|_| None),
+            Work::Delete { pick, start, end } => self.delete(Asked { pick, start, end }, now).map(|()| None),
         };
         match outcome {
             Ok(Some(durable)) => self.totals.acknowledged += self.model.acknowledge(durable),
@@ -195,7 +213,7 @@ impl<'h> World<'h> {
         Ok(())
     }
 
-    fn time_passes(&mut self, now: i64) {
+    pub(crate) fn time_passes(&mut self, now: i64) {
         self.now = self.now.max(now);
         if let Some(age) = self.history.retention {
             self.model.gone_before = self.model.gone_before.max(now - age);
@@ -214,16 +232,16 @@ impl<'h> World<'h> {
     }
 
     /// Whether this store has reported damage, where bits are flipped; nowhere else there may be any.
-    fn damage(&self, store: &Store, found: bool) -> bool {
+    pub(crate) fn damage(&self, store: &Store, found: bool) -> bool {
         let stats = store.stats();
         self.rots() && (found || stats.blocks_damaged + stats.set_aside > 0)
     }
 
-    fn read(&self, store: &Store, asked: Asked) -> Result<Reading, Failure> {
+    pub(crate) fn read(&self, store: &Store, asked: Asked) -> Result<Reading, Failure> {
         let range = TimeRange::new(Timestamp(asked.start), Timestamp(asked.end));
         let matchers = matchers(asked.pick);
         let budget = Budget::unlimited();
-        let mut found: Found = vec![Vec::new(); SERIES];
+        let mut found: Found = vec![Vec::new(); ALL];
         let mut read = || -> Result<Result<(), Failure>, SourceError> {
             let mut cursor = store.select(&Selection { matchers: &matchers, range }, &budget)?;
             let mut before: Option<Labels> = None;
@@ -243,7 +261,7 @@ impl<'h> World<'h> {
                 }
                 before = Some(labels);
             }
-            Ok(Ok(()))
+            self.read_histograms(store, &Selection { matchers: &matchers, range }, &mut found)
         };
         let whole = match read() {
             Ok(fine) => fine.map(|()| true)?,
@@ -304,6 +322,7 @@ impl<'h> World<'h> {
             let damage = self.damage(&store, reported || found_now);
             let missing = if damage { Missing::Anything } else { Missing::Unacknowledged };
             self.totals.damages += u64::from(self.damage(&store, found_now));
+            self.damaged_once |= damage;
             self.totals.compared += self.model.compare(&reading.found, Asked::ALL, missing)?;
             let descriptions = described(&store);
             self.model.compare_described(&descriptions, missing)?;
@@ -328,11 +347,21 @@ impl<'h> World<'h> {
         if fine { Ok(()) } else { Err(Failure::wrong(format!("damage out of nowhere: {recovery:?}"))) }
     }
 
-    fn open(&self, disk: &MemoryDisk, now: i64, options: u64) -> Result<(Store, Recovery), Failure> {
+    pub(crate) fn open(
+        &self,
+        disk: &MemoryDisk,
+        now: i64,
+        options: u64,
+    ) -> Result<(Store, Recovery), Failure> {
         self.try_open(disk, now, options).map_err(|error| Failure::wrong(format!("start: {error:?}")))
     }
 
-    fn try_open(&self, disk: &MemoryDisk, now: i64, options: u64) -> Result<(Store, Recovery), Error> {
+    pub(crate) fn try_open(
+        &self,
+        disk: &MemoryDisk,
+        now: i64,
+        options: u64,
+    ) -> Result<(Store, Recovery), Error> {
         let mut chance = Chance::new(options);
         let mut options = Options::default();
         options.lanes = 1 << chance.below(3);
@@ -352,11 +381,11 @@ fn reports(recovery: &Recovery) -> bool {
 
 fn labels_of(series: usize) -> Labels {
     let number = (series % SERIES_EACH).to_string();
-    Labels::from_pairs([("__name__", METRICS[series / SERIES_EACH]), ("job", "sim"), ("n", &number)])
-        .expect("names are unique")
+    let metric = METRICS.get(series / SERIES_EACH).copied().unwrap_or("latency_seconds");
+    Labels::from_pairs([("__name__", metric), ("job", "sim"), ("n", &number)]).expect("names are unique")
 }
 
-fn matchers(pick: Pick) -> Vec<Matcher> {
+pub(crate) fn matchers(pick: Pick) -> Vec<Matcher> {
     let matcher = |name, op, value: &str| vec![Matcher::new(name, op, value).expect("it is valid")];
     match pick {
         Pick::All => Vec::new(),

@@ -4,6 +4,8 @@
 //! What all of them promise: data goes to standard output and messages to standard error, a reader
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
+#[cfg(not(target_env = "msvc"))]
+mod allocator;
 mod answer;
 mod backup;
 mod check;
@@ -28,10 +30,6 @@ use crate::{
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
-
-/// Gives freed memory back to the system, which the budget of `--memory` counts on.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Barograph keeps metrics, answers questions about them in PromQL, and draws them.
 ///

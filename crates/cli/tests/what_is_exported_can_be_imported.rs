@@ -114,6 +114,42 @@ fn through_each_form() {
 }
 
 #[test]
+fn native_histograms_of_any_age_go_through_json_lines() {
+    let now = a_while_ago();
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let line = |at: i64, count: i64| {
+        format!(
+            "{{\"name\":\"latency_seconds\",\"timestamp\":{at},\"histogram\":{{\"schema\":3,\"count\":{count},\"sum\":1.5,\
+             \"zeroThreshold\":0,\"zeroCount\":0,\"positive\":[[-4,{count}]],\"negative\":[],\"reset\":\"unknown\"}},\
+             \"labels\":{{\"job\":\"api\"}}}}\n"
+        )
+    };
+    let ages = [9, 5, 2, 0].map(|hours| now - hours * 3_600_000);
+    let lines: String = ages.iter().zip(1..).map(|(at, count)| line(*at, count)).collect();
+    fs::write(path("some.jsonl"), &lines).unwrap();
+
+    let one = Running::start();
+    let (out, _) = one.run(&["import", "jsonl", &path("some.jsonl")], 0);
+    assert_eq!(out, "4 samples sent, 4 of them stored\n");
+    one.run(&["export", "jsonl", "--match", "latency_seconds", &path("folder")], 0);
+    let two = Running::start();
+    for _ in 0..2 {
+        let (out, _) = two.run(&["import", "jsonl", &path("folder")], 0);
+        assert_eq!(out, "4 samples sent, 4 of them stored\n");
+    }
+    two.run(&["export", "jsonl", "--match", "latency_seconds", &path("again")], 0);
+    let text: String = ages
+        .iter()
+        .map(|at| {
+            files.path().join(format!("again/raw/latency_seconds/{}.jsonl", at / 3_600_000 * 3_600_000))
+        })
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    assert_eq!(text, lines);
+}
+
+#[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_taken() {
     let at = a_while_ago();
     let files = tempfile::tempdir().unwrap();

@@ -51,11 +51,22 @@ pub enum Code {
 }
 
 /// What a column holds: `i64` for timestamps, `f64` for values, `u32` for counts.
-pub trait Number: data_types::Number + Default + Integral {}
+pub trait Number: data_types::Number + Default + Integral {
+    /// What `pco` looks for in numbers that are no decimals. In integers nothing: those that are no values have no
+    /// common divisor but by chance.
+    #[doc(hidden)]
+    fn mode() -> ModeSpec {
+        ModeSpec::Classic
+    }
+}
 
 impl Number for i64 {}
 
-impl Number for f64 {}
+impl Number for f64 {
+    fn mode() -> ModeSpec {
+        ModeSpec::Auto
+    }
+}
 
 impl Number for u32 {}
 
@@ -126,26 +137,44 @@ fn encode_light<T: Number>(numbers: &[T], counts: &[usize], out: &mut Vec<u8>) -
 fn encode_dense<T: Number>(numbers: &[T], counts: &[usize], delta: Delta, out: &mut Vec<u8>) -> Layout {
     let mut integers = Vec::new();
     let Some(decimals) = T::to_decimals(numbers, &mut integers) else {
-        return compress(numbers, counts, delta, out);
+        return compress(numbers, counts, delta, T::mode(), out);
     };
+    let steps = Steps::of(&integers, counts);
+    if steps.are_even() {
+        let start = out.len();
+        let layout = encode_light(numbers, counts, out);
+        if (out.len() - start) * EVEN_NUMBERS <= numbers.len() {
+            return layout;
+        }
+        out.truncate(start);
+    }
     let start = out.len();
     decimals.put(out);
     out[start] |= DECIMALS;
     let said = out.len() - start;
-    let delta =
-        if delta == Delta::Before && !differences_are_less(&integers, counts) { Delta::None } else { delta };
-    let layout = compress(&integers, counts, delta, out);
+    let delta = if steps.are_less() { delta } else { Delta::None };
+    let mode = match common_divisor(&integers) {
+        0 | 1 => ModeSpec::Classic,
+        divisor => ModeSpec::TryIntMult(divisor),
+    };
+    let layout = compress(&integers, counts, delta, mode, out);
     Layout { meta_len: said + layout.meta_len, ..layout }
 }
 
-fn compress<T: Number>(numbers: &[T], counts: &[usize], delta: Delta, out: &mut Vec<u8>) -> Layout {
+fn compress<T: Number>(
+    numbers: &[T],
+    counts: &[usize],
+    delta: Delta,
+    mode: ModeSpec,
+    out: &mut Vec<u8>,
+) -> Layout {
     let delta = match delta {
         Delta::None => DeltaSpec::NoOp,
         Delta::Before => DeltaSpec::TryConsecutive(1),
     };
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
-        .with_mode_spec(ModeSpec::Auto)
+        .with_mode_spec(mode)
         .with_delta_spec(delta)
         .with_paging_spec(PagingSpec::Exact(counts.to_vec()));
     let start = out.len();
@@ -163,31 +192,70 @@ fn compress<T: Number>(numbers: &[T], counts: &[usize], delta: Delta, out: &mut 
     layout
 }
 
-/// Whether neighbours differ by less than all differ from their mean: what a counter does, and noise does not. By the
-/// bits of the first few thousand.
-fn differences_are_less(integers: &[i64], counts: &[usize]) -> bool {
-    const ENOUGH: usize = 2048;
-    let mut pages = Vec::new();
-    let mut seen = 0;
-    for &count in counts {
-        pages.push(&integers[seen..seen + count]);
-        seen += count;
-        if seen >= ENOUGH {
+/// What divides by how much all numbers differ from the first; 0 if they are the same.
+fn common_divisor(integers: &[i64]) -> u64 {
+    let Some(&first) = integers.first() else { return 0 };
+    let mut divisor = 0;
+    for integer in integers {
+        let mut off = integer.wrapping_sub(first).unsigned_abs();
+        while off != 0 {
+            (divisor, off) = (off, divisor % off);
+        }
+        if divisor == 1 {
             break;
         }
     }
-    let mean = |sum: i128, count: usize| i64::try_from(sum / i128::from(count.max(1) as u64)).unwrap_or(0);
-    let middle = mean(integers[..seen].iter().map(|&integer| i128::from(integer)).sum(), seen);
-    let ends = pages.iter().map(|page| i128::from(page[page.len() - 1]) - i128::from(page[0]));
-    let step = mean(ends.sum(), seen - pages.len());
-    let bits = |off: i64| u64::from(u64::BITS - off.unsigned_abs().leading_zeros());
-    let (mut own, mut differing) = (0, 0);
-    for page in pages {
-        own += page.iter().map(|integer| bits(integer.wrapping_sub(middle))).sum::<u64>();
-        let steps = page.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
-        differing += steps.map(|own| bits(own.wrapping_sub(step))).sum::<u64>();
+    divisor
+}
+
+/// How the numbers of a chunk go on, by the first few thousand.
+struct Steps {
+    numbers: usize,
+    /// Bits of how far numbers are from their mean.
+    own: u64,
+    /// Bits of how far the steps from one to the next are from their mean.
+    steps: u64,
+}
+
+/// From so many numbers a byte on what changes rarely is left to the light code.
+const EVEN_NUMBERS: usize = 48;
+
+impl Steps {
+    fn of(integers: &[i64], counts: &[usize]) -> Self {
+        const ENOUGH: usize = 2048;
+        let mut pages = Vec::new();
+        let mut seen = 0;
+        for &count in counts {
+            pages.push(&integers[seen..seen + count]);
+            seen += count;
+            if seen >= ENOUGH {
+                break;
+            }
+        }
+        let mean =
+            |sum: i128, count: usize| i64::try_from(sum / i128::from(count.max(1) as u64)).unwrap_or(0);
+        let middle = mean(integers[..seen].iter().map(|&integer| i128::from(integer)).sum(), seen);
+        let ends = pages.iter().map(|page| i128::from(page[page.len() - 1]) - i128::from(page[0]));
+        let step = mean(ends.sum(), seen - pages.len());
+        let bits = |off: i64| u64::from(u64::BITS - off.unsigned_abs().leading_zeros());
+        let mut found = Self { numbers: seen, own: 0, steps: 0 };
+        for page in pages {
+            found.own += page.iter().map(|integer| bits(integer.wrapping_sub(middle))).sum::<u64>();
+            let steps = page.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+            found.steps += steps.map(|own| bits(own.wrapping_sub(step))).sum::<u64>();
+        }
+        found
     }
-    differing <= own
+
+    /// Whether neighbours differ by less than all differ from their mean: what a counter does, and noise does not.
+    fn are_less(&self) -> bool {
+        self.steps <= self.own
+    }
+
+    /// Whether nearly all steps are the same.
+    fn are_even(&self) -> bool {
+        self.steps * 16 <= self.numbers as u64
+    }
 }
 
 /// The meta of a chunk, ready to read pages with. `T` is `i64` for timestamps, `f64` for values.

@@ -8,6 +8,7 @@
 //!        shift u8, first number (signed), blocks of up to 128 for the other numbers:
 //!        of each the difference to the first or to the one before, without its lowest shift bits, which are 0
 //! block: least (signed), width u8; 128 set: with exceptions
+//!        if 0: varint of how many blocks after it are the same
 //!        for each number width bits of what it is more than the least, lowest first; to whole bytes
 //!        if exceptions: count u8; for each: position in the block u8, varint of the bits above
 //! ```
@@ -60,6 +61,8 @@ pub(crate) fn encode<T: Integral>(numbers: &[T], scratch: &mut Scratch, out: &mu
     varint::put_signed(out, first);
     let mut before = first;
     let mut block = [0; BLOCK];
+    // What the blocks that end here hold and how many are the same, where all their numbers are.
+    let mut run: Option<(i64, u64)> = None;
     for part in integers[1..].chunks(BLOCK) {
         let block = &mut block[..part.len()];
         if differ {
@@ -72,7 +75,28 @@ pub(crate) fn encode<T: Integral>(numbers: &[T], scratch: &mut Scratch, out: &mu
                 *number = integer.wrapping_sub(first) >> shift;
             }
         }
-        encode_block(block, out);
+        let same = block.iter().all(|&number| number == block[0]);
+        match &mut run {
+            Some((number, more)) if same && *number == block[0] => *more += 1,
+            _ => {
+                end_run(&mut run, out);
+                if same {
+                    run = Some((block[0], 0));
+                } else {
+                    encode_block(block, out);
+                }
+            }
+        }
+    }
+    end_run(&mut run, out);
+}
+
+/// Writes the blocks of which all numbers are the same, if there are any.
+fn end_run(run: &mut Option<(i64, u64)>, out: &mut Vec<u8>) {
+    if let Some((number, more)) = run.take() {
+        varint::put_signed(out, number);
+        out.push(0);
+        varint::put(out, more);
     }
 }
 
@@ -107,10 +131,15 @@ pub(crate) fn decode<T: Integral>(
     let mut left = count.checked_sub(1).ok_or(WHAT)?;
     let mut block = [0; BLOCK];
     let mut before = first;
+    // How many blocks are still to come that are the same as the one before.
+    let mut more = 0;
     while left > 0 {
         let block = &mut block[..left.min(BLOCK)];
         left -= block.len();
-        decode_block(rest, block).ok_or(WHAT)?;
+        match more {
+            0 => more = decode_block(rest, block).ok_or(WHAT)?,
+            _ => more -= 1,
+        }
         if what & DIFFERENCES == 0 {
             integers.extend(block.iter().map(|&number| first.wrapping_add(number << shift)));
         } else {
@@ -120,7 +149,7 @@ pub(crate) fn decode<T: Integral>(
             }));
         }
     }
-    if !rest.is_empty() {
+    if !rest.is_empty() || more > 0 {
         return Err(WHAT);
     }
     match decimals {
@@ -154,23 +183,23 @@ fn differences_are_shorter(integers: &[i64]) -> bool {
     differing <= own
 }
 
+/// Appends a block of numbers that are not all the same.
 fn encode_block(block: &[i64], out: &mut Vec<u8>) {
     let least = block.iter().copied().min().unwrap_or(0);
     varint::put_signed(out, least);
     let above = |number: i64| number.wrapping_sub(least).cast_unsigned();
     let widest = block.iter().fold(0, |bits, &number| bits | above(number));
     let full = u64::BITS - widest.leading_zeros();
-    let width = if full == 0 { 0 } else { best_width(block.iter().map(|&number| above(number)), full) };
+    let width = best_width(block.iter().map(|&number| above(number)), full);
     let flag = if width < full { EXCEPTIONS } else { 0 };
     out.push(low_byte(u64::from(width)) | flag);
     pack(block.iter().map(|&number| above(number)), width, out);
     if width < full {
-        let rest = |number: i64| if width == 0 { above(number) } else { above(number) >> width };
-        let exceptions = || block.iter().enumerate().filter(|(_, number)| rest(**number) > 0);
+        let exceptions = || block.iter().enumerate().filter(|(_, number)| above(**number) >> width > 0);
         out.push(low_byte(exceptions().count() as u64));
         for (position, &number) in exceptions() {
             out.push(low_byte(position as u64));
-            varint::put(out, rest(number));
+            varint::put(out, above(number) >> width);
         }
     }
 }
@@ -201,9 +230,14 @@ fn best_width(numbers: impl ExactSizeIterator<Item = u64>, full: u32) -> u32 {
     best
 }
 
-fn decode_block(rest: &mut &[u8], block: &mut [i64]) -> Option<()> {
+/// Takes a block; how many after it are the same.
+fn decode_block(rest: &mut &[u8], block: &mut [i64]) -> Option<u64> {
     let least = varint::take_signed(rest)?;
     let [stated] = take_array(rest)?;
+    if stated == 0 {
+        block.fill(least);
+        return varint::take(rest);
+    }
     let width = u32::from(stated & !EXCEPTIONS);
     let (packed, after) = rest.split_at_checked(packed_len(block.len(), width)?)?;
     *rest = after;
@@ -217,7 +251,7 @@ fn decode_block(rest: &mut &[u8], block: &mut [i64]) -> Option<()> {
             *number = number.wrapping_add(above.checked_shl(width)?.cast_signed());
         }
     }
-    Some(())
+    Some(0)
 }
 
 /// Bytes of so many numbers; `None` if they are wider than a number can be.

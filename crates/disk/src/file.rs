@@ -182,6 +182,11 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// The checksum of bytes that come in pieces: that of those before, and the next ones. It begins with zero.
+pub fn checksum_on(before: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(before, bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use std::{
 use barograph_tsdb::Store;
 use tokio::sync::watch;
 
-use crate::{clock::Clock, telemetry::Telemetry};
+use crate::{clock::Clock, errors::chain, telemetry::Telemetry};
 
 /// After a failure the disk gets this long before the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -27,13 +27,30 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 struct Progress {
     through: u64,
     failures: u64,
-    reason: Arc<str>,
+    failure: Option<CommitError>,
 }
 
 /// A commit failed; the rows may be sent again.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the write-ahead log cannot be made durable: {0}")]
-pub struct CommitError(pub Arc<str>);
+#[error("the write-ahead log cannot be made durable: {reason}")]
+pub struct CommitError {
+    /// What went wrong, with its causes.
+    pub reason: Arc<str>,
+    /// Whether there was no space left on the disk.
+    pub full: bool,
+}
+
+impl CommitError {
+    /// What a commit of the store failed with.
+    pub fn of(error: &barograph_tsdb::Error) -> Self {
+        Self { reason: chain(error).into(), full: error.is_full() }
+    }
+
+    /// It did not come to a commit.
+    pub fn because(reason: &str) -> Self {
+        Self { reason: reason.into(), full: false }
+    }
+}
 
 /// The waiting side of group commit, and the thread behind it.
 #[derive(Debug)]
@@ -99,12 +116,12 @@ impl Commits {
                 if now.through >= ticket {
                     return Ok(());
                 }
-                if now.failures > failures {
-                    return Err(CommitError(now.reason.clone()));
+                if let Some(failure) = now.failure.as_ref().filter(|_| now.failures > failures) {
+                    return Err(failure.clone());
                 }
             }
             if progress.changed().await.is_err() {
-                return Err(CommitError("the server is shutting down".into()));
+                return Err(CommitError::because("the server is shutting down"));
             }
         }
     }
@@ -144,13 +161,14 @@ fn commit_until_stopped(
             }
             Err(error) => {
                 telemetry.commit_failures.inc();
-                let reason: Arc<str> = crate::errors::chain(&error).into();
+                let failure = CommitError::of(&error);
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(%reason, "cannot make the write-ahead log durable; it is tried again");
+                    let reason = &*failure.reason;
+                    tracing::error!(reason, "cannot make the write-ahead log durable; it is tried again");
                 }
                 report.send_modify(|progress| {
                     progress.failures += 1;
-                    progress.reason = reason;
+                    progress.failure = Some(failure);
                 });
                 if !stop {
                     let wanted = signal.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use barograph_model::{METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
-use barograph_tsdb::{Appended, Reason, Row, Store};
+use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     collect::Collectors,
     commits::{CommitError, Commits},
     config::{self, Durability},
-    errors::chain,
     memory::Memory,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
@@ -66,8 +65,26 @@ impl Engine {
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
         let now = self.clock.now();
         let appended = match origin {
-            Origin::History => self.append_history(rows, now)?,
+            Origin::History => self.with_room(now, || self.store.append_any_age(rows, now))?,
             _ => self.store.append(rows, now)?,
+        };
+        self.telemetry.appended(origin, &appended);
+        Ok(appended)
+    }
+
+    /// Appends native histograms, as [`Engine::append`].
+    ///
+    /// # Errors
+    /// As of that.
+    pub fn append_histograms(
+        &self,
+        origin: Origin,
+        rows: &[HistogramRow<'_>],
+    ) -> Result<Appended, barograph_tsdb::Error> {
+        let now = self.clock.now();
+        let appended = match origin {
+            Origin::History => self.with_room(now, || self.store.append_histograms_any_age(rows, now))?,
+            _ => self.store.append_histograms(rows, now)?,
         };
         self.telemetry.appended(origin, &appended);
         Ok(appended)
@@ -81,18 +98,22 @@ impl Engine {
         self.store.note_queried(names.map(AsRef::as_ref), self.clock.now());
     }
 
-    /// Samples that are late wait in memory until they are put into blocks. Whoever brings more than may wait does that
-    /// first, and the rows are appended again: those that were taken already count as stored.
-    fn append_history(&self, rows: &[Row<'_>], now: Timestamp) -> Result<Appended, barograph_tsdb::Error> {
+    /// What is late waits in memory until it is put into blocks. Whoever brings more than may wait does that first, and
+    /// appends again: what was taken already counts as stored.
+    fn with_room(
+        &self,
+        now: Timestamp,
+        append: impl Fn() -> Result<Appended, barograph_tsdb::Error>,
+    ) -> Result<Appended, barograph_tsdb::Error> {
         let full =
             |appended: &Appended| appended.rejected.iter().any(|row| row.reason == Reason::TooManyLate);
-        match self.store.append_any_age(rows, now) {
+        match append() {
             Err(barograph_tsdb::Error::Overloaded { .. }) => {}
             Ok(appended) if full(&appended) => {}
             outcome => return outcome,
         }
         self.store.maintain(now)?;
-        self.store.append_any_age(rows, now)
+        append()
     }
 
     /// Waits until what `ticket` stands for survives a crash, if durability is promised; asks for it in any case.
@@ -105,8 +126,8 @@ impl Engine {
             Durability::Sync => {
                 let store = self.store.clone();
                 let committed = tokio::task::spawn_blocking(move || store.commit()).await;
-                let failed = |why: String| CommitError(why.into());
-                committed.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(chain(&e)))?;
+                let committed = committed.map_err(|error| CommitError::because(&error.to_string()))?;
+                committed.map_err(|error| CommitError::of(&error))?;
                 Ok(())
             }
             Durability::Relaxed => {

@@ -124,13 +124,21 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let addresses = [Some(settings.http_addr), settings.grpc_addr];
-        if let Some(address) = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
-            return Err(StartError::NotLoopback(address));
-        }
+        check_addresses(&settings)?;
+        let path = settings.data_dir.display().to_string();
+        let disk = RealDisk::open(&settings.data_dir);
+        let disk = disk.map_err(|source| StartError::DataDir { path, source })?;
+        Self::start_on(settings, Arc::new(disk)).await
+    }
+
+    /// As [`Server::start`], on a disk of the caller's; the data directory is only its name then.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_on(settings: Settings, disk: Arc<dyn Disk>) -> Result<Self, StartError> {
+        check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
-        let disk = RealDisk::open(&settings.data_dir).map_err(unusable)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (listener, address) = listen(settings.http_addr).await?;
@@ -189,6 +197,12 @@ impl Server {
     }
 }
 
+fn check_addresses(settings: &Settings) -> Result<(), StartError> {
+    let addresses = [Some(settings.http_addr), settings.grpc_addr];
+    let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
+    other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -199,7 +213,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
-    disk: RealDisk,
+    disk: Arc<dyn Disk>,
     path: String,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
@@ -209,7 +223,7 @@ async fn open(
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
-    let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), options, now))
+    let opened = tokio::task::spawn_blocking(move || Store::open(disk, options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
@@ -285,11 +299,12 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
     options.cache_bytes = memory::cache_share(memory_bytes);
+    options.index_bytes_max = memory::index_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
     options.series_max = count(config.limits.active_series);
     // Fewer where memory would not hold them.
     options.series_bytes_max = memory::series_share(memory_bytes);
-    options.aliases_max = memory::aliases_share(memory_bytes);
+    options.aliases_bytes_max = memory::aliases_share(memory_bytes);
     options.metric_series_max = count(config.limits.series_per_metric);
     options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);

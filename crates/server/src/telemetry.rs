@@ -306,7 +306,7 @@ impl Telemetry {
 }
 
 /// Raises a counter to a total that was counted elsewhere.
-fn raise(counter: Counter, total: u64) {
+pub(crate) fn raise(counter: Counter, total: u64) {
     counter.add(total.saturating_sub(counter.value()));
 }
 

@@ -26,20 +26,24 @@ async fn native_histograms_are_kept() {
         running.write(&writer.compressed().unwrap()).await
     };
     assert_eq!(write(&[(t - 2000, 1.0), (t - 1000, 2.0)]).await.status, 204);
-    let reply = write(&[(t - 1000, 2.0), (t - 1000, 9.0), (t - 5000, 1.0), (t, 3.0)]).await;
+    let reply = write(&[(t - 1000, 2.0), (t - 1000, 9.0), (t - 7_200_000, 1.0), (t, 3.0)]).await;
     assert_eq!(reply.status, 400);
     assert!(reply.text.starts_with("2 of 4 samples stored"), "{}", reply.text);
     assert!(reply.text.contains("native histogram: duplicate sample"), "{}", reply.text);
-    assert!(reply.text.contains("native histogram: out of order"), "{}", reply.text);
+    assert!(reply.text.contains("native histogram: too old"), "{}", reply.text);
+    assert_eq!(write(&[(t - 5000, 1.0)]).await.status, 204, "it is late, but not too late");
 
     let answer = running.get("/api/barograph/v1/histograms?match[]=latency_seconds").await.json();
     let series = &answer["results"][0];
     assert_eq!(series["metric"]["job"], "api");
     let found = series["histograms"].as_array().unwrap();
-    assert_eq!(found.len(), 3);
-    assert_eq!(found[2]["timestamp"], t);
-    assert_eq!(found[2]["histogram"]["positive"], serde_json::json!([[-1, 3.0], [3, 1.0]]));
-    assert_eq!(found[2]["histogram"]["count"], 4.0);
+    let times: Vec<_> = found.iter().map(|entry| entry["timestamp"].as_i64().unwrap() - t).collect();
+    assert_eq!(times, [-5000, -2000, -1000, 0]);
+    assert_eq!(found[3]["histogram"]["positive"], serde_json::json!([[-1, 3.0], [3, 1.0]]));
+    assert_eq!(found[3]["histogram"]["count"], 4.0);
+    let metrics = running.get("/metrics").await.text;
+    assert!(metrics.contains("barograph_ingest_late_samples_total 1\n"), "{metrics}");
+
     let now = format!("time={}", t as f64 / 1e3);
     let ask = async |query: &str| running.data(&format!("/api/v1/query?{now}&query={query}")).await;
     let vector = ask("latency_seconds").await;
@@ -62,5 +66,12 @@ async fn native_histograms_are_kept() {
     assert_eq!(names, serde_json::json!(["latency_seconds"]));
     assert_eq!(running.get("/api/barograph/v1/histograms?match[]={").await.status, 400);
     assert_eq!(running.get("/api/barograph/v1/histograms").await.status, 400);
+    let lines = running.get("/api/barograph/v1/export?match[]=latency_seconds").await.text;
+    let expected = format!(
+        "{{\"name\":\"latency_seconds\",\"timestamp\":{t},\"histogram\":{{\"schema\":2,\"count\":4,\"sum\":7.5,\
+         \"zeroThreshold\":0,\"zeroCount\":0,\"positive\":[[-1,3],[3,1]],\"negative\":[],\"reset\":\"unknown\"}},\
+         \"labels\":{{\"job\":\"api\"}}}}"
+    );
+    assert_eq!((lines.lines().count(), lines.lines().last()), (4, Some(expected.as_str())));
     running.server.stop().await;
 }

@@ -17,7 +17,7 @@ pub(crate) struct Aliases {
     entries: Mutex<Entries>,
     /// How many there are, to be read without the lock.
     count: AtomicUsize,
-    max: usize,
+    bytes_max: usize,
 }
 
 #[derive(Default)]
@@ -43,9 +43,9 @@ pub(crate) struct Meant {
 }
 
 impl Aliases {
-    /// Room for `max` of them.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { entries: Mutex::default(), count: AtomicUsize::new(0), max }
+    /// Room for `bytes_max` bytes of them.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { entries: Mutex::default(), count: AtomicUsize::new(0), bytes_max }
     }
 
     /// Whether there is an alias for label bytes of this hash.
@@ -72,8 +72,10 @@ impl Aliases {
         }
         if let Some(known) = entries.find_mut(hash, bytes) {
             *known = meant;
-        } else if entries.table.len() < self.max {
-            let alias = Alias { hash, bytes: bytes.into(), meant };
+            return;
+        }
+        let alias = Alias { hash, bytes: bytes.into(), meant };
+        if entries.bytes + alias.memory() <= self.bytes_max {
             entries.bytes += alias.memory();
             entries.table.insert_unique(hash, alias, |alias| alias.hash);
             self.count.store(entries.table.len(), Ordering::Relaxed);
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn remembers_within_its_limit() {
-        let aliases = Aliases::new(2);
+        let aliases = Aliases::new(2 * (size_of::<Alias>() * 3 / 2 + 1));
         let meant = |tally| Meant { labels: Labels::empty(), tally };
         assert!(!aliases.has(hash_of(b"a"), b"a"));
         aliases.set(b"a", meant(None), 0);
@@ -138,7 +140,7 @@ mod tests {
         let overflows = crate::guard::Overflows::default();
         let at = barograph_model::Timestamp(0);
         let tally = overflows.tally("m", "l", crate::guard::Limit::Series, "v", at);
-        let aliases = Aliases::new(9);
+        let aliases = Aliases::new(1 << 20);
         let over = Meant { labels: Labels::empty(), tally: Some(tally) };
         let round = aliases.round();
         aliases.set(b"a", over.clone(), round);

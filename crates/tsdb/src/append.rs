@@ -40,6 +40,23 @@ pub(crate) struct Bounds {
     window: i64,
 }
 
+/// Buffers that grew beyond this are not kept: every thread has its own.
+const SCRATCH_BYTES_MAX: usize = 256 << 10;
+
+impl Scratch {
+    /// Lets go of what a large call left behind.
+    fn shrink(&mut self) {
+        for buffer in [&mut self.definitions, &mut self.samples, &mut self.late] {
+            if buffer.capacity() > SCRATCH_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+        let most = SCRATCH_BYTES_MAX / size_of::<(u64, u32)>();
+        self.groups.iter_mut().filter(|group| group.capacity() > most).for_each(|group| *group = Vec::new());
+        self.verdicts.shrink(SCRATCH_BYTES_MAX);
+    }
+}
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -105,6 +122,7 @@ impl Store {
                 ticket,
             };
             self.count(&appended);
+            scratch.shrink();
             Ok(appended)
         })
     }

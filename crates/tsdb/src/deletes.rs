@@ -23,14 +23,18 @@ pub struct Deleted {
     pub series: usize,
     /// Blocks that they are in.
     pub blocks: usize,
+    /// Windows of series at the edges of the range that still tell of what was deleted, as the raw samples are gone that
+    /// the rest of them could be made of again.
+    pub cut_windows: usize,
 }
 
 impl Store {
     /// Deletes the samples in a range of all series that pass all matchers, as far as they were stored before the call;
-    /// durable when it returns. Of roll-ups, the windows that lie wholly in the range are deleted.
+    /// durable when it returns. Of roll-ups, the windows that lie wholly in the range are deleted; those that lie in it in
+    /// part are made again, where raw samples are still there.
     ///
-    /// What is in memory is put into blocks first. The order of a series is kept: a sample that was deleted may not be
-    /// stored again unless it may come late.
+    /// What is in memory is put into blocks first. Where the last samples of a series were deleted, others of their times
+    /// may come again.
     ///
     /// # Errors
     /// When the disk fails; then a part may be deleted, and the call may be repeated.
@@ -38,7 +42,7 @@ impl Store {
         self.flush(now)?;
         // Nothing of the log may come back after a crash and bring back what is deleted.
         self.disk.sync_dir(wal::DIR)?;
-        let upkeep = self.upkeep();
+        let mut next_seq = self.upkeep();
         let mut deleted = Deleted::default();
         for block in self.blocks().iter() {
             let Some((first, last)) = bounds_in(block.meta.tier, &range) else { continue };
@@ -67,7 +71,8 @@ impl Store {
                 deleted.blocks += 1;
             }
         }
-        drop(upkeep);
+        self.head.forget_deleted(matchers, &range);
+        deleted.cut_windows = self.roll_edges(matchers, &range, &mut next_seq)?;
         Ok(deleted)
     }
 

@@ -4,7 +4,8 @@ use barograph_disk::{Disk, Error, file};
 use barograph_model::{Matcher, TimeRange};
 
 use crate::{
-    block::{Block, Index, KIND, Meta},
+    backup,
+    block::{Block, Deletes, Index, KIND, Meta},
     catalog,
     wal::{self, Entry},
 };
@@ -15,7 +16,7 @@ pub fn log_record(bytes: &[u8]) -> Option<usize> {
     Some(match wal::decode(kind, payload).ok()? {
         Entry::Definitions(entry) => entry.count(),
         Entry::Samples(entry) | Entry::Late(entry) => entry.count(),
-        Entry::Histograms(entries) => entries.count(),
+        Entry::Histograms(entries) | Entry::LateHistograms(entries) => entries.count(),
         Entry::Metadata(entry) => entry.name.len(),
     })
 }
@@ -45,6 +46,16 @@ pub fn block_index(bytes: &[u8], matchers: &[Matcher]) -> Option<usize> {
 pub fn catalog(bytes: &[u8]) -> Option<usize> {
     let (&version, content) = bytes.split_first()?;
     catalog::decode(u16::from(version), content).map(|saved| saved.metrics.len())
+}
+
+/// What was deleted of block 1; how many ranges.
+pub fn deletes(bytes: &[u8]) -> Option<usize> {
+    Deletes::decode(bytes, 1).map(|deletes| deletes.len())
+}
+
+/// The content of a backup's manifest; how many files it names.
+pub fn manifest(bytes: &[u8]) -> Option<usize> {
+    backup::Backup::decode(bytes).map(|backup| backup.files.len())
 }
 
 /// Footer and index of a block that is sound.

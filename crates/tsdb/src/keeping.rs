@@ -84,6 +84,16 @@ impl Store {
         Some(kept)
     }
 
+    /// Whether policies have no windows of a tier made of anything in a raw block.
+    pub(crate) fn makes_nothing(&self, tier: Tier, raw: &Arc<Block>) -> bool {
+        let policies = self.policies.all();
+        if policies.values().all(|policy| policy.makes(tier)) {
+            return false;
+        }
+        let made = |name: &str| policies.get(name).is_none_or(|policy| policy.makes(tier));
+        raw.index(&self.cache).is_ok_and(|index| !index.label_values(METRIC_NAME).any(made))
+    }
+
     fn age_by_type(&self, metric: &str, tier: Tier, histograms: bool) -> Option<Option<Duration>> {
         let kind = match self.catalog.kind_of(metric) {
             MetricType::Unknown if histograms => MetricType::Histogram,

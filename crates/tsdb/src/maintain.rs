@@ -63,6 +63,12 @@ pub struct Sizes {
     pub windows: u64,
 }
 
+/// Blocks are merged whose indexes, which are read together, take so many times what one may take.
+const MERGED_INDEXES: u64 = 4;
+
+/// Bytes of a series in an index, roughly, apart from its labels.
+const INDEXED_SERIES_BYTES: usize = 128;
+
 impl Store {
     /// Cuts the windows of the head that ended long enough ago, makes the windows of tiers that are complete then, merges
     /// blocks, and deletes those past retention. Of the windows that are over the newest two wait while they take samples,
@@ -93,7 +99,9 @@ impl Store {
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
-        let mut due: BTreeSet<i64> = self.head.windows().into_iter().chain(flushed).filter(over).collect();
+        let histograms = self.histograms.windows().into_iter().filter(|window| *window >= floor);
+        let windows = self.head.windows().into_iter().chain(histograms).chain(flushed);
+        let mut due: BTreeSet<i64> = windows.filter(over).collect();
         for _ in 0..WAITING_MAX {
             if due.last().is_some_and(|last| receiving.contains(last)) {
                 due.pop_last();
@@ -126,6 +134,9 @@ impl Store {
         if self.late_is_due(now.millis()) {
             self.cut_late(&mut next_seq, &mut done)?;
         }
+        if self.late_histograms_are_many() {
+            self.cut_histograms(self.head.floor(), &mut next_seq, &mut done)?;
+        }
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(self.head.floor(), &mut next_seq)?;
         self.merge_due(&late, &mut next_seq, &mut done)?;
@@ -142,25 +153,7 @@ impl Store {
     pub fn flush(&self, now: Timestamp) -> Result<Sizes, Error> {
         let mut next_seq = self.upkeep();
         let mut done = Maintenance::default();
-        self.head.begin_cut();
-        let segment = self.wal.rotate();
-        let covered = segment - 1;
-        // Before a block claims to hold the log up to here, the catalog must.
-        self.catalog.save(&*self.disk, covered)?;
-        let floor = self.head.floor();
-        self.cut_histograms(i64::MAX, &mut next_seq, &mut done)?;
-        let windows = self.head_windows();
-        for &window in &windows {
-            let wal_covered = if Some(&window) == windows.last() { covered } else { 0 };
-            // Where an earlier cut failed, the windows that follow may still have samples before the floor.
-            let floor = floor.min(window.saturating_add(WINDOW_MS));
-            let cover = Cover { floor, wal_covered, ..Cover::default() };
-            let snapshot = self.head.snapshot_window(window);
-            self.cut(window, &snapshot, cover, &mut next_seq, &mut done)?;
-            self.head.resume_late(&snapshot);
-        }
-        self.wal.commit()?;
-        self.wal.delete_covered(covered, floor, segment)?;
+        let floor = self.cut_all(&mut next_seq, &mut done)?;
         self.roll_up(&mut next_seq, &mut done)?;
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
@@ -170,19 +163,47 @@ impl Store {
         Ok(self.sizes())
     }
 
+    /// Cuts everything in the head into blocks, for whatever is in them to leave the log; the floor.
+    fn cut_all(&self, next_seq: &mut u64, done: &mut Maintenance) -> Result<i64, Error> {
+        self.head.begin_cut();
+        let segment = self.wal.rotate();
+        let covered = segment - 1;
+        // Before a block claims to hold the log up to here, the catalog must.
+        self.catalog.save(&*self.disk, covered)?;
+        let floor = self.head.floor();
+        self.cut_histograms(i64::MAX, next_seq, done)?;
+        let windows = self.head_windows();
+        for &window in &windows {
+            let wal_covered = if Some(&window) == windows.last() { covered } else { 0 };
+            // Where an earlier cut failed, the windows that follow may still have samples before the floor.
+            let floor = floor.min(window.saturating_add(WINDOW_MS));
+            let cover = Cover { floor, wal_covered, ..Cover::default() };
+            let snapshot = self.head.snapshot_window(window);
+            self.cut(window, &snapshot, cover, next_seq, done)?;
+            self.head.resume_late(&snapshot);
+        }
+        self.wal.commit()?;
+        self.wal.delete_covered(covered, floor, segment)?;
+        Ok(floor)
+    }
+
     /// Gives back what memory it can: cuts the head early, and forgets the series whose last sample is older than `idle`.
-    /// They come back with their next sample. How many were forgotten.
+    /// They come back with their next sample. How many were forgotten. Tiers and larger blocks are made by the next
+    /// [`Self::maintain`], which takes memory for it.
     ///
     /// # Errors
     /// When the disk fails; nothing is lost.
     pub fn shed(&self, idle: Duration, now: Timestamp) -> Result<usize, Error> {
-        self.flush(now)?;
+        let mut next_seq = self.upkeep();
+        let mut done = Maintenance::default();
+        self.cut_all(&mut next_seq, &mut done)?;
+        self.counters.upkeep(&done);
         Ok(self.head.forget_idle(now.millis().saturating_sub(millis(idle))))
     }
 
     /// Whether so much waits in memory to be put into blocks that [`Store::maintain`] should not be put off.
     pub fn needs_upkeep(&self) -> bool {
-        self.late_are_many()
+        self.late_are_many() || self.late_histograms_are_many()
     }
 
     /// Limits the memory for decoded blocks from now on, and lets go of what is over it.
@@ -219,7 +240,8 @@ impl Store {
         windows
     }
 
-    /// Writes a snapshot of a window as a block and lets it go from the head.
+    /// Writes a snapshot of a window as blocks and lets it go from the head. Only the last block says what is covered: what
+    /// those before it hold is in the head and the log as well until then.
     pub(crate) fn cut(
         &self,
         window: i64,
@@ -228,15 +250,28 @@ impl Store {
         next_seq: &mut u64,
         done: &mut Maintenance,
     ) -> Result<(), Error> {
-        let written = self.write_block(*next_seq, |writer| write_series(writer, snapshot), cover)?;
-        if let Some((meta, _)) = written {
-            *next_seq += 1;
-            done.blocks_cut += 1;
-            done.samples_cut += meta.samples;
-            self.install(meta.seq, &[])?;
+        let mut left = snapshot;
+        loop {
+            let (part, after) = left.split_at(fitting(left, self.options.index_bytes_max));
+            let cover = match after {
+                [] => cover.clone(),
+                _ => {
+                    Cover { floor: cover.floor.min(window), wal_covered: 0, late_covered: 0, ..cover.clone() }
+                }
+            };
+            let written = self.write_block(*next_seq, |writer| write_series(writer, part), cover)?;
+            if let Some((meta, _)) = written {
+                *next_seq += 1;
+                done.blocks_cut += 1;
+                done.samples_cut += meta.samples;
+                self.install(meta.seq, &[])?;
+            }
+            self.head.drop_snapshot(window, part);
+            if after.is_empty() {
+                return Ok(());
+            }
+            left = after;
         }
-        self.head.drop_snapshot(window, snapshot);
-        Ok(())
     }
 
     pub(crate) fn write_block(
@@ -288,6 +323,10 @@ impl Store {
                 .filter(|block| job.inputs.contains(&block.meta.seq))
                 .map(|b| Arc::clone(b))
                 .collect();
+            let index_bytes: u64 = inputs.iter().map(|block| block.meta.index_len).sum();
+            if index_bytes > MERGED_INDEXES * self.options.index_bytes_max as u64 {
+                continue;
+            }
             match compact::merge(&*self.disk, *next_seq, &inputs, &job, &self.cache) {
                 Ok(Some((meta, _))) => {
                     *next_seq += 1;
@@ -309,6 +348,16 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// How many of some series an index of about `bytes_max` has room for, at least one if there is one.
+fn fitting(series: &[HeadSeries], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |series: &&HeadSeries| {
+        bytes += INDEXED_SERIES_BYTES + series.labels.as_bytes().len();
+        bytes <= bytes_max
+    };
+    series.iter().take_while(fits).count().max(1).min(series.len())
 }
 
 fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), barograph_disk::Error> {

@@ -57,12 +57,15 @@ pub struct Options {
     pub retention_bytes: Option<u64>,
     /// Memory for decoded indexes and columns of blocks. Default 64 MiB.
     pub cache_bytes: usize,
+    /// Memory for the index of a block being written or read, roughly: what the head has of a window is cut into as many
+    /// blocks as that takes, and blocks that would need more together are not merged. Default 256 MiB.
+    pub index_bytes_max: usize,
     /// Exemplars kept in memory; the oldest go first. Default 100,000.
     pub exemplars_max: usize,
     /// Metrics the catalog describes at most. Default 100,000.
     pub metrics_max: usize,
-    /// Unusual spellings of label sets, and label sets over a limit, that are remembered. Default 65,536.
-    pub aliases_max: usize,
+    /// Memory for unusual spellings of label sets, and for label sets over a limit, that are remembered. Default 16 MiB.
+    pub aliases_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -89,9 +92,10 @@ impl Default for Options {
             cleanup_interval: Duration::ZERO,
             retention_bytes: None,
             cache_bytes: 64 << 20,
+            index_bytes_max: 256 << 20,
             exemplars_max: 100_000,
             metrics_max: 100_000,
-            aliases_max: 1 << 16,
+            aliases_bytes_max: 16 << 20,
         }
     }
 }

@@ -55,6 +55,12 @@ pub(crate) fn replay(
                     }
                 }
             }
+            Entry::LateHistograms(entries) => {
+                for (labels, at, histogram) in entries {
+                    last_at = last_at.max(Some(at));
+                    recovery.histograms += u64::from(histograms.replay_late(labels, at, &histogram));
+                }
+            }
             Entry::Definitions(definitions) => {
                 let lane = definitions.lane;
                 for (slot, labels) in definitions {

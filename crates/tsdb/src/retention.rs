@@ -3,7 +3,10 @@
 //! A block goes when the last of its series is due. Series that are due before are noted as deleted, and the block is
 //! written anew without them.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use barograph_model::{Matcher, Tier, Timestamp};
 
@@ -109,7 +112,7 @@ impl Store {
                 age: age_of(block, now),
                 size: block.size,
                 kept: self.longest_kept(block, age_of(block, now)),
-                may_go: block.meta.tier != Tier::Raw || is_rolled(&block.meta, metas),
+                may_go: block.meta.tier != Tier::Raw || self.is_rolled(block, metas),
             })
             .collect();
         let gone = expired(&aged, self.options.retention_bytes);
@@ -129,7 +132,7 @@ impl Store {
         let metas = || blocks.iter().map(|block| &block.meta);
         for block in blocks.iter().filter(|block| !block.is_damaged()) {
             let (meta, age) = (&block.meta, age_of(block, now));
-            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !is_rolled(meta, metas) {
+            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(block, metas) {
                 continue;
             }
             let Some(kept) = self.kept(block) else { continue };
@@ -146,6 +149,17 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether everything in a raw block is in all tiers, as far as these are made of it.
+    fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(&self, raw: &Arc<Block>, metas: impl Fn() -> M) -> bool {
+        Tier::ROLLED.into_iter().all(|tier| {
+            let state = match raw.meta.histograms {
+                false => State::of(tier, metas()),
+                true => State::of_histograms(tier, metas()),
+            };
+            state.has(&raw.meta) || self.makes_nothing(tier, raw)
+        })
     }
 
     /// The time from which on all raw samples are there that were taken.
@@ -166,14 +180,6 @@ pub(crate) fn raw_start<'m>(metas: impl Iterator<Item = &'m Meta> + Clone) -> i6
         }
         None => rolled.map(|meta| meta.floor).max().unwrap_or(i64::MIN),
     }
-}
-
-/// Whether everything in a raw block is in all tiers.
-fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(raw: &Meta, metas: impl Fn() -> M) -> bool {
-    Tier::ROLLED.into_iter().all(|tier| match raw.histograms {
-        false => State::of(tier, metas()).has(raw),
-        true => metas().any(|meta| meta.histograms && meta.tier == tier && raw.max_at < meta.floor),
-    })
 }
 
 /// The numbers of the blocks to delete: those past their tier's age, then, while all together take more than `bytes_max`,

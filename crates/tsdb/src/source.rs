@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Store,
-    block::{Block, Index, Meta, Span},
+    block::{Block, Index, IndexError, Meta, Span},
     rollup,
     select::Cursor,
 };
@@ -195,13 +195,15 @@ impl Store {
         &self,
         range: &TimeRange,
         wanted: impl Fn(&Meta) -> bool,
+        budget: &Budget,
     ) -> Result<Vec<Indexed>, SourceError> {
         let mut found = Vec::new();
         for block in self.blocks().iter().filter(|block| wanted(&block.meta) && block.overlaps(range)) {
-            match block.index(&self.cache) {
+            match block.index_within(&self.cache, budget) {
                 Ok(index) => found.push((block.clone(), index)),
-                Err(error) if error.is_corrupt() => self.set_block_aside(block),
-                Err(error) => return Err(SourceError::Storage(Box::new(error))),
+                Err(IndexError::Disk(error)) if error.is_corrupt() => self.set_block_aside(block),
+                Err(IndexError::Disk(error)) => return Err(SourceError::Storage(Box::new(error))),
+                Err(IndexError::Budget(error)) => return Err(error.into()),
             }
         }
         Ok(found)
@@ -230,7 +232,7 @@ impl Store {
         // A window that starts before a range may have samples in it.
         let start = selection.range.start.saturating_add(-Tier::Hour.width());
         let widened = TimeRange::new(start, selection.range.end);
-        for (block, index) in self.indexes_in(&widened, wanted)? {
+        for (block, index) in self.indexes_in(&widened, wanted, budget)? {
             budget.charge(0)?;
             let width = block.meta.tier.width();
             let start = selection.range.start.saturating_add(1 - width);

@@ -311,7 +311,13 @@ fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
         let Some(place) = head.place_with_room(labels) else { continue };
         let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
         let last = match both {
-            Ok((times, values)) => times.last().copied().zip(values.last().copied()),
+            Ok((times, values)) => match &block.deletes {
+                None => times.last().copied().zip(values.last().copied()),
+                Some(deletes) => {
+                    let Some(left) = deletes.left(id, &times).pop() else { continue };
+                    Some((times[left.end - 1], values[left.end - 1]))
+                }
+            },
             Err(error) if error.is_corrupt() => None,
             Err(error) => return Err(error.into()),
         };

@@ -69,7 +69,7 @@ pub fn verify(disk: &dyn Disk) -> Result<Verified, Error> {
     }
 }
 
-/// Every block with all its pages, the log, the catalog.
+/// Every block with all its pages, what was deleted of it, the log, the catalog.
 fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
     let _held = match disk.lock() {
         Err(error @ Error::Locked { .. }) => return Err(error),
@@ -89,6 +89,9 @@ fn verify_directory(disk: &dyn Disk) -> Result<Verified, Error> {
             if let Some(seq) = seq_of(&path) {
                 verified.blocks += 1;
                 verified.note(&path, block::check(disk, &path, seq))?;
+            }
+            if let Some(seq) = path.rsplit('/').next().and_then(block::seq_of_deletes) {
+                verified.note(&path, block::Deletes::read(disk, seq).map(drop))?;
             }
         }
     }

@@ -4,7 +4,7 @@ mod support;
 
 use barograph_disk::{Disk, Fault, MemoryDisk};
 use barograph_model::{Budget, Matcher, Selection, Source, TimeRange, Timestamp};
-use barograph_tsdb::{Deleted, Store};
+use barograph_tsdb::{Deleted, Store, verify};
 use support::*;
 
 const NOW: Timestamp = Timestamp(START + 6 * HOUR);
@@ -48,7 +48,7 @@ fn a_time_of_one_series() {
     fill(&store);
     let whole = content(&store);
     let deleted = store.delete(&[Matcher::equal("n", "1")], range(100, 250), NOW).unwrap();
-    assert_eq!(deleted, Deleted { series: 5, blocks: 5 });
+    assert_eq!(deleted, Deleted { series: 5, blocks: 5, cut_windows: 0 });
     let left = without(&whole, 1, 100, 250);
     assert_eq!(content(&store), left);
     assert_eq!(names(&store, range(110, 240)), ["0", "2"]);
@@ -100,7 +100,10 @@ fn a_corrupt_note_is_set_aside_and_the_block_serves() {
     let notes: Vec<_> =
         files(&disk, "blocks").into_iter().filter(|path| path.ends_with(".deletes")).collect();
     assert_eq!(notes.len(), 6);
+    assert_eq!(verify(&disk).unwrap().damaged, []);
     notes.iter().for_each(|path| disk.flip(path, 150));
+    let damaged: Vec<_> = verify(&disk).unwrap().damaged.into_iter().map(|damage| damage.path).collect();
+    assert_eq!(damaged, notes);
     // One whose block is not there is of no use.
     disk.write_whole("blocks/0000000099.deletes", b"").unwrap();
     let (store, recovery) = open(&disk);

@@ -28,6 +28,8 @@ fn open_small(disk: &MemoryDisk) -> Result<Store, barograph_tsdb::Error> {
     let mut options = Options::default();
     options.segment_bytes = 400;
     options.late_bytes_max = 1500;
+    // Room for two of the three series: every cut makes several blocks.
+    options.index_bytes_max = 360;
     Ok(Store::open(Arc::new(disk.clone()), options, Timestamp(START))?.0)
 }
 

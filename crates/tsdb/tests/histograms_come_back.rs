@@ -1,14 +1,14 @@
 //! What is appended as a native histogram is read as it was: from the head, from blocks, after a restart, after merging;
 //! and the tiers say of each window what its histograms say.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use barograph_disk::MemoryDisk;
 use barograph_model::{
     Budget, Histogram, HistogramParts, HistogramRollup, Labels, MatchOp, Matcher, ResetHint, Selection,
     Source, Tier, TimeRange, Timestamp, stale_marker,
 };
-use barograph_tsdb::{HistogramRow, Options, Reason, Row, Store};
+use barograph_tsdb::{HistogramRow, Options, Policy, Reason, Row, Store};
 
 const HOUR: i64 = 3_600_000;
 const START: i64 = 1_700_006_400_000 / (24 * HOUR) * 24 * HOUR;
@@ -60,8 +60,14 @@ fn order_is_judged() {
     check(START + 10, 1, None);
     check(START + 10, 1, None);
     check(START + 10, 2, Some(Reason::Duplicate));
-    check(START + 5, 1, Some(Reason::OutOfOrder));
     check(START + 20, 2, None);
+    // Late, and again, and another in its place.
+    check(START + 5, 1, None);
+    check(START + 5, 1, None);
+    check(START + 5, 3, Some(Reason::Duplicate));
+    check(START - HOUR + 20, 1, None);
+    check(START - HOUR + 19, 1, Some(Reason::TooOld));
+    assert_eq!(store.stats().samples_late, 2);
     let early = HistogramRow { labels: b"", at: START, histogram: &histogram(0, 1, ResetHint::Unknown) };
     let appended = store.append_histograms(&[early], Timestamp(START)).unwrap();
     assert_eq!(appended.rejected[0].reason, Reason::NoMetricName);
@@ -174,4 +180,101 @@ fn a_day_of_blocks_becomes_one() {
     assert!(blocks < 50, "{blocks} blocks of thirty hours");
     let kept: usize = read(&store, &[], TimeRange::ALL).iter().map(|series| series.1.len()).sum();
     assert_eq!(kept, 30 * 12);
+}
+
+#[test]
+fn late_ones_take_their_place_wherever_it_is() {
+    let disk = MemoryDisk::new();
+    let mut options = Options::default();
+    options.out_of_order = Duration::from_secs(4 * 3600);
+    let reopen = |disk: &MemoryDisk| {
+        Store::open(Arc::new(disk.clone()), options.clone(), Timestamp(START)).expect("the call is sound").0
+    };
+    let store = reopen(&disk);
+    let mut expected = Vec::new();
+    let late = |round: i64| round % 7 == 3;
+    for round in (0..5 * 60).filter(|round| !late(*round)) {
+        let at = START + round * 60_000 + 17;
+        tick(&store, at);
+        assert_eq!(append(&store, at, &histogram(0, round, ResetHint::Gauge), 0), None);
+        expected.push((at, histogram(0, round, ResetHint::Gauge)));
+        if round % 50 == 0 {
+            store.maintain(Timestamp(at)).unwrap();
+        }
+    }
+    store.maintain(Timestamp(START + 5 * HOUR)).unwrap();
+    for round in (70..5 * 60).filter(|round| late(*round)) {
+        let at = START + round * 60_000 + 17;
+        assert_eq!(append(&store, at, &histogram(0, round, ResetHint::Gauge), 0), None);
+        expected.push((at, histogram(0, round, ResetHint::Gauge)));
+    }
+    store.commit().unwrap();
+    expected.sort_by_key(|sample| sample.0);
+    let check = |store: &Store| assert_eq!(read(store, &[], TimeRange::ALL), [(labels(0), expected.clone())]);
+    check(&store);
+    // What was acknowledged is in the log, whatever came before it.
+    check(&reopen(&disk.crash(1)));
+    drop(store);
+    let store = reopen(&disk);
+    check(&store);
+    tick(&store, START + 8 * HOUR);
+    store.maintain(Timestamp(START + 10 * HOUR)).unwrap();
+    check(&store);
+    drop(store);
+    let store = reopen(&disk);
+    check(&store);
+    for tier in Tier::ROLLED {
+        let selection = Selection { matchers: &[], range: TimeRange::ALL };
+        let found = store.histogram_rollups(tier, &selection, &Budget::unlimited()).unwrap();
+        let count: u64 = found[0].1.iter().map(|window| window.count).sum();
+        assert_eq!(count, expected.len() as u64, "{tier}");
+        let total: f64 = found[0].1.iter().map(|window| window.total.count()).sum();
+        assert_eq!(total, expected.iter().map(|sample| sample.1.count()).sum::<f64>(), "{tier}");
+    }
+}
+
+#[test]
+fn history_may_be_of_any_age() {
+    let store = open(&MemoryDisk::new(), START);
+    tick(&store, START);
+    let old = START - 40 * 24 * HOUR;
+    let labels = labels(0);
+    for round in 0..300 {
+        let histogram = histogram(0, round, ResetHint::Unknown);
+        let row = HistogramRow { labels: labels.as_bytes(), at: old + round * 60_000, histogram: &histogram };
+        let appended = store.append_histograms_any_age(&[row], Timestamp(START)).unwrap();
+        assert_eq!((appended.stored, appended.rejected.len()), (1, 0));
+    }
+    assert_eq!(read(&store, &[], TimeRange::ALL)[0].1.len(), 300);
+    store.maintain(Timestamp(START)).unwrap();
+    assert!(read(&store, &[], TimeRange::ALL).is_empty(), "what is past its retention is in the tiers alone");
+    let selection = Selection { matchers: &[], range: TimeRange::ALL };
+    let found = store.histogram_rollups(Tier::Hour, &selection, &Budget::unlimited()).unwrap();
+    assert_eq!(found[0].1.iter().map(|window| window.count).sum::<u64>(), 300);
+}
+
+#[test]
+fn one_metric_may_be_kept_for_a_shorter_time() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, START);
+    let other = Labels::from_pairs([("__name__", "size_bytes")]).unwrap();
+    for round in 0..4 * 60 {
+        let at = START + round * 60_000;
+        tick(&store, at);
+        let histogram = histogram(0, round, ResetHint::Unknown);
+        assert_eq!(append(&store, at, &histogram, 0), None);
+        let row = HistogramRow { labels: other.as_bytes(), at, histogram: &histogram };
+        assert_eq!(store.append_histograms(&[row], Timestamp(at)).unwrap().stored, 1);
+    }
+    store.maintain(Timestamp(START + 6 * HOUR)).unwrap();
+    let short =
+        Policy { retention: [Some(Duration::from_secs(3600)), None, None, None], ..Policy::default() };
+    store.change_policy("latency_seconds", |_| short).unwrap();
+    store.maintain(Timestamp(START + 7 * HOUR)).unwrap();
+    let left = read(&store, &[], TimeRange::ALL);
+    assert_eq!((left.len(), &left[0].0, left[0].1.len()), (1, &other, 240));
+    // It is off the disk, not only out of sight.
+    assert_eq!(store.clean_deletes().unwrap(), 0);
+    drop(store);
+    assert_eq!(read(&open(&disk, START + 7 * HOUR), &[], TimeRange::ALL), left);
 }

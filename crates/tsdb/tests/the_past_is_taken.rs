@@ -5,7 +5,9 @@ mod support;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_disk::MemoryDisk;
-use barograph_model::{Budget, Labels, Rollup, Selection, Source, Tier, TimeRange, Timestamp};
+use barograph_model::{
+    Budget, Labels, Parts, Rollup, Rollups, Selection, Source, Tier, TimeRange, Timestamp,
+};
 use barograph_tsdb::{Options, Retention, Store};
 use support::*;
 
@@ -19,14 +21,12 @@ fn maintain(store: &Store, now: i64) {
 /// All windows that a tier has.
 fn windows(store: &Store, tier: Tier) -> BTreeMap<String, Vec<Rollup>> {
     let (selection, budget) = (Selection { matchers: &[], range: TimeRange::ALL }, Budget::unlimited());
-    let mut cursor = store.rollups(tier, false, &selection, &budget).expect("tiers can be read");
+    let mut cursor = store.rollups(tier, Parts::MOMENTS, &selection, &budget).expect("tiers can be read");
     let mut found = BTreeMap::new();
     while let Some(labels) = cursor.next_series().expect("tiers can be read") {
-        let mut all: Vec<Rollup> = Vec::new();
-        while let Some(part) = cursor.next_batch().expect("tiers can be read") {
-            all.extend(part.iter().cloned());
-        }
-        found.insert(labels.to_string(), all);
+        let mut all = Rollups::default();
+        while cursor.next_batch(&mut all).expect("tiers can be read") {}
+        found.insert(labels.to_string(), all.list(0..all.len()).collect());
     }
     found
 }

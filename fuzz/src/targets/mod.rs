@@ -4,6 +4,7 @@
 mod config;
 mod store;
 mod text;
+mod tiers;
 mod wire;
 
 use crate::Target;
@@ -19,6 +20,11 @@ pub const TARGETS: &[Target] = &[
     store::COLUMNS,
     store::STREAM,
     store::HISTOGRAMS,
+    tiers::WINDOWS,
+    tiers::HISTOGRAM_WINDOWS,
+    tiers::DELETES,
+    tiers::MANIFEST,
+    tiers::TIER_BLOCK,
     wire::SNAPPY,
     wire::REMOTE_WRITE,
     wire::JSON_LINES,

@@ -59,6 +59,9 @@ pub(crate) struct Arguments {
     /// Write the rows to this file, as a JSON array.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Measure this binary rather than build one.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Leave out contenders, by name.
     #[arg(long)]
     without: Vec<String>,
@@ -68,7 +71,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut contenders = Vec::new();
     if !arguments.leaves_out(contender::BAROGRAPH) {
-        contenders.push(Contender::barograph(&barograph::build_for_benches()?));
+        let binary = arguments.binary.clone().map_or_else(barograph::build_for_benches, Ok)?;
+        contenders.push(Contender::barograph(&binary));
     }
     if arguments.subject.has_peers() {
         contenders.extend(Contender::peers(&peers::bring(false)?));

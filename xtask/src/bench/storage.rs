@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::{Arguments, Better, Contender, Report, contender, ingest, median};
-use crate::{barograph::Barograph, load, load::Fleet, load::Round, place, server::Server};
+use crate::{load, load::Fleet, load::Round, place, server::Server};
 
 const SERIES: usize = 10_000;
 const INTERVAL_MS: i64 = 15_000;
@@ -59,13 +59,7 @@ fn day(seed: u64, series: usize, contenders: &[Contender]) -> Result<Vec<Day>> {
     let servers: Vec<Server> = contenders
         .iter()
         .zip(&folders)
-        .map(|(contender, folder)| match contender.name {
-            // Its own metrics are of now, and the day is of the past.
-            contender::BAROGRAPH => {
-                Barograph::new(&contender.program, folder).with(&["--out-of-order", "48h"]).start()
-            }
-            _ => contender.start(folder),
-        })
+        .map(|(contender, folder)| contender.start(folder))
         .collect::<Result<_>>()?;
     let mut ingest_cpu = vec![0.0; servers.len()];
     let mut fleet = Fleet::new(series, 0, seed);

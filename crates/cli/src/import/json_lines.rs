@@ -18,8 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A longer line is refused. That of a window with all its buckets has a tenth of this.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// A longer line is refused. That of a window of histograms with all their buckets has about as much.
+const LINE_BYTES_MAX: u64 = 8 << 20;
 
 pub(super) fn run(
     client: &Client,
@@ -93,7 +93,7 @@ impl Reader<'_> {
             }
             let whole = line.ends_with(b"\n");
             if !whole && line.len() as u64 == LINE_BYTES_MAX {
-                self.findings.add(format!("{}:{number}: a line is longer than 1 MiB", path.display()));
+                self.findings.add(format!("{}:{number}: a line is longer than 8 MiB", path.display()));
                 skip_line(&mut input).map_err(cannot)?;
                 continue;
             }
@@ -117,7 +117,12 @@ impl Reader<'_> {
     fn line(&mut self, line: &[u8]) -> Result<Result<(), String>, Error> {
         let (labels, sample) = match parse(line) {
             Ok(Line::Sample(labels, sample)) => (labels, sample),
-            Ok(Line::Rollup(..)) => {
+            Ok(Line::Histogram(labels, at, histogram)) => {
+                self.end_run()?;
+                self.sender.histograms(&labels, &[(at, *histogram)])?;
+                return Ok(Ok(()));
+            }
+            Ok(Line::Rollup(..) | Line::HistogramRollup(..)) => {
                 self.windows += 1;
                 return Ok(Ok(()));
             }

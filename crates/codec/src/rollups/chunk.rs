@@ -99,7 +99,7 @@ impl Encoder {
     pub fn push(&mut self, windows: &Windows, range: Range<usize>) {
         assert!(!range.is_empty() && self.has_room(windows, &range), "a page is written where it has room");
         let number = self.sheet.pages.len();
-        self.sheet.pages.push(Vec::new());
+        self.sheet.begin_page();
         let ended: Vec<usize> = windows
             .ended
             .iter()
@@ -131,44 +131,50 @@ impl Encoder {
     }
 
     fn push_varying(&mut self, page: usize, columns: &Columns, varying: &[usize], flags: u8) {
-        let of = |column: &[f64]| varying.iter().map(|&window| column[window]).collect::<Vec<_>>();
-        self.floats[LAST].add(page, of(&columns.last));
-        self.floats[SUM].add(page, of(&columns.sum));
+        let Self { floats, counts, .. } = self;
+        let mut add = |which: usize, column: &[f64]| {
+            floats[which].add(page, varying.iter().map(|&window| column[window]));
+        };
+        add(LAST, &columns.last);
+        add(SUM, &columns.sum);
         if flags & RISING == 0 {
-            self.floats[MIN].add(page, of(&columns.min));
-            self.floats[MAX].add(page, of(&columns.max));
+            add(MIN, &columns.min);
+            add(MAX, &columns.max);
         }
         if flags & KEPT == 0 {
-            self.floats[LOST].add(page, of(&columns.lost));
+            add(LOST, &columns.lost);
         }
-        self.counts[M2].add(page, varying.iter().map(|&window| columns.m2[window]));
+        counts[M2].add(page, varying.iter().map(|&window| columns.m2[window]));
         let sketches = &columns.sketches;
-        let (mut widths, mut gaps, mut counts, mut shapes) = (vec![], vec![], vec![], vec![]);
+        let before = counts.each_ref().map(|column| column.numbers.len());
         for &window in varying {
             let (start, shape) = (sketches.start(window), sketches.shapes[window]);
             let middle = start + shape.negatives as usize;
             let expected = expected(shape.scale, columns.min[window], columns.max[window]);
             for (indices, expected) in [start..middle, middle..shape.end].into_iter().zip(expected) {
-                let indices = &sketches.indices[indices];
+                let (indices, gaps) = (&sketches.indices[indices], &mut counts[GAPS].numbers);
                 gaps.extend(indices.first().map(|first| zigzag(first - expected)));
                 gaps.extend(indices.windows(2).map(|pair| pair[1].abs_diff(pair[0]) - 1));
             }
-            counts.extend_from_slice(&sketches.counts[start..shape.end]);
-            widths.push(u32::try_from(shape.end - start).expect("a sketch has few buckets"));
-            shapes.extend([(SCALE - shape.scale).unsigned_abs(), shape.zeros, shape.negatives]);
+            counts[COUNTS].numbers.extend_from_slice(&sketches.counts[start..shape.end]);
+            let width = u32::try_from(shape.end - start).expect("a sketch has few buckets");
+            counts[WIDTHS].numbers.push(width);
+            if flags & PLAIN == 0 {
+                let shape = [(SCALE - shape.scale).unsigned_abs(), shape.zeros, shape.negatives];
+                counts[SHAPES].numbers.extend(shape);
+            }
         }
-        self.counts[WIDTHS].add(page, widths);
-        self.counts[GAPS].add(page, gaps);
-        self.counts[COUNTS].add(page, counts);
-        if flags & PLAIN == 0 {
-            self.counts[SHAPES].add(page, shapes);
+        for which in [WIDTHS, GAPS, COUNTS, SHAPES] {
+            counts[which].end_part(page, before[which]);
         }
     }
 
-    /// Appends the chunk to `out` and begins anew.
+    /// Appends the chunk to `out` and begins anew. Samples are many, and there already in the raw tier: they always get
+    /// the light code, which costs them little.
     pub fn finish(&mut self, code: Code, out: &mut Vec<u8>) -> Layout {
         // In the order of the page: each adds its part behind the one before.
-        for column in [VALUES, FIRST, LAST, SUM, MIN, MAX, LOST] {
+        self.floats[VALUES].finish(Code::Light, &mut self.sheet);
+        for column in [FIRST, LAST, SUM, MIN, MAX, LOST] {
             self.floats[column].finish(code, &mut self.sheet);
         }
         self.counts.iter_mut().for_each(|column| column.finish(code, &mut self.sheet));

@@ -47,8 +47,14 @@ impl Columns {
     /// Adds the window of some values.
     pub(super) fn push_values(&mut self, values: &[f64]) {
         debug_assert!(!values.iter().any(|value| is_stale(*value)), "a staleness marker is no sample");
-        self.push_summary(&Summary::of(values));
-        self.counting.push_values(values, &mut self.sketches);
+        let summary = Summary::of(values);
+        self.push_summary(&summary);
+        // What never falls lost nothing, and nothing finite sums up to what is not.
+        if summary.lost == 0.0 && summary.first > 0.0 && summary.sum.is_finite() {
+            self.counting.push_rising(values, &mut self.sketches);
+        } else {
+            self.counting.push_values(values, &mut self.sketches);
+        }
     }
 
     /// Adds a window of which all values are the same, and finite.

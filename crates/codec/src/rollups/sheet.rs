@@ -28,6 +28,11 @@ impl<T: Number> Writing<T> {
     pub(super) fn add(&mut self, page: usize, numbers: impl IntoIterator<Item = T>) {
         let before = self.numbers.len();
         self.numbers.extend(numbers);
+        self.end_part(page, before);
+    }
+
+    /// Gives what was added to the numbers since they were so many to a page.
+    pub(super) fn end_part(&mut self, page: usize, before: usize) {
         if self.numbers.len() > before {
             self.parts.push((page, self.numbers.len() - before));
         }
@@ -64,6 +69,11 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// Begins the next page, with room for what is usual.
+    pub(super) fn begin_page(&mut self) {
+        self.pages.push(Vec::with_capacity(512));
+    }
+
     /// Appends the meta and the pages to `out` and begins anew.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Layout {
         let layout =

@@ -15,6 +15,31 @@ pub(super) struct Counting {
 }
 
 impl Counting {
+    /// As [`Self::push_values`], of values that are above zero and never fall: those of a bucket lie side by side, so
+    /// only where each ends is looked for.
+    pub(super) fn push_rising(&mut self, values: &[f64], sketches: &mut Sketches) {
+        let (Some(&first), Some(&last)) = (values.first(), values.last()) else {
+            return self.push_values(values, sketches);
+        };
+        let end = index_of(last);
+        if index_of(first).abs_diff(end) as usize >= SPAN_MAX {
+            return self.push_values(values, sketches);
+        }
+        let mut rest = values;
+        while let Some(&first) = rest.first() {
+            let index = index_of(first);
+            let own = match index == end {
+                true => rest.len(),
+                false => rest.partition_point(|&value| index_of(value) == index),
+            };
+            sketches.indices.push(index);
+            sketches.counts.push(u32::try_from(own).unwrap_or(u32::MAX));
+            rest = &rest[own..];
+        }
+        let end = sketches.indices.len();
+        sketches.shapes.push(SketchShape { scale: SCALE, zeros: 0, negatives: 0, end });
+    }
+
     /// Adds the sketch of the values of a window.
     pub(super) fn push_values(&mut self, values: &[f64], sketches: &mut Sketches) {
         let mut zeros = 0;
@@ -79,6 +104,13 @@ mod tests {
         counting.push_values(&[1.0, 2.0], &mut sketches);
         counting.push_values(values, &mut sketches);
         sketches.push(&sketch);
+        let mut rising: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0).collect();
+        rising.retain(|value| value.is_finite());
+        rising.sort_by(f64::total_cmp);
+        let (mut one, mut other) = (Sketches::default(), Sketches::default());
+        counting.push_values(&rising, &mut one);
+        counting.push_rising(&rising, &mut other);
+        assert_eq!(one, other);
         let moments = [sketch.sum(), sketch.min().unwrap_or(0.0), sketch.max().unwrap_or(0.0)];
         let expected = sketches.sketch(2, moments);
         assert_eq!(sketches.sketch(1, moments), expected, "{values:?}");

@@ -102,7 +102,7 @@ impl TimesEncoder {
     pub fn push(&mut self, times: &Times) {
         assert!((1..=WINDOWS_MAX).contains(&times.len()), "a page of {} windows", times.len());
         let page = self.sheet.pages.len();
-        self.sheet.pages.push(Vec::new());
+        self.sheet.begin_page();
         self.starts.add(page, times.starts.iter().copied());
         self.counts.add(page, times.counts.iter().copied());
         self.firsts.add(page, times.firsts.iter().copied());

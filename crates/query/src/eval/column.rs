@@ -190,6 +190,16 @@ impl Vector {
     /// Changes all cells that are there, histograms too.
     pub(super) fn map_cells(&mut self, change: impl Fn(usize, Cell) -> Cell) {
         for series in &mut self.series {
+            if series.histograms.is_empty() {
+                for (step, value) in series.values.iter_mut().enumerate().filter(|pair| is_present(*pair.1)) {
+                    match change(step, Cell::Float(*value)) {
+                        Cell::Float(changed) => *value = changed,
+                        // Floats become nothing else.
+                        Cell::Absent | Cell::Histogram(_) => *value = ABSENT,
+                    }
+                }
+                continue;
+            }
             for step in 0..series.values.len() {
                 if series.is_present(step) {
                     let cell = change(step, series.cell(step));

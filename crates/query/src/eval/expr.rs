@@ -81,6 +81,10 @@ fn negate(context: &Context<'_>, grid: Grid, unary: &Unary) -> Result<Columns, E
         return Ok(value);
     }
     Ok(match value {
+        Columns::Vector(mut vector) if !vector.has_histograms() => {
+            vector.map(|v| -v);
+            Columns::Vector(vector.drop_names(context.options.delayed_name_removal)?)
+        }
         Columns::Vector(mut vector) => {
             vector.map_cells(|_, cell| match cell {
                 Cell::Absent => Cell::Absent,

@@ -23,6 +23,9 @@ use super::{
 };
 use crate::{Engine, memory::Step, telemetry::Origin};
 
+/// A text takes about so many times its size while its lines are stored.
+const LINES_COST: usize = 4;
+
 /// So many faults are described one by one; of the rest only the number is told.
 const FAULTS_MAX: usize = 20;
 
@@ -38,14 +41,20 @@ async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
         return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
     }
     let (work, limits) = (engine.clone(), app.limits());
-    let stored = tokio::task::spawn_blocking(move || store(&work, limits, &headers, &body)).await;
+    let turn = engine.memory.turn(body.len().saturating_mul(LINES_COST)).await;
+    let stored = tokio::task::spawn_blocking(move || {
+        let stored = store(&work, limits, &headers, &body);
+        drop(turn);
+        stored
+    });
+    let stored = stored.await;
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
     let stored = match stored.unwrap_or_else(|_| Err(failed())) {
         Ok(stored) => stored,
         Err((status, why)) => return refused(status, &why),
     };
     if let Err(error) = engine.durable(stored.ticket).await {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        return refused(super::write::not_durable(&error), &error.to_string());
     }
     match stored.complaint {
         Some(complaint) => (StatusCode::BAD_REQUEST, complaint).into_response(),

@@ -17,7 +17,9 @@ use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
-use crate::{Engine, config::Durability, errors::chain, memory::Step, telemetry::Origin};
+use crate::{
+    Engine, commits::CommitError, config::Durability, errors::chain, memory::Step, telemetry::Origin,
+};
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
 const EXAMPLES_MAX: usize = 5;
@@ -37,11 +39,16 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
     let limits = app.limits();
-    let large = body.len() > INLINE_BYTES_MAX;
-    let stored = if large {
+    let decoded = remote_write::declared_len(&body);
+    let stored = if decoded > INLINE_BYTES_MAX {
+        let turn = engine.memory.turn(decoded).await;
         let work = engine.clone();
-        let stored =
-            tokio::task::spawn_blocking(move || store(&work, Origin::RemoteWrite, limits, &body)).await;
+        let stored = tokio::task::spawn_blocking(move || {
+            let stored = store(&work, Origin::RemoteWrite, limits, &body);
+            drop(turn);
+            stored
+        });
+        let stored = stored.await;
         stored.unwrap_or_else(|_| {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".into()))
         })
@@ -53,7 +60,7 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
         Err((status, why)) => return refused(status, &why),
     };
     if let Err(error) = engine.durable(stored.ticket).await {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        return refused(not_durable(&error), &error.to_string());
     }
     match stored.complaint {
         Some(complaint) => refused(StatusCode::BAD_REQUEST, &complaint),
@@ -64,8 +71,8 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
 /// Why a request is refused that may come again.
 pub(super) const NO_MEMORY: &str = "memory is short; send again in a moment";
 
-/// Requests up to this size, well under a millisecond of work, are not worth another thread.
-const INLINE_BYTES_MAX: usize = 256 << 10;
+/// Requests that decode to no more than this, about a millisecond of work, are not worth another thread.
+const INLINE_BYTES_MAX: usize = 512 << 10;
 
 /// 204; it says so where an acknowledgement may still be lost with the machine.
 pub(super) fn acknowledged(engine: &Engine) -> Response {
@@ -136,8 +143,8 @@ pub(super) fn store(
         let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
             .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
             .and_then(|decoded| store_decoded(engine, origin, limits, decoded));
-        // One huge request must not hold its memory for ever.
-        if scratch.capacity() > 8 << 20 {
+        // A large request must not hold its memory for ever: there are many threads.
+        if scratch.capacity() > 1 << 20 {
             *scratch = Vec::new();
         }
         stored
@@ -198,7 +205,10 @@ fn store_decoded(
         // They will have room soon, and what was stored already does no harm.
         return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
-    let kept = histograms.store(engine).map_err(|e| not_stored(&e))?;
+    let kept = histograms.store(engine, origin).map_err(|e| not_stored(&e))?;
+    if kept.too_many_late {
+        return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
+    }
     let ticket = appended.ticket.max(kept.ticket);
     let (sent, stored) = (rows.len() + kept.sent, appended.stored + kept.stored);
     Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept) })
@@ -233,6 +243,11 @@ pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     (status, format!("cannot store the request: {}", chain(error)))
 }
 
+/// The status for a request that is not on the disk: 507 where that is full.
+pub(super) fn not_durable(error: &CommitError) -> StatusCode {
+    if error.full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
 /// The native histograms of a request.
 #[derive(Default)]
 struct Histograms {
@@ -250,6 +265,7 @@ struct Kept {
     stored: usize,
     ticket: u64,
     refused: Vec<String>,
+    too_many_late: bool,
 }
 
 impl Histograms {
@@ -265,7 +281,7 @@ impl Histograms {
         Ok(())
     }
 
-    fn store(self, engine: &Engine) -> Result<Kept, StoreError> {
+    fn store(self, engine: &Engine, origin: Origin) -> Result<Kept, StoreError> {
         let mut kept = Kept { sent: self.sent, refused: self.bad, ..Kept::default() };
         if !self.good.is_empty() {
             let rows: Vec<_> = self
@@ -273,9 +289,10 @@ impl Histograms {
                 .iter()
                 .map(|(labels, at, histogram)| HistogramRow { labels, at: *at, histogram })
                 .collect();
-            let appended = engine.store.append_histograms(&rows, engine.clock.now())?;
+            let appended = engine.append_histograms(origin, &rows)?;
             kept.stored = appended.stored;
             kept.ticket = appended.ticket;
+            kept.too_many_late = appended.rejected.iter().any(|row| row.reason == Reason::TooManyLate);
             kept.refused.extend(appended.rejected.iter().map(|rejected| rejected.reason.to_string()));
         }
         Ok(kept)

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tokio::sync::Semaphore;
+
 /// The budget is never smaller than this.
 pub(crate) const LEAST: u64 = 256 << 20;
 
@@ -34,9 +36,19 @@ pub(crate) fn series_share(budget: u64) -> usize {
     usize::try_from(budget.max(LEAST) / 5).unwrap_or(usize::MAX)
 }
 
-/// The part of the budget for remembered spellings and overflow, as a count of them.
+/// The part of the budget for requests that are being stored, in KiB.
+pub(crate) fn requests_share(budget: u64) -> usize {
+    usize::try_from(budget.max(LEAST) / 32 / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+/// The part of the budget for the index of a block that is written or read.
+pub(crate) fn index_share(budget: u64) -> usize {
+    usize::try_from(budget.max(LEAST) / 32).unwrap_or(usize::MAX).min(1 << 30)
+}
+
+/// The part of the budget for remembered spellings and overflow.
 pub(crate) fn aliases_share(budget: u64) -> usize {
-    usize::try_from(budget.max(LEAST) / 8192).unwrap_or(usize::MAX).min(1 << 16)
+    usize::try_from(budget.max(LEAST) / 64).unwrap_or(usize::MAX).min(16 << 20)
 }
 
 /// Anonymous resident memory of this process, in bytes; `None` where the system does not tell.

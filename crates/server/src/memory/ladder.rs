@@ -33,10 +33,10 @@ impl Step {
     /// The share of the budget at which it is taken.
     pub const fn threshold(self) -> f64 {
         match self {
-            Self::Caches => 0.70,
-            Self::Head => 0.80,
-            Self::Queries => 0.90,
-            Self::Ingest => 0.95,
+            Self::Caches => 0.60,
+            Self::Head => 0.70,
+            Self::Queries => 0.80,
+            Self::Ingest => 0.85,
         }
     }
 
@@ -59,12 +59,12 @@ mod tests {
             }
             assert_eq!(taken, expected, "at {used}");
         };
-        check(0.69, [false; 4]);
-        check(0.71, [true, false, false, false]);
-        check(0.96, [true; 4]);
-        check(0.92, [true; 4]);
-        check(0.90, [true, true, true, false]);
-        check(0.67, [true, false, false, false]);
-        check(0.65, [false; 4]);
+        check(0.59, [false; 4]);
+        check(0.61, [true, false, false, false]);
+        check(0.86, [true; 4]);
+        check(0.82, [true; 4]);
+        check(0.80, [true, true, true, false]);
+        check(0.57, [true, false, false, false]);
+        check(0.55, [false; 4]);
     }
 }

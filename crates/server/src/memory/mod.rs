@@ -1,17 +1,13 @@
 //! The memory budget: one number, the accounts that draw from it, and what is given up as it fills.
 //!
-//! Four times a second the accounts (head, caches, log queue, queries, and what the empty process took) are added up and
+//! Ten times a second the accounts (head, caches, log queue, queries, and what the empty process took) are added up and
 //! compared with the anonymous resident memory that the system counts. The greater of the two decides which steps of the
 //! [ladder](Step) are taken. Whoever lets work in asks [`Memory::sheds`] first; each change is a log line and a metric.
-//!
-//! What the allocator keeps of memory that was given back stays resident and is used again before anything new. So what was
-//! resident beyond the accounts all through the last seconds is left out, as long as the whole is within the budget.
 
 mod budget;
 mod ladder;
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,17 +17,17 @@ use std::{
 
 use barograph_model::MemoryPool;
 use barograph_tsdb::Stats;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-pub(crate) use budget::{aliases_share, cache_share, default_budget, pending_share, series_share};
+pub(crate) use budget::{
+    aliases_share, cache_share, default_budget, index_share, pending_share, series_share,
+};
 pub(crate) use ladder::Step;
 
 use crate::{Engine, errors::chain, server::stopped};
 
 /// How often memory is looked at.
-const EVERY: Duration = Duration::from_millis(250);
-/// So many looks make what the allocator keeps known.
-const SETTLE: usize = 20;
+const EVERY: Duration = Duration::from_millis(100);
 /// The head is not cut early more often than this; the pause doubles up to the second as long as it does not help.
 const CUT_PAUSE: Duration = Duration::from_secs(5);
 const CUT_PAUSE_MAX: Duration = Duration::from_secs(300);
@@ -46,10 +42,10 @@ pub struct Memory {
     base: u64,
     /// What all running queries hold.
     pub queries: Arc<MemoryPool>,
+    /// KiB for requests that are being stored.
+    requests: Arc<Semaphore>,
     taken: [AtomicBool; Step::ALL.len()],
     seen: Mutex<Reading>,
-    /// How much more was resident than accounted for, at each of the last looks.
-    beyond: Mutex<VecDeque<u64>>,
 }
 
 /// What memory was used for, in bytes.
@@ -100,9 +96,9 @@ impl Memory {
             budget,
             base: budget::resident().unwrap_or(0),
             queries: Arc::new(MemoryPool::new(budget::query_share(budget))),
+            requests: Arc::new(Semaphore::new(budget::requests_share(budget))),
             taken: Default::default(),
             seen: Mutex::default(),
-            beyond: Mutex::default(),
         }
     }
 
@@ -116,6 +112,14 @@ impl Memory {
         self.taken[step as usize].load(Ordering::Relaxed)
     }
 
+    /// Waits until there is room for a request that decodes to about `bytes`. It is given back when the turn is dropped.
+    pub(crate) async fn turn(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let share = budget::requests_share(self.budget);
+        let kib = u32::try_from((bytes >> 10).clamp(1, share)).unwrap_or(u32::MAX);
+        // It is never closed.
+        self.requests.clone().acquire_many_owned(kib).await.ok()
+    }
+
     /// What was seen last.
     pub fn seen(&self) -> Reading {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,10 +128,7 @@ impl Memory {
     /// The used share of the budget.
     pub fn used(&self) -> f64 {
         let seen = self.seen();
-        let beyond = self.beyond.lock().unwrap_or_else(PoisonError::into_inner);
-        let settled = beyond.len() == SETTLE && seen.resident < self.budget;
-        let kept = if settled { beyond.iter().copied().min().unwrap_or(0) } else { 0 };
-        seen.resident.saturating_sub(kept).max(seen.accounted()) as f64 / self.budget as f64
+        seen.resident.max(seen.accounted()) as f64 / self.budget as f64
     }
 
     /// Takes a look; the steps that changed.
@@ -141,12 +142,6 @@ impl Memory {
             base: self.base,
         };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        let mut beyond = self.beyond.lock().unwrap_or_else(PoisonError::into_inner);
-        if beyond.len() == SETTLE {
-            beyond.pop_front();
-        }
-        beyond.push_back(seen.resident.saturating_sub(seen.accounted()));
-        drop(beyond);
         let used = self.used();
         let mut changed = Vec::new();
         for step in Step::ALL {

@@ -6,8 +6,9 @@
     reason = "each test file is a crate of its own, uses a part of this, and fails by panics"
 )]
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use barograph_disk::Disk;
 use barograph_model::{Labels, Sample, Timestamp};
 use barograph_server::{Server, Settings, StartError, config::Config};
 use barograph_wire::remote_write::Writer;
@@ -48,6 +49,13 @@ pub async fn start_quiet(dir: &Path) -> Running {
 /// Starts a server on `dir`.
 pub async fn start(dir: &Path, config: Config) -> Running {
     let server = Server::start(settings(dir, "127.0.0.1:0", config)).await.unwrap();
+    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
+/// Starts a server on a disk of the test's.
+pub async fn start_on(disk: Arc<dyn Disk>, config: Config) -> Running {
+    let settings = settings(Path::new("/nonexistent"), "127.0.0.1:0", config);
+    let server = Server::start_on(settings, disk).await.unwrap();
     Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
 }
 

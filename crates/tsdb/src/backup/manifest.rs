@@ -72,7 +72,7 @@ impl Backup {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let rest = &mut &*bytes;
         let (id, made_at) = (varint::take(rest)?, Timestamp(varint::take_signed(rest)?));
         let mut files = Vec::new();

@@ -3,7 +3,7 @@
 //! While it is being restored the directory has a file [`UNFINISHED`]; a store is not opened on it, so a restore that
 //! was interrupted is never taken for a whole one. It can be begun again.
 
-use barograph_disk::{Disk, Error};
+use barograph_disk::{Disk, Error, TEMPORARY};
 
 use super::{BackupError, list, pool_path, write::copy_bytes};
 use crate::{block, wal};
@@ -62,7 +62,10 @@ pub fn restore(backups: &dyn Disk, id: u64, target: &dyn Disk) -> Result<Restore
 
 fn refuse_files(target: &dyn Disk) -> Result<(), BackupError> {
     for dir in ["", block::DIR, wal::DIR] {
-        let found = target.list(dir)?.into_iter().find(|entry| !(dir.is_empty() && entry.name == "lock"));
+        // The note of a restore that was interrupted may be half written.
+        let half_written = format!("{UNFINISHED}{TEMPORARY}");
+        let is_ours = |name: &str| dir.is_empty() && (name == "lock" || name == half_written);
+        let found = target.list(dir)?.into_iter().find(|entry| !is_ours(&entry.name));
         if let Some(entry) = found {
             let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
             return Err(BackupError::NotEmpty { path });

@@ -23,26 +23,25 @@ pub(crate) struct Deletes {
 impl Deletes {
     /// Adds a range of a series, its last time included; whether anything of it is new.
     pub(crate) fn add(&mut self, series: u32, first: i64, last: i64) -> bool {
-        let ranges = self.ranges.entry(series).or_default();
-        if first > last || ranges.iter().any(|range| range.0 <= first && last <= range.1) {
+        if first > last || self.cover(series, first, last) {
             return false;
         }
-        let mut joined = (first, last);
-        ranges.retain(|range| {
-            let apart = range.1.saturating_add(1) < first || last.saturating_add(1) < range.0;
-            if !apart {
-                joined = (joined.0.min(range.0), joined.1.max(range.1));
-            }
-            apart
-        });
-        let place = ranges.partition_point(|range| *range < joined);
-        ranges.insert(place, joined);
+        let ranges = self.ranges.entry(series).or_default();
+        // Those that touch it lie side by side and become one with it.
+        let from = ranges.partition_point(|range| range.1.saturating_add(1) < first);
+        let to = from + ranges[from..].partition_point(|range| range.0 <= last.saturating_add(1));
+        let touched = &ranges[from..to];
+        let start = touched.first().map_or(first, |range| range.0.min(first));
+        let end = touched.last().map_or(last, |range| range.1.max(last));
+        ranges.splice(from..to, [(start, end)]);
         true
     }
 
     /// Whether all times from `first` to `last` of a series are deleted.
     pub(crate) fn cover(&self, series: u32, first: i64, last: i64) -> bool {
-        self.of(series).iter().any(|range| range.0 <= first && last <= range.1)
+        let ranges = self.of(series);
+        let place = ranges.partition_point(|range| range.1 < last);
+        ranges.get(place).is_some_and(|range| range.0 <= first)
     }
 
     /// The runs of sorted times of a series that are not deleted.
@@ -60,6 +59,11 @@ impl Deletes {
             left.push(from..timestamps.len());
         }
         left
+    }
+
+    /// How many ranges there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.values().map(Vec::len).sum()
     }
 
     fn of(&self, series: u32) -> &[(i64, i64)] {
@@ -98,7 +102,7 @@ impl Deletes {
         bytes
     }
 
-    fn decode(bytes: &[u8], seq: u64) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], seq: u64) -> Option<Self> {
         let rest = &mut &*bytes;
         if varint::take(rest)? != seq {
             return None;

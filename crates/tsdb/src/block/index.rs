@@ -14,13 +14,13 @@
 //! All numbers are varints unless said otherwise. Pages follow their chunk's meta without gaps, chunks follow each other
 //! from the end of the file's header; values pages are numbered through and belong to the series in order.
 
-use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
+use std::{cmp::Ordering, ops::Range};
 
 use barograph_codec::varint;
 use barograph_disk::file;
 use barograph_model::{Labels, Matcher, TimeRange};
 
-use super::{PAGE_SAMPLES_MAX, postings};
+use super::{PAGE_SAMPLES_MAX, postings, symbols::Symbols};
 
 /// What the pages of a chunk hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +87,16 @@ pub(super) struct WrittenChunk {
     pub(super) pages: Vec<(usize, u32)>,
 }
 
+/// Bytes of an index that are written at once, about.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Writes bytes out, and empties them, if they are at least so many.
+type Spill<'w, E> = &'w mut dyn FnMut(&mut Vec<u8>, usize) -> Result<(), E>;
+
 /// What is gathered while a block is written.
 #[derive(Default)]
 pub(super) struct Builder {
-    /// Symbols by text, with the number they have until all are known.
-    symbols: BTreeMap<String, u32>,
+    symbols: Symbols,
     pub(super) chunks: Vec<WrittenChunk>,
     pub(super) spans: Vec<Span>,
     series: Vec<Series>,
@@ -107,43 +112,49 @@ struct Series {
 
 impl Builder {
     pub(super) fn add_series(&mut self, labels: &Labels, pages: Vec<u32>) {
-        let pairs = labels.iter().map(|(name, value)| (self.symbol(name), self.symbol(value))).collect();
+        let pairs =
+            labels.iter().map(|(name, value)| (self.symbols.add(name), self.symbols.add(value))).collect();
         self.series.push(Series { pairs, pages });
-    }
-
-    fn symbol(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.symbols.get(text) {
-            return number;
-        }
-        let number = u32::try_from(self.symbols.len()).expect("a block has fewer than 2^32 symbols");
-        self.symbols.insert(text.to_owned(), number);
-        number
     }
 
     pub(super) fn series_count(&self) -> u64 {
         self.series.len() as u64
     }
 
-    /// The bytes of the index.
-    pub(super) fn encode(mut self, min_at: i64) -> Vec<u8> {
+    /// Gives the bytes of the index to `write`, piece by piece: a large index is not held a second time.
+    pub(super) fn encode<E>(
+        mut self,
+        min_at: i64,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut bytes = Vec::new();
-        let mut sorted = vec![0u32; self.symbols.len()];
-        varint::put(&mut bytes, self.symbols.len() as u64);
+        let spill = &mut |bytes: &mut Vec<u8>, at_least: usize| {
+            if bytes.len() >= at_least {
+                write(bytes)?;
+                bytes.clear();
+            }
+            Ok(())
+        };
+        let symbols = self.symbols.in_order();
+        let mut sorted = vec![0u32; symbols.len()];
+        varint::put(&mut bytes, symbols.len() as u64);
         let mut before = "";
-        for (position, (text, &number)) in (0u32..).zip(&self.symbols) {
-            sorted[number as usize] = position;
+        for (position, (text, number)) in (0u32..).zip(symbols) {
+            sorted[number] = position;
             let shared = before.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
             varint::put(&mut bytes, shared as u64);
             varint::put_slice(&mut bytes, &text.as_bytes()[shared..]);
             before = text;
+            spill(&mut bytes, PIECE_BYTES)?;
         }
+        self.symbols = Symbols::default();
         for pair in self.series.iter_mut().flat_map(|series| &mut series.pairs) {
             *pair = (sorted[pair.0 as usize], sorted[pair.1 as usize]);
         }
         self.encode_chunks(&mut bytes, min_at);
-        self.encode_series(&mut bytes);
-        self.encode_postings(&mut bytes);
-        bytes
+        self.encode_series(&mut bytes, spill)?;
+        self.encode_postings(&mut bytes, spill)?;
+        spill(&mut bytes, 1)
     }
 
     fn encode_chunks(&self, bytes: &mut Vec<u8>, min_at: i64) {
@@ -167,7 +178,7 @@ impl Builder {
         }
     }
 
-    fn encode_series(&self, bytes: &mut Vec<u8>) {
+    fn encode_series<E>(&self, bytes: &mut Vec<u8>, spill: Spill<'_, E>) -> Result<(), E> {
         varint::put(bytes, self.series.len() as u64);
         let mut before: &[(u32, u32)] = &[];
         let mut page_before = 0;
@@ -185,32 +196,38 @@ impl Builder {
                 page_before = i64::from(page);
             }
             before = pairs;
+            spill(bytes, PIECE_BYTES)?;
         }
+        Ok(())
     }
 
-    fn encode_postings(&self, bytes: &mut Vec<u8>) {
-        let mut lists: BTreeMap<u32, BTreeMap<u32, Vec<u32>>> = BTreeMap::new();
+    fn encode_postings<E>(&self, bytes: &mut Vec<u8>, spill: Spill<'_, E>) -> Result<(), E> {
+        let pairs = self.series.iter().map(|series| series.pairs.len()).sum();
+        let mut all: Vec<(u32, u32, u32)> = Vec::with_capacity(pairs);
         for (id, series) in (0u32..).zip(&self.series) {
-            for (name, value) in &series.pairs {
-                lists.entry(*name).or_default().entry(*value).or_default().push(id);
-            }
+            all.extend(series.pairs.iter().map(|&(name, value)| (name, value, id)));
         }
-        varint::put(bytes, lists.len() as u64);
+        all.sort_unstable();
+        varint::put(bytes, all.chunk_by(|a, b| a.0 == b.0).count() as u64);
         let mut name_before = 0;
-        let mut list = Vec::new();
-        for (name, values) in &lists {
-            varint::put(bytes, u64::from(name - name_before));
-            name_before = *name;
-            varint::put(bytes, values.len() as u64);
+        let (mut ids, mut list) = (Vec::new(), Vec::new());
+        for of_name in all.chunk_by(|a, b| a.0 == b.0) {
+            varint::put(bytes, u64::from(of_name[0].0 - name_before));
+            name_before = of_name[0].0;
+            varint::put(bytes, of_name.chunk_by(|a, b| a.1 == b.1).count() as u64);
             let mut value_before = 0;
-            for (value, ids) in values {
-                varint::put(bytes, u64::from(value - value_before));
-                value_before = *value;
+            for of_value in of_name.chunk_by(|a, b| a.1 == b.1) {
+                varint::put(bytes, u64::from(of_value[0].1 - value_before));
+                value_before = of_value[0].1;
+                ids.clear();
+                ids.extend(of_value.iter().map(|entry| entry.2));
                 list.clear();
-                postings::encode(&mut list, ids);
+                postings::encode(&mut list, &ids);
                 varint::put_slice(bytes, &list);
+                spill(bytes, PIECE_BYTES)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -251,6 +268,13 @@ impl Index {
     }
 
     fn decode_symbols(&mut self, rest: &mut &[u8]) -> Option<()> {
+        // Gone through twice: text that grew would take twice its room.
+        let (mut ahead, mut text) = (*rest, 0usize);
+        for _ in 0..varint::take(&mut ahead)? {
+            text = text.checked_add(varint::take_usize(&mut ahead)?)?;
+            text = text.checked_add(varint::take_slice(&mut ahead)?.len())?;
+        }
+        self.text.reserve_exact(u32::try_from(text).ok()? as usize);
         let mut symbol = Vec::new();
         for _ in 0..varint::take(rest)? {
             let shared = varint::take_usize(rest)?;

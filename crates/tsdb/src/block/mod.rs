@@ -15,6 +15,7 @@ mod meta;
 mod metrics;
 mod postings;
 mod reader;
+mod symbols;
 mod windows;
 mod writer;
 
@@ -24,7 +25,7 @@ pub(crate) use deletes::{Deletes, deletes_path_of, seq_of_deletes};
 pub(crate) use index::{Index, Span};
 pub(crate) use meta::{Meta, path_of, seq_of_name};
 pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, version_of};
-pub(crate) use reader::{Block, Pages};
+pub(crate) use reader::{Block, IndexError, Pages};
 pub(crate) use windows::{WindowPage, WindowPages};
 pub(crate) use writer::{Cover, Writer};
 

@@ -1,13 +1,13 @@
 //! Reading a block: its index once, then pages by range.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
 use barograph_codec::{ColumnChunk, Number};
 use barograph_disk::{Disk, Error, ReadAt, file};
-use barograph_model::{TimeRange, Timestamp};
+use barograph_model::{Budget, BudgetError, TimeRange, Timestamp};
 
 use super::{
     Cache, Deletes, Index, KIND, Meta,
@@ -29,9 +29,23 @@ pub(crate) struct Block {
     pub(crate) deletes: Option<Arc<Deletes>>,
     file: Arc<dyn ReadAt>,
     body_end: u64,
+    /// The index while anyone has it, so that those who read at the same time have one together.
+    shared: Arc<Mutex<Weak<Index>>>,
     /// Whether a page was found that is not what was written.
     damaged: AtomicBool,
 }
+
+/// Why a query got no index.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IndexError {
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    #[error(transparent)]
+    Disk(#[from] Error),
+}
+
+/// Bytes that are read at once to check an index.
+const CHECK_BYTES: usize = 256 << 10;
 
 impl Block {
     /// Opens a block and checks its header, its footer and the checksum of its index.
@@ -53,8 +67,9 @@ impl Block {
         let damaged = AtomicBool::new(false);
         let path = path.to_owned();
         let (file, body_end) = (reader.file, reader.body_end);
-        let block = Self { meta, path, size, deletes: None, file, body_end, damaged };
-        block.index_bytes()?;
+        let shared = Arc::default();
+        let block = Self { meta, path, size, deletes: None, file, body_end, shared, damaged };
+        block.check_index()?;
         Ok(block)
     }
 
@@ -67,8 +82,24 @@ impl Block {
             deletes: Some(Arc::new(deletes)),
             file: self.file.clone(),
             body_end: self.body_end,
+            shared: self.shared.clone(),
             damaged: AtomicBool::new(self.is_damaged()),
         }
+    }
+
+    /// Compares the index with its checksum without holding all of it.
+    fn check_index(&self) -> Result<(), Error> {
+        let (mut at, mut left) = (self.meta.index_at, self.meta.index_len);
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(CHECK_BYTES)];
+        let mut checksum = 0;
+        while left > 0 {
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(CHECK_BYTES);
+            self.file.read_at(at, &mut piece[..len])?;
+            checksum = file::checksum_on(checksum, &piece[..len]);
+            (at, left) = (at + len as u64, left - len as u64);
+        }
+        let broken = || Error::corrupt("index", &self.path, self.meta.index_at);
+        (checksum == self.meta.index_crc).then_some(()).ok_or_else(broken)
     }
 
     fn index_bytes(&self) -> Result<Vec<u8>, Error> {
@@ -80,11 +111,32 @@ impl Block {
 
     /// The index, from the cache or the disk.
     pub(crate) fn index(&self, cache: &Cache) -> Result<Arc<Index>, Error> {
+        self.index_after(cache, |_| Ok(()))
+    }
+
+    /// The index for a query, which pays for the memory if it is the one that reads it.
+    pub(crate) fn index_within(&self, cache: &Cache, budget: &Budget) -> Result<Arc<Index>, IndexError> {
+        self.index_after(cache, |bytes| Ok(budget.reserve(bytes)?))
+    }
+
+    fn index_after<E: From<Error>>(
+        &self,
+        cache: &Cache,
+        may_take: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<Arc<Index>, E> {
         let key = Key::Index(self.meta.seq);
         if let Some(Entry::Index(index)) = cache.find(key) {
             return Ok(index);
         }
+        // Whoever comes meanwhile waits rather than read it a second time.
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = shared.upgrade() {
+            return Ok(index);
+        }
+        may_take(self.meta.index_len)?;
         let index = Arc::new(self.decode_index()?);
+        may_take((index.memory() as u64).saturating_sub(self.meta.index_len))?;
+        *shared = Arc::downgrade(&index);
         cache.put(key, Entry::Index(index.clone()));
         Ok(index)
     }

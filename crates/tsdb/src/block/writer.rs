@@ -277,9 +277,13 @@ impl<'d> Writer<'d> {
         self.flush_values()?;
         self.flush_streams()?;
         let series = self.builder.series_count();
-        let index = self.builder.encode(self.min_at);
         let index_at = self.file.position();
-        self.file.append(&index)?;
+        let mut index_crc = 0;
+        let file = &mut self.file;
+        self.builder.encode(self.min_at, &mut |bytes| {
+            index_crc = file::checksum_on(index_crc, bytes);
+            file.append(bytes)
+        })?;
         let meta = Meta {
             seq: self.seq,
             level: cover.level,
@@ -296,8 +300,8 @@ impl<'d> Writer<'d> {
             series,
             replaces: cover.replaces,
             index_at,
-            index_len: index.len() as u64,
-            index_crc: file::checksum(&index),
+            index_len: self.file.position() - index_at,
+            index_crc,
         };
         let size = self.file.publish(&meta.encode())?;
         Ok(Some((meta, size)))

@@ -48,6 +48,9 @@ impl Name {
     }
 }
 
+/// A list that is full gets this part of its length as further room.
+const SPARE: usize = 8;
+
 impl Slots {
     fn as_slice(&self) -> &[u32] {
         match self {
@@ -59,7 +62,13 @@ impl Slots {
     fn push(&mut self, slot: u32) {
         match self {
             Self::One([first]) => *self = Self::Many(vec![*first, slot]),
-            Self::Many(slots) => slots.push(slot),
+            Self::Many(slots) => {
+                // Half of the room would be spare on average if it doubled, in lists that are most of the index.
+                if slots.len() == slots.capacity() {
+                    slots.reserve_exact(1 + slots.len() / SPARE);
+                }
+                slots.push(slot);
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl Head {
         Self {
             lanes: (0..lanes).map(|_| Mutex::new(Lane::default())).collect(),
             guard: Guard::new(options),
-            aliases: Aliases::new(options.aliases_max),
+            aliases: Aliases::new(options.aliases_bytes_max),
         }
     }
 
@@ -214,6 +214,12 @@ impl Head {
     /// The starts of the windows that take samples now, in order.
     pub(crate) fn receiving(&self, now: i64) -> BTreeSet<i64> {
         (0..self.lanes.len()).flat_map(|n| self.lane(n).receiving(now)).collect()
+    }
+
+    /// Forgets what it knows of samples that were deleted: those of a range of the series that match, as far as they are
+    /// in blocks.
+    pub(crate) fn forget_deleted(&self, matchers: &[Matcher], range: &TimeRange) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).forget_deleted(matchers, range));
     }
 
     /// What waits before the floor is about to be cut.

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use barograph_model::{Matcher, TimeRange, Timestamp};
+
 use super::{
     lane::{LOWEST, Lane, series_of_mut},
     series::window_of,
@@ -142,6 +144,18 @@ impl Lane {
     /// The value that the head has of a series at a time.
     fn value_at(&self, slot: u32, at: i64) -> Option<f64> {
         self.series(slot).find(&self.arena, at).or_else(|| self.late.find(slot, at))
+    }
+
+    /// Forgets the last samples of the series that match, where these are in a range and were deleted.
+    pub(super) fn forget_deleted(&mut self, matchers: &[Matcher], range: &TimeRange) {
+        let mut slots = Vec::new();
+        self.matching(matchers, &mut slots);
+        for slot in slots {
+            let series = series_of_mut(&mut self.pages, slot);
+            if !series.has_samples() && range.contains(Timestamp(series.last_at())) {
+                series.forget_last();
+            }
+        }
     }
 
     /// Takes a late sample from the log again. What is already known is passed over.

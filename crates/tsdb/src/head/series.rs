@@ -133,6 +133,12 @@ impl Series {
         }
     }
 
+    /// Forgets the last sample, which is kept nowhere any more.
+    pub(super) fn forget_last(&mut self) {
+        debug_assert!(!self.has_samples(), "what is here is known");
+        self.encoder = Encoder::new();
+    }
+
     /// Makes a later sample known that lies elsewhere; the next one begins a chunk.
     pub(super) fn go_on_after(&mut self, arena: &mut Arena, at: i64, value: f64) {
         self.close(arena);
@@ -144,7 +150,10 @@ impl Series {
         self.window_end = i64::MIN;
         if let Some(chunk) = self.open_chunk(arena) {
             arena.count_closed(chunk.memory());
-            self.full.get_or_insert_default().push(chunk);
+            let full = self.full.get_or_insert_default();
+            // Few come, far apart: room for four at once would be more than a short chunk takes.
+            full.reserve_exact(1);
+            full.push(chunk);
             arena.release(&mut self.open);
             self.encoder.restart();
         }

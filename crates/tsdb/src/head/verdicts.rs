@@ -67,4 +67,21 @@ impl Verdicts {
         over.clear();
         *self = Self { accepted, late, undefined, guesses, odd, over, ..Self::default() };
     }
+
+    /// Lets go of lists that take more than `bytes_max`.
+    pub(crate) fn shrink(&mut self, bytes_max: usize) {
+        for list in [&mut self.accepted, &mut self.late] {
+            if list.capacity() * size_of::<Accepted>() > bytes_max {
+                *list = Vec::new();
+            }
+        }
+        for list in [&mut self.undefined, &mut self.guesses, &mut self.odd] {
+            if list.capacity() * size_of::<u32>() > bytes_max {
+                *list = Vec::new();
+            }
+        }
+        if self.over.capacity() * size_of::<Over>() > bytes_max {
+            self.over = Vec::new();
+        }
+    }
 }

@@ -3,7 +3,14 @@
 use barograph_codec::{HistogramDecoder, HistogramEncoder, varint};
 use barograph_model::{Histogram, Labels, Timestamp};
 
-use crate::{Appended, Error, Reason, Rejected, Store, options::millis, spelling, stats, wal::HISTOGRAMS};
+use super::head::{Bounds, Fate};
+use crate::{
+    Appended, Error, Reason, Rejected, Store,
+    head::LOWEST,
+    options::millis,
+    spelling, stats,
+    wal::{HISTOGRAMS, LATE_HISTOGRAMS},
+};
 
 /// One native histogram of one series, as it comes in.
 #[derive(Clone, Copy, Debug)]
@@ -17,80 +24,120 @@ pub struct HistogramRow<'a> {
 }
 
 impl Store {
-    /// Appends native histograms, by the rules of [`Store::append`]; one that is older than the last of its series is
-    /// out of order, there is no window for late ones.
+    /// Appends native histograms, by the rules of [`Store::append`].
     ///
     /// # Errors
     /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.
     pub fn append_histograms(&self, rows: &[HistogramRow<'_>], now: Timestamp) -> Result<Appended, Error> {
+        self.append_histograms_within(rows, now, millis(self.options.out_of_order))
+    }
+
+    /// Appends native histograms of any age, as [`Store::append_any_age`]; late ones beyond
+    /// [`Options::late_bytes_max`](crate::Options::late_bytes_max) are [`Reason::TooManyLate`].
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] and [`Error::Overloaded`]; then no row was taken.
+    pub fn append_histograms_any_age(
+        &self,
+        rows: &[HistogramRow<'_>],
+        now: Timestamp,
+    ) -> Result<Appended, Error> {
+        self.append_histograms_within(rows, now, i64::MAX)
+    }
+
+    fn append_histograms_within(
+        &self,
+        rows: &[HistogramRow<'_>],
+        now: Timestamp,
+        window: i64,
+    ) -> Result<Appended, Error> {
         self.wal.check_open()?;
         let latest = now.millis().saturating_add(millis(self.options.ahead_max));
-        let floor = self.head.floor();
+        let late_bytes_max = self.options.late_bytes_max;
+        let oldest = now.millis().saturating_sub(millis(self.options.longest_kept())).max(LOWEST);
+        let bounds = Bounds { floor: self.head.floor(), oldest, window, late_bytes_max };
         let mut appended = Appended::default();
-        let (mut count, mut entries, mut last_at) = (0u64, Vec::new(), i64::MIN);
+        let (mut entries, mut last_at) = ([Entered::default(), Entered::default()], i64::MIN);
         let mut all = self.histograms.lock();
         let before = all.len();
-        for (row, histogram) in rows.iter().enumerate() {
-            let judged = self.labels_of(histogram, latest, floor).and_then(|labels| {
-                let news = self.histograms.push(&mut all, &labels, histogram.at, histogram.histogram)?;
-                Ok((labels, news))
+        for (row, HistogramRow { labels, at, histogram }) in rows.iter().enumerate() {
+            let judged = self.labels_of(labels, *at, latest).and_then(|labels| {
+                let fate = self.histograms.push(&mut all, &labels, (*at, histogram), bounds)?;
+                Ok((labels, fate))
             });
             match judged {
-                Ok((labels, news)) => {
+                Ok((labels, fate)) => {
                     appended.stored += 1;
-                    if news {
-                        count += 1;
-                        last_at = last_at.max(histogram.at);
-                        put_entry(&mut entries, &labels, histogram.at, histogram.histogram);
-                    } else {
+                    appended.late += usize::from(fate == Fate::Late);
+                    if fate == Fate::Known {
                         // What it repeats may itself still wait for its commit.
                         appended.ticket = appended.ticket.max(self.wal.last_seq());
+                    } else {
+                        last_at = last_at.max(*at);
+                        entries[usize::from(fate == Fate::Late)].put(&labels, *at, histogram);
                     }
                 }
                 Err(reason) => appended.rejected.push(Rejected { row, reason }),
             }
         }
         appended.new_series = all.len() - before;
-        if count > 0 {
-            let mut payload = Vec::with_capacity(entries.len() + 4);
-            varint::put(&mut payload, count);
-            payload.extend_from_slice(&entries);
+        if last_at > i64::MIN {
+            let [in_order, late] = entries.map(Entered::payload);
+            let records = [(HISTOGRAMS, in_order.as_slice()), (LATE_HISTOGRAMS, &late)];
             // While the head is locked, so that the log has them in the same order.
             appended.ticket = loop {
-                if let Ok(seq) = self.wal.put(self.wal.segment(), &[(HISTOGRAMS, &payload)], last_at) {
+                if let Ok(seq) = self.wal.put(self.wal.segment(), &records, last_at) {
                     break seq;
                 }
             };
         }
         drop(all);
         stats::add(&self.counters.histograms, appended.stored);
+        stats::add(&self.counters.late, appended.late);
         for rejected in &appended.rejected {
             stats::add(&self.counters.rejected[rejected.reason as usize], 1);
         }
         Ok(appended)
     }
 
-    fn labels_of(&self, row: &HistogramRow<'_>, latest: i64, floor: i64) -> Result<Labels, Reason> {
-        if row.at > latest {
+    fn labels_of(&self, labels: &[u8], at: i64, latest: i64) -> Result<Labels, Reason> {
+        if at > latest {
             return Err(Reason::TooFarAhead);
         }
-        if row.at < floor {
-            return Err(Reason::TooOld);
-        }
-        let labels = match Labels::from_canonical_bytes(row.labels) {
+        let labels = match Labels::from_canonical_bytes(labels) {
             Some(labels) => labels,
-            None => spelling::parse(row.labels)?,
+            None => spelling::parse(labels)?,
         };
         spelling::check(&labels, &self.options)?;
         Ok(labels)
     }
 }
 
-fn put_entry(bytes: &mut Vec<u8>, labels: &Labels, at: i64, histogram: &Histogram) {
-    varint::put_slice(bytes, labels.as_bytes());
-    let mut alone = Vec::new();
-    HistogramEncoder::default().push(at, histogram, &mut alone);
-    varint::put_slice(bytes, &alone);
+/// Histograms on their way to the log.
+#[derive(Default)]
+struct Entered {
+    count: u64,
+    bytes: Vec<u8>,
+}
+
+impl Entered {
+    fn put(&mut self, labels: &Labels, at: i64, histogram: &Histogram) {
+        self.count += 1;
+        varint::put_slice(&mut self.bytes, labels.as_bytes());
+        let mut alone = Vec::new();
+        HistogramEncoder::default().push(at, histogram, &mut alone);
+        varint::put_slice(&mut self.bytes, &alone);
+    }
+
+    /// The payload of a record; nothing of nothing.
+    fn payload(self) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(self.bytes.len() + 4);
+        if self.count > 0 {
+            varint::put(&mut payload, self.count);
+            payload.extend_from_slice(&self.bytes);
+        }
+        payload
+    }
 }
 
 /// The histograms of a record of the log. They end early where they are malformed.

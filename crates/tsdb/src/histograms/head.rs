@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use barograph_codec::HistogramEncoder;
-use barograph_model::{Histogram, Labels, Matcher, TimeRange};
+use barograph_model::{Histogram, Labels, Matcher, TimeRange, Timestamp};
 
+use super::page::{Entry, Sample};
 use crate::{
     Reason,
     head::{WINDOW_MS, window_of},
@@ -17,15 +21,42 @@ use crate::{
 pub(crate) struct Head {
     series: Mutex<BTreeMap<Labels, Series>>,
     series_max: usize,
+    /// What late histograms take, roughly.
+    late_bytes: AtomicUsize,
 }
 
-/// A series: full chunks in time order, the one being written last.
+/// A series: full chunks in time order, the one being written last. Only chunks of late histograms, which come first,
+/// may overlap others.
 #[derive(Default)]
 pub(super) struct Series {
     chunks: Vec<Chunk>,
     encoder: HistogramEncoder,
     /// Whether the last chunk takes more.
     open: bool,
+    /// Histograms that are older than the last, or than what is taken in order, until their window is cut. Not compressed:
+    /// they are few.
+    late: BTreeMap<i64, Histogram>,
+}
+
+/// Which times are taken.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// What was cut ends here: what is in order, but older, waits with the late ones.
+    pub(super) floor: i64,
+    /// No tier keeps what is older.
+    pub(super) oldest: i64,
+    /// How late one may be, in milliseconds.
+    pub(super) window: i64,
+    /// So much may wait that is late.
+    pub(super) late_bytes_max: usize,
+}
+
+/// What became of a good histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Known,
+    InOrder,
+    Late,
 }
 
 /// A run of histograms of one window of two hours.
@@ -45,39 +76,69 @@ pub(super) type Snapshot = Vec<(Labels, Vec<Chunk>)>;
 
 impl Head {
     pub(crate) fn new(series_max: usize) -> Self {
-        Self { series: Mutex::default(), series_max }
+        Self { series: Mutex::default(), series_max, late_bytes: AtomicUsize::new(0) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges a histogram and keeps a good one; whether it is news.
+    /// Judges a histogram and keeps a good one.
     pub(super) fn push(
         &self,
         all: &mut BTreeMap<Labels, Series>,
         labels: &Labels,
-        at: i64,
-        histogram: &Histogram,
-    ) -> Result<bool, Reason> {
+        (at, histogram): (i64, &Histogram),
+        bounds: Bounds,
+    ) -> Result<Fate, Reason> {
+        let last = all.get(labels).and_then(|series| series.encoder.last_at());
+        let behind = last.map_or(0, |last| last.saturating_sub(at));
+        if at < bounds.oldest || behind > bounds.window {
+            let none_late = bounds.window == 0 && at >= bounds.oldest;
+            return Err(if none_late { Reason::OutOfOrder } else { Reason::TooOld });
+        }
+        let in_order = at >= bounds.floor && last.is_none_or(|last| at > last);
         if !all.contains_key(labels) {
             if all.len() >= self.series_max {
                 return Err(Reason::TooManySeries);
             }
             all.insert(labels.clone(), Series::default());
         }
-        let Some(series) = all.get_mut(labels) else { return Ok(false) };
-        match series.encoder.last_at() {
-            Some(last) if at < last => Err(Reason::OutOfOrder),
-            Some(last) if at == last => {
-                let same = series.encoder.last().is_some_and(|last| is_same(last, histogram));
-                if same { Ok(false) } else { Err(Reason::Duplicate) }
-            }
-            _ => {
-                series.push(at, histogram);
-                Ok(true)
+        let Some(series) = all.get_mut(labels) else { return Ok(Fate::Known) };
+        if in_order {
+            series.push(at, histogram);
+            return Ok(Fate::InOrder);
+        }
+        match series.find(at) {
+            Some(known) if is_same(&known, histogram) => Ok(Fate::Known),
+            Some(_) => Err(Reason::Duplicate),
+            None if self.late_bytes() >= bounds.late_bytes_max => Err(Reason::TooManyLate),
+            None => {
+                self.keep_late(series, at, histogram);
+                Ok(Fate::Late)
             }
         }
+    }
+
+    fn keep_late(&self, series: &mut Series, at: i64, histogram: &Histogram) {
+        self.late_bytes.fetch_add(bytes_of(histogram), Ordering::Relaxed);
+        series.late.insert(at, histogram.clone());
+    }
+
+    /// Takes a late histogram from the log again. What is known is passed over.
+    pub(crate) fn replay_late(&self, labels: Labels, at: i64, histogram: &Histogram) -> bool {
+        let mut all = self.lock();
+        let series = all.entry(labels).or_default();
+        let news = series.find(at).is_none();
+        if news {
+            self.keep_late(series, at, histogram);
+        }
+        news
+    }
+
+    /// What late histograms take, roughly.
+    pub(crate) fn late_bytes(&self) -> usize {
+        self.late_bytes.load(Ordering::Relaxed)
     }
 
     /// Takes a histogram from the log again. What is known is passed over.
@@ -97,18 +158,23 @@ impl Head {
 
     /// Bytes of all chunks.
     pub(crate) fn bytes(&self) -> usize {
-        self.lock().values().flat_map(|series| &series.chunks).map(|chunk| chunk.bytes.capacity()).sum()
+        let all = self.lock();
+        let chunks = all.values().flat_map(|series| &series.chunks);
+        chunks.map(|chunk| chunk.bytes.capacity()).sum::<usize>() + self.late_bytes()
     }
 
     /// The starts of all windows that have histograms.
     pub(crate) fn windows(&self) -> BTreeSet<i64> {
-        self.lock().values().flat_map(|series| &series.chunks).map(|chunk| chunk.window).collect()
+        let all = self.lock();
+        let late = all.values().flat_map(|series| series.late.keys()).map(|at| window_of(*at));
+        all.values().flat_map(|series| &series.chunks).map(|chunk| chunk.window).chain(late).collect()
     }
 
     /// Calls `see` with the labels of every series that matches and has histograms in the range.
     pub(crate) fn each_series(&self, matchers: &[Matcher], range: &TimeRange, mut see: impl FnMut(&Labels)) {
         for (labels, series) in self.lock().iter() {
-            let within = series.chunks.iter().any(|chunk| chunk.overlaps(range));
+            let late = series.late.keys().any(|at| range.contains(Timestamp(*at)));
+            let within = late || series.chunks.iter().any(|chunk| chunk.overlaps(range));
             if within && matches(matchers, labels) {
                 see(labels);
             }
@@ -120,7 +186,9 @@ impl Head {
         let all = self.lock();
         let matching = all.iter().filter(|(labels, _)| matches(matchers, labels));
         let chunks = |series: &Series| -> Vec<Chunk> {
-            series.chunks.iter().filter(|chunk| chunk.overlaps(range)).cloned().collect()
+            let late = series.late.iter().filter(|(at, _)| range.contains(Timestamp(**at)));
+            let late = late.map(|(at, histogram)| Chunk::of(vec![(*at, histogram.clone())]));
+            series.chunks.iter().filter(|chunk| chunk.overlaps(range)).cloned().chain(late).collect()
         };
         let found = matching.map(|(labels, series)| (labels.clone(), chunks(series)));
         found.filter(|(_, chunks)| !chunks.is_empty()).collect()
@@ -132,6 +200,12 @@ impl Head {
         for (labels, series) in self.lock().iter_mut() {
             if series.chunks.last().is_some_and(|chunk| chunk.window == window) {
                 series.open = false;
+            }
+            let late = series.late.extract_if(window..end_of(window), |_, _| true).collect::<Vec<Sample>>();
+            if !late.is_empty() {
+                let bytes = late.iter().map(|sample| bytes_of(&sample.1)).sum();
+                self.late_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                series.chunks.insert(0, Chunk::of(late));
             }
             let chunks: Vec<_> = series.chunks.iter().filter(|c| c.window == window).cloned().collect();
             if !chunks.is_empty() {
@@ -149,8 +223,9 @@ impl Head {
                 series
                     .chunks
                     .retain(|chunk| !gone.iter().any(|g| (g.first, g.last) == (chunk.first, chunk.last)));
-                let idle =
-                    series.chunks.is_empty() && series.encoder.last_at().is_none_or(|last| last < floor);
+                let idle = series.chunks.is_empty()
+                    && series.late.is_empty()
+                    && series.encoder.last_at().is_none_or(|last| last < floor);
                 if idle {
                     all.remove(labels);
                 }
@@ -177,9 +252,31 @@ impl Series {
             }
         }
     }
+
+    /// The histogram of a time.
+    fn find(&self, at: i64) -> Option<Histogram> {
+        if let Some(known) = self.late.get(&at) {
+            return Some(known.clone());
+        }
+        let around = self.chunks.iter().filter(|chunk| chunk.first <= at && at <= chunk.last);
+        let mut around = around.filter_map(|chunk| Sample::decode(&chunk.bytes)).flatten();
+        around.find(|sample| sample.0 == at).map(|sample| sample.1)
+    }
+}
+
+/// What a histogram takes that is not compressed.
+fn bytes_of(histogram: &Histogram) -> usize {
+    let buckets = histogram.positive().len() + histogram.negative().len();
+    size_of::<(i64, Histogram)>() + 16 * buckets + 8 * histogram.bounds().len()
 }
 
 impl Chunk {
+    /// Some of one window, at least one, in time order.
+    fn of(samples: Vec<Sample>) -> Self {
+        let (first, last) = (samples[0].0, samples[samples.len() - 1].0);
+        Self { window: window_of(first), first, last, bytes: Sample::encode(&samples) }
+    }
+
     fn overlaps(&self, range: &TimeRange) -> bool {
         self.first < range.end.millis() && self.last >= range.start.millis()
     }

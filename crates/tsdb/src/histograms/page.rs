@@ -9,7 +9,7 @@ use barograph_model::{Histogram, HistogramRollup};
 pub(super) const PAGE_MAX: usize = 512;
 
 /// One of what a page holds.
-pub(super) trait Entry: Clone {
+pub(crate) trait Entry: Clone {
     /// Its time, by which entries are in order.
     fn at(&self) -> i64;
     fn encode(entries: &[Self]) -> Vec<u8>;
@@ -18,7 +18,7 @@ pub(super) trait Entry: Clone {
 }
 
 /// A histogram and its time.
-pub(super) type Sample = (i64, Histogram);
+pub(crate) type Sample = (i64, Histogram);
 
 impl Entry for Sample {
     fn at(&self) -> i64 {

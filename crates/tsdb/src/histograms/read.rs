@@ -17,7 +17,7 @@ use crate::{
 const CHARGE: usize = 32;
 
 /// Several blocks read as one: series by series in label order, entries in time order. Where two blocks have one of the
-/// same time, that of the block with the lower number counts for histograms, with the higher for windows.
+/// same time, that of the block with the older data counts for histograms, with the newer for windows.
 pub(super) struct Blocks {
     streams: Vec<Stream>,
     range: TimeRange,
@@ -37,7 +37,7 @@ impl Blocks {
         range: TimeRange,
         cache: &Cache,
     ) -> Result<Self, Error> {
-        blocks.sort_by_key(|block| block.meta.seq);
+        blocks.sort_by_key(|block| (block.meta.data, block.meta.seq));
         let mut streams = Vec::with_capacity(blocks.len());
         for block in blocks {
             let index = block.index(cache)?;
@@ -101,10 +101,37 @@ impl Stream {
 
 impl Store {
     /// The blocks of histograms of a tier that overlap a range.
-    pub(super) fn histogram_blocks(&self, tier: Tier, range: &TimeRange) -> Vec<Arc<Block>> {
+    pub(crate) fn histogram_blocks(&self, tier: Tier, range: &TimeRange) -> Vec<Arc<Block>> {
         let blocks = self.blocks();
         let of_tier = blocks.iter().filter(|block| block.meta.histograms && block.meta.tier == tier);
         of_tier.filter(|block| block.overlaps(range)).cloned().collect()
+    }
+
+    /// The series of native histograms of a selection, in label order: of the raw tier those that are there one by one, of
+    /// another those it has windows of.
+    ///
+    /// # Errors
+    /// [`SourceError::Storage`] when the index of a block cannot be read.
+    pub fn histogram_series(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<Labels>, SourceError> {
+        let mut found = Vec::new();
+        if tier == Tier::Raw {
+            self.histograms
+                .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
+        }
+        for (block, index) in
+            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier, budget)?
+        {
+            let ids = self.matching(&block, &index, selection.matchers).unwrap_or_default();
+            found.extend(ids.into_iter().filter_map(|id| index.labels(id)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// See [`barograph_model::Source::histograms`].
@@ -140,6 +167,24 @@ impl Store {
         budget: &Budget,
     ) -> Result<Vec<(Labels, Vec<HistogramRollup>)>, SourceError> {
         self.read_entries(tier, selection, budget)
+    }
+
+    /// What blocks of one tier have of one series.
+    pub(crate) fn entries_of<T: Entry>(
+        &self,
+        blocks: Vec<Arc<Block>>,
+        range: TimeRange,
+        labels: &Labels,
+    ) -> Result<Vec<T>, Error> {
+        let matchers: Vec<_> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
+        let newest = blocks.first().is_some_and(|block| block.meta.tier != Tier::Raw);
+        let mut reader = Blocks::open(blocks, &matchers, range, &self.cache)?;
+        while let Some((found, entries)) = reader.next_series(newest)? {
+            if found == *labels {
+                return Ok(entries);
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn read_entries<T: Entry>(

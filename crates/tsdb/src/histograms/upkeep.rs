@@ -1,6 +1,9 @@
 //! Histograms of the head into blocks, blocks into tiers, small blocks into larger ones.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use barograph_model::{HistogramRollup, Labels, Tier, TimeRange, Timestamp};
 
@@ -12,6 +15,7 @@ use super::{
 use crate::{
     Error, Maintenance, Store,
     block::{Block, Cover, Writer},
+    rollup::State,
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -38,7 +42,9 @@ impl Store {
             let fill = |writer: &mut Writer<'_>| {
                 for (labels, chunks) in &snapshot {
                     let decoded = chunks.iter().filter_map(|chunk| Sample::decode(&chunk.bytes));
-                    push(writer, labels, &decoded.flatten().collect::<Vec<_>>())?;
+                    let mut samples: Vec<Sample> = decoded.flatten().collect();
+                    samples.sort_by_key(|sample| sample.0);
+                    push(writer, labels, &samples)?;
                 }
                 Ok(())
             };
@@ -53,43 +59,65 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the tiers of all histograms before `floor`, which is the end of a window.
+    /// How far a tier of histograms is.
+    pub(crate) fn histogram_state(&self, tier: Tier) -> State {
+        State::of_histograms(tier, self.blocks().iter().map(|block| &block.meta))
+    }
+
+    /// Makes the tiers of all histograms before `floor`, which is the end of a window, and again the windows that late
+    /// ones fell into.
     pub(crate) fn roll_histograms(&self, floor: i64, next_seq: &mut u64) -> Result<(), Error> {
-        let rolled = Tier::ROLLED.map(|tier| {
-            let blocks = self.blocks();
-            let of_tier = blocks.iter().filter(|block| block.meta.histograms && block.meta.tier == tier);
-            of_tier.map(|block| block.meta.floor).max().unwrap_or(i64::MIN)
-        });
-        let from = rolled.into_iter().min().unwrap_or(i64::MIN);
+        let raw = self.histogram_blocks(Tier::Raw, &TimeRange::ALL);
+        let Some(rolled) = raw.iter().map(|block| block.meta.data).max() else { return Ok(()) };
+        for tier in Tier::ROLLED {
+            self.roll_late_histograms(tier, &raw, rolled, next_seq)?;
+        }
+        let floors = Tier::ROLLED.map(|tier| self.histogram_state(tier).floor);
+        let from = floors.into_iter().min().unwrap_or(i64::MIN);
         if from >= floor {
             return Ok(());
         }
         let range = TimeRange::new(Timestamp(from), Timestamp(floor));
-        let blocks = self.histogram_blocks(Tier::Raw, &range);
+        let blocks: Vec<_> = raw.into_iter().filter(|block| block.overlaps(&range)).collect();
         if blocks.is_empty() {
             return Ok(());
         }
+        let policies = self.policies.all();
         let mut reader = Blocks::open(blocks, &[], range, &self.cache)?;
         let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
-            let minutes = windows_of(&samples);
-            let five = fold(&minutes, Tier::FiveMinutes);
-            let hours = fold(&five, Tier::Hour);
-            for ((tier, windows), rolled) in tiers.iter_mut().zip([minutes, five, hours]).zip(rolled) {
-                let news: Vec<_> = windows.into_iter().filter(|window| window.start >= rolled).collect();
-                if !news.is_empty() {
-                    tier.push((labels.clone(), news));
+            let policy = labels.metric_name().and_then(|name| policies.get(name));
+            for ((made, tier), floor) in tiers.iter_mut().zip(Tier::ROLLED).zip(floors) {
+                let windows = windows_of(&samples, tier).into_iter();
+                let news: Vec<_> = windows.filter(|window| window.start >= floor).collect();
+                if !news.is_empty() && policy.is_none_or(|policy| policy.makes(tier)) {
+                    made.push((labels.clone(), news));
                 }
             }
         }
         for (series, tier) in tiers.into_iter().zip(Tier::ROLLED) {
-            let fill =
-                |writer: &mut Writer<'_>| series.iter().try_for_each(|(l, windows)| push(writer, l, windows));
-            let cover = Cover { floor, tier, histograms: true, ..Cover::default() };
-            if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
-                *next_seq += 1;
-                self.install(meta.seq, &[])?;
-            }
+            let state = State { floor, rolled };
+            self.write_histogram_windows(tier, &series, state, next_seq)?;
+        }
+        Ok(())
+    }
+
+    /// Writes windows of a tier as a block and makes it visible.
+    pub(crate) fn write_histogram_windows(
+        &self,
+        tier: Tier,
+        series: &[(Labels, Vec<HistogramRollup>)],
+        state: State,
+        next_seq: &mut u64,
+    ) -> Result<(), Error> {
+        let fill =
+            |writer: &mut Writer<'_>| series.iter().try_for_each(|(l, windows)| push(writer, l, windows));
+        let State { floor, rolled } = state;
+        let cover = Cover { floor, rolled, tier, histograms: true, ..Cover::default() };
+        if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
+            *next_seq += 1;
+            self.install(meta.seq, &[])?;
+            self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -124,6 +152,7 @@ impl Store {
             level: 2,
             tier,
             histograms: true,
+            rolled: blocks.iter().map(|block| block.meta.rolled).max().unwrap_or(0),
             floor: blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN),
             data: blocks.iter().map(|block| block.meta.data).max(),
             replaces: replaces.clone(),
@@ -162,8 +191,17 @@ fn push<T: Entry>(
     writer.push_streams(labels, pages)
 }
 
+/// The windows of a tier of the histograms of a series, each tier made of the one below.
+pub(crate) fn windows_of(samples: &[Sample], tier: Tier) -> Vec<HistogramRollup> {
+    match tier {
+        Tier::Raw | Tier::Minute => minutes_of(samples),
+        Tier::FiveMinutes => fold(&minutes_of(samples), tier),
+        Tier::Hour => fold(&windows_of(samples, Tier::FiveMinutes), tier),
+    }
+}
+
 /// The windows of a minute of a series.
-fn windows_of(samples: &[Sample]) -> Vec<HistogramRollup> {
+fn minutes_of(samples: &[Sample]) -> Vec<HistogramRollup> {
     let mut windows: Vec<HistogramRollup> = Vec::new();
     for (at, histogram) in samples {
         let start = Tier::Minute.window_of(*at);

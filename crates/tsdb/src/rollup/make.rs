@@ -32,8 +32,16 @@ pub(crate) struct State {
 impl State {
     /// The state of a tier, by the footers of all blocks.
     pub(crate) fn of<'m>(tier: Tier, metas: impl Iterator<Item = &'m Meta>) -> Self {
-        let start = Self { floor: i64::MIN, rolled: 0 };
-        metas.filter(|meta| meta.holds(tier)).fold(start, |state, meta| Self {
+        Self::among(metas.filter(|meta| meta.holds(tier)))
+    }
+
+    /// The same of its windows of native histograms.
+    pub(crate) fn of_histograms<'m>(tier: Tier, metas: impl Iterator<Item = &'m Meta>) -> Self {
+        Self::among(metas.filter(|meta| meta.histograms && meta.tier == tier))
+    }
+
+    fn among<'m>(metas: impl Iterator<Item = &'m Meta>) -> Self {
+        metas.fold(Self { floor: i64::MIN, rolled: 0 }, |state, meta| Self {
             floor: state.floor.max(meta.floor),
             rolled: state.rolled.max(meta.rolled),
         })

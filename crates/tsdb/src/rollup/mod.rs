@@ -7,6 +7,7 @@
 //! - [`Cursor`]: what a query reads.
 
 mod cursor;
+mod edges;
 mod late;
 mod make;
 mod read;

@@ -162,10 +162,7 @@ impl<'c> Windowed<'c> {
             }
         };
         match starts {
-            [starts] => {
-                let end = starts.partition_point(|&at| at < to);
-                see(0, starts[..end].partition_point(|&at| at < from)..end);
-            }
+            [starts] => see(0, within(starts, from, to)),
             _ => runs(starts, from, to).into_iter().for_each(|(number, run)| see(number, run)),
         }
     }
@@ -246,6 +243,19 @@ impl<'c> Windowed<'c> {
     }
 }
 
+/// Which windows start in `from..to`: mostly all.
+fn within(starts: &[i64], from: i64, to: i64) -> Range<usize> {
+    let end = match starts.last() {
+        Some(last) if *last >= to => starts.partition_point(|&at| at < to),
+        _ => starts.len(),
+    };
+    let start = match starts.first() {
+        Some(first) if *first < from => starts[..end].partition_point(|&at| at < from),
+        _ => 0,
+    };
+    start.min(end)..end
+}
+
 /// What counts of pages that overlap, the newest first: runs of windows that start in `from..to`, as number of the page
 /// and part of it, in time order.
 fn runs(pages: &[&[i64]], from: i64, to: i64) -> Vec<(usize, Range<usize>)> {
@@ -271,6 +281,17 @@ mod tests {
 
     fn check(pages: &[&[i64]], range: (i64, i64), expected: &[(usize, Range<usize>)]) {
         assert_eq!(runs(pages, range.0, range.1), expected, "{pages:?} {range:?}");
+    }
+
+    #[test]
+    fn windows_of_a_page_are_cut_to_the_range() {
+        let check = |from, to, expected| assert_eq!(within(&[1, 2, 5], from, to), expected, "{from} {to}");
+        check(0, 9, 0..3);
+        check(1, 5, 0..2);
+        check(2, 6, 1..3);
+        check(3, 4, 2..2);
+        check(6, 9, 3..3);
+        check(0, 1, 0..0);
     }
 
     #[test]

@@ -282,3 +282,60 @@ fn a_rule_keeps_its_series_longer_or_shorter() {
     assert_eq!(names(&store, Tier::FiveMinutes), [0, 1, 2]);
     assert!(!disk.list("blocks").unwrap().iter().any(|entry| entry.name.ends_with(".deletes")));
 }
+
+#[test]
+fn windows_that_a_deletion_cuts_are_made_again() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    let mut expected: [Samples; 3] = Default::default();
+    fill(&store, &mut expected, START, START + 5 * HOUR);
+    let now = Timestamp(START + 6 * HOUR);
+    store.maintain(now).unwrap();
+    let floor = store.tier_state(Tier::Hour).floor;
+    // Of one series not a whole window, of the other what is left of one window is a marker at most.
+    let cuts =
+        [(1, START + 90 * MINUTE + 7_000, START + 90 * MINUTE + 50_000), (2, START + 1, START + 150_500)];
+    for (n, from, to) in cuts {
+        let range = TimeRange::new(Timestamp(from), Timestamp(to));
+        let deleted = store.delete(&[Matcher::equal("n", &n.to_string())], range, now).unwrap();
+        assert_eq!(deleted.cut_windows, 0);
+        expected[n].retain(|at, _| !range.contains(Timestamp(*at)));
+    }
+    let check = |store: &Store| {
+        for tier in Tier::ROLLED {
+            for (n, found) in read(store, tier, TimeRange::ALL).into_iter().enumerate() {
+                let mut naive = naive(tier, &expected[n], floor);
+                // An end that was deleted with its window is told by no window before.
+                let starts = |windows: &[Rollup]| windows.iter().map(|w| w.start).collect::<Vec<_>>();
+                assert_eq!(starts(&found), starts(&naive), "{tier} {n}");
+                for (found, naive) in found.iter().zip(&mut naive) {
+                    assert_eq!(
+                        (found.count, found.first_at, found.last_at),
+                        (naive.count, naive.first_at, naive.last_at)
+                    );
+                    assert_eq!(
+                        (found.min, found.max, found.last),
+                        (naive.min, naive.max, naive.last),
+                        "{tier} {n}"
+                    );
+                    assert_eq!(
+                        found.sketch.as_ref().unwrap().count(),
+                        naive.sketch.as_ref().unwrap().count()
+                    );
+                }
+            }
+        }
+    };
+    check(&store);
+    store.clean_deletes().unwrap();
+    check(&store);
+    drop(store);
+    check(&open(&disk));
+    // A day later the raw samples are gone; a window of an hour cannot be made again then.
+    let later = Timestamp(START + 40 * HOUR);
+    let store = Store::open(Arc::new(disk), Options::default(), later).unwrap().0;
+    store.maintain(later).unwrap();
+    let range = TimeRange::new(Timestamp(START + 2 * HOUR), Timestamp(START + 2 * HOUR + MINUTE));
+    let deleted = store.delete(&[Matcher::equal("n", "0")], range, later).unwrap();
+    assert_eq!(deleted.cut_windows, 2, "one of five minutes, one of an hour");
+}

@@ -16,8 +16,8 @@ mod segment;
 mod writer;
 
 pub(crate) use payload::{
-    DEFINITIONS, Entry, HISTOGRAMS, LATE, METADATA, MetadataEntry, SAMPLES, Samples, decode, decode_metadata,
-    encode_definitions, encode_metadata, encode_samples,
+    DEFINITIONS, Entry, HISTOGRAMS, LATE, LATE_HISTOGRAMS, METADATA, MetadataEntry, SAMPLES, Samples, decode,
+    decode_metadata, encode_definitions, encode_metadata, encode_samples,
 };
 pub(crate) use recover::{Found, recover};
 pub(crate) use segment::DIR;

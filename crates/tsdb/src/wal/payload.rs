@@ -6,6 +6,7 @@
 //! histograms (5)    count, then for each: length of labels, labels, length, a stream of one (`codec::histogram`)
 //! metadata (3)      type u8, then name, unit, help, each with its length
 //! late samples (4)  as samples
+//! late histograms (6)  as histograms
 //! ```
 //!
 //! Numbers are varints, changes are signed ones against the sample before (the first against slot 0 and the base
@@ -21,6 +22,7 @@ pub(crate) const SAMPLES: u8 = 2;
 pub(crate) const METADATA: u8 = 3;
 pub(crate) const LATE: u8 = 4;
 pub(crate) const HISTOGRAMS: u8 = 5;
+pub(crate) const LATE_HISTOGRAMS: u8 = 6;
 
 /// Appends the payload of a record of samples, late or not.
 #[inline]
@@ -79,6 +81,8 @@ pub(crate) enum Entry<'a> {
     Late(Samples<'a>),
     Metadata(MetadataEntry<'a>),
     Histograms(histograms::Entries<'a>),
+    /// Histograms that count whatever came after them.
+    LateHistograms(histograms::Entries<'a>),
 }
 
 /// Series and the names by which the samples of their segment call them.
@@ -117,6 +121,7 @@ pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Entry<'_>, Malformed> {
         LATE => samples(rest).map(Entry::Late),
         METADATA => decode_metadata(rest).map(Entry::Metadata),
         HISTOGRAMS => histograms::Entries::read(payload).map(Entry::Histograms),
+        LATE_HISTOGRAMS => histograms::Entries::read(payload).map(Entry::LateHistograms),
         _ => None,
     }
     .ok_or(MALFORMED)

@@ -2,11 +2,14 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
-use barograph_model::{LabelError, Labels, METRIC_NAME, Rollup, Sample, Sketch, Tier, Timestamp};
+use barograph_model::{
+    Histogram, HistogramError, HistogramRollup, LabelError, Labels, METRIC_NAME, Rollup, Sample, Sketch,
+    Tier, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::value;
+use super::{histogram, value};
 
 /// What the lines of one series have in common, made once.
 #[derive(Clone, Debug)]
@@ -44,6 +47,10 @@ pub enum Line {
     Sample(Labels, Sample),
     /// A window of a series in a tier.
     Rollup(Labels, Tier, Box<Rollup>),
+    /// A native histogram of a series.
+    Histogram(Labels, Timestamp, Box<Histogram>),
+    /// A window of native histograms, which nothing takes back: what it holds is not read.
+    HistogramRollup(Labels, Tier),
 }
 
 /// Why a line cannot be read.
@@ -56,6 +63,9 @@ pub enum LineError {
     /// Its labels are no label set.
     #[error("{0}")]
     Labels(#[from] LabelError),
+    /// Its histogram breaks a rule of histograms.
+    #[error("{0}")]
+    Histogram(#[from] HistogramError),
     /// A field cannot hold what it holds.
     #[error("{field:?} cannot be {found}")]
     Field {
@@ -91,6 +101,28 @@ impl SeriesText {
         out.push_str("}\n");
     }
 
+    /// Writes the line of a native histogram, with the line feed.
+    pub fn histogram(&self, out: &mut String, at: i64, histogram: &Histogram) {
+        self.begin_histogram(out, at, histogram);
+        out.push_str("}\n");
+    }
+
+    /// Writes the line of a window of native histograms, with the line feed.
+    pub fn histogram_rollup(&self, out: &mut String, tier: Tier, rollup: &HistogramRollup) {
+        self.begin_histogram(out, rollup.start, &rollup.total);
+        let HistogramRollup { count, first_at, last_at, .. } = rollup;
+        let _ = write!(out, ",\"aggregation\":\"total\",\"granularity\":\"{tier}\",\"count\":{count}");
+        let _ = write!(out, ",\"firstAt\":{first_at},\"lastAt\":{last_at}");
+        if rollup.ended {
+            out.push_str(",\"ended\":true");
+        }
+        for (name, end) in [("first", &rollup.first), ("last", &rollup.last)] {
+            let _ = write!(out, ",\"{name}\":");
+            histogram::write(out, end);
+        }
+        out.push_str("}\n");
+    }
+
     /// Writes the line of a window, with the line feed.
     pub fn rollup(&self, out: &mut String, tier: Tier, rollup: &Rollup) {
         self.begin(out, rollup.start, rollup.mean());
@@ -113,6 +145,13 @@ impl SeriesText {
             write_sketch(out, sketch);
         }
         out.push_str("}\n");
+    }
+
+    fn begin_histogram(&self, out: &mut String, at: i64, histogram: &Histogram) {
+        out.push_str(&self.head);
+        let _ = write!(out, "{at},\"histogram\":");
+        histogram::write(out, histogram);
+        out.push_str(&self.labels);
     }
 
     fn begin(&self, out: &mut String, at: i64, value: f64) {
@@ -170,11 +209,18 @@ pub fn parse(line: &[u8]) -> Result<Line, LineError> {
     let named = (METRIC_NAME, fields.name.as_ref());
     let labels = fields.labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
     let labels = Labels::from_pairs(labels.chain([named]))?;
+    let at = Timestamp(fields.timestamp);
     let Some(tier) = fields.granularity.as_deref().filter(|name| *name != Tier::Raw.as_str()) else {
-        let sample = Sample { at: Timestamp(fields.timestamp), value: number("value", fields.value)? };
-        return Ok(Line::Sample(labels, sample));
+        if let Some(json) = fields.histogram {
+            return Ok(Line::Histogram(labels, at, Box::new(histogram::read(json)?)));
+        }
+        let value = number("value", fields.value.ok_or_else(|| absent("value"))?)?;
+        return Ok(Line::Sample(labels, Sample { at, value }));
     };
     let tier = tier.parse().map_err(|_| wrong("granularity", tier))?;
+    if fields.histogram.is_some() {
+        return Ok(Line::HistogramRollup(labels, tier));
+    }
     Ok(Line::Rollup(labels, tier, Box::new(read_rollup(&fields, tier)?)))
 }
 
@@ -185,7 +231,9 @@ struct Fields<'a> {
     name: Cow<'a, str>,
     timestamp: i64,
     #[serde(borrow)]
-    value: &'a RawValue,
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    histogram: Option<&'a RawValue>,
     #[serde(borrow, default)]
     labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(borrow)]
@@ -281,7 +329,13 @@ fn absent(field: &'static str) -> LineError {
 const SHOWN_CHARS_MAX: usize = 40;
 
 fn wrong(field: &'static str, found: &str) -> LineError {
-    LineError::Field { field, found: found.chars().take(SHOWN_CHARS_MAX).collect() }
+    LineError::wrong(field, found)
+}
+
+impl LineError {
+    pub(super) fn wrong(field: &'static str, found: &str) -> Self {
+        Self::Field { field, found: found.chars().take(SHOWN_CHARS_MAX).collect() }
+    }
 }
 
 #[cfg(test)]
@@ -352,7 +406,7 @@ mod tests {
         check(r#"{"name":"up","timestamp":1,"val"#, "EOF");
         check(r#"{"timestamp":1,"value":1}"#, "name");
         check(r#"{"name":"up","timestamp":1.5,"value":1}"#, "1.5");
-        check(r#"{"name":"up","timestamp":1,"value":null}"#, r#""value" cannot be null"#);
+        check(r#"{"name":"up","timestamp":1,"value":null}"#, r#""value" cannot be absent"#);
         check(r#"{"name":"up","timestamp":1,"value":1,"labels":{"":"x"}}"#, "name is empty");
         check(r#"{"name":"up","timestamp":1,"value":1,"labels":{"__name__":"x"}}"#, "not unique");
         check(r#"{"name":"up","timestamp":1,"value":1,"granularity":"2m"}"#, "granularity");

@@ -11,8 +11,21 @@
 //! back bit for bit. What JSON has no number for is a string: `"+Inf"`, `"-Inf"`, `"NaN"`, `"stale"` for the marker that
 //! ends a series, and `"NaN:7ff8000000000000"` for other bits.
 //!
+//! A native histogram has `histogram` in place of `value`:
+//!
+//! ```text
+//! {"name":"latency_seconds","timestamp":1738936800000,"histogram":{"schema":2,"count":4,"sum":7.5,"zeroThreshold":0,
+//!  "zeroCount":0,"positive":[[-1,3],[3,1]],"negative":[],"reset":"unknown"},"labels":{"job":"api"}}
+//! ```
+//!
+//! A bucket is its index, as Prometheus numbers them, and its count. `bounds` are there of custom bounds, `"float":true`
+//! where counts need not be whole; the marker that ends a series is `"histogram":"stale"`. In a window of a tier,
+//! `histogram` is the total (of a counter its increase), beside `granularity`, `count`, `firstAt`, `lastAt`, and `first`
+//! and `last`, histograms too.
+//!
 //! Written: [`SeriesText`] makes lines. Read: [`parse`] takes one. [`layout`] says which file a line belongs to.
 
+mod histogram;
 mod line;
 mod value;
 

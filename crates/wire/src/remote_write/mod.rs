@@ -28,7 +28,7 @@ mod walk;
 mod writer;
 
 pub use histogram::HistogramEntry;
-pub use snappy::{DECODED_BYTES_MAX, SnappyError, decompress};
+pub use snappy::{DECODED_BYTES_MAX, SnappyError, declared_len, decompress};
 pub use walk::{
     Entries, Entry, ExemplarEntry, Exemplars, Histograms, MetadataEntry, Samples, Series, entries,
     parse_labels,

@@ -35,6 +35,11 @@ pub enum SnappyError {
     },
 }
 
+/// Bytes that a body says it decodes to; zero if it says nothing.
+pub fn declared_len(body: &[u8]) -> usize {
+    snap::raw::decompress_len(body).unwrap_or(0)
+}
+
 /// Decodes a block into `scratch`, which grows as needed and is meant to be kept for the next body.
 ///
 /// # Errors

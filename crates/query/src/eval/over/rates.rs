@@ -122,24 +122,29 @@ impl Reach {
     }
 
     /// How much longer the range is than what is known of it.
+    #[inline]
     pub(in crate::eval) fn stretch(&self) -> f64 {
         (self.sampled + self.to_start + self.to_end) / self.sampled
     }
 
     /// A change between the first sample and the last, over the whole range.
+    #[inline]
     pub(in crate::eval) fn extrapolated(&self, change: f64) -> f64 {
         change * self.stretch()
     }
 
     /// The same of a counter, which was nowhere below zero.
+    #[inline]
     pub(in crate::eval) fn increase(&self, first: f64, increase: f64) -> f64 {
         increase * self.stretch_of_counter(first, increase)
     }
 
     /// As [`Reach::stretch`], of a counter.
+    #[inline]
     pub(in crate::eval) fn stretch_of_counter(&self, first: f64, increase: f64) -> f64 {
         let mut to_zero = self.to_start;
-        if increase > 0.0 && first >= 0.0 {
+        // Mostly zero is far, which is known without dividing.
+        if increase > 0.0 && first >= 0.0 && self.sampled * first < self.to_start * increase {
             to_zero = self.sampled * (first / increase);
         }
         let to_start = self.to_start.min(to_zero);

@@ -86,7 +86,7 @@ pub(in crate::eval) fn over(
         seconds: frame.span as f64 / 1e3,
     };
     let reading = frame.reading(context, selector, Parts::NONE);
-    let natives = natives::over(context, &reading, ranged, width, |step| frame.bounds(step))?;
+    let natives = natives::over(context, &reading, ranged, width, |step| frame.bounds[step])?;
     Ok(natives::join(vector, natives))
 }
 
@@ -141,7 +141,8 @@ struct Frame {
     windows: Windows,
     /// How long each run is, in milliseconds: at least the range, and at least two windows.
     span: i64,
-    steps: usize,
+    /// The points between which the range of each step lies.
+    bounds: Vec<(i64, i64)>,
     /// Where the windows of the series at hand start, and which of them lie in the range of each step. Series that are
     /// scraped together have the same, so it is mostly found once for all.
     starts: Vec<i64>,
@@ -166,12 +167,14 @@ impl Frame {
         let windows = Windows::new(grid, context.reference(&selector.selector.shift)?, range);
         let whole = range.div_euclid(tier.width()) + i64::from(range % tier.width() != 0);
         let span = whole.max(2).saturating_mul(tier.width());
-        Ok(Self { tier, windows, span, steps: grid.len, starts: Vec::new(), places: Vec::new() })
+        let last = |step: usize| tier.window_of(windows.last(step));
+        let bounds = (0..grid.len).map(|step| (last(step).saturating_sub(span), last(step))).collect();
+        Ok(Self { tier, windows, span, bounds, starts: Vec::new(), places: Vec::new() })
     }
 
     /// How many values a column has: one if the range does not move and nothing else does.
     fn width(&self, moves: bool) -> usize {
-        if moves { self.steps } else { self.windows.width() }
+        if moves { self.bounds.len() } else { self.windows.width() }
     }
 
     fn reading<'a>(
@@ -180,22 +183,15 @@ impl Frame {
         selector: &'a RangeSelector,
         parts: Parts,
     ) -> tiers::Reading<'a> {
-        let point = |step: usize| self.tier.window_of(self.windows.last(step));
         tiers::Reading {
             source: context.source,
             budget: context.budget,
             tier: self.tier,
             parts,
             matchers: &selector.selector.matchers,
-            start: point(0).saturating_sub(self.span),
-            end: point(self.windows.width() - 1),
+            start: self.bounds[0].0,
+            end: self.bounds[self.windows.width() - 1].1,
         }
-    }
-
-    /// The points between which the range of a step lies.
-    fn bounds(&self, step: usize) -> (i64, i64) {
-        let last = self.tier.window_of(self.windows.last(step));
-        (last.saturating_sub(self.span), last)
     }
 
     /// Lays the ranges over the windows of a series; what is computed afterwards is of that series.
@@ -207,8 +203,7 @@ impl Frame {
         self.starts.extend_from_slice(starts);
         self.places.clear();
         let (mut first, mut end) = (0, 0);
-        for step in 0..self.steps {
-            let (after, last) = self.bounds(step);
+        for &(after, last) in &self.bounds {
             while end < starts.len() && starts[end] < last {
                 end += 1;
             }
@@ -237,14 +232,14 @@ impl Laid<'_> {
         debug_assert_eq!(frame.starts, rolled.starts, "the ranges were laid over this series");
         let mut values = vec![ABSENT; width];
         let mut seen = 0;
-        for ((step, value), place) in values.iter_mut().enumerate().zip(&frame.places) {
+        let places = frame.places.iter().zip(&frame.bounds);
+        for ((step, value), (place, &(after, last))) in values.iter_mut().enumerate().zip(places) {
             seen += place.len();
             if seen > CHECK_AFTER {
                 context.check()?;
                 seen = 0;
             }
             if !place.is_empty() {
-                let (after, last) = frame.bounds(step);
                 *value = compute(&Range { rolled, step, first: place.start, end: place.end, after, last });
             }
         }

@@ -169,7 +169,7 @@ impl Look<'_> {
     }
 
     fn between(&self, (h0, h1): (&Shared, &Shared), share: f64, counter: bool, labels: &Labels) -> Cell {
-        if counter && h1.is_reset_after(h0) {
+        if counter && h0.is_custom() == h1.is_custom() && h1.is_reset_after(h0) {
             let mut grown = FloatHistogram::clone(h1);
             grown.scale(share);
             return Cell::Histogram(Arc::new(grown));

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use barograph_model::{Batch, Labels, METRIC_NAME, Metadata, Rollups, Tier, Timestamp, is_stale};
+use barograph_model::{
+    Batch, Histogram, HistogramRollup, Labels, METRIC_NAME, Metadata, Rollups, Tier, Timestamp, is_stale,
+};
 use barograph_wire::{
     csv,
     exposition::{format_float, history},
@@ -133,6 +135,20 @@ impl Encoder {
                     out.push_str(tail);
                 }
             }
+        }
+    }
+
+    /// Native histograms, which only JSON Lines has a place for.
+    pub(super) fn histogram(&self, out: &mut String, at: i64, histogram: &Histogram) {
+        if let Self::JsonLines { series } = self {
+            series.histogram(out, at, histogram);
+        }
+    }
+
+    /// Windows of native histograms.
+    pub(super) fn histogram_rollup(&self, out: &mut String, tier: Tier, window: &HistogramRollup) {
+        if let Self::JsonLines { series } = self {
+            series.histogram_rollup(out, tier, window);
         }
     }
 

@@ -16,8 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use barograph_model::{
-    Budget, METRIC_NAME, Matcher, Parts, RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError,
-    Tier, TimeRange, Timestamp,
+    Budget, Labels, METRIC_NAME, Matcher, Parts, RollupCursor, Rollups, Selection, SeriesCursor, Source,
+    SourceError, Tier, TimeRange, Timestamp,
 };
 use futures_util::stream;
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -125,6 +125,10 @@ fn write(engine: &Engine, plan: &Plan, out: &mut Pieces) -> Result<(), Broken> {
     };
     let mut names = store.label_values(METRIC_NAME, &all, &budget)?;
     encoder.arrange(&mut names);
+    let histograms = match plan.format {
+        Format::JsonLines => store.histogram_series(plan.tier, &all, &budget)?,
+        Format::Text | Format::Csv => Vec::new(),
+    };
     for name in names {
         // One metric at a time, so that no more than its series are held.
         let mut matchers = plan.matchers.clone();
@@ -137,6 +141,9 @@ fn write(engine: &Engine, plan: &Plan, out: &mut Pieces) -> Result<(), Broken> {
             let parts = if plan.format == Format::JsonLines { Parts::ALL } else { Parts::MOMENTS };
             let mut windows = store.rollups(plan.tier, parts, &selection, &budget)?;
             write_rollups(&mut *windows, plan.tier, &mut encoder, out)?;
+        }
+        for labels in histograms.iter().filter(|labels| labels.metric_name() == Some(&name)) {
+            write_histograms(engine, plan, labels, &mut encoder, out)?;
         }
     }
     encoder.end(&mut out.text);
@@ -172,6 +179,34 @@ fn write_rollups(
             windows.clear();
             out.send_if_large()?;
         }
+    }
+    Ok(())
+}
+
+/// The native histograms of one series, which are held while they are written.
+fn write_histograms(
+    engine: &Engine,
+    plan: &Plan,
+    labels: &Labels,
+    encoder: &mut Encoder,
+    out: &mut Pieces,
+) -> Result<(), Broken> {
+    let matchers: Vec<_> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
+    let (selection, budget) = (Selection { matchers: &matchers, range: plan.range }, Budget::unlimited());
+    encoder.begin_series(labels);
+    if plan.tier == Tier::Raw {
+        let series = engine.store.histograms(&selection, &budget)?;
+        for (at, histogram) in series.iter().filter(|series| series.0 == *labels).flat_map(|series| &series.1)
+        {
+            encoder.histogram(&mut out.text, *at, histogram);
+            out.send_if_large()?;
+        }
+        return Ok(());
+    }
+    let series = engine.store.histogram_rollups(plan.tier, &selection, &budget)?;
+    for window in series.iter().filter(|series| series.0 == *labels).flat_map(|series| &series.1) {
+        encoder.histogram_rollup(&mut out.text, plan.tier, window);
+        out.send_if_large()?;
     }
     Ok(())
 }

@@ -10,9 +10,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use barograph_wire::remote_write;
 use serde_json::json;
 
 use crate::{
+    commits::CommitError,
     http::{
         App,
         body::Whole,
@@ -30,12 +32,16 @@ pub(super) async fn import(
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     supported(&headers).map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
     let (work, limits) = (engine.clone(), app.limits());
-    let stored = tokio::task::spawn_blocking(move || write::store(&work, Origin::History, limits, &body));
+    let turn = engine.memory.turn(remote_write::declared_len(&body)).await;
+    let stored = tokio::task::spawn_blocking(move || {
+        let stored = write::store(&work, Origin::History, limits, &body);
+        drop(turn);
+        stored
+    });
     let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
     let stored = stored.await.unwrap_or_else(|_| Err(failed()));
     let stored = stored.map_err(|(status, why)| Problem::new(status, why))?;
-    let unsafe_yet =
-        |error: crate::commits::CommitError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+    let unsafe_yet = |error: CommitError| Problem::new(write::not_durable(&error), error.to_string());
     engine.durable(stored.ticket).await.map_err(unsafe_yet)?;
     let body = json!({"sent": stored.sent, "stored": stored.stored, "complaint": stored.complaint});
     Ok(Json(body).into_response())

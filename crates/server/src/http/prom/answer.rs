@@ -9,17 +9,18 @@ use axum::{
 use barograph_model::{Labels, Sample, Timestamp};
 use barograph_query::{Answer, Datum, FloatHistogram, Value};
 
+use super::matrix::Lists;
 use crate::http::compress::compressed;
 
 /// A successful answer with `data` as it is already written.
 pub(crate) fn success(request: &HeaderMap, data: &str, warnings: &[String], infos: &[String]) -> Response {
-    let write = |body: &mut String| body.push_str(data);
+    let write = |body: &mut Vec<u8>| body.extend_from_slice(data.as_bytes());
     success_of(request, data.len(), write, warnings, infos)
 }
 
 /// The answer to a query.
 pub(crate) fn success_with(request: &HeaderMap, answer: &Answer) -> Response {
-    let write = |body: &mut String| write_answer(body, &answer.value);
+    let write = |body: &mut Vec<u8>| write_value(body, &answer.value);
     success_of(request, likely_len(&answer.value), write, &answer.warnings, &answer.infos)
 }
 
@@ -27,20 +28,21 @@ pub(crate) fn success_with(request: &HeaderMap, answer: &Answer) -> Response {
 fn success_of(
     request: &HeaderMap,
     len: usize,
-    write: impl FnOnce(&mut String),
+    write: impl FnOnce(&mut Vec<u8>),
     warnings: &[String],
     infos: &[String],
 ) -> Response {
-    let mut body = String::with_capacity(len + 256);
-    body.push_str(r#"{"status":"success","data":"#);
+    let mut body = Vec::with_capacity(len + 256);
+    body.extend_from_slice(br#"{"status":"success","data":"#);
     write(&mut body);
     for (key, notes) in [("warnings", warnings), ("infos", infos)] {
         if !notes.is_empty() {
-            body.push_str(&format!(",\"{key}\":"));
-            write_strings(&mut body, notes.iter().take(NOTES_MAX).map(String::as_str));
+            let mut text = format!(",\"{key}\":");
+            write_strings(&mut text, notes.iter().take(NOTES_MAX).map(String::as_str));
+            body.extend_from_slice(text.as_bytes());
         }
     }
-    body.push('}');
+    body.push(b'}');
     compressed(request, ([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -59,22 +61,23 @@ fn likely_len(value: &Value) -> usize {
 }
 
 /// The `data` of a query.
-fn write_answer(out: &mut String, value: &Value) {
+fn write_value(out: &mut Vec<u8>, value: &Value) {
+    let mut text = String::new();
     match value {
         Value::Scalar(sample) => {
-            out.push_str(r#"{"resultType":"scalar","result":"#);
-            write_sample(out, *sample);
+            text.push_str(r#"{"resultType":"scalar","result":"#);
+            write_sample(&mut text, *sample);
         }
-        Value::String(at, text) => {
-            out.push_str(r#"{"resultType":"string","result":["#);
-            write_time(out, *at);
-            out.push(',');
-            write_string(out, text);
-            out.push(']');
+        Value::String(at, value) => {
+            text.push_str(r#"{"resultType":"string","result":["#);
+            write_time(&mut text, *at);
+            text.push(',');
+            write_string(&mut text, value);
+            text.push(']');
         }
         Value::Vector(series) => {
-            out.push_str(r#"{"resultType":"vector","result":"#);
-            write_list(out, series, |out, (labels, datum)| {
+            text.push_str(r#"{"resultType":"vector","result":"#);
+            write_list(&mut text, series, |out, (labels, datum)| {
                 out.push_str(r#"{"metric":"#);
                 write_labels(out, labels);
                 match datum {
@@ -91,56 +94,29 @@ fn write_answer(out: &mut String, value: &Value) {
             });
         }
         Value::Matrix(series) => {
-            out.push_str(r#"{"resultType":"matrix","result":["#);
-            let mut starts = Starts::default();
-            for (i, (labels, track)) in series.iter().enumerate() {
-                out.push_str(if i > 0 { r#",{"metric":"# } else { r#"{"metric":"# });
-                write_labels(out, labels);
+            text.push_str(r#"{"resultType":"matrix","result":["#);
+            let mut lists = Lists::new();
+            for (number, (labels, track)) in series.iter().enumerate() {
+                text.push_str(if number > 0 { r#"},{"metric":"# } else { r#"{"metric":"# });
+                write_labels(&mut text, labels);
                 if !track.floats.is_empty() {
-                    out.push_str(r#","values":["#);
-                    for (number, sample) in track.floats.iter().enumerate() {
-                        out.push_str(starts.of(number, sample.at));
-                        write_digits(out, sample.value);
-                        out.push_str("\"]");
-                    }
-                    out.push(']');
+                    text.push_str(r#","values":"#);
+                    out.extend_from_slice(text.as_bytes());
+                    lists.write(out, &track.floats);
+                    text.clear();
                 }
                 if !track.histograms.is_empty() {
-                    out.push_str(r#","histograms":"#);
-                    write_list(out, &track.histograms, |out, (at, histogram)| {
+                    text.push_str(r#","histograms":"#);
+                    write_list(&mut text, &track.histograms, |out, (at, histogram)| {
                         write_histogram(out, *at, histogram);
                     });
                 }
-                out.push('}');
             }
-            out.push(']');
+            text.push_str(if series.is_empty() { "]" } else { "}]" });
         }
     }
-    out.push('}');
-}
-
-/// How the samples of a series begin in the list of them, by number. Mostly those of the next series are at the same
-/// times, so these are written once.
-#[derive(Default)]
-struct Starts {
-    texts: Vec<(Timestamp, String)>,
-}
-
-impl Starts {
-    /// `,[seconds,"`, without the comma for the first.
-    fn of(&mut self, number: usize, at: Timestamp) -> &str {
-        if self.texts.get(number).is_none_or(|(known, _)| *known != at) {
-            let mut text = String::with_capacity(24);
-            text.push_str(if number > 0 { ",[" } else { "[" });
-            write_time(&mut text, at);
-            text.push_str(",\"");
-            match self.texts.get_mut(number) {
-                Some(known) => *known = (at, text),
-                None => self.texts.push((at, text)),
-            }
-        }
-        &self.texts[number].1
-    }
+    text.push('}');
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// `[a,b,…]`, each written by `write`.
@@ -222,7 +198,7 @@ fn write_histogram(out: &mut String, at: Timestamp, histogram: &FloatHistogram) 
 }
 
 /// Seconds, with three decimals where there is a fraction.
-fn write_time(out: &mut String, at: Timestamp) {
+pub(super) fn write_time(out: &mut String, at: Timestamp) {
     use std::fmt::Write as _;
     let ms = at.0.unsigned_abs();
     if at.0 < 0 {
@@ -243,7 +219,7 @@ pub(crate) fn write_sample_value(out: &mut String, value: f64) {
 }
 
 /// The same without the quotes.
-fn write_digits(out: &mut String, value: f64) {
+pub(super) fn write_digits(out: &mut String, value: f64) {
     use std::fmt::Write as _;
     // Numbers from here on may be no whole ones, and their text may have an exponent.
     const WHOLE_MAX: f64 = 1e15;
@@ -333,14 +309,18 @@ mod tests {
         let labels = |n: &str| Labels::from_pairs([("n", n)]).unwrap();
         let samples = |first: i64| (0..2).map(move |n| Sample { at: Timestamp(first + n * 500), value: 1.5 });
         let series = [("a", 0), ("b", 0), ("c", 500)].map(|(n, first)| (labels(n), samples(first).collect()));
-        let mut out = String::new();
-        write_answer(&mut out, &Value::Matrix(series.into()));
+        let mut out = Vec::new();
+        write_value(&mut out, &Value::Matrix(series.into()));
         let same = r#""values":[[0,"1.5"],[0.500,"1.5"]]"#;
         let list = format!(
             r#"{{"metric":{{"n":"a"}},{same}}},{{"metric":{{"n":"b"}},{same}}},{{"metric":{{"n":"c"}},{}}}"#,
             r#""values":[[0.500,"1.5"],[1,"1.5"]]"#
         );
-        assert_eq!(out, format!(r#"{{"resultType":"matrix","result":[{list}]}}"#));
+        let expected = format!(r#"{{"resultType":"matrix","result":[{list}]}}"#);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut none = Vec::new();
+        write_value(&mut none, &Value::Matrix(Vec::new()));
+        assert_eq!(none, br#"{"resultType":"matrix","result":[]}"#);
     }
 
     #[test]

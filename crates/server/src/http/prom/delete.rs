@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
 use barograph_tsdb::Error;
 
-use super::{error::ApiError, labels::Selections};
+use super::{error::ApiError, labels::Selections, success};
 use crate::{
     Engine,
     errors::chain,
@@ -13,25 +17,42 @@ use crate::{
 };
 
 /// `POST|PUT /api/v1/admin/tsdb/delete_series`: 204 when nobody sees the samples any more.
-pub(crate) async fn series(State(app): State<App>, params: Params) -> Result<StatusCode, ApiError> {
+///
+/// Where windows of a tier still tell of some of them, because what is left of these windows is not known any more, it is
+/// 200 and says so among the infos.
+pub(crate) async fn series(
+    State(app): State<App>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
     let engine = allowed(&app)?;
     let selections = Selections::new(&params)?;
     if selections.selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let now = engine.clock.now();
-    off_loop(move || {
-        selections
-            .each()
-            .try_for_each(|selection| engine.store.delete(selection.matchers, selection.range, now).map(drop))
+    let cut = off_loop(move || {
+        selections.each().try_fold(0, |cut, selection| {
+            let deleted = engine.store.delete(selection.matchers, selection.range, now)?;
+            Ok(cut + deleted.cut_windows)
+        })
     })
-    .await
+    .await?;
+    if cut == 0 {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let info = format!(
+        "{cut} windows of tiers at the edges of the range still tell of deleted samples: the raw samples are gone of \
+         which the rest of them could be made again; give times that are multiples of 1h to delete them whole"
+    );
+    Ok(success(&headers, "null", &[], &[info]))
 }
 
 /// `POST|PUT /api/v1/admin/tsdb/clean_tombstones`: 204 when what was deleted is off the disk.
 pub(crate) async fn clean(State(app): State<App>) -> Result<StatusCode, ApiError> {
     let engine = allowed(&app)?;
-    off_loop(move || engine.store.clean_deletes().map(drop)).await
+    off_loop(move || engine.store.clean_deletes()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn allowed(app: &App) -> Result<Arc<Engine>, ApiError> {
@@ -42,9 +63,10 @@ fn allowed(app: &App) -> Result<Arc<Engine>, ApiError> {
     }
 }
 
-async fn off_loop(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<StatusCode, ApiError> {
+async fn off_loop<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|_| ApiError::internal("deleting failed; the log says why"))?;
-    done.map_err(|e| ApiError::internal(format!("cannot delete: {}", chain(&e))))?;
-    Ok(StatusCode::NO_CONTENT)
+    done.map_err(|e| ApiError::internal(format!("cannot delete: {}", chain(&e))))
 }

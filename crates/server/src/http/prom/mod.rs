@@ -7,6 +7,7 @@ mod answer;
 mod delete;
 mod error;
 mod labels;
+mod matrix;
 mod query;
 mod status;
 

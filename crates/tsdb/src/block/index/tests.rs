@@ -14,7 +14,13 @@ fn sample() -> Vec<u8> {
     let chunk = |kind, pages| WrittenChunk { kind, meta_len: 3, meta_crc: 1, pages };
     builder.chunks = vec![chunk(Kind::Timestamps, vec![(5, 2)]), chunk(Kind::Values, vec![(7, 3); 4])];
     builder.spans = vec![Span { count: 2, first: 100, last: 200 }];
-    builder.encode(50)
+    let mut bytes = Vec::new();
+    let mut keep = |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    builder.encode(50, &mut keep).unwrap();
+    bytes
 }
 
 fn check(index: &Index, matchers: &[(&str, MatchOp, &str)], expected: &[u32]) {

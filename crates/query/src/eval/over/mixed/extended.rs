@@ -110,7 +110,7 @@ impl Change<'_> {
         let left = if left_moves { self.between(0, self.part.after, met) } else { copy(0) }?;
         let right = if right_moves { self.between(last - 1, self.part.last, met) } else { copy(last) }?;
         let gauge = |histogram: &FloatHistogram| histogram.hint() == ResetHint::Gauge;
-        met.no_gauge = !self.counter && !(gauge(&left) && gauge(&right));
+        met.no_gauge = !(self.counter || gauge(&left) && gauge(&right));
         let mut change = right.clone();
         met.subtracted |= change.subtract(&left)?.bounds_differed;
         if self.counter {
