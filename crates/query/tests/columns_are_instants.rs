@@ -184,7 +184,9 @@ fn instants(memory: &Memory, query: &str) -> Result<Points, String> {
 fn each_query_has_an_answer() {
     let full: Vec<_> = (0..5).map(|k| (0..30).map(|i| Some(f64::from((i * 7 + k) % 11))).collect()).collect();
     let memory = memory(&full);
-    for query in QUERIES.into_iter().filter(|query| !query.starts_with("absent")) {
+    // Where floats and histograms are read together nothing stands between them.
+    let has_none = |query: &&str| query.starts_with("absent") || query.starts_with("increase(h");
+    for query in QUERIES.into_iter().filter(|query| !has_none(query)) {
         let points = columns(&memory, query).unwrap_or_else(|error| panic!("{query}: {error}"));
         assert!(!points.is_empty(), "{query}");
     }
