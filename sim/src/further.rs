@@ -150,7 +150,10 @@ impl World<'_> {
                 return Ok(target);
             }
         }
-        backup::restore(&self.backups, id, &target)?;
-        Ok(target)
+        match backup::restore(&self.backups, id, &target) {
+            // All was there but the word of it.
+            Err(BackupError::NotEmpty { .. }) => Ok(target),
+            restored => restored.map(|_| target),
+        }
     }
 }

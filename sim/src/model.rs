@@ -163,8 +163,8 @@ impl Model {
         // The store may remember one that was deleted.
         let last = self.latest[row.series];
         let fair = match reason {
-            // Histograms may not come late.
-            Reason::OutOfOrder | Reason::TooOld if row.series >= SERIES => true,
+            // Histograms have floors and limits of their own.
+            Reason::OutOfOrder | Reason::TooOld | Reason::TooManyLate if row.series >= SERIES => true,
             Reason::OutOfOrder => self.window == 0 && row.at < last,
             Reason::Duplicate => {
                 let other = |known: &Known| known.bits != row.bits || !known.others.is_empty();

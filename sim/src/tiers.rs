@@ -45,12 +45,13 @@ impl World<'_> {
         let budget = Budget::unlimited();
         let all = Selection { matchers: &[], range: TimeRange::ALL };
         let mut cursor = self.store().rollups(tier, Parts::ALL, &all, &budget)?;
+        let mut windows = Rollups::default();
         while let Some(labels) = cursor.next_series()? {
             let series = self.numbers.get(&labels).copied().filter(|series| *series < SERIES);
-            let mut windows = Rollups::default();
+            windows.clear();
             while cursor.next_batch(&mut windows)? {}
             let series = series.expect("only series of samples are rolled up");
-            found[series].extend(windows.list(0..windows.len()));
+            found[series] = windows.list(0..windows.len()).collect();
         }
         Ok(found)
     }

@@ -8,7 +8,7 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
 
 /// A label set as it is printed: sorted by name.
@@ -116,6 +116,21 @@ pub(crate) fn refusal(reply: &Reply) -> Error {
     Error::Refused { kind: String::new(), message, query: None }
 }
 
+/// The document of a reply; an error is told in the words of the server.
+pub(crate) fn document(reply: &Reply) -> Result<Value, Error> {
+    let foreign = |why: String| Error::Foreign { url: reply.url.clone(), status: reply.status, why };
+    let document: Value = serde_json::from_slice(&reply.body).map_err(|e| foreign(e.to_string()))?;
+    match reply.status {
+        200 | 201 => Ok(document),
+        _ => match document["detail"].as_str() {
+            Some(detail) => {
+                Err(Error::Refused { kind: String::new(), message: detail.to_owned(), query: None })
+            }
+            None => Err(foreign("there is no `detail`".to_owned())),
+        },
+    }
+}
+
 /// The most characters of a foreign answer that are shown.
 const WORDS_CHARS_MAX: usize = 200;
 
@@ -131,6 +146,13 @@ fn other_words(body: &[u8], error: &serde_json::Error) -> String {
     let plain = |line: &String| !line.is_empty() && !line.starts_with(['<', '{', '[']);
     let words = detail.ok().or_else(|| first_line().filter(plain)).unwrap_or_else(|| error.to_string());
     words.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect()
+}
+
+impl Run {
+    /// Of a series without histograms.
+    pub(crate) fn of(metric: Labels, values: Vec<Point>) -> Self {
+        Self { metric, values, histograms: Vec::new() }
+    }
 }
 
 impl Answer {

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, DEFAULT_URL, Reply},
+    answer,
+    client::{Client, DEFAULT_URL},
     error::Error,
     exit,
     output::{self, Shape},
@@ -83,22 +84,7 @@ fn ask(args: &Args) -> Result<Value, Error> {
         }
         client.post_json(PATH, &order)?
     };
-    document(&reply)
-}
-
-/// The document of a reply; an error is told in the words of the server.
-fn document(reply: &Reply) -> Result<Value, Error> {
-    let foreign = |why: String| Error::Foreign { url: reply.url.clone(), status: reply.status, why };
-    let document: Value = serde_json::from_slice(&reply.body).map_err(|e| foreign(e.to_string()))?;
-    match reply.status {
-        200 | 201 => Ok(document),
-        _ => match document["detail"].as_str() {
-            Some(detail) => {
-                Err(Error::Refused { kind: String::new(), message: detail.to_owned(), query: None })
-            }
-            None => Err(foreign("there is no `detail`".to_owned())),
-        },
-    }
+    answer::document(&reply)
 }
 
 #[derive(Deserialize)]

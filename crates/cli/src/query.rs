@@ -3,6 +3,8 @@
 //! The server may be named by `--url` or, as with promtool, by a first word that begins with `http://`. The two
 //! cannot be confused with a question: no PromQL expression, selector or label name begins that way.
 
+mod document;
+
 use crate::{
     answer::{self, Answer},
     client::{Client, DEFAULT_URL},
@@ -32,6 +34,9 @@ pub(crate) enum Command {
     /// The series that selectors match.
     #[command(override_usage = "barograph query series [OPTIONS] [URL] SELECTOR...")]
     Series(SeriesArgs),
+    /// The answer to a document of the JSON query language.
+    #[command(override_usage = "barograph query json [OPTIONS] [URL] FILE|-")]
+    Json(document::Args),
 }
 
 #[derive(clap::Args)]
@@ -140,6 +145,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Range(args) => range(args, now, terminal),
         Command::Labels(args) => labels(args, now, terminal),
         Command::Series(args) => series(args, now, terminal),
+        Command::Json(args) => document::run(args, terminal),
     }?;
     Ok(exit::FINE)
 }

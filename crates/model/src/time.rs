@@ -24,6 +24,52 @@ impl Timestamp {
         self.0 as f64 / 1e3
     }
 
+    /// RFC 3339: `2026-01-31T10:20:30.5Z`, or with an offset such as `+02:00`; a space or a lower-case `t` may stand for
+    /// `T`. Digits below the millisecond are cut off. `None` for what is no such text.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| -> Option<i64> {
+            let part = text.get(from..to)?;
+            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+        };
+        let is = |at: usize, any: &str| text.get(at..=at).is_some_and(|c| any.contains(c));
+        if !(is(4, "-") && is(7, "-") && is(10, "Tt ") && is(13, ":") && is(16, ":")) {
+            return None;
+        }
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_in_month = match month {
+            2 => 28 + i64::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut rest = text.get(19..)?;
+        let mut millis = 0;
+        if let Some(fraction) = rest.strip_prefix('.') {
+            let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return None;
+            }
+            millis = format!("{:0<3}", &fraction[..digits.min(3)]).parse().ok()?;
+            rest = &fraction[digits..];
+        }
+        let offset_minutes = match rest {
+            "Z" | "z" => 0,
+            _ => {
+                let sign = if rest.starts_with('-') { -1 } else { 1 };
+                let (hours, minutes) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
+                let two = |part: &str| (part.len() == 2).then(|| part.parse::<i64>().ok())?;
+                sign * (two(hours)?.min(23) * 60 + two(minutes)?.min(59))
+            }
+        };
+        let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Self((seconds - offset_minutes * 60) * 1000 + millis))
+    }
+
     /// This point moved by `millis`, stopping at the ends of time.
     pub const fn saturating_add(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -35,6 +81,16 @@ impl fmt::Display for Timestamp {
         let (sign, millis) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
         write!(f, "{sign}{}.{:03}", millis / 1000, millis % 1000)
     }
+}
+
+/// Days from 1970-01-01 in the proleptic Gregorian calendar, counting years from March so that the leap day is
+/// the last of its year.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// A half-open span of time: `start` is in it, `end` is not.
@@ -94,6 +150,15 @@ mod tests {
         assert!(range.contains(Timestamp(11)));
         assert!(range.contains(Timestamp(20)));
         assert!(!range.contains(Timestamp(21)));
+    }
+
+    #[test]
+    fn reads_rfc_3339() {
+        let check = |text: &str, ms: Option<i64>| assert_eq!(Timestamp::from_rfc3339(text).map(|t| t.0), ms);
+        check("2015-07-01T20:10:51.781Z", Some(1_435_781_451_781));
+        check("2015-07-01 22:10:51.781+02:00", Some(1_435_781_451_781));
+        check("2023-02-29T00:00:00Z", None);
+        check("2015-07-01", None);
     }
 
     #[test]

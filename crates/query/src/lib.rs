@@ -7,7 +7,7 @@
 //! 2. [`evaluate_instant`] and [`evaluate_range`] run a tree. Each selector is read once for the whole query; what
 //!    comes out of it are columns, one value a step, and every operator works on columns.
 //!    Values are floats, or native histograms ([`FloatHistogram`]) beside them.
-//! 3. [`points`] answers simpler questions: one aggregate of each bucket of time, from the tier that suits.
+//! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
 //! 4. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
@@ -25,8 +25,8 @@
 //! ```
 
 mod eval;
+pub mod json;
 mod native;
-mod points;
 pub mod script;
 mod syntax;
 mod tiers;
@@ -35,7 +35,6 @@ pub use eval::{
     Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
-pub use points::{Aggregate, PointQuery, Points, PointsError, plan, points};
 pub use syntax::{
     Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
     parse_selector, selectors, unquote,

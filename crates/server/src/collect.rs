@@ -73,6 +73,33 @@ impl Collectors {
         json!({ "collectors": list })
     }
 
+    /// What was read last, by collector: `{"timestamp", "system": {"cpuUsage", …}, "process": {…}}`.
+    pub fn snapshot(&self, now: Timestamp) -> Value {
+        let state = self.state();
+        let mut document = json!({"timestamp": now.0});
+        for (runner, latest) in state.runners.iter().zip(&state.latest) {
+            let single = latest.readings().iter().filter(|reading| reading.labels.is_empty());
+            let field = |given: &str| {
+                let own =
+                    given.strip_prefix(runner.name()).map_or(given, |rest| rest.trim_start_matches('.'));
+                camel_case(own)
+            };
+            let fields: serde_json::Map<String, Value> =
+                single.map(|reading| (field(reading.definition.given), reading.value.into())).collect();
+            document[runner.name()] = fields.into();
+        }
+        document
+    }
+
+    /// How many collectors there are, how many points they read, and how often one failed.
+    pub fn totals(&self) -> (usize, u64, u64) {
+        let state = self.state();
+        let of = |figure: fn(&barograph::collector::Stats) -> u64| {
+            state.runners.iter().map(|runner| figure(runner.stats())).sum()
+        };
+        (state.runners.len(), of(|stats| stats.points), of(|stats| stats.errors))
+    }
+
     /// Runs the collectors that are due and returns what they read.
     fn tick(&self, now: Timestamp) -> Vec<Point> {
         let mut state = self.state();
@@ -104,6 +131,18 @@ impl Collectors {
         let others = labels.iter().filter(|(name, _)| *name != "instance" && *name != "job");
         Labels::from_pairs(own.chain(others).chain([(METRIC_NAME, name)])).ok()
     }
+}
+
+/// `memory.heap_used` as `memoryHeapUsed`.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split(['.', '_']);
+    let mut text = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        text.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        text.push_str(letters.as_str());
+    }
+    text
 }
 
 fn runner(mut runner: Runner, config: config::Collector) -> Runner {

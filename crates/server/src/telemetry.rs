@@ -289,6 +289,7 @@ impl Telemetry {
 
     /// Takes over the store's figures.
     pub fn observe_store(&self, stats: &Stats, levels: &[Level]) {
+        self.storage.observe_log(stats);
         self.store.late_bytes.set(stats.late_bytes as f64);
         self.store.series.set(stats.series as f64);
         self.store.series_limit.set(stats.series_max as f64);

@@ -33,6 +33,15 @@ async fn a_first_visit_shows_live_data() {
         "one bad query spoils no other"
     );
     drop(stream);
+    let snapshot = running.get("/api/barograph/v1/snapshot").await.json();
+    assert!(
+        snapshot["timestamp"].as_i64() > Some(0) && snapshot["system"]["memoryPercentage"].is_f64(),
+        "{snapshot}"
+    );
+    assert!(snapshot["process"]["memoryRss"].as_f64() > Some(1e6), "{snapshot}");
+    let stats = running.get("/api/barograph/v1/stats").await.json();
+    assert_eq!((&stats["totalCollectors"], &stats["collectionErrors"]), (&2.into(), &0.into()), "{stats}");
+    assert!(stats["totalMetricsCollected"].as_u64() > Some(0), "{stats}");
 
     // A client that comes back gets what it missed, once, in order.
     let last: i64 = text.rsplit("id: ").next().unwrap().lines().next().unwrap().parse().unwrap();

@@ -16,6 +16,10 @@ fn history(from: i64, to: i64) -> Vec<(i64, f64)> {
     (0..(to - from) / (5 * MINUTE)).map(|n| (from + n * 5 * MINUTE + 30_000, n as f64)).collect()
 }
 
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_str().expect("numbers come as text").parse().expect("it is a number")
+}
+
 async fn flush(running: &Running) {
     let reply = running.call(Method::POST, "/api/barograph/v1/admin/flush", &[], b"").await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -29,10 +33,7 @@ async fn hourly(running: &Running, query: &str, from: i64, to: i64) -> Vec<(i64,
     let body = reply.json();
     assert_eq!(body["data"]["result"].as_array().map(Vec::len), Some(1), "{query}: {}", reply.text);
     let values = body["data"]["result"][0]["values"].as_array().expect("a matrix has values");
-    values
-        .iter()
-        .map(|pair| (pair[0].as_i64().unwrap(), pair[1].as_str().unwrap().parse().unwrap()))
-        .collect()
+    values.iter().map(|pair| (pair[0].as_i64().expect("a time"), number(&pair[1]))).collect()
 }
 
 async fn check(running: &Running, name: &str, start: i64, end: i64) {
@@ -47,11 +48,11 @@ async fn check(running: &Running, name: &str, start: i64, end: i64) {
         assert_eq!(found, expected, "{function} of {name}");
     }
     let increase = hourly(running, &format!("increase({name}[2h])"), start + 3 * HOUR, end - HOUR).await;
-    assert_eq!(increase.len() as i64, (end - start) / HOUR - 3);
+    assert_eq!(i64::try_from(increase.len()), Ok((end - start) / HOUR - 3));
     assert!(increase.iter().all(|(_, value)| (value - 24.0).abs() < 1.2), "{name}: {increase:?}");
     let path = format!("/api/v1/query?query=count_over_time({name}[11d])&time={}&tier=raw", end / 1000);
     let raw = running.get(&path).await.json();
-    let count: f64 = raw["data"]["result"][0]["value"][1].as_str().unwrap().parse().unwrap();
+    let count = number(&raw["data"]["result"][0]["value"][1]);
     assert!((288.0 - 12.0..=2.0 * 288.0).contains(&count), "about a day of raw is left: {count}");
 }
 

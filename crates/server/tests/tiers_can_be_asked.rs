@@ -50,12 +50,14 @@ async fn by_promql_and_as_points() {
         ("count", 120.0),
         ("first", 0.0),
         ("last", 119.0),
-        ("increase", 119.0),
+        // Extrapolated to the end of the hour, as in PromQL.
+        ("increase", 120.0),
         ("rate", 119.0 / (119.0 * 30.0)),
     ] {
         let answer = one(function).await;
         let point = &answer["results"][0]["dataPoints"][0];
-        assert_eq!(*point, json!({"timestamp": start, "value": value}), "{function}");
+        assert_eq!(point["timestamp"], start);
+        assert!((point["value"].as_f64().unwrap() - value).abs() < 1e-9, "{function}: {point}");
         assert_eq!(answer["meta"]["error"], 0.0);
     }
     for (function, exact) in [("p50", 59.5), ("p99.9", 118.881), ("quantile&q=0.9", 107.1)] {
@@ -92,7 +94,7 @@ async fn by_promql_and_as_points() {
         ("names=x&function=quantile&q=2", "from 0 to 1"),
         ("names=x&granularity=2m", "granularity"),
         ("names=x&granularity=1h&step=60", "no multiple of 1h"),
-        ("names=x&start=2&end=1", "before the start"),
+        ("names=x&start=2&end=1", "not after the start"),
         ("names=x&start=soon", "start"),
     ] {
         let reply = running.get(&format!("{path}?{rest}")).await;

@@ -17,8 +17,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (store, _) = Store::open(Arc::new(RealDisk::open(folder)?), Options::default(), Timestamp(START))?;
     let total = Metadata { kind: MetricType::Counter, unit: "bytes".into(), help: "Bytes sent.".into() };
     store.set_metadata("sent_bytes_total", &total);
-    // A block of two hours, a part of the next two cut by a flush, and the rest in the log.
-    append(&store, 0, 120)?;
+    // A block of two hours that was merged of two parts, a part of the next two cut by a flush, and the rest in the log.
+    append(&store, 0, 60)?;
+    store.flush(Timestamp(START + 60 * MINUTE))?;
+    append(&store, 60, 120)?;
     store.maintain(Timestamp(START + 150 * MINUTE))?;
     append(&store, 120, 150)?;
     store.flush(Timestamp(START + 150 * MINUTE))?;

@@ -98,7 +98,7 @@ impl Store {
         let bounds = Bounds {
             now: now_ms,
             latest: now_ms.saturating_add(millis(self.options.ahead_max)),
-            oldest: now_ms.saturating_sub(millis(self.options.longest_kept())).max(LOWEST),
+            oldest: now_ms.saturating_sub(millis(self.longest_kept_of_all())).max(LOWEST),
             window,
         };
         SCRATCH.with_borrow_mut(|scratch| {

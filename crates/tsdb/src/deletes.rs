@@ -3,7 +3,7 @@
 //! Blocks do not change, so what is deleted of one is noted beside it and passed over by every reader. When blocks are
 //! merged, or on [`Store::clean_deletes`], the samples are left out of what is written.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use barograph_disk::Disk;
 use barograph_model::{Matcher, Tier, TimeRange, Timestamp};
@@ -13,6 +13,7 @@ use crate::{
     block::{self, Block, Deletes, deletes_path_of, path_of, seq_of_deletes},
     compact::{self, Job},
     recovery::CORRUPT,
+    store::{is_resumed, last_samples},
     wal,
 };
 
@@ -71,7 +72,15 @@ impl Store {
                 deleted.blocks += 1;
             }
         }
-        self.head.forget_deleted(matchers, &range);
+        let floor = self.head.floor();
+        let mut lasts = HashMap::new();
+        for block in self.blocks().iter().filter(|block| is_resumed(block, floor)) {
+            for (labels, at, value) in last_samples(block, &self.cache)? {
+                let last = lasts.entry(labels).or_insert((at, value));
+                *last = if last.0 < at { (at, value) } else { *last };
+            }
+        }
+        self.head.forget_deleted(matchers, &range, &lasts);
         deleted.cut_windows = self.roll_edges(matchers, &range, &mut next_seq)?;
         Ok(deleted)
     }

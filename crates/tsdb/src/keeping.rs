@@ -114,6 +114,11 @@ impl Store {
         (longest != Duration::MAX).then_some(longest)
     }
 
+    /// How long anything is kept at most. Where there are policies it may be for ever.
+    pub(crate) fn longest_kept_of_all(&self) -> Duration {
+        if self.policies.all().is_empty() { self.options.longest_kept() } else { Duration::MAX }
+    }
+
     /// The times of which a tier has all that it was given of a selection: where rules keep some series for a shorter
     /// time than others, blocks are there without them.
     pub(crate) fn coverage_of_selection(

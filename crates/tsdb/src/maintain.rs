@@ -64,7 +64,7 @@ pub struct Sizes {
 }
 
 /// Blocks are merged whose indexes, which are read together, take so many times what one may take.
-const MERGED_INDEXES: u64 = 4;
+const MERGED_INDEXES: u64 = 8;
 
 /// Bytes of a series in an index, roughly, apart from its labels.
 const INDEXED_SERIES_BYTES: usize = 128;
@@ -158,7 +158,8 @@ impl Store {
         self.roll_histograms(floor, &mut next_seq)?;
         self.merge_due(&BTreeSet::new(), &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
-        self.clean_up(now, &mut next_seq, &mut done)?;
+        self.delete_expired(now, &mut done)?;
+        self.forget_due(now, &mut next_seq)?;
         self.counters.upkeep(&done);
         Ok(self.sizes())
     }

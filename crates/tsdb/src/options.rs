@@ -105,7 +105,8 @@ impl Options {
     pub(crate) fn longest_kept(&self) -> Duration {
         let usual = Tier::ALL.map(|tier| self.retention.of(tier).unwrap_or(Duration::MAX));
         let rules = self.retention_rules.iter().flat_map(|rule| rule.tiers).flatten();
-        usual.into_iter().chain(rules).max().unwrap_or(Duration::MAX)
+        let types = self.retention_by_type.iter().flat_map(|of| of.1).flatten();
+        usual.into_iter().chain(rules).chain(types).max().unwrap_or(Duration::MAX)
     }
 }
 

@@ -14,7 +14,6 @@ use crate::{
     Error, Maintenance, Store,
     block::{Block, Meta},
     options::millis,
-    rollup::State,
 };
 
 /// How long each tier is kept; `None` keeps it. By default as [`Tier::default_retention`] says.
@@ -103,7 +102,6 @@ impl Store {
         // First, so that no question counts on what goes.
         self.cleaned_at.fetch_max(now.millis(), Ordering::Relaxed);
         let blocks = self.blocks();
-        let metas = || blocks.iter().map(|block| &block.meta);
         let aged: Vec<_> = blocks
             .iter()
             .map(|block| Aged {
@@ -112,7 +110,7 @@ impl Store {
                 age: age_of(block, now),
                 size: block.size,
                 kept: self.longest_kept(block, age_of(block, now)),
-                may_go: block.meta.tier != Tier::Raw || self.is_rolled(block, metas),
+                may_go: block.meta.tier != Tier::Raw || self.is_rolled(block),
             })
             .collect();
         let gone = expired(&aged, self.options.retention_bytes);
@@ -129,10 +127,9 @@ impl Store {
     /// Writes blocks anew without the series that are due before others in them.
     pub(crate) fn forget_due(&self, now: Timestamp, next_seq: &mut u64) -> Result<(), Error> {
         let blocks = self.blocks();
-        let metas = || blocks.iter().map(|block| &block.meta);
         for block in blocks.iter().filter(|block| !block.is_damaged()) {
             let (meta, age) = (&block.meta, age_of(block, now));
-            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(block, metas) {
+            if !self.may_be_due(meta.tier, age) || meta.tier == Tier::Raw && !self.is_rolled(block) {
                 continue;
             }
             let Some(kept) = self.kept(block) else { continue };
@@ -152,12 +149,9 @@ impl Store {
     }
 
     /// Whether everything in a raw block is in all tiers, as far as these are made of it.
-    fn is_rolled<'m, M: Iterator<Item = &'m Meta>>(&self, raw: &Arc<Block>, metas: impl Fn() -> M) -> bool {
+    fn is_rolled(&self, raw: &Arc<Block>) -> bool {
         Tier::ROLLED.into_iter().all(|tier| {
-            let state = match raw.meta.histograms {
-                false => State::of(tier, metas()),
-                true => State::of_histograms(tier, metas()),
-            };
+            let state = if raw.meta.histograms { self.histogram_state(tier) } else { self.tier_state(tier) };
             state.has(&raw.meta) || self.makes_nothing(tier, raw)
         })
     }

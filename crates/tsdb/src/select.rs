@@ -101,7 +101,9 @@ impl<'a> Cursor<'a> {
         let head = store.head.select(selection.matchers, &selection.range);
         budget.reserve(head.iter().map(HeadSeries::memory).sum())?;
         let mut blocks = Vec::new();
-        for (block, index) in store.indexes_in(&selection.range, |meta| meta.holds(Tier::Raw), budget)? {
+        for (block, index) in
+            store.indexes_in(&selection.range, selection.matchers, |meta| meta.holds(Tier::Raw), budget)?
+        {
             budget.charge(0)?;
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             if !ids.is_empty() {

@@ -190,15 +190,21 @@ impl Texts {
 }
 
 impl Store {
-    /// The wanted blocks that overlap a range, with their indexes. One whose index is not what was written is set aside.
+    /// The wanted blocks that overlap a range and may have series that match, with their indexes. One whose index is not
+    /// what was written is set aside.
     pub(crate) fn indexes_in(
         &self,
         range: &TimeRange,
+        matchers: &[Matcher],
         wanted: impl Fn(&Meta) -> bool,
         budget: &Budget,
     ) -> Result<Vec<Indexed>, SourceError> {
         let mut found = Vec::new();
-        for block in self.blocks().iter().filter(|block| wanted(&block.meta) && block.overlaps(range)) {
+        for block in self
+            .blocks()
+            .iter()
+            .filter(|block| wanted(&block.meta) && block.overlaps(range) && block.may_match(matchers))
+        {
             match block.index_within(&self.cache, budget) {
                 Ok(index) => found.push((block.clone(), index)),
                 Err(IndexError::Disk(error)) if error.is_corrupt() => self.set_block_aside(block),
@@ -232,7 +238,7 @@ impl Store {
         // A window that starts before a range may have samples in it.
         let start = selection.range.start.saturating_add(-Tier::Hour.width());
         let widened = TimeRange::new(start, selection.range.end);
-        for (block, index) in self.indexes_in(&widened, wanted, budget)? {
+        for (block, index) in self.indexes_in(&widened, selection.matchers, wanted, budget)? {
             budget.charge(0)?;
             let width = block.meta.tier.width();
             let start = selection.range.start.saturating_add(1 - width);

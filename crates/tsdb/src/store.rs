@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError, RwLock,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
@@ -42,6 +42,8 @@ pub struct Store {
     pub(crate) counters: Counters,
     /// The time from which on all raw samples are there: those before are only in tiers.
     pub(crate) raw_start: AtomicI64,
+    /// The newest data that each tier was made of, though the blocks that say so may be past retention.
+    pub(crate) rolled: [AtomicU64; Tier::ALL.len()],
     /// What is kept of single metrics.
     pub(crate) policies: Policies,
     /// The newest times of which upkeep, and retention within it, were told.
@@ -76,9 +78,7 @@ impl Store {
         let head = Head::new(&options);
         let floor = blocks.iter().map(|block| block.meta.floor).max().unwrap_or(i64::MIN);
         head.raise_floor(floor);
-        // A block of late samples alone says nothing of what came in order.
-        let in_order = |b: &&Arc<Block>| b.meta.holds(Tier::Raw) && b.meta.floor != Meta::NO_FLOOR;
-        for block in blocks.iter().filter(|b| b.meta.max_at >= floor).filter(in_order) {
+        for block in blocks.iter().filter(|block| is_resumed(block, floor)) {
             resume(block, &head, &cache)?;
         }
         let covered = Covered {
@@ -95,6 +95,7 @@ impl Store {
         let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
             raw_start,
+            rolled: Default::default(),
             policies,
             maintained_at: AtomicI64::new(i64::MIN),
             cleaned_at: AtomicI64::new(i64::MIN),
@@ -211,7 +212,7 @@ impl Store {
         let (overflow_samples, overflow_merged) = self.head.guard.overflows.counts();
         let (exemplars, exemplars_overwritten) = self.exemplars.counts();
         let (cache_bytes, cache_hits, cache_misses) = self.cache.counts();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             series: self.head.series(),
             histogram_series: self.histograms.series(),
@@ -299,33 +300,51 @@ fn open_blocks(disk: &dyn Disk, recovery: &mut Recovery) -> Result<(Vec<Arc<Bloc
 /// Makes the last samples of a block known to the head, so that nothing older is taken after it. Needed for a block
 /// that a flush cut before its window was over.
 fn resume(block: &Arc<Block>, head: &Head, cache: &Cache) -> Result<(), Error> {
+    for (labels, at, value) in last_samples(block, cache)? {
+        // What has no room is not known; something older would become a piece of its own.
+        let Some(place) = head.place_with_room(labels) else { continue };
+        head.lane(place.lane).resume(place.slot, at, value);
+    }
+    Ok(())
+}
+
+/// Whether a start makes the last samples of a block known.
+pub(crate) fn is_resumed(block: &Block, floor: i64) -> bool {
+    // A block of late samples alone says nothing of what came in order.
+    block.meta.holds(Tier::Raw) && block.meta.floor != Meta::NO_FLOOR && block.meta.max_at >= floor
+}
+
+/// The last sample of each series of a block that was not deleted.
+pub(crate) fn last_samples(block: &Arc<Block>, cache: &Cache) -> Result<Vec<(Labels, i64, f64)>, Error> {
     let index = match block.index(cache) {
-        Err(error) if error.is_corrupt() => return Ok(()),
+        Err(error) if error.is_corrupt() => return Ok(Vec::new()),
         index => index?,
     };
     let count = index.series_count();
     let mut pages = Pages::new(block.clone(), index.clone(), None, count as usize);
+    let mut found = Vec::with_capacity(count as usize);
     for id in 0..count {
-        let (Some(labels), Some(page)) = (index.labels(id), index.pages(id).next_back()) else { continue };
-        // What has no room is not known; something older would become a piece of its own.
-        let Some(place) = head.place_with_room(labels) else { continue };
-        let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
-        let last = match both {
-            Ok((times, values)) => match &block.deletes {
-                None => times.last().copied().zip(values.last().copied()),
-                Some(deletes) => {
-                    let Some(left) = deletes.left(id, &times).pop() else { continue };
-                    Some((times[left.end - 1], values[left.end - 1]))
-                }
-            },
-            Err(error) if error.is_corrupt() => None,
-            Err(error) => return Err(error.into()),
-        };
-        // Without the value, its time at least is known from the index.
-        let (at, value) = last.unwrap_or((index.span(page).last, f64::NAN));
-        head.lane(place.lane).resume(place.slot, at, value);
+        let Some(labels) = index.labels(id) else { continue };
+        for page in index.pages(id).rev() {
+            let both = pages.timestamps(page).and_then(|times| Ok((times, pages.values(page)?)));
+            let last = match both {
+                Ok((times, values)) => match &block.deletes {
+                    None => times.last().copied().zip(values.last().copied()),
+                    Some(deletes) => {
+                        let Some(left) = deletes.left(id, &times).pop() else { continue };
+                        Some((times[left.end - 1], values[left.end - 1]))
+                    }
+                },
+                Err(error) if error.is_corrupt() => None,
+                Err(error) => return Err(error.into()),
+            };
+            // Without the value, its time at least is known from the index.
+            let (at, value) = last.unwrap_or((index.span(page).last, f64::NAN));
+            found.push((labels, at, value));
+            break;
+        }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn read_catalog(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Saved, Error> {

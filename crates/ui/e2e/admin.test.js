@@ -75,3 +75,20 @@ test("a metric with many series leads to Explore", async () => {
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });
+
+test("tables show their numbers at any width", async () => {
+  for (const [width, table] of [[1280, "Tiers"], [1280, "Metrics that grow"], [360, "Metrics with most series"]]) {
+    const page = await open(chromium, { viewport: { width, height: 800 } });
+    await page.goto(`${to.url}/ui/admin/${table === "Tiers" ? "storage" : "cardinality"}`);
+    const region = page.getByRole("region", { name: table });
+    await region.getByRole("row").nth(1).waitFor();
+    const hidden = await region.evaluate((scroller, narrow) => {
+      const cells = [...scroller.querySelectorAll("tbody tr:first-child td")];
+      const last = narrow ? cells[1] : cells[cells.length - 1];
+      return last.getBoundingClientRect().right - scroller.getBoundingClientRect().right;
+    }, width < 640);
+    assert.ok(hidden <= 1, `${table} at ${width}: ${hidden} px are cut off`);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  }
+});

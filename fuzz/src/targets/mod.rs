@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     wire::PROMETHEUS_CHUNK,
     text::EXPOSITION,
     text::PROMQL,
+    text::JSON_QUERY,
     #[cfg(feature = "server")]
     config::CONFIG,
 ];

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use barograph_codec::{
-    Layout, decode_histogram_rollups, encode_histogram_rollups,
+    Code, Layout, decode_histogram_rollups, encode_histogram_rollups,
     rollups::{Chunk, Encoder, Scratch, Times, TimesChunk, TimesEncoder, Windows},
 };
 use barograph_disk::{Disk, MemoryDisk};
 use barograph_model::{
-    Budget, Histogram, HistogramParts, HistogramRollup, Labels, Selection, Source, Tier, TimeRange, Timestamp,
+    Budget, Histogram, HistogramParts, HistogramRollup, Labels, Parts, Rollups, Selection, Source, Tier,
+    TimeRange, Timestamp,
 };
 use barograph_tsdb::{Options, Retention, Row, Store, fuzzing};
 
@@ -77,17 +78,15 @@ fn run_windows(input: &[u8], shape: &mut Shape) {
     let (page, count) = (part(usize::MAX), number(6));
     let mut times = Times::default();
     let read = TimesChunk::open(times_meta).and_then(|mut c| c.read_page(times_page, count, &mut times));
-    shape.kind(read.map_err(|error| error.what));
-    if times.is_empty() {
-        return;
+    if let Err(error) = read {
+        return shape.message(error.what);
     }
-    let (mut windows, mut all) = (Windows::default(), Vec::new());
-    for sketches in [false, true] {
-        let read =
-            Chunk::open(meta).and_then(|mut chunk| chunk.read_page(page, &times, sketches, &mut windows));
+    let mut windows = Windows::default();
+    for parts in [Parts::SUM, Parts::ALL] {
+        let read = Chunk::open(meta).and_then(|mut chunk| chunk.read_page(page, &times, parts, &mut windows));
         shape.kind(read.map_err(|error| error.what));
-        all.clear();
-        windows.rollups(0..windows.len(), sketches, &mut all);
+        let mut all = Rollups::default();
+        windows.append_to(0..windows.len(), parts, &mut all);
         shape.size(all.len());
     }
 }
@@ -97,15 +96,15 @@ fn windows() -> Vec<Vec<u8>> {
     let samples = (0..400i64).map(|n| (START + n * 15_000, (n * n % 101) as f64 / 8.0));
     let (timestamps, values): (Vec<_>, Vec<_>) = samples.unzip();
     let mut seeds = Vec::new();
-    for tier in [Tier::Minute, Tier::Hour] {
+    for (tier, code) in [(Tier::Minute, Code::Light), (Tier::Hour, Code::Dense)] {
         let mut windows = Windows::default();
         windows.roll(tier, &timestamps, &values, &mut Scratch::default());
         let (mut times, mut rest) = (TimesEncoder::default(), Encoder::default());
         times.push(windows.times());
         rest.push(&windows, 0..windows.len());
         let (mut times_bytes, mut bytes) = (Vec::new(), Vec::new());
-        let of_times: Layout = times.finish(&mut times_bytes);
-        let of_rest: Layout = rest.finish(&mut bytes);
+        let of_times: Layout = times.finish(code, &mut times_bytes);
+        let of_rest: Layout = rest.finish(code, &mut bytes);
         let mut seed = Vec::new();
         for len in [of_times.meta_len, of_times.page_lens[0], of_rest.meta_len, windows.len()] {
             seed.extend_from_slice(&u16::try_from(len).expect("parts are short").to_le_bytes());
@@ -167,7 +166,7 @@ fn count(store: &Store, shape: &mut Shape) -> usize {
     let selection = Selection { matchers: &[], range: TimeRange::ALL };
     let mut count = 0;
     for tier in Tier::ROLLED {
-        let mut cursor = match store.rollups(tier, true, &selection, &budget) {
+        let mut cursor = match store.rollups(tier, Parts::ALL, &selection, &budget) {
             Ok(cursor) => cursor,
             Err(error) => {
                 shape.message(error);
@@ -175,10 +174,10 @@ fn count(store: &Store, shape: &mut Shape) -> usize {
             }
         };
         while cursor.next_series().expect("memory is read").is_some() {
-            while let Some(windows) = cursor.next_batch().expect("memory is read") {
-                assert!(windows.is_sorted_by(|a, b| a.start < b.start), "windows come in order");
-                count += windows.len();
-            }
+            let mut windows = Rollups::default();
+            while cursor.next_batch(&mut windows).expect("memory is read") {}
+            assert!(windows.starts.is_sorted_by(|a, b| a < b), "windows come in order");
+            count += windows.list(0..windows.len()).count();
         }
     }
     shape.size(count);

@@ -26,11 +26,14 @@ pub(super) const REMOTE_WRITE: Target =
 pub(super) const JSON_LINES: Target = Target {
     name: "json_lines",
     run: |input, shape| match json_lines::parse(input) {
-        Ok(json_lines::Line::Sample(labels, _)) => shape.size(labels.as_bytes().len()),
+        Ok(json_lines::Line::Sample(labels, _) | json_lines::Line::Histogram(labels, _, _)) => {
+            shape.size(labels.as_bytes().len());
+        }
         Ok(json_lines::Line::Rollup(labels, tier, _)) => {
             shape.size(labels.as_bytes().len());
             shape.kind(tier);
         }
+        Ok(json_lines::Line::HistogramRollup(labels, _)) => shape.size(labels.as_bytes().len()),
         Err(error) => shape.message(error),
     },
     seeds: || {

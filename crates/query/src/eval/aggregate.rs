@@ -12,7 +12,7 @@ use super::{
     expr,
     grid::Grid,
     math::{self, Mean, Sum, Variance},
-    ranking,
+    pooled, ranking,
 };
 use crate::syntax::{
     Span,
@@ -27,6 +27,9 @@ pub(super) fn evaluate(
     node: &Aggregate,
     span: Span,
 ) -> Result<Vector, Error> {
+    if node.op == AggregateOp::Pooled {
+        return pooled::evaluate(context, grid, node);
+    }
     if node.op == AggregateOp::CountValues {
         let vector = expr::vector(context, grid, &node.expr)?;
         return ranking::count_values(context, node, vector);
@@ -135,7 +138,7 @@ impl Groups {
 }
 
 /// Whether a label goes into the key of the group.
-fn keeps(node: &Aggregate, name: &[u8]) -> bool {
+pub(super) fn keeps(node: &Aggregate, name: &[u8]) -> bool {
     let listed = node.grouping.iter().any(|label| label.as_bytes() == name);
     if node.without { !listed && name != METRIC_NAME.as_bytes() } else { listed }
 }

@@ -28,7 +28,7 @@ pub(super) fn part(seconds: f64, date: Date) -> f64 {
 }
 
 /// A time on the second, as RFC 3339 writes it.
-pub(super) fn text(at: Timestamp) -> String {
+pub(crate) fn text(at: Timestamp) -> String {
     let seconds = at.0.div_euclid(1_000);
     let ((year, month, day), in_day) = (civil(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
     let (hour, minute, second) = (in_day / 3_600, in_day / 60 % 60, in_day % 60);

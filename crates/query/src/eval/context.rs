@@ -48,6 +48,7 @@ impl<'a> Context<'a> {
             warnings: self.notes.warnings.into_inner(),
             infos: self.notes.infos.into_inner(),
             tiers: self.used.tiers(),
+            error: self.used.error(),
         }
     }
 
@@ -88,6 +89,7 @@ impl<'a> Context<'a> {
             At::Start => self.query.start,
             At::End => self.query.last(),
         });
-        Ok(Reference { at, offset })
+        // A range that ends before `t` is one that ends at the millisecond before.
+        Ok(Reference { at, offset: offset.saturating_add(i64::from(self.options.half_open)) })
     }
 }

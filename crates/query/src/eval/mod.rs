@@ -21,6 +21,7 @@ mod math;
 mod notes;
 mod on_histograms;
 mod over;
+mod pooled;
 mod ranking;
 mod rolled;
 mod select;
@@ -30,8 +31,11 @@ mod switches;
 mod totals;
 mod windows;
 
+pub(crate) use calendar::text as time_text;
 pub(crate) use kernels::Kernel;
-pub(crate) use math::{Sum, quantile};
+pub(crate) use math::Sum;
+#[cfg(test)]
+pub(crate) use math::quantile;
 pub(crate) use notes::go_float;
 pub(crate) use rolled::gone;
 
@@ -77,6 +81,9 @@ pub struct Options {
     pub tier: Option<Tier>,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Whether ranges are `[t - range, t)` instead of `(t - range, t]`, as buckets of time are. Ranges over windows of a
+    /// tier may then be one window long.
+    pub half_open: bool,
     /// Whether names that operations drop are dropped at the very end, so that label functions may still use them.
     pub delayed_name_removal: bool,
     /// Whether experimental functions and aggregations may be used.
@@ -95,6 +102,7 @@ impl Default for Options {
             lookback_ms: 5 * 60_000,
             tier: None,
             subquery_step_ms: 60_000,
+            half_open: false,
             delayed_name_removal: false,
             experimental_functions: false,
             duration_expressions: false,
@@ -129,6 +137,8 @@ pub struct Answer {
     pub infos: Vec<String>,
     /// What its selectors read, from the finest.
     pub tiers: Vec<Tier>,
+    /// The most that quantiles taken from sketches are off, relative to their values; zero if there are none.
+    pub error: f64,
 }
 
 /// Of floats alone.

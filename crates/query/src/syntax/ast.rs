@@ -212,6 +212,8 @@ pub enum AggregateOp {
     Limitk,
     Max,
     Min,
+    /// Of all samples of the series together, where the others are of one value a series. No text says it.
+    Pooled,
     Quantile,
     Stddev,
     Stdvar,
@@ -232,6 +234,7 @@ impl AggregateOp {
             Self::Limitk => "limitk",
             Self::Max => "max",
             Self::Min => "min",
+            Self::Pooled => "pooled",
             Self::Quantile => "quantile",
             Self::Stddev => "stddev",
             Self::Stdvar => "stdvar",

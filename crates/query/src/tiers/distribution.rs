@@ -103,13 +103,14 @@ impl<'a> Distribution<'a> {
         }
         let rank = q * (self.total - 1) as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank below the count")]
-        let below = rank.floor() as u64;
-        let weight = rank - rank.floor();
-        let lower = self.at_rank(below);
-        if weight == 0.0 {
+        let below = rank as u64;
+        let weight = rank - below as f64;
+        let (lower, more) = self.at_rank(below);
+        // Mostly both neighbours are in the same bucket.
+        if weight == 0.0 || more > 0 {
             return lower;
         }
-        let upper = self.at_rank(below + 1);
+        let (upper, _) = self.at_rank(below + 1);
         lower * (1.0 - weight) + upper * weight
     }
 
@@ -118,8 +119,8 @@ impl<'a> Distribution<'a> {
         Sketch::error_at(self.scale)
     }
 
-    /// The value of a rank, counted from 0.
-    fn at_rank(&mut self, rank: u64) -> f64 {
+    /// The value of a rank, counted from 0, and of how many ranks that follow it is the value too.
+    fn at_rank(&mut self, rank: u64) -> (f64, u64) {
         let mut left = rank;
         let mut passed = |counts: &[u64]| {
             let before = counts.iter().take_while(|&&count| {
@@ -132,14 +133,15 @@ impl<'a> Distribution<'a> {
         let from = passed(&self.groups) * GROUP;
         let slot = from.min(self.counts.len());
         let slot = (slot + passed(&self.counts[slot..])).min(self.counts.len() - 1);
-        *self.values[slot].get_or_insert_with(|| {
+        let value = *self.values[slot].get_or_insert_with(|| {
             let middle = |steps: usize| Sketch::middle_of(place(steps, self.lowest), self.scale);
             match slot.cmp(&self.zero) {
                 Ordering::Less => -middle(self.zero - slot),
                 Ordering::Equal => 0.0,
                 Ordering::Greater => middle(slot - self.zero),
             }
-        })
+        });
+        (value, self.counts[slot].saturating_sub(left + 1))
     }
 }
 

@@ -7,6 +7,7 @@ mod admin;
 mod body;
 mod cardinality;
 mod compress;
+mod figures;
 mod guard;
 mod health;
 mod histograms;
@@ -16,10 +17,10 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
-mod points;
 mod policies;
 mod problem;
 mod prom;
+mod query;
 mod service;
 mod storage;
 mod write;
@@ -135,7 +136,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(cardinality::routes())
         .merge(storage::routes())
         .merge(live::routes())
-        .merge(points::routes())
+        .merge(query::routes())
+        .merge(figures::routes())
         .merge(policies::routes())
         .merge(service::routes())
         .merge(pages::routes())

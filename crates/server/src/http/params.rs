@@ -28,6 +28,11 @@ impl Params {
         self.0.iter().filter_map(move |pair| Some((pair.0.strip_prefix(prefix)?, pair.1.as_str())))
     }
 
+    /// All names and values but those of one name.
+    pub(crate) fn but(&self, name: &'static str) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter(move |pair| pair.0 != name).cloned()
+    }
+
     /// The first value of a parameter; one that is empty counts as absent.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.0
@@ -87,7 +92,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     match text {
         "-292273086-05-16T16:47:06Z" => Ok(Timestamp::MIN),
         "292277025-08-18T07:12:54.999999999Z" => Ok(Timestamp::MAX),
-        _ => rfc3339_ms(text).map(Timestamp).ok_or_else(|| bad_time(text)),
+        _ => Timestamp::from_rfc3339(text).ok_or_else(|| bad_time(text)),
     }
 }
 
@@ -108,61 +113,6 @@ fn seconds_to_ms(seconds: f64) -> Option<i64> {
     let ms = (seconds * 1e3).round();
     #[expect(clippy::cast_possible_truncation, reason = "checked to lie within i64")]
     (ms.abs() < 9.2e18).then_some(ms as i64)
-}
-
-/// `2026-01-31T10:20:30.5Z` or with an offset `+02:00`; a space or a lower-case `t` may stand for `T`.
-fn rfc3339_ms(text: &str) -> Option<i64> {
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let part = text.get(from..to)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let is = |at: usize, any: &str| text.get(at..=at).is_some_and(|c| any.contains(c));
-    if !(is(4, "-") && is(7, "-") && is(10, "Tt ") && is(13, ":") && is(16, ":")) {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_in_month = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let mut rest = text.get(19..)?;
-    let mut millis = 0;
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            return None;
-        }
-        millis = format!("{:0<3}", &fraction[..digits.min(3)]).parse().ok()?;
-        rest = &fraction[digits..];
-    }
-    let offset_minutes = match rest {
-        "Z" | "z" => 0,
-        _ => {
-            let sign = if rest.starts_with('-') { -1 } else { 1 };
-            let (hours, minutes) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
-            let two = |part: &str| (part.len() == 2).then(|| part.parse::<i64>().ok())?;
-            sign * (two(hours)?.min(23) * 60 + two(minutes)?.min(59))
-        }
-    };
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some((seconds - offset_minutes * 60) * 1000 + millis)
-}
-
-/// Days from 1970-01-01 in the proleptic Gregorian calendar, counting years from March so that the leap day is
-/// the last of its year.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

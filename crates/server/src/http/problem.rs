@@ -10,11 +10,18 @@ use axum::{
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    /// Where in a document it is.
+    path: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), path: None }
+    }
+
+    /// The same, of a place in a document; it is told beside the text, as `path`.
+    pub(crate) fn at(self, path: String) -> Self {
+        Self { path: Some(path), ..self }
     }
 
     /// What it says, for answers in another form.
@@ -31,12 +38,15 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": "about:blank",
             "title": title,
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let Some(path) = self.path {
+            body["path"] = path.into();
+        }
         (self.status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
     }
 }

@@ -1,4 +1,5 @@
-//! `/api/barograph/v1/stats` and `…/config`: what the service does by itself, and what it was told.
+//! `/api/barograph/v1/stats`, `…/config` and `…/snapshot`: what the service does by itself, what it was told, and what its
+//! collectors read last.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/stats", get(service_stats))
         .route("/api/barograph/v1/config", get(config))
+        .route("/api/barograph/v1/snapshot", get(snapshot))
 }
 
 /// `GET …/stats`: upkeep, memory and size in numbers.
@@ -25,7 +27,11 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let at = |ms: i64| (ms != i64::MIN).then(|| Timestamp(ms).seconds());
     let accounts: Map<String, Value> =
         seen.accounts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
+    let (collectors, points, errors) = engine.collectors.totals();
     Ok(Json(json!({
+        "totalCollectors": collectors,
+        "totalMetricsCollected": points,
+        "collectionErrors": errors,
         "aggregation": {
             "interval_seconds": engine.storage.aggregation_interval.as_secs_f64(),
             "last_run": at(store.maintained_at),
@@ -47,6 +53,12 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
         },
         "policies": store.policies,
     })))
+}
+
+/// `GET …/snapshot`: the last reading of every collector.
+async fn snapshot(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    Ok(Json(engine.collectors.snapshot(engine.clock.now())))
 }
 
 /// `GET …/config`: how samples are kept, as it holds now: file, environment and flags together.

@@ -43,7 +43,7 @@ pub(crate) fn requests_share(budget: u64) -> usize {
 
 /// The part of the budget for the index of a block that is written or read.
 pub(crate) fn index_share(budget: u64) -> usize {
-    usize::try_from(budget.max(LEAST) / 32).unwrap_or(usize::MAX).min(1 << 30)
+    usize::try_from(budget.max(LEAST) / 64).unwrap_or(usize::MAX).min(1 << 30)
 }
 
 /// The part of the budget for remembered spellings and overflow.

@@ -34,9 +34,9 @@ impl Step {
     pub const fn threshold(self) -> f64 {
         match self {
             Self::Caches => 0.60,
-            Self::Head => 0.70,
-            Self::Queries => 0.80,
-            Self::Ingest => 0.85,
+            Self::Head => 0.68,
+            Self::Queries => 0.77,
+            Self::Ingest => 0.82,
         }
     }
 
@@ -61,9 +61,9 @@ mod tests {
         };
         check(0.59, [false; 4]);
         check(0.61, [true, false, false, false]);
-        check(0.86, [true; 4]);
-        check(0.82, [true; 4]);
-        check(0.80, [true, true, true, false]);
+        check(0.83, [true; 4]);
+        check(0.79, [true; 4]);
+        check(0.77, [true, true, true, false]);
         check(0.57, [true, false, false, false]);
         check(0.55, [false; 4]);
     }

@@ -103,6 +103,11 @@ impl Instruments {
         })
     }
 
+    /// Takes over whether the log can be written, which may pass quickly.
+    pub fn observe_log(&self, stats: &Stats) {
+        self.read_only.set(f64::from(u8::from(stats.read_only)));
+    }
+
     /// Takes over what upkeep did, and the room on the disk.
     pub fn observe(&self, stats: &Stats, space: Option<Space>) {
         let Stats { blocks_cut, blocks_merged, blocks_deleted, .. } = stats;
@@ -115,7 +120,6 @@ impl Instruments {
         raise(self.metadata_refused, stats.metadata_refused);
         raise(self.exemplars_overwritten, stats.exemplars_overwritten);
         self.damaged.set(stats.blocks_damaged as f64);
-        self.read_only.set(f64::from(u8::from(stats.read_only)));
         self.histogram_series.set(stats.histogram_series as f64);
         self.histogram_bytes.set(stats.histogram_bytes as f64);
         self.policies.set(stats.policies as f64);

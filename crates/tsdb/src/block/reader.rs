@@ -1,13 +1,13 @@
 //! Reading a block: its index once, then pages by range.
 
 use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
+    Arc, Mutex, OnceLock, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
 use barograph_codec::{ColumnChunk, Number};
 use barograph_disk::{Disk, Error, ReadAt, file};
-use barograph_model::{Budget, BudgetError, TimeRange, Timestamp};
+use barograph_model::{Budget, BudgetError, METRIC_NAME, Matcher, TimeRange, Timestamp};
 
 use super::{
     Cache, Deletes, Index, KIND, Meta,
@@ -31,6 +31,8 @@ pub(crate) struct Block {
     body_end: u64,
     /// The index while anyone has it, so that those who read at the same time have one together.
     shared: Arc<Mutex<Weak<Index>>>,
+    /// The first and the last name of its metrics, once the index was read.
+    metrics: Arc<OnceLock<(Box<str>, Box<str>)>>,
     /// Whether a page was found that is not what was written.
     damaged: AtomicBool,
 }
@@ -67,8 +69,8 @@ impl Block {
         let damaged = AtomicBool::new(false);
         let path = path.to_owned();
         let (file, body_end) = (reader.file, reader.body_end);
-        let shared = Arc::default();
-        let block = Self { meta, path, size, deletes: None, file, body_end, shared, damaged };
+        let (shared, metrics) = (Arc::default(), Arc::default());
+        let block = Self { meta, path, size, deletes: None, file, body_end, shared, metrics, damaged };
         block.check_index()?;
         Ok(block)
     }
@@ -83,6 +85,7 @@ impl Block {
             file: self.file.clone(),
             body_end: self.body_end,
             shared: self.shared.clone(),
+            metrics: self.metrics.clone(),
             damaged: AtomicBool::new(self.is_damaged()),
         }
     }
@@ -144,7 +147,29 @@ impl Block {
     /// The index, from the disk.
     pub(crate) fn decode_index(&self) -> Result<Index, Error> {
         let index = Index::decode(&self.index_bytes()?, self.meta.min_at, self.body_end);
-        index.ok_or_else(|| Error::corrupt("index", &self.path, self.meta.index_at))
+        let index = index.ok_or_else(|| Error::corrupt("index", &self.path, self.meta.index_at))?;
+        self.note_metrics(&index);
+        Ok(index)
+    }
+
+    fn note_metrics(&self, index: &Index) {
+        let mut names = index.label_values(METRIC_NAME);
+        if let Some(first) = names.next() {
+            let last = names.last().unwrap_or(first);
+            // Whoever read it before found the same.
+            let _ = self.metrics.set((first.into(), last.into()));
+        }
+    }
+
+    /// Whether what is known of it leaves it possible that some series match. Where a window was cut into several blocks,
+    /// each has a part of the metrics.
+    pub(crate) fn may_match(&self, matchers: &[Matcher]) -> bool {
+        let Some((first, last)) = self.metrics.get() else { return true };
+        let mut of_metric = matchers.iter().filter(|m| m.name() == METRIC_NAME && !m.matches_absent());
+        of_metric.all(|matcher| {
+            let within = |value: &&str| (&**first..=&**last).contains(value);
+            matcher.allowed_values().is_none_or(|values| values.iter().any(within))
+        })
     }
 
     /// Bytes of the file, as they are.

@@ -17,7 +17,7 @@ mod series;
 mod verdicts;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -216,10 +216,15 @@ impl Head {
         (0..self.lanes.len()).flat_map(|n| self.lane(n).receiving(now)).collect()
     }
 
-    /// Forgets what it knows of samples that were deleted: those of a range of the series that match, as far as they are
-    /// in blocks.
-    pub(crate) fn forget_deleted(&self, matchers: &[Matcher], range: &TimeRange) {
-        (0..self.lanes.len()).for_each(|number| self.lane(number).forget_deleted(matchers, range));
+    /// Forgets what it knows of samples that were deleted: those of a range of the series that match. `lasts` are the last
+    /// samples that a start would know then.
+    pub(crate) fn forget_deleted(
+        &self,
+        matchers: &[Matcher],
+        range: &TimeRange,
+        lasts: &HashMap<Labels, (i64, f64)>,
+    ) {
+        (0..self.lanes.len()).for_each(|number| self.lane(number).forget_deleted(matchers, range, lasts));
     }
 
     /// What waits before the floor is about to be cut.

@@ -5,9 +5,9 @@
 //! already, it goes to a chunk as any other does, but to the log as a late one: the log does not believe samples before
 //! the floor. It waits for the next cut, or for one of its own when much waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use barograph_model::{Matcher, TimeRange, Timestamp};
+use barograph_model::{Labels, Matcher, TimeRange, Timestamp};
 
 use super::{
     lane::{LOWEST, Lane, series_of_mut},
@@ -147,13 +147,21 @@ impl Lane {
     }
 
     /// Forgets the last samples of the series that match, where these are in a range and were deleted.
-    pub(super) fn forget_deleted(&mut self, matchers: &[Matcher], range: &TimeRange) {
+    pub(super) fn forget_deleted(
+        &mut self,
+        matchers: &[Matcher],
+        range: &TimeRange,
+        lasts: &HashMap<Labels, (i64, f64)>,
+    ) {
         let mut slots = Vec::new();
         self.matching(matchers, &mut slots);
         for slot in slots {
             let series = series_of_mut(&mut self.pages, slot);
             if !series.has_samples() && range.contains(Timestamp(series.last_at())) {
                 series.forget_last();
+                if let Some(&(at, value)) = lasts.get(&series.labels) {
+                    series.resume(at, value);
+                }
             }
         }
     }

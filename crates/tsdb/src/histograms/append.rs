@@ -6,7 +6,6 @@ use barograph_model::{Histogram, Labels, Timestamp};
 use super::head::{Bounds, Fate};
 use crate::{
     Appended, Error, Reason, Rejected, Store,
-    head::LOWEST,
     options::millis,
     spelling, stats,
     wal::{HISTOGRAMS, LATE_HISTOGRAMS},
@@ -49,13 +48,12 @@ impl Store {
         &self,
         rows: &[HistogramRow<'_>],
         now: Timestamp,
-        window: i64,
+        within: i64,
     ) -> Result<Appended, Error> {
         self.wal.check_open()?;
         let latest = now.millis().saturating_add(millis(self.options.ahead_max));
         let late_bytes_max = self.options.late_bytes_max;
-        let oldest = now.millis().saturating_sub(millis(self.options.longest_kept())).max(LOWEST);
-        let bounds = Bounds { floor: self.head.floor(), oldest, window, late_bytes_max };
+        let bounds = Bounds { floor: self.head.floor(), within, late_bytes_max };
         let mut appended = Appended::default();
         let (mut entries, mut last_at) = ([Entered::default(), Entered::default()], i64::MIN);
         let mut all = self.histograms.lock();

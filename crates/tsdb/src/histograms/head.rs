@@ -41,12 +41,10 @@ pub(super) struct Series {
 /// Which times are taken.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
-    /// What was cut ends here: what is in order, but older, waits with the late ones.
+    /// From here on what is in order goes to the log as such.
     pub(super) floor: i64,
-    /// No tier keeps what is older.
-    pub(super) oldest: i64,
-    /// How late one may be, in milliseconds.
-    pub(super) window: i64,
+    /// So much older than the last of its series, in milliseconds, one may be; zero where none may be late.
+    pub(super) within: i64,
     /// So much may wait that is late.
     pub(super) late_bytes_max: usize,
 }
@@ -91,13 +89,11 @@ impl Head {
         (at, histogram): (i64, &Histogram),
         bounds: Bounds,
     ) -> Result<Fate, Reason> {
-        let last = all.get(labels).and_then(|series| series.encoder.last_at());
-        let behind = last.map_or(0, |last| last.saturating_sub(at));
-        if at < bounds.oldest || behind > bounds.window {
-            let none_late = bounds.window == 0 && at >= bounds.oldest;
-            return Err(if none_late { Reason::OutOfOrder } else { Reason::TooOld });
+        let last = all.get(labels).and_then(Series::last_at);
+        let in_order = last.is_none_or(|last| at > last);
+        if last.is_some_and(|last| at < last && last.saturating_sub(at) > bounds.within) {
+            return Err(if bounds.within == 0 { Reason::OutOfOrder } else { Reason::TooOld });
         }
-        let in_order = at >= bounds.floor && last.is_none_or(|last| at > last);
         if !all.contains_key(labels) {
             if all.len() >= self.series_max {
                 return Err(Reason::TooManySeries);
@@ -105,7 +101,7 @@ impl Head {
             all.insert(labels.clone(), Series::default());
         }
         let Some(series) = all.get_mut(labels) else { return Ok(Fate::Known) };
-        if in_order {
+        if in_order && at >= bounds.floor {
             series.push(at, histogram);
             return Ok(Fate::InOrder);
         }
@@ -251,6 +247,11 @@ impl Series {
                 self.open = true;
             }
         }
+    }
+
+    /// The time of the last one, late or not.
+    fn last_at(&self) -> Option<i64> {
+        self.encoder.last_at().max(self.late.last_key_value().map(|last| *last.0))
     }
 
     /// The histogram of a time.

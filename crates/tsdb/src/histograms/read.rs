@@ -1,6 +1,9 @@
 //! Reading histograms: of blocks series by series, and of the whole store for a question.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use barograph_disk::Error;
 use barograph_model::{
@@ -10,7 +13,7 @@ use barograph_model::{
 use super::page::{Entry, Sample};
 use crate::{
     Store,
-    block::{Block, Cache, Pages},
+    block::{Block, Cache, Meta, Pages},
 };
 
 /// What a histogram is charged to a budget, in samples: it takes the memory of about so many.
@@ -21,6 +24,8 @@ const CHARGE: usize = 32;
 pub(super) struct Blocks {
     streams: Vec<Stream>,
     range: TimeRange,
+    /// Where pages that are not what was written are passed over: the blocks that have them.
+    damaged: Option<BTreeSet<String>>,
 }
 
 struct Stream {
@@ -48,7 +53,18 @@ impl Blocks {
             stream.advance()?;
             streams.push(stream);
         }
-        Ok(Self { streams, range })
+        Ok(Self { streams, range, damaged: None })
+    }
+
+    /// Passes over pages that are not what was written; the rest serves.
+    pub(super) fn lenient(mut self) -> Self {
+        self.damaged = Some(BTreeSet::new());
+        self
+    }
+
+    /// Of which blocks pages were passed over.
+    pub(super) fn damaged(self) -> BTreeSet<String> {
+        self.damaged.unwrap_or_default()
     }
 
     /// The next series with its entries in the range, at least one.
@@ -59,7 +75,7 @@ impl Blocks {
             let mut found: Vec<T> = Vec::new();
             for stream in &mut self.streams {
                 if let Some((id, _)) = stream.front.take_if(|(_, front)| *front == labels) {
-                    stream.read(id, &self.range, &mut found)?;
+                    stream.read(id, &self.range, &mut found, self.damaged.as_mut())?;
                     stream.advance()?;
                 }
             }
@@ -84,12 +100,25 @@ impl Stream {
         Ok(())
     }
 
-    fn read<T: Entry>(&mut self, id: u32, range: &TimeRange, found: &mut Vec<T>) -> Result<(), Error> {
+    fn read<T: Entry>(
+        &mut self,
+        id: u32,
+        range: &TimeRange,
+        found: &mut Vec<T>,
+        mut damaged: Option<&mut BTreeSet<String>>,
+    ) -> Result<(), Error> {
         let index = self.pages.index.clone();
         for page in index.pages(id).filter(|&page| index.span(page).overlaps(range)) {
             let path = self.pages.block.path.clone();
-            let entries = T::decode(self.pages.bytes(page)?);
-            let entries = entries.ok_or_else(|| Error::corrupt("histograms", &path, 0))?;
+            let decoded = self.pages.bytes(page).map(T::decode);
+            let decoded = decoded.and_then(|e| e.ok_or_else(|| Error::corrupt("histograms", &path, 0)));
+            let entries = match (decoded, &mut damaged) {
+                (Err(error), Some(damaged)) if error.is_corrupt() => {
+                    damaged.insert(path);
+                    continue;
+                }
+                (decoded, _) => decoded?,
+            };
             let deletes = self.pages.block.deletes.as_ref();
             let left = |at| deletes.is_none_or(|deletes| !deletes.cover(id, at, at));
             let within = |at| range.contains(Timestamp(at)) && left(at);
@@ -123,15 +152,33 @@ impl Store {
             self.histograms
                 .each_series(selection.matchers, &selection.range, |labels| found.push(labels.clone()));
         }
-        for (block, index) in
-            self.indexes_in(&selection.range, |meta| meta.histograms && meta.tier == tier, budget)?
-        {
+        let wanted = |meta: &Meta| meta.histograms && meta.tier == tier;
+        for (block, index) in self.indexes_in(&selection.range, selection.matchers, wanted, budget)? {
             let ids = self.matching(&block, &index, selection.matchers).unwrap_or_default();
             found.extend(ids.into_iter().filter_map(|id| index.labels(id)));
         }
         found.sort_unstable();
         found.dedup();
         Ok(found)
+    }
+
+    /// Those whose index is what was written; others are set aside.
+    pub(super) fn sound_histogram_blocks(
+        &self,
+        tier: Tier,
+        range: &TimeRange,
+    ) -> Result<Vec<Arc<Block>>, Error> {
+        let mut sound = Vec::new();
+        for block in self.histogram_blocks(tier, range) {
+            match block.index(&self.cache) {
+                Err(error) if error.is_corrupt() => self.set_block_aside(&block),
+                index => {
+                    index?;
+                    sound.push(block);
+                }
+            }
+        }
+        Ok(sound)
     }
 
     /// See [`barograph_model::Source::histograms`].
@@ -194,14 +241,15 @@ impl Store {
         budget: &Budget,
     ) -> Result<Vec<(Labels, Vec<T>)>, SourceError> {
         let storage = |error: Error| SourceError::Storage(Box::new(error));
-        let blocks = self.histogram_blocks(tier, &selection.range);
-        let mut reader =
-            Blocks::open(blocks, selection.matchers, selection.range, &self.cache).map_err(storage)?;
+        let blocks = self.sound_histogram_blocks(tier, &selection.range).map_err(storage)?;
+        let reader = Blocks::open(blocks, selection.matchers, selection.range, &self.cache);
+        let mut reader = reader.map_err(storage)?.lenient();
         let mut found = Vec::new();
         while let Some((labels, entries)) = reader.next_series::<T>(tier != Tier::Raw).map_err(storage)? {
             budget.charge(entries.len() * CHARGE)?;
             found.push((labels, entries));
         }
+        reader.damaged().iter().for_each(|path| self.report_damage_at(path));
         Ok(found)
     }
 }

@@ -78,12 +78,12 @@ impl Store {
             return Ok(());
         }
         let range = TimeRange::new(Timestamp(from), Timestamp(floor));
-        let blocks: Vec<_> = raw.into_iter().filter(|block| block.overlaps(&range)).collect();
+        let blocks = self.sound_histogram_blocks(Tier::Raw, &range)?;
         if blocks.is_empty() {
             return Ok(());
         }
         let policies = self.policies.all();
-        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?;
+        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?.lenient();
         let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
             let policy = labels.metric_name().and_then(|name| policies.get(name));
@@ -95,6 +95,7 @@ impl Store {
                 }
             }
         }
+        reader.damaged().iter().for_each(|path| self.report_damage_at(path));
         for (series, tier) in tiers.into_iter().zip(Tier::ROLLED) {
             let state = State { floor, rolled };
             self.write_histogram_windows(tier, &series, state, next_seq)?;
@@ -134,8 +135,14 @@ impl Store {
             }
         }
         for ((tier, _), blocks) in spans.into_iter().filter(|(_, blocks)| blocks.len() > 1) {
-            self.rewrite_histograms(tier, &blocks, next_seq)?;
-            done.blocks_merged += blocks.len();
+            match self.rewrite_histograms(tier, &blocks, next_seq) {
+                // The damaged one stays as it is, and serves what it can.
+                Err(Error::Disk(error)) if error.is_corrupt() => self.report_damage_at(error.path()),
+                written => {
+                    written?;
+                    done.blocks_merged += blocks.len();
+                }
+            }
         }
         Ok(())
     }

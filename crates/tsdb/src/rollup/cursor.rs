@@ -25,7 +25,9 @@ impl<'a> Cursor<'a> {
         budget: &'a Budget,
     ) -> Result<Self, SourceError> {
         let mut blocks = Vec::new();
-        for (block, index) in store.indexes_in(&selection.range, |meta| meta.holds(tier), budget)? {
+        for (block, index) in
+            store.indexes_in(&selection.range, selection.matchers, |meta| meta.holds(tier), budget)?
+        {
             budget.charge(0)?;
             let Some(ids) = store.matching(&block, &index, selection.matchers) else { continue };
             blocks.push((block, index, ids));

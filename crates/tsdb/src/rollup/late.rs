@@ -4,6 +4,9 @@
 //! samples. Exactly the windows of exactly the series they fell into are made again, of all raw samples there are. Where
 //! the raw samples that a window was made of are gone already, which the number of samples in it tells, the late ones
 //! are joined to it instead. All of it becomes one block of the tier, so that no window can be joined to twice.
+//!
+//! Late samples may be some that were sent again. Where raw samples are there, they are told by their times. Where these
+//! are gone, the first and the last of a window tell: if one of them comes again, so did all between them.
 
 use std::sync::Arc;
 
@@ -203,15 +206,29 @@ impl Again {
             columns
         };
         let mut all = of_touched(known);
-        let gone = self.gone(&all);
+        let mut gone = self.gone(&all);
         all.add(late.0, late.1);
+        // Those that are all there again are made anew.
+        gone.retain(|made| {
+            self.count(&all, made) < made.count || !(has_first(&all, made) && has_last(&all, made))
+        });
         self.windows.roll(self.tier, all.timestamps(), all.values(), &mut self.scratch);
         if gone.is_empty() {
             return;
         }
         let mut whole = Vec::new();
         self.windows.list(0..self.windows.len(), &mut whole);
-        self.windows.roll(self.tier, late.0, late.1, &mut self.scratch);
+        let made_at = |at: i64| gone.iter().find(|made| made.start == self.tier.window_of(at));
+        let repeated = |at: i64| {
+            let inside = made_at(at).filter(|made| (made.first_at..=made.last_at).contains(&at));
+            inside.is_some_and(|made| has_first(&all, made) || has_last(&all, made))
+        };
+        let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+        for (&at, &value) in late.0.iter().zip(late.1).filter(|(at, _)| !repeated(**at)) {
+            timestamps.push(at);
+            values.push(value);
+        }
+        self.windows.roll(self.tier, &timestamps, &values, &mut self.scratch);
         let mut added = Vec::new();
         self.windows.list(0..self.windows.len(), &mut added);
         for window in &mut added {
@@ -228,14 +245,31 @@ impl Again {
 
     /// The windows that were made of more samples than are known now.
     fn gone(&self, known: &Columns) -> Vec<Rollup> {
-        let count = |made: &Rollup| {
-            let (timestamps, values) = (known.timestamps(), known.values());
-            let from = timestamps.partition_point(|&at| at < made.start);
-            let to = timestamps.partition_point(|&at| at < made.start.saturating_add(self.tier.width()));
-            values[from..to].iter().filter(|value| !is_stale(**value)).count() as u64
-        };
-        self.made.iter().filter(|made| count(made) < made.count).cloned().collect()
+        self.made.iter().filter(|made| self.count(known, made) < made.count).cloned().collect()
     }
+
+    /// How many samples there are in a window.
+    fn count(&self, samples: &Columns, window: &Rollup) -> u64 {
+        let (timestamps, values) = (samples.timestamps(), samples.values());
+        let from = timestamps.partition_point(|&at| at < window.start);
+        let to = timestamps.partition_point(|&at| at < window.start.saturating_add(self.tier.width()));
+        values[from..to].iter().filter(|value| !is_stale(**value)).count() as u64
+    }
+}
+
+/// Whether the first sample of a window is there.
+fn has_first(samples: &Columns, window: &Rollup) -> bool {
+    has(samples, window.first_at, window.first)
+}
+
+/// Whether the last sample of a window is there.
+fn has_last(samples: &Columns, window: &Rollup) -> bool {
+    has(samples, window.last_at, window.last)
+}
+
+fn has(samples: &Columns, at: i64, value: f64) -> bool {
+    let place = samples.timestamps().binary_search(&at);
+    place.is_ok_and(|place| samples.values()[place].to_bits() == value.to_bits())
 }
 
 /// A window with further samples in it. What depends on their order among the others is taken from the window alone

@@ -66,7 +66,8 @@ pub(super) fn claims_of(raw: &[Arc<Block>]) -> Cover {
 impl Store {
     /// How far a tier is.
     pub(crate) fn tier_state(&self, tier: Tier) -> State {
-        State::of(tier, self.blocks().iter().map(|block| &block.meta))
+        let state = State::of(tier, self.blocks().iter().map(|block| &block.meta));
+        State { rolled: state.rolled.max(self.rolled[tier as usize].load(Ordering::Relaxed)), ..state }
     }
 
     /// Makes all windows that are complete, and again those that late samples fell into.
@@ -174,6 +175,7 @@ impl Store {
     ) -> Result<(), Error> {
         let Some((meta, _)) = writer.publish(cover)? else { return Ok(()) };
         self.install(meta.seq, &[])?;
+        self.rolled[meta.tier as usize].fetch_max(meta.rolled, Ordering::Relaxed);
         done.windows_rolled += meta.samples;
         self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
         Ok(())

@@ -100,6 +100,7 @@ impl Span {
 
 impl Reach {
     /// Of a range from the point before it to its last one, with `count` samples, at least two, from a first to a last.
+    #[inline]
     pub(in crate::eval) fn of(
         (after, last): (i64, i64),
         (first_at, last_at): (i64, i64),

@@ -9,6 +9,7 @@ mod choose;
 mod instant;
 mod natives;
 mod over;
+mod pooled;
 mod why;
 
 use std::cell::Cell;
@@ -27,22 +28,36 @@ pub(super) use choose::Choice;
 use choose::{Demand, Want, choose};
 pub(super) use instant::instant;
 pub(super) use over::{as_samples, over};
+pub(super) use pooled::pooled;
 pub(crate) use why::gone;
 
-/// Which tiers were read for an answer.
+/// Which tiers were read for an answer, and how far off it may be.
 #[derive(Debug, Default)]
-pub(super) struct Used(Cell<[bool; Tier::ALL.len()]>);
+pub(super) struct Used {
+    tiers: Cell<[bool; Tier::ALL.len()]>,
+    error: Cell<f64>,
+}
 
 impl Used {
     fn add(&self, tier: Tier) {
-        let mut used = self.0.get();
+        let mut used = self.tiers.get();
         used[tier as usize] = true;
-        self.0.set(used);
+        self.tiers.set(used);
+    }
+
+    /// Quantiles may be off by so much.
+    fn within(&self, error: f64) {
+        self.error.set(self.error.get().max(error));
+    }
+
+    /// The most that quantiles are off.
+    pub(super) fn error(&self) -> f64 {
+        self.error.get()
     }
 
     /// From the finest.
     pub(super) fn tiers(&self) -> Vec<Tier> {
-        let used = self.0.get();
+        let used = self.tiers.get();
         Tier::ALL.into_iter().filter(|tier| used[*tier as usize]).collect()
     }
 }

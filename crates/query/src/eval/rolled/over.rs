@@ -73,6 +73,7 @@ pub(in crate::eval) fn over(
         }
         Ok::<_, Error>(())
     })?;
+    context.used.within(error.unwrap_or_default());
     let notes = [
         why::widened(frame.windows.range, frame.span),
         why::approximation(over, name, frame.tier),
@@ -136,15 +137,24 @@ fn parts(over: Over) -> Parts {
 }
 
 /// The ranges of a selector as runs of windows.
-struct Frame {
+pub(super) struct Frame {
     tier: Tier,
     windows: Windows,
     /// How long each run is, in milliseconds: at least the range, and at least two windows.
     span: i64,
     /// The points between which the range of each step lies.
     bounds: Vec<(i64, i64)>,
-    /// Where the windows of the series at hand start, and which of them lie in the range of each step. Series that are
-    /// scraped together have the same, so it is mostly found once for all.
+    /// How the ranges lie over the windows of series: most series have theirs where others have them too.
+    layouts: Vec<Layout>,
+    /// The one for the series at hand.
+    at_hand: usize,
+}
+
+/// How many layouts are kept, so that few series need one of their own.
+const LAYOUTS_MAX: usize = 8;
+
+/// Where windows start, and which of them lie in the range of each step.
+struct Layout {
     starts: Vec<i64>,
     places: Vec<std::ops::Range<usize>>,
 }
@@ -162,14 +172,23 @@ struct Range<'a> {
 }
 
 impl Frame {
-    fn new(context: &Context<'_>, grid: Grid, selector: &RangeSelector, tier: Tier) -> Result<Self, Error> {
+    pub(super) fn new(
+        context: &Context<'_>,
+        grid: Grid,
+        selector: &RangeSelector,
+        tier: Tier,
+    ) -> Result<Self, Error> {
         let range = context.positive_length(&selector.range)?;
-        let windows = Windows::new(grid, context.reference(&selector.selector.shift)?, range);
+        let mut reference = context.reference(&selector.selector.shift)?;
+        // Windows are half-open themselves.
+        let half_open = i64::from(context.options.half_open);
+        reference.offset = reference.offset.saturating_sub(half_open);
+        let windows = Windows::new(grid, reference, range);
         let whole = range.div_euclid(tier.width()) + i64::from(range % tier.width() != 0);
-        let span = whole.max(2).saturating_mul(tier.width());
+        let span = whole.max(2 - half_open).saturating_mul(tier.width());
         let last = |step: usize| tier.window_of(windows.last(step));
         let bounds = (0..grid.len).map(|step| (last(step).saturating_sub(span), last(step))).collect();
-        Ok(Self { tier, windows, span, bounds, starts: Vec::new(), places: Vec::new() })
+        Ok(Self { tier, windows, span, bounds, layouts: Vec::new(), at_hand: 0 })
     }
 
     /// How many values a column has: one if the range does not move and nothing else does.
@@ -177,7 +196,12 @@ impl Frame {
         if moves { self.bounds.len() } else { self.windows.width() }
     }
 
-    fn reading<'a>(
+    /// The points between which the range of each step lies.
+    pub(super) fn bounds(&self) -> &[(i64, i64)] {
+        &self.bounds
+    }
+
+    pub(super) fn reading<'a>(
         &self,
         context: &'a Context<'_>,
         selector: &'a RangeSelector,
@@ -196,22 +220,26 @@ impl Frame {
 
     /// Lays the ranges over the windows of a series; what is computed afterwards is of that series.
     fn place(&mut self, starts: &[i64]) {
-        if self.starts == starts && !self.places.is_empty() {
+        if let Some(known) = self.layouts.iter().position(|layout| layout.starts == starts) {
+            self.at_hand = known;
             return;
         }
-        self.starts.clear();
-        self.starts.extend_from_slice(starts);
-        self.places.clear();
+        if self.layouts.len() >= LAYOUTS_MAX {
+            self.layouts.clear();
+        }
         let (mut first, mut end) = (0, 0);
-        for &(after, last) in &self.bounds {
+        let places = self.bounds.iter().map(|&(after, last)| {
             while end < starts.len() && starts[end] < last {
                 end += 1;
             }
             while first < end && starts[first] < after {
                 first += 1;
             }
-            self.places.push(first..end);
-        }
+            first..end
+        });
+        let places = places.collect();
+        self.at_hand = self.layouts.len();
+        self.layouts.push(Layout { starts: starts.to_vec(), places });
     }
 }
 
@@ -229,10 +257,11 @@ impl Laid<'_> {
     #[inline]
     fn each(&self, mut compute: impl FnMut(&Range<'_>) -> f64) -> Result<Vec<f64>, Error> {
         let Self { context, frame, rolled, width } = *self;
-        debug_assert_eq!(frame.starts, rolled.starts, "the ranges were laid over this series");
+        let layout = &frame.layouts[frame.at_hand];
+        debug_assert_eq!(layout.starts, rolled.starts, "the ranges were laid over this series");
         let mut values = vec![ABSENT; width];
         let mut seen = 0;
-        let places = frame.places.iter().zip(&frame.bounds);
+        let places = layout.places.iter().zip(&frame.bounds);
         for ((step, value), (place, &(after, last))) in values.iter_mut().enumerate().zip(places) {
             seen += place.len();
             if seen > CHECK_AFTER {

@@ -52,7 +52,7 @@ const NOTES_MAX: usize = 10;
 /// About how many bytes an answer takes, so that it need not be moved while it grows.
 fn likely_len(value: &Value) -> usize {
     const SERIES: usize = 192;
-    const SAMPLE: usize = 28;
+    const SAMPLE: usize = 36;
     match value {
         Value::Scalar(_) | Value::String(..) => SAMPLE,
         Value::Vector(series) => series.len() * (SERIES + SAMPLE),

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use barograph_model::{BudgetError, SourceError};
-use barograph_query::{Error as QueryError, PointsError};
+use barograph_query::Error as QueryError;
 
 use super::answer::write_string;
 use crate::http::{body::BodyError, problem::Problem};
@@ -71,15 +71,6 @@ impl ApiError {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         Self::new(error.status, error.text)
-    }
-}
-
-impl From<PointsError> for ApiError {
-    fn from(error: PointsError) -> Self {
-        match error {
-            PointsError::Source(source) => source.into(),
-            question => Self::bad_data(question.to_string()),
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod matrix;
 mod query;
 mod status;
 
-pub(crate) use answer::{success, write_labels, write_list, write_sample_value, write_string};
+pub(crate) use answer::{success, write_labels, write_sample_value};
 pub(crate) use error::ApiError;
 pub(crate) use query::run;
 

@@ -1,0 +1,174 @@
+//! The names of a query looked up in the store: metrics, and the labels that attributes are stored as.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use barograph_model::{Budget, METRIC_NAME, Matcher, Selection, Source, SourceError, TimeRange};
+
+use super::{
+    compile::{By, Metric, Spelling},
+    document::{GroupBy, METRICS_MAX, Query},
+    metric::{Catalog, Names, Stored, folded},
+    read::Invalid,
+    run::Error,
+};
+
+/// What a query may name.
+pub(super) struct Directory<'a> {
+    query: &'a Query,
+    source: &'a dyn Source,
+    budget: &'a Budget,
+    range: TimeRange,
+    catalog: Catalog,
+    /// Names of labels in the store by what they have in common.
+    labels: BTreeMap<String, Vec<String>>,
+    /// How the attributes that make groups are spelled in answers, where that is settled: the same for all metrics.
+    groups: RefCell<Vec<Option<String>>>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Directory<'a> {
+    pub(super) fn open(
+        query: &'a Query,
+        source: &'a dyn Source,
+        range: TimeRange,
+        budget: &'a Budget,
+    ) -> Result<Self, SourceError> {
+        let all = Selection { matchers: &[], range };
+        let catalog = Catalog::new(source.label_values(METRIC_NAME, &all, budget)?);
+        let attributes = match &query.group_by {
+            GroupBy::Attributes(names) => names.len(),
+            GroupBy::Series => 0,
+        };
+        let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if attributes + query.dimensions.len() > 0 {
+            for name in source.label_names(&all, budget)? {
+                labels.entry(folded(&name)).or_default().push(name);
+            }
+        }
+        Ok(Self {
+            query,
+            source,
+            budget,
+            range,
+            catalog,
+            labels,
+            groups: RefCell::new(vec![None; attributes]),
+            used: RefCell::default(),
+        })
+    }
+
+    /// The metrics that the query lists, with what they are called there, and the place in the list.
+    pub(super) fn listed(&self) -> Result<Vec<(String, Metric, usize)>, Error> {
+        let mut found: Vec<(String, Metric, usize)> = Vec::new();
+        for (i, names) in self.query.metrics.iter().enumerate() {
+            let path = format!("query.metrics[{i}]");
+            let add = match names {
+                Names::One(name) => {
+                    let one = self.catalog.one(name).map_err(|e| Invalid::new(&path, e))?;
+                    one.into_iter().map(|stored| (name.clone(), stored)).collect()
+                }
+                Names::Pattern(pattern) => {
+                    let all = self.catalog.all(pattern).into_iter();
+                    all.map(|stored| (stored.name().to_owned(), stored)).collect::<Vec<_>>()
+                }
+            };
+            if found.len() + add.len() > METRICS_MAX {
+                let text = format!("stands for more than the {METRICS_MAX} metrics a query may have");
+                return Err(Invalid::new(path, text).into());
+            }
+            for (name, stored) in add {
+                if !found.iter().any(|other| other.1.stored == stored && other.0 == name) {
+                    found.push((name, self.metric(stored)?, i));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// A metric by one name; `None` if nothing of it is stored.
+    pub(super) fn named(&self, name: &str, path: &str) -> Result<Option<Metric>, Error> {
+        match self.catalog.one(name).map_err(|e| Invalid::new(path, e))? {
+            Some(stored) => Ok(Some(self.metric(stored)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The stored names of all metrics that were found so far.
+    pub(super) fn used(&self) -> Vec<String> {
+        self.used.borrow().iter().cloned().collect()
+    }
+
+    fn metric(&self, stored: Stored) -> Result<Metric, Error> {
+        self.used.borrow_mut().extend(stored.names());
+        let mut matchers = Vec::with_capacity(self.query.dimensions.len());
+        for (attribute, condition) in &self.query.dimensions {
+            let path = || format!("query.filter.dimensions.{attribute}");
+            let label = self.label(attribute, &stored, path)?;
+            matchers.push(condition.matcher(&label).map_err(|e| Invalid::new(path(), e))?);
+        }
+        let by = match &self.query.group_by {
+            GroupBy::Series => By::Series,
+            GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &stored)?),
+        };
+        Ok(Metric { stored, matchers, by })
+    }
+
+    fn spellings(&self, attributes: &[String], stored: &Stored) -> Result<Vec<Spelling>, Error> {
+        let mut spellings: Vec<Spelling> = Vec::with_capacity(attributes.len());
+        for (i, attribute) in attributes.iter().enumerate() {
+            let path = || format!("query.groupBy[{i}]");
+            let label = self.label(attribute, stored, path)?;
+            if spellings.iter().any(|other| other.label == label) {
+                return Err(
+                    Invalid::new(path(), format!("means the label {label}, as another one does")).into()
+                );
+            }
+            let group = self.groups.borrow_mut()[i].get_or_insert_with(|| label.clone()).clone();
+            spellings.push(Spelling { group, label });
+        }
+        Ok(spellings)
+    }
+
+    /// The label of an attribute: itself if there is one of the name, else the one that is spelled alike. Only if there
+    /// are several in the store, those of the metric are looked at.
+    fn label(&self, attribute: &str, stored: &Stored, path: impl Fn() -> String) -> Result<String, Error> {
+        let Some(alike) = self.labels.get(&folded(attribute)) else { return Ok(attribute.to_owned()) };
+        if let [only] = alike.as_slice() {
+            return Ok(only.clone());
+        }
+        let name = match stored {
+            Stored::Series(name) => name.clone(),
+            Stored::Histogram(base) => format!("{base}_count"),
+        };
+        let matchers = [Matcher::equal(METRIC_NAME, &name)];
+        let own =
+            self.source.label_names(&Selection { matchers: &matchers, range: self.range }, self.budget)?;
+        let own: Vec<&String> = alike.iter().filter(|label| own.contains(label)).collect();
+        if alike.iter().any(|label| label == attribute)
+            && (own.is_empty() || own.iter().any(|l| *l == attribute))
+        {
+            return Ok(attribute.to_owned());
+        }
+        match own.as_slice() {
+            [] => Ok(attribute.to_owned()),
+            [only] => Ok((*only).clone()),
+            several => {
+                let names: Vec<&str> = several.iter().map(|label| label.as_str()).collect();
+                let text =
+                    format!("may be any of the labels {} of {name}; name the one you mean", names.join(", "));
+                Err(Invalid::new(path(), text).into())
+            }
+        }
+    }
+
+    /// What labels of answers are called in the query.
+    pub(super) fn asked_as(&self, label: &str) -> Option<&'a str> {
+        let GroupBy::Attributes(attributes) = &self.query.group_by else { return None };
+        let groups = self.groups.borrow();
+        let place = groups.iter().position(|group| group.as_deref() == Some(label))?;
+        Some(&attributes[place])
+    }
+}

@@ -1,0 +1,184 @@
+//! Metrics by name under `/api/barograph/v1/metrics`: which there are, their latest values, and figures over a time
+//! range.
+//!
+//! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
+//! language, from the tier that suits.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use barograph_model::{Tier, Timestamp};
+use barograph_query::json::{Function, GroupBy, Query, Reply};
+use barograph_tsdb::MetricInfo;
+use serde_json::{Value, json};
+
+use super::{App, params::Params, problem::Problem, query};
+use crate::{errors::chain, storage::catalog};
+
+/// How far back the latest value of a series may lie: as far as that of an instant query.
+const LATEST_MS: i64 = 5 * 60_000;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/barograph/v1/metrics", get(list))
+        .route("/api/barograph/v1/metrics/{name}", get(one))
+        .route("/api/barograph/v1/metrics/{name}/latest", get(latest))
+        .route("/api/barograph/v1/metrics/{name}/stats", get(stats))
+}
+
+/// `GET …/metrics`: every metric with what is known of it; `prefix` by the name as stored or with dots, `limit`.
+async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
+    let limit = params.limit("limit")?;
+    let prefix = plain(params.first("prefix").unwrap_or_default());
+    let all = metrics(&app).await?;
+    let found: Vec<&MetricInfo> = all.iter().filter(|metric| metric.name.starts_with(&prefix)).collect();
+    let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(metric)).collect();
+    Ok(Json(json!({"count": found.len(), "metrics": shown})))
+}
+
+/// `GET …/metrics/NAME`
+async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let all = metrics(&app).await?;
+    let spelled = plain(&name);
+    let found = all.iter().find(|metric| metric.name == name || metric.name == spelled);
+    Ok(Json(described(found.ok_or_else(|| missing(&name))?)))
+}
+
+/// A name as it is stored.
+fn plain(name: &str) -> String {
+    name.replace(['.', '-'], "_")
+}
+
+/// The catalog's document, with what the JSON language calls things.
+fn described(metric: &MetricInfo) -> Value {
+    let mut document = catalog::document(metric);
+    document["description"] = document["help"].clone();
+    document["attributes"] = document["labels"].clone();
+    document
+}
+
+async fn metrics(app: &App) -> Result<Vec<MetricInfo>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let failed =
+        |e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the catalog: {}", chain(&e)));
+    let read = tokio::task::spawn_blocking(move || engine.store.metrics()).await;
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "that failed; the log says why");
+    read.map_err(broken)?.map_err(failed)
+}
+
+fn missing(name: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no metric {name:?}"))
+}
+
+/// `GET …/metrics/NAME/latest`: the last sample of each series in the last five minutes; `labels.NAME` as in queries.
+async fn latest(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    let query = query::parameters(&name, &params)?;
+    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
+    let query = Query {
+        start: query.start.or(Some(barograph_query::json::Moment::FromNow(-LATEST_MS))),
+        granularity: Some(Tier::Raw),
+        ..query
+    };
+    let reply = answered(&app, query, now, &name).await?;
+    let points = reply.results.iter().filter_map(|series| {
+        let last = series.points.last()?;
+        Some(json!({
+            "name": series.name, "labels": labels(series), "timestamp": last.at.0, "value": number(last.value),
+        }))
+    });
+    Ok(Json(json!({"name": name, "points": points.collect::<Vec<_>>()})))
+}
+
+/// What is told of a metric over a time range.
+const FIGURES: [(&str, Function); 11] = [
+    ("count", Function::Count),
+    ("sum", Function::Sum),
+    ("avg", Function::Avg),
+    ("min", Function::Min),
+    ("max", Function::Max),
+    ("p50", Function::Percentile(50.0)),
+    ("p95", Function::Percentile(95.0)),
+    ("p99", Function::Percentile(99.0)),
+    ("stddev", Function::Stddev),
+    ("first", Function::First),
+    ("last", Function::Last),
+];
+
+/// `GET …/metrics/NAME/stats`: figures over a time range (`start`, `end`; the last hour), of all series together or with
+/// `by` of each group; `labels.NAME` as in queries.
+async fn stats(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    let mut query = query::parameters(&name, &params)?;
+    let by: Vec<&str> = params.all("by").flat_map(|by| by.split(',')).filter(|by| !by.is_empty()).collect();
+    query.group_by = match by.as_slice() {
+        ["*"] => GroupBy::Series,
+        names => GroupBy::Attributes(names.iter().map(|&name| name.to_owned()).collect()),
+    };
+    query.aggregations.clear();
+    let query = FIGURES.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
+    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
+    let reply = answered(&app, query, now, &name).await?;
+    let mut groups: Vec<Value> = Vec::new();
+    for series in &reply.results {
+        let own = labels(series);
+        if groups.last().is_none_or(|group| group["labels"] != own) {
+            groups.push(json!({"labels": own}));
+        }
+        let figure = FIGURES.iter().find(|(_, function)| Some(function.name()) == series.aggregation);
+        if let (Some((name, _)), Some(group), Some(point)) = (figure, groups.last_mut(), series.points.last())
+        {
+            group[*name] = number(point.value);
+        }
+    }
+    let meta = &reply.meta;
+    Ok(Json(json!({
+        "name": name,
+        "start": meta.start.0,
+        "end": meta.end.0,
+        "stats": groups.first(),
+        "groups": groups,
+        "meta": {"tier": meta.tier, "reason": meta.reason, "error": meta.error, "points_read": meta.points_read},
+    })))
+}
+
+/// The answer; 404 if there is no such metric at all.
+async fn answered(app: &App, query: Query, now: Timestamp, name: &str) -> Result<Reply, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let reply = query::run(&engine, query, now).await.map_err(|failure| failure.into_problem(true))?;
+    if reply.metrics.is_empty() {
+        // Nothing lately, or nothing ever.
+        let (all, spelled) = (metrics(app).await?, plain(name));
+        all.iter()
+            .find(|metric| metric.name == name || metric.name == spelled)
+            .ok_or_else(|| missing(name))?;
+    }
+    Ok(reply)
+}
+
+fn labels(series: &barograph_query::json::Series) -> Value {
+    series
+        .labels
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// A number, or a text where JSON has none for it.
+fn number(value: f64) -> Value {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => number.into(),
+        None if value.is_nan() => "NaN".into(),
+        None => if value > 0.0 { "+Inf" } else { "-Inf" }.into(),
+    }
+}
