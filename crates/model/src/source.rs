@@ -52,7 +52,7 @@ pub trait RollupCursor {
     fn next_batch(&mut self, windows: &mut Rollups) -> Result<bool, SourceError>;
 }
 
-/// A series of native histograms, or of windows of them.
+/// A series with what it has besides floats: native histograms, windows of them, or start times.
 pub type HistogramSeries<T> = (Labels, Vec<T>);
 
 /// A place series are read from.
@@ -111,6 +111,18 @@ pub trait Source: Send + Sync {
         selection: &Selection<'_>,
         budget: &Budget,
     ) -> Result<Vec<HistogramSeries<(i64, Histogram)>>, SourceError> {
+        let _ = selection;
+        budget.charge(0)?;
+        Ok(Vec::new())
+    }
+
+    /// Since when the samples of a selection count, of those of which it is known: times of samples, each with the time
+    /// from which it counts. Series in label order, each in time order.
+    fn start_times(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<(i64, i64)>>, SourceError> {
         let _ = selection;
         budget.charge(0)?;
         Ok(Vec::new())

@@ -6,6 +6,7 @@
 //!    of every node, and writes itself back as text.
 //! 2. [`evaluate_instant`] and [`evaluate_range`] run a tree. Each selector is read once for the whole query; what
 //!    comes out of it are columns, one value a step, and every operator works on columns.
+//!    Values are floats, or native histograms ([`FloatHistogram`]) beside them.
 //! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
 //! 4. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
@@ -19,17 +20,21 @@
 //! let expr = parse("vector(20) * 2 + 2").unwrap();
 //! let answer = evaluate_instant(&store, &expr, Timestamp(0), &Options::default(), &Budget::unlimited()).unwrap();
 //! let Value::Vector(series) = answer.value else { panic!("a vector was asked for") };
-//! assert_eq!(series[0].1.value, 42.0);
+//! assert_eq!(series[0].1.float(), Some(42.0));
 //! assert_eq!(parse("sum(1)").unwrap_err().to_string(), "1:5: parse error: expected type instant vector in aggregation expression, got scalar");
 //! ```
 
 mod eval;
 pub mod json;
+mod native;
 pub mod script;
 mod syntax;
 mod tiers;
 
-pub use eval::{Answer, Error, Options, STEPS_MAX, Steps, Value, evaluate_instant, evaluate_range};
+pub use eval::{
+    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range,
+};
+pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{
     Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
     parse_selector, selectors, unquote,

@@ -47,7 +47,7 @@ fn ask(memory: &Memory, query: &str, tier: Tier) -> Vec<(i64, f64)> {
     let answer = evaluate_range(memory, &expr, steps, &options, &Budget::unlimited()).expect("an answer");
     assert_eq!(answer.tiers, [tier]);
     let Value::Matrix(matrix) = answer.value else { panic!("a matrix") };
-    matrix.into_iter().flat_map(|series| series.1).map(|sample| (sample.at.0, sample.value)).collect()
+    matrix.into_iter().flat_map(|series| series.1.floats).map(|sample| (sample.at.0, sample.value)).collect()
 }
 
 fn check(memory: &Memory, query: &str, tier: Tier, error: f64) -> Result<(), TestCaseError> {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use barograph_model::{Budget, Labels, Timestamp, stale_marker};
-use barograph_query::{Options, Steps, Value, evaluate_instant, evaluate_range, parse, script::Memory};
+use barograph_model::{Budget, Histogram, HistogramParts, Labels, ResetHint, Timestamp, stale_marker};
+use barograph_query::{
+    Datum, Options, Steps, Value, evaluate_instant, evaluate_range, parse, script::Memory,
+};
 use proptest::prelude::*;
 
 const STEP: i64 = 20_000;
 const STEPS: i64 = 12;
 
 /// Queries whose value at a time does not depend on the other steps.
-const QUERIES: [&str; 48] = [
+const QUERIES: [&str; 78] = [
     "x",
     "x offset 45s",
     "x offset -45s",
@@ -59,6 +61,36 @@ const QUERIES: [&str; 48] = [
     "max_over_time(rate(x[40s])[2m:15s])",
     "sum_over_time(x[1m:7s] @ 90) + time()",
     "label_replace(timestamp(x), \"k\", \"$1\", \"i\", \"(.*)\") + ignoring (k) hour(x)",
+    "h",
+    "h smoothed",
+    "-h",
+    "h * 2 - on (i) h offset 20s",
+    "h != h offset 30s",
+    "h </ 1.5",
+    "h and on (i) x",
+    "h or y",
+    "sum(h)",
+    "avg(h)",
+    "count(h)",
+    "limitk(1, h)",
+    "count_values(\"v\", h)",
+    "histogram_count(sum(h))",
+    "histogram_quantile(0.4, h)",
+    "histogram_stddev(h) + histogram_fraction(0, 3, h)",
+    "rate(h[1m])",
+    "irate(h[1m])",
+    "delta(h[40s])",
+    "increase(h[1m] smoothed)",
+    "increase(h[30s] anchored)",
+    "resets(h[2m])",
+    "changes(h[1m] anchored)",
+    "count_over_time(h[30s] @ 100)",
+    "sum_over_time(h[22s])",
+    "avg_over_time(h[1m:9s])",
+    "last_over_time(h[25s])",
+    "quantile_over_time(scalar(y{i=\"a\"}) / 10, h[2m] @ 120)",
+    "min_over_time(h[1m]) + ts_of_last_over_time(h[1m])",
+    "timestamp(h)",
 ];
 
 /// Some series with gaps, resets, and ends.
@@ -79,15 +111,38 @@ fn memory(columns: &[Vec<Option<f64>>]) -> Memory {
     for ((name, i, j), column) in names.into_iter().zip(columns) {
         let labels = Labels::from_pairs([("__name__", name), ("i", i), ("j", j)]).expect("these are labels");
         let at = (0..).map(|k: i64| k * 11_000);
-        memory.load(labels, at.zip(column).filter_map(|(at, value)| Some((at, (*value)?))));
+        memory.load(labels, at.clone().zip(column).filter_map(|(at, value)| Some((at, (*value)?))));
+        if name == "y" {
+            let (histograms, floats): (Vec<_>, Vec<_>) =
+                at.zip(column).filter_map(|(at, value)| Some((at, (*value)?))).partition(|pair| pair.1 > 1.0);
+            let labels = Labels::from_pairs([("__name__", "h"), ("i", i)]).expect("these are labels");
+            memory.load(labels.clone(), floats);
+            memory.load_histograms(labels, histograms.into_iter().map(|(at, value)| (at, histogram(value))));
+        }
     }
     memory
 }
 
-type Points = BTreeMap<(String, i64), u64>;
+/// Some distribution.
+fn histogram(value: f64) -> Histogram {
+    let gauge = value == 9.0;
+    let parts = HistogramParts {
+        schema: if value > 5.0 { 1 } else { 0 },
+        hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
+        zero_threshold: 0.5,
+        zero_count: value,
+        count: 3.0 * value,
+        sum: value * value,
+        positive: vec![(1, value), (3, value)],
+        ..HistogramParts::default()
+    };
+    Histogram::new(parts).expect("a histogram")
+}
 
-fn bits(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+type Points = BTreeMap<(String, i64), String>;
+
+fn float(value: f64) -> String {
+    format!("{:x}", if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() })
 }
 
 /// All samples of the range query, or its error.
@@ -97,8 +152,10 @@ fn columns(memory: &Memory, query: &str) -> Result<Points, String> {
     let answer = evaluate_range(memory, &expr, steps, &Options::experimental(), &Budget::unlimited())
         .map_err(|error| error.to_string())?;
     let Value::Matrix(matrix) = answer.value else { return Err("no matrix".into()) };
-    let points = matrix.into_iter().flat_map(|(labels, samples)| {
-        samples.into_iter().map(move |sample| ((labels.to_string(), sample.at.0), bits(sample.value)))
+    let points = matrix.into_iter().flat_map(|(labels, track)| {
+        let floats = track.floats.into_iter().map(|sample| (sample.at.0, float(sample.value)));
+        let histograms = track.histograms.into_iter().map(|(at, histogram)| (at.0, format!("{histogram:?}")));
+        floats.chain(histograms).map(move |(at, value)| ((labels.to_string(), at), value)).collect::<Vec<_>>()
     });
     Ok(points.collect())
 }
@@ -112,8 +169,12 @@ fn instants(memory: &Memory, query: &str) -> Result<Points, String> {
         let answer = evaluate_instant(memory, &expr, at, &Options::experimental(), &Budget::unlimited())
             .map_err(|error| error.to_string())?;
         let Value::Vector(vector) = answer.value else { return Err("no vector".into()) };
-        for (labels, sample) in vector {
-            points.insert((labels.to_string(), sample.at.0), bits(sample.value));
+        for (labels, datum) in vector {
+            let value = match &datum {
+                Datum::Float(sample) => float(sample.value),
+                Datum::Histogram(_, histogram) => format!("{histogram:?}"),
+            };
+            points.insert((labels.to_string(), datum.at().0), value);
         }
     }
     Ok(points)
@@ -123,7 +184,9 @@ fn instants(memory: &Memory, query: &str) -> Result<Points, String> {
 fn each_query_has_an_answer() {
     let full: Vec<_> = (0..5).map(|k| (0..30).map(|i| Some(f64::from((i * 7 + k) % 11))).collect()).collect();
     let memory = memory(&full);
-    for query in QUERIES.into_iter().filter(|query| !query.starts_with("absent")) {
+    // Where floats and histograms are read together nothing stands between them.
+    let has_none = |query: &&str| query.starts_with("absent") || query.starts_with("increase(h");
+    for query in QUERIES.into_iter().filter(|query| !has_none(query)) {
         let points = columns(&memory, query).unwrap_or_else(|error| panic!("{query}: {error}"));
         assert!(!points.is_empty(), "{query}");
     }

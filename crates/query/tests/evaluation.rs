@@ -77,7 +77,7 @@ fn each_selector_is_read_once() {
     let query = "sum(rate(x_total[1m])) / max_over_time(sum(x_total)[5m:10s])";
     let answer = ask(&source, query, STEPS, &Options::default(), &Budget::unlimited()).unwrap();
     let Value::Matrix(matrix) = answer.value else { panic!("a range query gives a matrix") };
-    assert_eq!((matrix.len(), matrix[0].1.len()), (1, 395));
+    assert_eq!((matrix.len(), matrix[0].1.floats.len()), (1, 395));
     assert_eq!(source.1.load(Ordering::Relaxed), 2);
 }
 
@@ -159,7 +159,10 @@ fn instant_queries_give_what_was_asked_for() {
     assert_eq!(ask("1 + 1"), Value::Scalar(Sample { at: Timestamp(2_000), value: 2.0 }));
     assert_eq!(ask("\"a\""), Value::String(Timestamp(2_000), "a".into()));
     let Value::Matrix(matrix) = ask("x_total[2s]") else { panic!("a matrix") };
-    assert_eq!(matrix[1].1, [1_000, 2_000].map(|at| Sample { at: Timestamp(at), value: at as f64 / 1e3 }));
+    assert_eq!(
+        matrix[1].1.floats,
+        [1_000, 2_000].map(|at| Sample { at: Timestamp(at), value: at as f64 / 1e3 })
+    );
 }
 
 #[test]

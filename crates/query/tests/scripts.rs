@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use barograph_query::script::{FileReport, run_file};
 
 /// How many evals of the upstream scripts pass. It only rises.
-const UPSTREAM_FLOOR: usize = 839;
+const UPSTREAM_FLOOR: usize = 1379;
 
 fn run_folder(folder: &Path) -> FileReport {
     let entries = fs::read_dir(folder).expect("the folder of scripts can be read");

@@ -1,4 +1,5 @@
-//! A native histogram that was written is read as it was; one that breaks a rule is named, and the rest is stored.
+//! A native histogram that was written is read as it was, and can be computed with; one that breaks a rule is named, and
+//! the rest is stored.
 
 mod support;
 
@@ -42,6 +43,25 @@ async fn native_histograms_are_kept() {
     assert_eq!(found[3]["histogram"]["count"], 4.0);
     let metrics = running.get("/metrics").await.text;
     assert!(metrics.contains("barograph_ingest_late_samples_total 1\n"), "{metrics}");
+
+    let now = format!("time={}", t as f64 / 1e3);
+    let ask = async |query: &str| running.data(&format!("/api/v1/query?{now}&query={query}")).await;
+    let vector = ask("latency_seconds").await;
+    let found = &vector["result"][0]["histogram"][1];
+    assert_eq!((&found["count"], &found["sum"]), (&serde_json::json!("4"), &serde_json::json!("7.5")));
+    let buckets = found["buckets"].as_array().unwrap();
+    assert_eq!(buckets.len(), 2);
+    assert_eq!((&buckets[0][0], &buckets[0][3]), (&serde_json::json!(0), &serde_json::json!("3")));
+    let median = ask("histogram_quantile(0.5,latency_seconds)").await;
+    let median: f64 = median["result"][0]["value"][1].as_str().unwrap().parse().unwrap();
+    assert!((median - 2f64.powf(-1.0 / 3.0)).abs() < 1e-9, "{median}");
+    let increase = ask("histogram_count(increase(latency_seconds[4s]))").await;
+    assert!(increase["result"][0]["value"][1].as_str().unwrap().parse::<f64>().unwrap() >= 2.0);
+    let range = format!("/api/v1/query_range?query=latency_seconds&start={0}&end={0}&step=1", t as f64 / 1e3);
+    let matrix = running.data(&range).await;
+    assert_eq!(matrix["result"][0]["histograms"][0][1]["count"], "4");
+    assert_eq!(matrix["result"][0].get("values"), None);
+
     let names = running.data("/api/v1/label/__name__/values?match[]=latency_seconds").await;
     assert_eq!(names, serde_json::json!(["latency_seconds"]));
     assert_eq!(running.get("/api/barograph/v1/histograms?match[]={").await.status, 400);

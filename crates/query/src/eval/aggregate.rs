@@ -14,9 +14,19 @@ use super::{
     math::{self, Mean, Sum, Variance},
     pooled, ranking,
 };
-use crate::syntax::ast::{Aggregate, AggregateOp};
+use crate::syntax::{
+    Span,
+    ast::{Aggregate, AggregateOp},
+};
 
-pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> Result<Vector, Error> {
+mod of_histograms;
+
+pub(super) fn evaluate(
+    context: &Context<'_>,
+    grid: Grid,
+    node: &Aggregate,
+    span: Span,
+) -> Result<Vector, Error> {
     if node.op == AggregateOp::Pooled {
         return pooled::evaluate(context, grid, node);
     }
@@ -35,6 +45,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
     vector.widen(context.budget, parameter.len())?;
     context.check()?;
     let groups = Groups::of(node, &vector);
+    note_ignored(context, node, span, &vector);
     let chosen = match node.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
             ranking::top(context, grid, node, vector, &groups, &parameter)?
@@ -48,9 +59,25 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
             }
             quantile(context, &vector, groups, &parameter)?
         }
+        op if vector.has_histograms() => {
+            of_histograms::fold_all(context, (op, node.expr.span), &vector, groups)
+        }
         op => fold(op, &vector, groups),
     };
     Ok(chosen)
+}
+
+/// Says so where an aggregation passes over histograms.
+fn note_ignored(context: &Context<'_>, node: &Aggregate, span: Span, vector: &Vector) {
+    let span = match node.op {
+        AggregateOp::Topk | AggregateOp::Bottomk => span,
+        AggregateOp::Max | AggregateOp::Min | AggregateOp::Quantile => node.expr.span,
+        AggregateOp::Stddev | AggregateOp::Stdvar => node.expr.span,
+        _ => return,
+    };
+    if vector.series.iter().any(|series| series.histograms.iter().any(Option::is_some)) {
+        context.notes.ignored_in_aggregation(node.op.as_str(), span);
+    }
 }
 
 /// Which group each series is in, and the labels of the groups.
@@ -87,7 +114,7 @@ impl Groups {
                     groups.labels.len() - 1
                 }
             };
-            groups.drop_name[group] |= series.drop_name && series.values.iter().copied().any(is_present);
+            groups.drop_name[group] |= series.drop_name && series.is_present_anywhere();
             groups.of_series.push(group);
         }
         groups
@@ -105,7 +132,7 @@ impl Groups {
     fn into_vector(self, columns: Vec<Vec<f64>>, width: usize) -> Vector {
         let named = self.labels.into_iter().zip(self.drop_name).zip(columns);
         let series =
-            named.map(|((labels, drop_name), values)| Series { labels, drop_name, values }).collect();
+            named.map(|((labels, drop_name), values)| Series::floats(labels, drop_name, values)).collect();
         Vector { series, width }
     }
 }

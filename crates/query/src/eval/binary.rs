@@ -2,12 +2,16 @@
 
 use super::{
     Error,
-    column::{ABSENT, Vector, at},
+    column::{ABSENT, Cell, Vector, at},
     context::Context,
+    on_histograms::{self, Site},
 };
-use crate::syntax::ast::{Binary, BinaryOp};
+use crate::syntax::{
+    Span,
+    ast::{Binary, BinaryOp},
+};
 
-/// The result of an arithmetic operator. Comparisons give 0 and 1.
+/// The result of an arithmetic operator. Comparisons give 0 and 1; what is of histograms alone gives nothing.
 pub(super) fn compute(op: BinaryOp, a: f64, b: f64) -> f64 {
     match op {
         BinaryOp::Add => a + b,
@@ -17,6 +21,7 @@ pub(super) fn compute(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Mod => a % b,
         BinaryOp::Pow => a.powf(b),
         BinaryOp::Atan2 => a.atan2(b),
+        BinaryOp::TrimLower | BinaryOp::TrimUpper => ABSENT,
         op => f64::from(u8::from(holds(op, a, b))),
     }
 }
@@ -46,7 +51,10 @@ pub(super) fn element(node: &Binary, a: f64, b: f64) -> f64 {
 
 /// Whether the result is no longer a value of the metric.
 pub(super) fn drops_name(node: &Binary) -> bool {
-    !node.op.is_comparison() || node.returns_bool
+    match node.op {
+        BinaryOp::TrimLower | BinaryOp::TrimUpper => false,
+        op => !op.is_comparison() || node.returns_bool,
+    }
 }
 
 /// Two scalars.
@@ -64,14 +72,14 @@ pub(super) enum Side {
 /// A vector and a scalar. A comparison keeps the vector's value, whichever side it is on.
 pub(super) fn with_scalar(
     context: &Context<'_>,
-    node: &Binary,
+    (node, span): (&Binary, Span),
     mut vector: Vector,
     scalar: &[f64],
     side: Side,
 ) -> Result<Vector, Error> {
     vector.widen(context.budget, scalar.len())?;
-    let filters = !drops_name(node);
-    vector.map_steps(|step, value| {
+    let filters = node.op.is_comparison() && !node.returns_bool;
+    let compare = |step: usize, value: f64| {
         let scalar = at(scalar, step);
         let (a, b) = if side == Side::Left { (scalar, value) } else { (value, scalar) };
         match filters {
@@ -79,6 +87,19 @@ pub(super) fn with_scalar(
             true => ABSENT,
             false => compute(node.op, a, b),
         }
-    });
-    if filters { Ok(vector) } else { vector.drop_names(context.options.delayed_name_removal) }
+    };
+    if vector.has_histograms() || matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
+        let site = Site { context, node, span };
+        vector.map_cells(|step, cell| {
+            let scalar = Cell::Float(at(scalar, step));
+            match cell {
+                Cell::Float(value) if !on_histograms::only(node.op) => compare(step, value).into(),
+                cell if side == Side::Left => on_histograms::combine(site, scalar, cell),
+                cell => on_histograms::combine(site, cell, scalar),
+            }
+        });
+    } else {
+        vector.map_steps(compare);
+    }
+    if drops_name(node) { vector.drop_names(context.options.delayed_name_removal) } else { Ok(vector) }
 }

@@ -2,10 +2,14 @@
 //!
 //! A step without a value holds [`ABSENT`], the bits of the staleness marker, which no selector lets through and no
 //! operation makes. A column is either as wide as the steps, or one wide if it is the same at all of them.
+//!
+//! Native histograms stand beside the floats: a step with a histogram has no float, so what knows floats alone passes
+//! it by. Series without any have no column of them.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
 };
 
 use barograph_model::{Budget, Labels, METRIC_NAME, is_stale, stale_marker};
@@ -13,6 +17,7 @@ use barograph_model::{Budget, Labels, METRIC_NAME, is_stale, stale_marker};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Error;
+use crate::native::FloatHistogram;
 
 /// Stands where a series has no value.
 pub(super) const ABSENT: f64 = stale_marker();
@@ -29,12 +34,96 @@ pub(super) struct Series {
     /// Whether the metric name is to be dropped at the end.
     pub(super) drop_name: bool,
     pub(super) values: Vec<f64>,
+    /// As many as there are values, or none at all.
+    pub(super) histograms: Vec<Option<Shared>>,
+}
+
+/// A histogram that several columns may hold.
+pub(super) type Shared = Arc<FloatHistogram>;
+
+/// What a series has at a step.
+#[derive(Clone, Debug)]
+pub(super) enum Cell {
+    Absent,
+    Float(f64),
+    Histogram(Shared),
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        if is_present(value) { Self::Float(value) } else { Self::Absent }
+    }
 }
 
 impl Series {
-    /// The value at a step.
+    /// A series of floats.
+    pub(super) fn floats(labels: Labels, drop_name: bool, values: Vec<f64>) -> Self {
+        Self { labels, drop_name, values, histograms: Vec::new() }
+    }
+
+    /// A series of these cells.
+    pub(super) fn of_cells(labels: Labels, drop_name: bool, cells: Vec<Cell>) -> Self {
+        let mut series = Self::floats(labels, drop_name, vec![ABSENT; cells.len()]);
+        for (step, cell) in cells.into_iter().enumerate() {
+            series.put(step, cell);
+        }
+        series
+    }
+
+    /// The float at a step.
     pub(super) fn at(&self, step: usize) -> f64 {
         at(&self.values, step)
+    }
+
+    /// The histogram at a step.
+    pub(super) fn histogram(&self, step: usize) -> Option<&Shared> {
+        match self.histograms.as_slice() {
+            [] => None,
+            [one] => one.as_ref(),
+            many => many[step].as_ref(),
+        }
+    }
+
+    /// What there is at a step.
+    pub(super) fn cell(&self, step: usize) -> Cell {
+        match self.histogram(step) {
+            Some(histogram) => Cell::Histogram(histogram.clone()),
+            None => self.at(step).into(),
+        }
+    }
+
+    /// Puts a cell at a step, as far as the column goes.
+    pub(super) fn put(&mut self, step: usize, cell: Cell) {
+        let histogram = match cell {
+            Cell::Histogram(histogram) => {
+                self.values[step] = ABSENT;
+                Some(histogram)
+            }
+            Cell::Float(value) => {
+                self.values[step] = value;
+                None
+            }
+            Cell::Absent => {
+                self.values[step] = ABSENT;
+                None
+            }
+        };
+        if self.histograms.is_empty() && histogram.is_some() {
+            self.histograms = vec![None; self.values.len()];
+        }
+        if !self.histograms.is_empty() {
+            self.histograms[step] = histogram;
+        }
+    }
+
+    /// Whether there is anything at a step.
+    pub(super) fn is_present(&self, step: usize) -> bool {
+        is_present(self.at(step)) || self.histogram(step).is_some()
+    }
+
+    /// Whether there is anything at any step.
+    pub(super) fn is_present_anywhere(&self) -> bool {
+        self.values.iter().copied().any(is_present) || self.histograms.iter().any(Option::is_some)
     }
 }
 
@@ -63,15 +152,25 @@ impl Vector {
                 budget.hold(width)?;
                 let value = series.values[0];
                 series.values.resize(width, value);
+                if let [one] = series.histograms.as_slice() {
+                    budget.hold(width)?;
+                    series.histograms = vec![one.clone(); width];
+                }
             }
             self.width = width;
         }
         Ok(())
     }
 
-    /// Changes all values that are there. The result may be [`ABSENT`].
+    /// Whether any series has histograms.
+    pub(super) fn has_histograms(&self) -> bool {
+        self.series.iter().any(|series| !series.histograms.is_empty())
+    }
+
+    /// Changes all floats that are there, and leaves histograms out. The result may be [`ABSENT`].
     pub(super) fn map(&mut self, change: impl Fn(f64) -> f64) {
         for series in &mut self.series {
+            series.histograms.clear();
             for value in series.values.iter_mut().filter(|value| is_present(**value)) {
                 *value = change(*value);
             }
@@ -81,8 +180,31 @@ impl Vector {
     /// As [`Vector::map`], with the step.
     pub(super) fn map_steps(&mut self, mut change: impl FnMut(usize, f64) -> f64) {
         for series in &mut self.series {
+            series.histograms.clear();
             for (step, value) in series.values.iter_mut().enumerate().filter(|pair| is_present(*pair.1)) {
                 *value = change(step, *value);
+            }
+        }
+    }
+
+    /// Changes all cells that are there, histograms too.
+    pub(super) fn map_cells(&mut self, change: impl Fn(usize, Cell) -> Cell) {
+        for series in &mut self.series {
+            if series.histograms.is_empty() {
+                for (step, value) in series.values.iter_mut().enumerate().filter(|pair| is_present(*pair.1)) {
+                    match change(step, Cell::Float(*value)) {
+                        Cell::Float(changed) => *value = changed,
+                        // Floats become nothing else.
+                        Cell::Absent | Cell::Histogram(_) => *value = ABSENT,
+                    }
+                }
+                continue;
+            }
+            for step in 0..series.values.len() {
+                if series.is_present(step) {
+                    let cell = change(step, series.cell(step));
+                    series.put(step, cell);
+                }
             }
         }
     }
@@ -171,12 +293,17 @@ impl Rows {
         let next = self.series.len();
         let row = *self.index.entry(labels.clone()).or_insert(next);
         if row == next {
-            self.series.push(Series { labels, drop_name, values: vec![ABSENT; self.width] });
+            self.series.push(Series::floats(labels, drop_name, vec![ABSENT; self.width]));
         }
         row
     }
 
-    /// The value of a row at a step.
+    /// Puts a cell into a row.
+    pub(super) fn put(&mut self, row: usize, step: usize, cell: Cell) {
+        self.series[row].put(step, cell);
+    }
+
+    /// The float of a row at a step.
     pub(super) fn cell(&mut self, row: usize, step: usize) -> &mut f64 {
         &mut self.series[row].values[step]
     }
@@ -190,12 +317,14 @@ impl Rows {
             self.series.push(series);
             return Ok(());
         }
-        let values = &mut self.series[row].values;
-        for (value, &other) in values.iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1)) {
-            if is_present(*value) {
-                return Err(());
+        let mine = &mut self.series[row];
+        for step in 0..self.width {
+            if series.is_present(step) {
+                if mine.is_present(step) {
+                    return Err(());
+                }
+                mine.put(step, series.cell(step));
             }
-            *value = other;
         }
         Ok(())
     }

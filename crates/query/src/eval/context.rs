@@ -2,8 +2,8 @@
 
 use barograph_model::{Budget, Source};
 
-use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes, rolled::Used};
-use crate::syntax::ast::{At, Length, Shift};
+use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes, rolled::Used, totals::Totals};
+use crate::syntax::ast::{At, Expr, Length, Selector, Shift};
 
 /// One evaluation.
 pub(super) struct Context<'a> {
@@ -14,6 +14,7 @@ pub(super) struct Context<'a> {
     pub(super) query: Grid,
     pub(super) notes: Notes,
     pub(super) used: Used,
+    totals: Totals<'a>,
 }
 
 /// Where a selector or a subquery looks.
@@ -25,8 +26,20 @@ pub(super) struct Reference {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(source: &'a dyn Source, options: &'a Options, budget: &'a Budget, query: Grid) -> Self {
-        Self { source, options, budget, query, notes: Notes::default(), used: Used::default() }
+    pub(super) fn new(
+        source: &'a dyn Source,
+        options: &'a Options,
+        budget: &'a Budget,
+        query: Grid,
+        expr: &'a Expr,
+    ) -> Self {
+        let (notes, used, totals) = (Notes::default(), Used::default(), Totals::of(expr));
+        Self { source, options, budget, query, notes, used, totals }
+    }
+
+    /// Whether only counts and sums are read of the histograms of a selector.
+    pub(super) fn reads_totals(&self, selector: &Selector) -> bool {
+        self.totals.contains(selector)
     }
 
     pub(super) fn answer(self, value: Value) -> Answer {

@@ -1,16 +1,21 @@
 //! The walk over the tree.
 
+use std::sync::Arc;
+
 use barograph_model::{Labels, Sample, Timestamp};
 
 use super::{
-    Error, Value, aggregate, binary,
-    column::{Series, Vector, is_present},
+    Datum, Error, Track, Value, aggregate, binary,
+    column::{Cell, Series, Vector, is_present},
     context::Context,
     grid::Grid,
     kernels::Kernel,
     label_functions, matching, over, select, sets, special,
 };
-use crate::syntax::{Span, ast::*};
+use crate::{
+    native::FloatHistogram,
+    syntax::{Span, ast::*},
+};
 
 /// What an expression gives at the points of a grid.
 #[derive(Clone, Debug)]
@@ -29,11 +34,11 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, expr: &Expr) -> Result
         Node::Text(text) => Columns::Text(text.value.clone()),
         Node::Paren(inner) => evaluate(context, grid, inner)?,
         Node::Selector(selector) => {
-            Columns::Vector(select::instant(context, grid, selector, select::Give::Value)?)
+            Columns::Vector(select::instant(context, grid, (selector, expr.span), select::Give::Value)?)
         }
         Node::Unary(unary) => negate(context, grid, unary)?,
-        Node::Binary(node) => operate(context, grid, node)?,
-        Node::Aggregate(node) => Columns::Vector(aggregate::evaluate(context, grid, node)?),
+        Node::Binary(node) => operate(context, grid, node, expr.span)?,
+        Node::Aggregate(node) => Columns::Vector(aggregate::evaluate(context, grid, node, expr.span)?),
         Node::Call(node) => call(context, grid, node, expr.span)?,
         Node::Range(_) | Node::Subquery(_) => {
             return Err(Error::Execution("a range vector stands where it has no meaning".into()));
@@ -76,8 +81,20 @@ fn negate(context: &Context<'_>, grid: Grid, unary: &Unary) -> Result<Columns, E
         return Ok(value);
     }
     Ok(match value {
-        Columns::Vector(mut vector) => {
+        Columns::Vector(mut vector) if !vector.has_histograms() => {
             vector.map(|v| -v);
+            Columns::Vector(vector.drop_names(context.options.delayed_name_removal)?)
+        }
+        Columns::Vector(mut vector) => {
+            vector.map_cells(|_, cell| match cell {
+                Cell::Absent => Cell::Absent,
+                Cell::Float(value) => Cell::Float(-value),
+                Cell::Histogram(histogram) => {
+                    let mut negated = FloatHistogram::clone(&histogram);
+                    negated.scale(-1.0);
+                    Cell::Histogram(Arc::new(negated))
+                }
+            });
             Columns::Vector(vector.drop_names(context.options.delayed_name_removal)?)
         }
         Columns::Scalar(values) => Columns::Scalar(values.into_iter().map(|v| -v).collect()),
@@ -85,32 +102,29 @@ fn negate(context: &Context<'_>, grid: Grid, unary: &Unary) -> Result<Columns, E
     })
 }
 
-fn operate(context: &Context<'_>, grid: Grid, node: &Binary) -> Result<Columns, Error> {
-    if matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
-        let reason = "needs native histograms, which are not there yet";
-        return Err(Error::Unsupported { name: node.op.as_str(), reason });
-    }
+fn operate(context: &Context<'_>, grid: Grid, node: &Binary, span: Span) -> Result<Columns, Error> {
     let lhs = evaluate(context, grid, &node.lhs)?;
     let rhs = evaluate(context, grid, &node.rhs)?;
     Ok(match (lhs, rhs) {
         (Columns::Scalar(a), Columns::Scalar(b)) => Columns::Scalar(binary::scalars(node.op, &a, &b)),
         (Columns::Vector(vector), Columns::Scalar(scalar)) => {
-            Columns::Vector(binary::with_scalar(context, node, vector, &scalar, binary::Side::Right)?)
+            Columns::Vector(binary::with_scalar(context, (node, span), vector, &scalar, binary::Side::Right)?)
         }
         (Columns::Scalar(scalar), Columns::Vector(vector)) => {
-            Columns::Vector(binary::with_scalar(context, node, vector, &scalar, binary::Side::Left)?)
+            Columns::Vector(binary::with_scalar(context, (node, span), vector, &scalar, binary::Side::Left)?)
         }
         (Columns::Vector(a), Columns::Vector(b)) if node.op.is_set() => {
             Columns::Vector(sets::combine(context, node, a, b)?)
         }
-        (Columns::Vector(a), Columns::Vector(b)) => Columns::Vector(matching::combine(context, node, a, b)?),
+        (Columns::Vector(a), Columns::Vector(b)) => {
+            Columns::Vector(matching::combine(context, (node, span), a, b)?)
+        }
         _ => return Err(wrong_type("scalar or instant vector")),
     })
 }
 
 fn call(context: &Context<'_>, grid: Grid, node: &Call, span: Span) -> Result<Columns, Error> {
     let delayed = context.options.delayed_name_removal;
-    let name = node.function.name;
     match node.function.kernel {
         Kernel::Map(map) => {
             let mut vector = vector(context, grid, &node.args[0])?;
@@ -120,13 +134,14 @@ fn call(context: &Context<'_>, grid: Grid, node: &Call, span: Span) -> Result<Co
         Kernel::Date(date) => special::date(context, grid, node, date).map(Columns::Vector),
         Kernel::Over(over) => over::evaluate(context, grid, node, over).map(Columns::Vector),
         Kernel::Special(kernel) => special::evaluate(context, grid, node, kernel, span),
-        Kernel::NeedsHistograms => {
-            Err(Error::Unsupported { name, reason: "needs native histograms, which are not there yet" })
+        Kernel::OfHistogram(read) => {
+            let mut vector = vector(context, grid, &node.args[0])?;
+            vector.map_cells(|_, cell| match cell {
+                Cell::Histogram(histogram) => read(&histogram).into(),
+                _ => Cell::Absent,
+            });
+            Ok(Columns::Vector(vector.drop_names(delayed)?))
         }
-        Kernel::NeedsStartTimes => Err(Error::Unsupported {
-            name,
-            reason: "needs start timestamps of samples, which are not there yet",
-        }),
     }
 }
 
@@ -141,9 +156,14 @@ pub(super) fn top_instant(context: &Context<'_>, expr: &Expr) -> Result<Value, E
         Columns::Scalar(values) => Value::Scalar(Sample { at, value: values[0] }),
         Columns::Text(text) => Value::String(at, text),
         Columns::Vector(vector) => {
-            let series = vector.settle()?.series.into_iter().filter(|series| is_present(series.values[0]));
+            let datum = |cell: Cell| match cell {
+                Cell::Absent => None,
+                Cell::Float(value) => Some(Datum::Float(Sample { at, value })),
+                Cell::Histogram(histogram) => Some(Datum::Histogram(at, histogram)),
+            };
+            let series = vector.settle()?.series.into_iter();
             Value::Vector(
-                series.map(|series| (series.labels, Sample { at, value: series.values[0] })).collect(),
+                series.filter_map(|series| datum(series.cell(0)).map(|d| (series.labels, d))).collect(),
             )
         }
     })
@@ -155,7 +175,7 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
     let vector = match evaluate(context, grid, expr)? {
         Columns::Scalar(values) => {
             let width = values.len();
-            Vector { series: vec![Series { labels: Labels::empty(), drop_name: false, values }], width }
+            Vector { series: vec![Series::floats(Labels::empty(), false, values)], width }
         }
         Columns::Vector(vector) => vector.settle()?,
         Columns::Text(_) => return Err(wrong_type("scalar or instant vector")),
@@ -166,11 +186,17 @@ pub(super) fn top_range(context: &Context<'_>, expr: &Expr) -> Result<Value, Err
         if series.values.len() < grid.len {
             context.budget.hold(grid.len)?;
         }
-        let mut samples = Vec::with_capacity(grid.len);
-        samples
+        let mut floats = Vec::with_capacity(grid.len);
+        floats
             .extend((0..grid.len).map(|step| sample(step, series.at(step))).filter(|s| is_present(s.value)));
-        if !samples.is_empty() {
-            matrix.push((series.labels, samples));
+        let mut histograms = Vec::new();
+        if !series.histograms.is_empty() {
+            let there = (0..grid.len).filter_map(|step| Some((step, series.histogram(step)?.clone())));
+            histograms.extend(there.map(|(step, histogram)| (Timestamp(grid.at(step)), histogram)));
+        }
+        let track = Track { floats, histograms };
+        if !track.is_empty() {
+            matrix.push((series.labels, track));
         }
     }
     label_functions::sort_by_labels(&mut matrix);
@@ -190,5 +216,5 @@ pub(super) fn column(
 /// A vector of one series without labels.
 pub(super) fn single(values: Vec<f64>) -> Vector {
     let width = values.len();
-    Vector { series: vec![Series { labels: Labels::empty(), drop_name: false, values }], width }
+    Vector { series: vec![Series::floats(Labels::empty(), false, values)], width }
 }

@@ -1,6 +1,7 @@
-//! Quantiles and fractions of classic histograms: series of cumulative counts, one a bucket, told apart by `le`.
+//! Quantiles and fractions of histograms: native ones, and classic ones, which are series of cumulative counts, one a
+//! bucket, told apart by `le`.
 //!
-//! Inside a bucket observations are taken as evenly spread. Within the outermost ones that is not possible: there
+//! Inside a classic bucket observations are taken as evenly spread. Within the outermost ones that is not possible: there
 //! the nearest finite bound is the answer.
 
 use barograph_model::{Labels, quote};
@@ -11,9 +12,12 @@ use super::{
     context::Context,
     notes::{for_metric, go_float},
 };
-use crate::syntax::{
-    Span,
-    ast::{Expr, Text},
+use crate::{
+    native::FloatHistogram,
+    syntax::{
+        Span,
+        ast::{Expr, Text},
+    },
 };
 
 const BUCKET_LABEL: &str = "le";
@@ -30,10 +34,33 @@ pub(super) fn quantile(
 ) -> Result<Vector, Error> {
     note_invalid(context, quantiles, quantile_arg.span);
     let span = buckets_arg.span;
-    each_histogram(context, vector, quantiles.len(), span, |histogram, rows, step, buckets| {
-        let value = quantile_of(context, at(quantiles, step), buckets, histogram, span);
-        *rows.cell(histogram.row, step) = value;
+    each_histogram(context, vector, quantiles.len(), span, |labels, rows, step, found| {
+        let q = at(quantiles, step);
+        let value = match found {
+            Found::Classic(buckets) => quantile_of(context, q, buckets, labels, span),
+            Found::Native(histogram) => native_quantile(context, q, histogram, labels, span),
+        };
+        let row = rows.row(labels.clone(), true);
+        *rows.cell(row, step) = value;
     })
+}
+
+/// A quantile of a native histogram, with a word about observations that are not numbers.
+fn native_quantile(
+    context: &Context<'_>,
+    q: f64,
+    histogram: &FloatHistogram,
+    labels: &Labels,
+    span: Span,
+) -> f64 {
+    let value = histogram.quantile(q);
+    if histogram.has_nan_observations() && (0.0..=1.0).contains(&q) && histogram.count() != 0.0 {
+        let result = if value.is_nan() { "result is NaN" } else { "result is skewed higher" };
+        let metric = for_metric(labels.metric_name());
+        let message = format!("input to histogram_quantile has NaN observations, {result}{metric}");
+        context.notes.inform(&message, span);
+    }
+    value
 }
 
 /// `histogram_quantiles(buckets, label, q, ...)`: one series for each quantile.
@@ -50,11 +77,14 @@ pub(super) fn quantiles(
     let width = quantiles.iter().map(|pair| pair.0.len()).max().unwrap_or(1);
     let span = buckets_arg.span;
     let mut clash = false;
-    let result = each_histogram(context, vector, width, span, |histogram, rows, step, buckets| {
+    let result = each_histogram(context, vector, width, span, |labels, rows, step, found| {
         for (values, _) in quantiles {
             let q = at(values, step);
-            let value = quantile_of(context, q, &mut buckets.clone(), histogram, span);
-            let row = rows.row(histogram.labels.with(&label.value, &exposition_float(q)), true);
+            let value = match &found {
+                Found::Classic(buckets) => quantile_of(context, q, &mut buckets.to_vec(), labels, span),
+                Found::Native(histogram) => native_quantile(context, q, histogram, labels, span),
+            };
+            let row = rows.row(labels.with(&label.value, &exposition_float(q)), true);
             let cell = rows.cell(row, step);
             clash |= is_present(*cell);
             *cell = value;
@@ -66,14 +96,27 @@ pub(super) fn quantiles(
 /// `histogram_fraction(lower, upper, buckets)`
 pub(super) fn fraction(
     context: &Context<'_>,
-    lower: &[f64],
-    upper: &[f64],
+    (lower, upper): (&[f64], &[f64]),
     buckets_arg: &Expr,
     vector: Vector,
 ) -> Result<Vector, Error> {
-    let width = lower.len().max(upper.len());
-    each_histogram(context, vector, width, buckets_arg.span, |histogram, rows, step, buckets| {
-        *rows.cell(histogram.row, step) = fraction_of(at(lower, step), at(upper, step), buckets);
+    let (width, span) = (lower.len().max(upper.len()), buckets_arg.span);
+    each_histogram(context, vector, width, span, |labels, rows, step, found| {
+        let (lower, upper) = (at(lower, step), at(upper, step));
+        let value = match found {
+            Found::Classic(buckets) => fraction_of(lower, upper, buckets),
+            Found::Native(histogram) => {
+                let value = histogram.fraction(lower, upper);
+                if histogram.has_nan_observations() && lower < upper && !value.is_nan() {
+                    let metric = for_metric(labels.metric_name());
+                    let what = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+                    context.notes.inform(&format!("{what}{metric}"), span);
+                }
+                value
+            }
+        };
+        let row = rows.row(labels.clone(), true);
+        *rows.cell(row, step) = value;
     })
 }
 
@@ -97,20 +140,32 @@ struct Bucket {
     count: f64,
 }
 
-/// Calls `visit` for each histogram and step at which it has buckets.
+/// A histogram at one step, of either form.
+enum Found<'a> {
+    Classic(&'a mut Vec<Bucket>),
+    Native(&'a FloatHistogram),
+}
+
+/// Calls `visit` for each histogram and step at which it is there. Where both forms have the same labels nothing is
+/// known, and a warning says so.
 fn each_histogram(
     context: &Context<'_>,
     mut vector: Vector,
     width: usize,
     span: Span,
-    mut visit: impl FnMut(&Histogram, &mut Rows, usize, &mut Vec<Bucket>),
+    mut visit: impl FnMut(&Labels, &mut Rows, usize, Found<'_>),
 ) -> Result<Vector, Error> {
     vector.widen(context.budget, width)?;
     let mut rows = Rows::new(vector.width);
-    let histograms = Histogram::all(context, &vector, span, &mut rows);
+    let histograms = Histogram::all(context, &vector, span);
+    let natives: Map<&Labels, usize> = (vector.series.iter().enumerate())
+        .filter(|(_, series)| !series.histograms.is_empty())
+        .map(|(i, series)| (&series.labels, i))
+        .collect();
     let mut buckets = Vec::new();
     for histogram in &histograms {
         context.check()?;
+        let native = natives.get(&histogram.labels).map(|&i| &vector.series[i]);
         for step in 0..vector.width {
             buckets.clear();
             for &(upper, series) in &histogram.bounds {
@@ -119,8 +174,27 @@ fn each_histogram(
                     buckets.push(Bucket { upper, count });
                 }
             }
-            if !buckets.is_empty() {
-                visit(histogram, &mut rows, step, &mut buckets);
+            if buckets.is_empty() {
+                continue;
+            }
+            if native.is_some_and(|native| native.histogram(step).is_some()) {
+                context.notes.classic_and_native(histogram.labels.metric_name(), span);
+            } else {
+                visit(&histogram.labels, &mut rows, step, Found::Classic(&mut buckets));
+            }
+        }
+    }
+    if !natives.is_empty() {
+        let classic: Map<&Labels, &Histogram> = histograms.iter().map(|h| (&h.labels, h)).collect();
+        for native in vector.series.iter().filter(|series| !series.histograms.is_empty()) {
+            context.check()?;
+            let classic = classic.get(&native.labels);
+            for step in 0..vector.width {
+                let Some(histogram) = native.histogram(step) else { continue };
+                let has_bucket = |&(_, series): &(f64, usize)| is_present(vector.series[series].values[step]);
+                if !classic.is_some_and(|classic| classic.bounds.iter().any(has_bucket)) {
+                    visit(&native.labels, &mut rows, step, Found::Native(histogram));
+                }
             }
         }
     }
@@ -131,14 +205,12 @@ fn each_histogram(
 /// The series of one histogram.
 struct Histogram {
     labels: Labels,
-    /// Where its result goes, if it has one.
-    row: usize,
     /// Upper bounds in order, each with the index of its series.
     bounds: Vec<(f64, usize)>,
 }
 
 impl Histogram {
-    fn all(context: &Context<'_>, vector: &Vector, span: Span, rows: &mut Rows) -> Vec<Self> {
+    fn all(context: &Context<'_>, vector: &Vector, span: Span) -> Vec<Self> {
         let mut histograms: Vec<Self> = Vec::new();
         let mut index: Map<Labels, usize> = Map::default();
         for (i, series) in vector.series.iter().enumerate() {
@@ -157,8 +229,7 @@ impl Histogram {
             let next = histograms.len();
             let at = *index.entry(labels.clone()).or_insert(next);
             if at == next {
-                let row = rows.row(labels.clone(), true);
-                histograms.push(Self { labels, row, bounds: Vec::new() });
+                histograms.push(Self { labels, bounds: Vec::new() });
             }
             histograms[at].bounds.push((upper, i));
         }
@@ -205,13 +276,7 @@ fn is_complete(buckets: &[Bucket]) -> bool {
     buckets.last().is_some_and(|last| last.upper == f64::INFINITY)
 }
 
-fn quantile_of(
-    context: &Context<'_>,
-    q: f64,
-    buckets: &mut Vec<Bucket>,
-    histogram: &Histogram,
-    span: Span,
-) -> f64 {
+fn quantile_of(context: &Context<'_>, q: f64, buckets: &mut Vec<Bucket>, labels: &Labels, span: Span) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }
@@ -225,7 +290,7 @@ fn quantile_of(
         return f64::NAN;
     }
     if repair(buckets) {
-        let metric = for_metric(histogram.labels.metric_name());
+        let metric = for_metric(labels.metric_name());
         let message = format!(
             "input to histogram_quantile needed to be fixed for monotonicity (see \
              https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){metric}"

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use barograph_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
+use barograph_model::{
+    Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Selection, TimeRange, Timestamp,
+};
 
 use super::{
     Error,
     column::{Rows, Vector, is_present},
-    context::Context,
+    context::{Context, Reference},
     expr,
     grid::Grid,
     select::{self, Give},
@@ -27,7 +29,8 @@ pub(super) fn join(context: &Context<'_>, grid: Grid, args: &[Expr]) -> Result<V
     let mut matchers = wanted.names.clone();
     matchers.extend(wanted.labels.iter().cloned());
     let selector = Selector { name: None, matchers, shift, reading: Reading::Plain };
-    let mut infos = select::instant(context, grid, &selector, Give::Time)?;
+    refuse_histograms(context, grid, &selector)?;
+    let mut infos = select::instant(context, grid, (&selector, args[0].span), Give::Time)?;
     let width = base.width.max(infos.width);
     base.widen(context.budget, width)?;
     infos.widen(context.budget, width)?;
@@ -40,17 +43,33 @@ pub(super) fn join(context: &Context<'_>, grid: Grid, args: &[Expr]) -> Result<V
         context.check()?;
         let ignored = wanted.is_info(&series.labels);
         let candidates = by_target.get(&target(&series.labels)).filter(|_| !ignored);
-        for (step, &value) in series.values.iter().enumerate().filter(|pair| is_present(*pair.1)) {
+        for step in (0..width).filter(|&step| series.is_present(step)) {
             let latest = latest(&infos, candidates.map_or(&[], Vec::as_slice), step)?;
             if latest.is_empty() && !ignored && !wanted.labels.iter().all(Matcher::matches_absent) {
                 continue;
             }
             let labels = enriched(&series.labels, &infos, &latest, &wanted)?;
             let row = rows.row(labels, series.drop_name);
-            *rows.cell(row, step) = value;
+            rows.put(row, step, series.cell(step));
         }
     }
     Ok(rows.finish())
+}
+
+/// Info metrics are floats.
+fn refuse_histograms(context: &Context<'_>, grid: Grid, selector: &Selector) -> Result<(), Error> {
+    let Reference { at, offset } = context.reference(&selector.shift)?;
+    let first = at.unwrap_or(grid.start).saturating_sub(offset);
+    let last = at.unwrap_or(grid.last()).saturating_sub(offset);
+    let after = Timestamp(first.saturating_sub(context.options.lookback_ms));
+    let range = TimeRange::left_open(after, Timestamp(last));
+    let selection = Selection { matchers: &selector.matchers, range };
+    match context.source.histograms(&selection, context.budget)?.first() {
+        Some((labels, _)) => {
+            Err(Error::Execution(format!("this should be an info metric, with float samples: {labels}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What the second argument asks for.

@@ -1,5 +1,7 @@
 //! What each function of the table does, as a word the evaluator dispatches on.
 
+use crate::native::FloatHistogram;
+
 /// How a function is computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kernel {
@@ -11,10 +13,8 @@ pub(crate) enum Kernel {
     Over(Over),
     /// In its own way.
     Special(Special),
-    /// Not without native histograms.
-    NeedsHistograms,
-    /// Not without start timestamps of samples.
-    NeedsStartTimes,
+    /// Each histogram to a number.
+    OfHistogram(fn(&FloatHistogram) -> f64),
 }
 
 /// Parts of a date.
@@ -94,6 +94,7 @@ pub(crate) enum Special {
     SortByLabelDesc,
     SortDesc,
     Start,
+    StartTimestamp,
     Step,
     Time,
     Timestamp,

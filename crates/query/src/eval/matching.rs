@@ -11,12 +11,16 @@ use super::{
     binary::{drops_name, element},
     column::{ABSENT, Map, Rows, Series, Vector, is_name_label, is_present},
     context::Context,
+    on_histograms::{self, Site},
 };
-use crate::syntax::ast::{Binary, Group, Matching};
+use crate::syntax::{
+    Span,
+    ast::{Binary, Group, Matching},
+};
 
 pub(super) fn combine(
     context: &Context<'_>,
-    node: &Binary,
+    (node, span): (&Binary, Span),
     lhs: Vector,
     rhs: Vector,
 ) -> Result<Vector, Error> {
@@ -28,7 +32,8 @@ pub(super) fn combine(
     let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     let signatures = Signatures::of(matching, &many, &one);
     check_one_side(context, node, width, &signatures, &many, &one)?;
-    let mut output = Output { node, swapped, rows: Rows::new(width), width };
+    let site = Site { context, node, span };
+    let mut output = Output { site, swapped, rows: Rows::new(width), width };
     for bucket in &signatures.buckets {
         for many_series in bucket.many.iter().map(|&i| &many.series[i]) {
             context.check()?;
@@ -37,7 +42,7 @@ pub(super) fn combine(
             }
             if let Some(fill) = fill_one {
                 let labels = matched_labels(matching, &many_series.labels);
-                let missing = |step: usize| bucket.one.iter().all(|&i| !is_present(one.series[i].at(step)));
+                let missing = |step: usize| bucket.one.iter().all(|&i| !one.series[i].is_present(step));
                 let filled = filler(labels, fill, width, missing);
                 output.pair(many_series, &filled)?;
             }
@@ -45,7 +50,7 @@ pub(super) fn combine(
         if let Some(fill) = fill_many {
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
                 let labels = matched_labels(matching, &one_series.labels);
-                let missing = |step: usize| bucket.many.iter().all(|&i| !is_present(many.series[i].at(step)));
+                let missing = |step: usize| bucket.many.iter().all(|&i| !many.series[i].is_present(step));
                 output.pair(&filler(labels, fill, width, missing), one_series)?;
             }
         }
@@ -57,12 +62,12 @@ pub(super) fn combine(
 /// A series that is there where another is missing.
 fn filler(labels: Labels, fill: f64, width: usize, missing: impl Fn(usize) -> bool) -> Series {
     let values = (0..width).map(|step| if missing(step) { fill } else { ABSENT }).collect();
-    Series { labels, drop_name: false, values }
+    Series::floats(labels, false, values)
 }
 
 /// The result in the making.
 struct Output<'a> {
-    node: &'a Binary,
+    site: Site<'a>,
     swapped: bool,
     rows: Rows,
     width: usize,
@@ -72,7 +77,13 @@ impl Output<'_> {
     /// Combines two series where both have values.
     fn pair(&mut self, many: &Series, one: &Series) -> Result<(), Error> {
         let (a, b) = if self.swapped { (one, many) } else { (many, one) };
-        let (width, node) = (self.width, self.node);
+        let (width, node) = (self.width, self.site.node);
+        if !a.histograms.is_empty() || !b.histograms.is_empty() || on_histograms::only(node.op) {
+            let combined = |step| on_histograms::combine(self.site, a.cell(step), b.cell(step));
+            let cells = (0..width).map(combined).collect();
+            let series = Series::of_cells(Labels::empty(), false, cells);
+            return if series.is_present_anywhere() { self.add(many, one, series) } else { Ok(()) };
+        }
         let mut values: Option<Vec<f64>> = None;
         for step in 0..width {
             let (x, y) = (a.at(step), b.at(step));
@@ -84,9 +95,15 @@ impl Output<'_> {
             }
         }
         let Some(values) = values else { return Ok(()) };
+        self.add(many, one, Series::floats(Labels::empty(), false, values))
+    }
+
+    /// Adds what two series gave, under the labels of the result.
+    fn add(&mut self, many: &Series, one: &Series, result: Series) -> Result<(), Error> {
+        let node = self.site.node;
         let labels = result_labels(node, &many.labels, &one.labels);
         let drop_name = many.drop_name || drops_name(node);
-        self.rows.join(Series { labels, drop_name, values }).map_err(|()| {
+        self.rows.join(Series { labels, drop_name, ..result }).map_err(|()| {
             let reason = match node.matching.group {
                 Group::OneToOne => "many-to-one matching must be explicit (group_left/group_right)",
                 _ => "grouping labels must ensure unique matches",
@@ -99,7 +116,7 @@ impl Output<'_> {
 /// The labels of the result, from the side with many series and the one with one.
 fn result_labels(node: &Binary, many: &Labels, one: &Labels) -> Labels {
     let matching = &node.matching;
-    let changes = !node.op.is_comparison();
+    let changes = !node.op.is_comparison() && !on_histograms::only(node.op);
     let one_to_one = matching.group == Group::OneToOne;
     let kept = many.without(|name| {
         let listed = matching.labels.iter().any(|label| label.as_bytes() == name);
@@ -191,7 +208,7 @@ fn check_one_side(
     let matching = &node.matching;
     let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
     let twice = |indices: &[usize], vector: &Vector, step: usize| {
-        let mut there = indices.iter().copied().filter(|&i| is_present(vector.series[i].at(step)));
+        let mut there = indices.iter().copied().filter(|&i| vector.series[i].is_present(step));
         there.next().zip(there.next())
     };
     for bucket in &signatures.buckets {
@@ -200,7 +217,7 @@ fn check_one_side(
             for step in 0..width {
                 let Some((a, b)) = twice(&bucket.one, one, step) else { continue };
                 // With nothing at all on the other side nothing is matched, and nothing is wrong.
-                if !filled && !many.series.iter().any(|series| is_present(series.at(step))) {
+                if !filled && !many.series.iter().any(|series| series.is_present(step)) {
                     continue;
                 }
                 let side = if matching.group == Group::Right { "left" } else { "right" };
@@ -216,7 +233,7 @@ fn check_one_side(
         if matching.group == Group::OneToOne && bucket.many.len() > 1 {
             context.check()?;
             for step in 0..width {
-                let matched = bucket.one.iter().any(|&i| is_present(one.series[i].at(step)));
+                let matched = bucket.one.iter().any(|&i| one.series[i].is_present(step));
                 if (matched || matching.fill_right.is_some()) && twice(&bucket.many, many, step).is_some() {
                     let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                     return Err(Error::Execution(message.into()));

@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 /// A sum that carries its rounding error along (Neumaier's variant of Kahan's method), so that the result is
 /// as if computed with twice the precision.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sum {
-    pub(super) sum: f64,
-    pub(super) carry: f64,
+pub(crate) struct Sum {
+    pub(crate) sum: f64,
+    pub(crate) carry: f64,
 }
 
 impl Sum {
     #[must_use]
-    pub(super) fn plus(self, value: f64) -> Self {
+    pub(crate) fn plus(self, value: f64) -> Self {
         let sum = self.sum + value;
         let carry = if sum.is_infinite() {
             0.0

@@ -19,6 +19,7 @@ mod label_functions;
 mod matching;
 mod math;
 mod notes;
+mod on_histograms;
 mod over;
 mod pooled;
 mod ranking;
@@ -27,17 +28,25 @@ mod select;
 mod sets;
 mod special;
 mod switches;
+mod totals;
 mod windows;
 
 pub(crate) use calendar::text as time_text;
 pub(crate) use kernels::Kernel;
+pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
+pub(crate) use notes::go_float;
 pub(crate) use rolled::gone;
+
+use std::sync::Arc;
 
 use barograph_model::{Budget, BudgetError, Labels, Sample, Source, SourceError, Tier, Timestamp};
 
-use crate::syntax::ast::{Expr, Type};
+use crate::{
+    native::FloatHistogram,
+    syntax::ast::{Expr, Type},
+};
 use context::Context;
 use grid::Grid;
 
@@ -132,6 +141,13 @@ pub struct Answer {
     pub error: f64,
 }
 
+/// Of floats alone.
+impl FromIterator<Sample> for Track {
+    fn from_iter<I: IntoIterator<Item = Sample>>(samples: I) -> Self {
+        Self { floats: samples.into_iter().collect(), histograms: Vec::new() }
+    }
+}
+
 /// The value of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -140,9 +156,52 @@ pub enum Value {
     /// A text and when it was evaluated.
     String(Timestamp, String),
     /// One sample a series. The order means something only after sorting and `topk`.
-    Vector(Vec<(Labels, Sample)>),
+    Vector(Vec<(Labels, Datum)>),
     /// Samples by series, sorted by labels.
-    Matrix(Vec<(Labels, Vec<Sample>)>),
+    Matrix(Vec<(Labels, Track)>),
+}
+
+/// A sample of either kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Datum {
+    /// A float.
+    Float(Sample),
+    /// A native histogram.
+    Histogram(Timestamp, Arc<FloatHistogram>),
+}
+
+impl Datum {
+    /// Its time.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Float(sample) => sample.at,
+            Self::Histogram(at, _) => *at,
+        }
+    }
+
+    /// Its value, if that is a float.
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(sample) => Some(sample.value),
+            Self::Histogram(..) => None,
+        }
+    }
+}
+
+/// The samples of a series, each kind in time order. No two are of the same time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Track {
+    /// The floats.
+    pub floats: Vec<Sample>,
+    /// The native histograms.
+    pub histograms: Vec<(Timestamp, Arc<FloatHistogram>)>,
+}
+
+impl Track {
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.histograms.is_empty()
+    }
 }
 
 /// Why a query has no answer.
@@ -152,14 +211,6 @@ pub enum Error {
     /// The query cannot be run on these data. Tell the one who asked; asking again won't help.
     #[error("{0}")]
     Execution(String),
-    /// The query uses what is not there yet.
-    #[error("{name} {reason}")]
-    Unsupported {
-        /// The function or operator.
-        name: &'static str,
-        /// What it lacks.
-        reason: &'static str,
-    },
     /// The query uses what is switched off.
     #[error("{name} is experimental and must be enabled")]
     Disabled {
@@ -190,7 +241,7 @@ pub fn evaluate_instant(
 ) -> Result<Answer, Error> {
     switches::check(expr, options)?;
     let grid = Grid::instant(at.0);
-    let context = Context::new(source, options, budget, grid);
+    let context = Context::new(source, options, budget, grid, expr);
     let value = expr::top_instant(&context, expr)?;
     Ok(context.answer(value))
 }
@@ -216,7 +267,7 @@ pub fn evaluate_range(
         return Err(Error::Execution(message));
     }
     let grid = Grid::steps(steps)?;
-    let context = Context::new(source, options, budget, grid);
+    let context = Context::new(source, options, budget, grid, expr);
     let value = expr::top_range(&context, expr)?;
     Ok(context.answer(value))
 }

@@ -7,7 +7,7 @@
 use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp, is_stale};
 
 use super::{
-    Error,
+    Error, Track,
     column::{ABSENT, Series, Vector, at, is_present},
     context::Context,
     expr,
@@ -24,6 +24,7 @@ use crate::syntax::{
 };
 
 mod extended;
+mod mixed;
 mod rates;
 
 use rates::Rates;
@@ -31,23 +32,27 @@ pub(super) use rates::Reach;
 
 /// Evaluates a function over its range argument, series by series.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Call, over: Over) -> Result<Vector, Error> {
-    let range_index = usize::from(over == Over::Quantile);
-    let range = &node.args[range_index];
+    let range = range_of(node, over);
     let mut parameters = Vec::new();
-    for (i, arg) in node.args.iter().enumerate().filter(|pair| pair.0 != range_index) {
-        parameters.push((expr::scalar(context, grid, arg)?, node.args[i].span));
+    for arg in node.args.iter().filter(|arg| !std::ptr::eq(*arg, range)) {
+        parameters.push((expr::scalar(context, grid, arg)?, arg.span));
     }
     check_parameters(context, over, &parameters)?;
     let reading = reading_of(range);
     extended::check(over, node.function.name, reading)?;
     let vector = match rolled::choose_range(context, grid, range, Some(over))? {
-        None => from_samples(context, grid, range, (over, &parameters))?,
+        None => from_samples(context, grid, node, (over, &parameters))?,
         Some(choice) => from_tier(context, grid, (node, range), (over, &parameters), &choice)?,
     };
     if vector.series.is_empty() {
         return Ok(Vector::empty());
     }
     if context.options.delayed_name_removal { Ok(vector) } else { vector.settle() }
+}
+
+/// The argument that is a range.
+fn range_of(node: &Call, over: Over) -> &Expr {
+    &node.args[usize::from(over == Over::Quantile)]
 }
 
 /// Columns of scalars and where they stand in the query.
@@ -73,7 +78,7 @@ fn from_tier(
     };
     let tiered = rolled::over(context, older, (node, selector), (over, &part(0, older.len)), choice)?;
     let rest = part(older.len, grid.len);
-    let vector = from_samples(context, newer, range, (over, &rest))?;
+    let vector = from_samples(context, newer, node, (over, &rest))?;
     Ok(rolled::join((tiered, older.len), (vector, newer.len)))
 }
 
@@ -81,15 +86,40 @@ fn from_tier(
 fn from_samples(
     context: &Context<'_>,
     grid: Grid,
-    range: &Expr,
+    node: &Call,
     (over, parameters): (Over, &Parameters),
 ) -> Result<Vector, Error> {
+    let (range, first_span) = (range_of(node, over), node.args[0].span);
     let reading = reading_of(range);
     // What a moving parameter or the step itself goes into is different at each step even over a fixed range.
     let moves = over == Over::PredictLinear || parameters.iter().any(|parameter| parameter.0.len() > 1);
     let mut vector = Vector::empty();
     let mut rates = Rates::default();
-    each_range(context, grid, range, |labels, drop_name, samples, windows| {
+    let starts = matches!(over, Over::Rate | Over::Increase | Over::Irate | Over::Resets);
+    each_range(context, grid, (range, starts), |labels, drop_name, samples, windows| {
+        if !samples.is_plain() {
+            let name = labels.metric_name();
+            let mixed = mixed::Mixed {
+                context,
+                grid,
+                over,
+                reading,
+                parameters,
+                name,
+                spans: (first_span, range.span),
+            };
+            let cells = mixed.apply(samples, windows, moves)?;
+            vector.width = cells.len();
+            let series = Series::of_cells(labels, drop_name || !over.keeps_name(), cells);
+            let any_float = series.values.iter().copied().any(is_present);
+            if any_float && matches!(over, Over::Rate | Over::Increase) {
+                note_unlikely_counter(context, &series.labels, range.span);
+            }
+            if series.is_present_anywhere() {
+                vector.series.push(series);
+            }
+            return Ok(());
+        }
         let spread = Spread { grid, moves };
         let values = match reading {
             Reading::Plain if matches!(over, Over::Rate | Over::Increase | Over::Delta) => {
@@ -105,7 +135,7 @@ fn from_samples(
         if matches!(over, Over::Rate | Over::Increase) {
             note_unlikely_counter(context, &labels, range.span);
         }
-        vector.series.push(Series { labels, drop_name: drop_name || !over.keeps_name(), values });
+        vector.series.push(Series::floats(labels, drop_name || !over.keeps_name(), values));
         Ok(())
     })?;
     Ok(vector)
@@ -154,11 +184,11 @@ fn reading_of(range: &Expr) -> Reading {
 pub(super) fn each_range(
     context: &Context<'_>,
     grid: Grid,
-    range: &Expr,
+    (range, starts): (&Expr, bool),
     mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
 ) -> Result<(), Error> {
     match &range.bare().node {
-        Node::Range(node) => each_selected(context, grid, node, visit),
+        Node::Range(node) => each_selected(context, grid, (node, starts), visit),
         Node::Subquery(node) => {
             let (inner, points, mut windows) = subquery(context, grid, node)?;
             let mut samples = Samples::default();
@@ -171,7 +201,12 @@ pub(super) fn each_range(
                         samples.push(points.at(step), value);
                     }
                 }
-                if samples.len() > 0 {
+                if !series.histograms.is_empty() {
+                    let there =
+                        (0..points.len).filter_map(|step| Some((points.at(step), series.histogram(step)?)));
+                    samples.histograms.extend(there.map(|(at, histogram)| (at, mixed::forgetful(histogram))));
+                }
+                if !samples.is_empty() {
                     windows.place(&samples.timestamps);
                     visit(series.labels, series.drop_name, &samples, &windows)?;
                 }
@@ -185,7 +220,7 @@ pub(super) fn each_range(
 fn each_selected(
     context: &Context<'_>,
     grid: Grid,
-    node: &RangeSelector,
+    (node, starts): (&RangeSelector, bool),
     mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let range = context.positive_length(&node.range)?;
@@ -197,11 +232,18 @@ fn each_selected(
         windows.after = context.options.lookback_ms;
     }
     let mut live = Samples::default();
-    let (after, last) = (windows.read_after(), windows.read_last());
-    select::each_series(context, &node.selector.matchers, after, last, |labels, samples| {
+    let read = select::Read {
+        matchers: &node.selector.matchers,
+        after: windows.read_after(),
+        last: windows.read_last(),
+        starts: starts && node.selector.reading == Reading::Plain,
+        detect_resets: context.reads_totals(&node.selector),
+    };
+    select::each_series(context, &read, |labels, samples| {
         context.budget.hold(windows.width())?;
         // Without an early end the loop takes several values at a time.
         let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
+        let any_stale = any_stale || samples.histograms.iter().any(|pair| pair.1.is_stale());
         if !any_stale {
             windows.place(&samples.timestamps);
             return visit(labels, false, samples, &windows);
@@ -211,7 +253,9 @@ fn each_selected(
         {
             live.push(at, value);
         }
-        if live.len() == 0 {
+        live.histograms.extend(samples.histograms.iter().filter(|pair| !pair.1.is_stale()).cloned());
+        live.starts.clone_from(&samples.starts);
+        if live.is_empty() {
             return Ok(());
         }
         windows.place(&live.timestamps);
@@ -238,7 +282,7 @@ pub(super) fn top_matrix(
     context: &Context<'_>,
     grid: Grid,
     range: &Expr,
-) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+) -> Result<Vec<(Labels, Track)>, Error> {
     if let (Some(choice), Node::Range(selector)) =
         (rolled::choose_range(context, grid, range, None)?, &range.bare().node)
     {
@@ -246,17 +290,19 @@ pub(super) fn top_matrix(
         super::label_functions::sort_by_labels(&mut matrix);
         return Ok(matrix);
     }
-    let mut matrix: Vec<(Labels, Vec<Sample>)> = Vec::new();
-    each_range(context, grid, range, |labels, drop_name, samples, windows| {
+    let mut matrix: Vec<(Labels, Track)> = Vec::new();
+    each_range(context, grid, (range, false), |labels, drop_name, samples, windows| {
         let labels = if drop_name { super::column::without_name(&labels) } else { labels };
-        let mut points = Vec::new();
+        let mut track = Track::default();
         windows.slide(context, samples, |window| {
             let pairs = window.timestamps.iter().zip(window.values);
-            points.extend(pairs.map(|(&at, &value)| Sample { at: Timestamp(at), value }));
+            track.floats.extend(pairs.map(|(&at, &value)| Sample { at: Timestamp(at), value }));
             ABSENT
         })?;
-        if !points.is_empty() {
-            matrix.push((labels, points));
+        let within = mixed::within(&samples.histograms, (windows.read_after(), windows.read_last()));
+        track.histograms.extend(within.iter().map(|(at, histogram)| (Timestamp(*at), histogram.clone())));
+        if !track.is_empty() {
+            matrix.push((labels, track));
         }
         Ok(())
     })?;
@@ -446,10 +492,12 @@ pub(super) fn present(context: &Context<'_>, grid: Grid, node: &Call) -> Result<
 fn present_in_samples(context: &Context<'_>, grid: Grid, range: &Expr) -> Result<Vec<bool>, Error> {
     context.budget.hold(grid.len)?;
     let mut present = vec![false; grid.len];
-    each_range(context, grid, range, |_, _, samples, windows| {
+    each_range(context, grid, (range, false), |_, _, samples, windows| {
         let seen = windows.slide(context, samples, |_| 1.0)?;
         for (step, present) in present.iter_mut().enumerate() {
-            *present |= is_present(at(&seen, step));
+            let last = windows.last(step);
+            let histograms = mixed::within(&samples.histograms, (last.saturating_sub(windows.range), last));
+            *present |= is_present(at(&seen, step)) || !histograms.is_empty();
         }
         Ok(())
     })?;

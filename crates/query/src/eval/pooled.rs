@@ -31,7 +31,7 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
         return rolled::pooled(context, grid, (node, selector), q, choice);
     }
     let mut pools: Pools<Vec<f64>> = Pools::new(grid.len);
-    over::each_range(context, grid, range, |labels, _, samples, windows| {
+    over::each_range(context, grid, (range, false), |labels, _, samples, windows| {
         context.budget.reserve(8 * samples.len() as u64)?;
         let cells = pools.of(context, node, &labels)?;
         windows.slide(context, samples, |window| {
@@ -96,7 +96,7 @@ impl<T: Default> Pools<T> {
         for (labels, mut cells) in self.groups {
             context.budget.hold(self.steps)?;
             let values = cells.iter_mut().enumerate().map(|(step, cell)| value(step, cell)).collect();
-            vector.series.push(Series { labels, drop_name: false, values });
+            vector.series.push(Series::floats(labels, false, values));
         }
         Ok(vector)
     }

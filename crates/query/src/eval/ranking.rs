@@ -28,6 +28,8 @@ pub(super) fn top(
     parameter: &[f64],
 ) -> Result<Vector, Error> {
     let largest = node.op == AggregateOp::Topk;
+    let mut vector = vector;
+    vector.series.iter_mut().for_each(|series| series.histograms.clear());
     let mut kept = vec![vec![false; vector.series.len()]; vector.width];
     let members = groups.members();
     let mut order: Vec<usize> = Vec::new();
@@ -75,7 +77,7 @@ pub(super) fn limit(
         context.check()?;
         taken.fill(0);
         for (i, &group) in groups.of_series.iter().enumerate() {
-            if taken[group] < k && is_present(vector.series[i].values[step]) {
+            if taken[group] < k && vector.series[i].is_present(step) {
                 taken[group] += 1;
                 kept[i] = true;
             }
@@ -111,6 +113,8 @@ pub(super) fn ratio(
         for (_, value) in series.values.iter_mut().enumerate().filter(|pair| !falls(at(&ratios, pair.0))) {
             *value = ABSENT;
         }
+        let histograms = series.histograms.iter_mut().enumerate();
+        histograms.filter(|pair| !falls(at(&ratios, pair.0))).for_each(|pair| *pair.1 = None);
     }
     Ok(vector)
 }
@@ -138,12 +142,22 @@ pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vect
                 builder.set(&label.value, &plain_float(value));
                 builder.build()
             });
-            let row = rows.row(labels.clone(), groups.drop_name[group]);
-            let cell = rows.cell(row, step);
-            *cell = if is_present(*cell) { *cell + 1.0 } else { 1.0 };
+            count_one(&mut rows, (labels.clone(), groups.drop_name[group]), step);
+        }
+        for (step, histogram) in series.histograms.iter().enumerate() {
+            let Some(histogram) = histogram else { continue };
+            let mut builder = LabelsBuilder::from(&groups.labels[group]);
+            builder.set(&label.value, &histogram.to_string());
+            count_one(&mut rows, (builder.build(), groups.drop_name[group]), step);
         }
     }
     Ok(rows.finish())
+}
+
+fn count_one(rows: &mut Rows, (labels, drop_name): (Labels, bool), step: usize) {
+    let row = rows.row(labels, drop_name);
+    let cell = rows.cell(row, step);
+    *cell = if is_present(*cell) { *cell + 1.0 } else { 1.0 };
 }
 
 /// A number without an exponent, as Go's `%f` with the fewest digits.
@@ -179,6 +193,9 @@ fn masked(mut vector: Vector, kept: &[Vec<bool>]) -> Vector {
     for (i, series) in vector.series.iter_mut().enumerate() {
         for (value, _) in series.values.iter_mut().zip(kept).filter(|pair| !pair.1[i]) {
             *value = ABSENT;
+        }
+        for (histogram, _) in series.histograms.iter_mut().zip(kept).filter(|pair| !pair.1[i]) {
+            *histogram = None;
         }
     }
     vector

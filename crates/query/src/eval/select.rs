@@ -10,7 +10,12 @@ use super::{
     rolled,
     windows::Samples,
 };
-use crate::syntax::ast::{Reading, Selector};
+use crate::syntax::{
+    Span,
+    ast::{Reading, Selector},
+};
+
+mod natives;
 
 /// What an instant selector gives at a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,19 +24,30 @@ pub(super) enum Give {
     Value,
     /// Its time in seconds.
     Time,
+    /// Since when it counts, in seconds; zero if that is not known.
+    Start,
+}
+
+/// An instant selector and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) selector: &'a Selector,
+    pub(super) reference: Reference,
+    pub(super) span: Span,
 }
 
 /// The series of an instant selector.
 pub(super) fn instant(
     context: &Context<'_>,
     grid: Grid,
-    selector: &Selector,
+    (selector, span): (&Selector, Span),
     give: Give,
 ) -> Result<Vector, Error> {
     let reference = context.reference(&selector.shift)?;
+    let asked = Asked { selector, reference, span };
     match rolled::choose_instant(context, grid, reference, selector)? {
-        None => from_samples(context, grid, (selector, reference), give),
-        Some(choice) => rolled::instant(context, grid, (selector, reference), give, &choice),
+        None => from_samples(context, grid, asked, give),
+        Some(choice) => rolled::instant(context, grid, asked, give, &choice),
     }
 }
 
@@ -39,46 +55,54 @@ pub(super) fn instant(
 pub(super) fn from_samples(
     context: &Context<'_>,
     grid: Grid,
-    (selector, reference): (&Selector, Reference),
+    asked: Asked<'_>,
     give: Give,
 ) -> Result<Vector, Error> {
+    let Asked { selector, reference, span } = asked;
     let width = if reference.at.is_some() { 1 } else { grid.len };
     let point = |step: usize| reference.at.unwrap_or_else(|| grid.at(step)).saturating_sub(reference.offset);
     let lookback = context.options.lookback_ms;
     let smoothed = selector.reading == Reading::Smoothed;
     let read_last = point(width - 1).saturating_add(if smoothed { lookback } else { 0 });
     let mut vector = Vector { series: Vec::new(), width };
-    if width == 1 && !smoothed {
+    let read = Read {
+        matchers: &selector.matchers,
+        after: point(0).saturating_sub(lookback),
+        last: read_last,
+        starts: give == Give::Start,
+        detect_resets: context.reads_totals(selector),
+    };
+    let mut others = natives::Natives::open(context, &read)?;
+    if width == 1 && !smoothed && others.is_empty() && give != Give::Start {
         let range = TimeRange::left_open(Timestamp(read_last.saturating_sub(lookback)), Timestamp(read_last));
         let selection = Selection { matchers: &selector.matchers, range };
         for (labels, last) in context.source.last_samples(&selection, context.budget)? {
             let value = if give == Give::Value { last.value } else { last.at.seconds() };
             if !is_stale(last.value) {
-                vector.series.push(Series { labels, drop_name: false, values: vec![value] });
+                vector.series.push(Series::floats(labels, false, vec![value]));
             }
         }
         return Ok(vector);
     }
-    each_series(
-        context,
-        &selector.matchers,
-        point(0).saturating_sub(lookback),
-        read_last,
-        |labels, samples| {
-            context.budget.hold(width)?;
-            let values = match (smoothed, give) {
-                (true, _) => interpolate(samples, width, lookback, point),
-                (false, Give::Value) => look_back(samples, width, lookback, point, |i| samples.values[i]),
-                (false, Give::Time) => {
-                    look_back(samples, width, lookback, point, |i| Timestamp(samples.timestamps[i]).seconds())
-                }
-            };
-            if let Some(values) = values {
-                vector.series.push(Series { labels, drop_name: false, values });
+    each_of(context, &read, &mut others, |labels, samples| {
+        context.budget.hold(width)?;
+        if !samples.histograms.is_empty() || give == Give::Start {
+            let look = natives::Look { context, lookback, smoothed, give, span, width };
+            vector.series.extend(look.series(labels, samples, point)?);
+            return Ok(());
+        }
+        let values = match (smoothed, give) {
+            (true, _) => interpolate(samples, width, lookback, point),
+            (false, Give::Value) => look_back(samples, width, lookback, point, |i| samples.values[i]),
+            (false, _) => {
+                look_back(samples, width, lookback, point, |i| Timestamp(samples.timestamps[i]).seconds())
             }
-            Ok(())
-        },
-    )?;
+        };
+        if let Some(values) = values {
+            vector.series.push(Series::floats(labels, false, values));
+        }
+        Ok(())
+    })?;
     Ok(vector)
 }
 
@@ -138,23 +162,52 @@ fn interpolate(
     any.then_some(values)
 }
 
-/// Reads all samples in `(after, last]`, staleness markers too, one series after the other.
+/// What is read of the source: samples in `(after, last]`.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) matchers: &'a [Matcher],
+    pub(super) after: i64,
+    pub(super) last: i64,
+    /// Whether it is asked since when samples count.
+    pub(super) starts: bool,
+    /// Whether histograms are told apart from those before them here, where nothing else looks at their buckets.
+    pub(super) detect_resets: bool,
+}
+
+/// Reads all samples, staleness markers too, one series after the other in label order.
 pub(super) fn each_series(
     context: &Context<'_>,
-    matchers: &[Matcher],
-    after: i64,
-    last: i64,
+    read: &Read<'_>,
+    visit: impl FnMut(Labels, &Samples) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut others = natives::Natives::open(context, read)?;
+    each_of(context, read, &mut others, visit)
+}
+
+fn each_of(
+    context: &Context<'_>,
+    wanted: &Read<'_>,
+    others: &mut natives::Natives,
     mut visit: impl FnMut(Labels, &Samples) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let range = TimeRange::left_open(Timestamp(after), Timestamp(last));
-    let mut cursor = context.source.select(&Selection { matchers, range }, context.budget)?;
+    let range = TimeRange::left_open(Timestamp(wanted.after), Timestamp(wanted.last));
+    let selection = Selection { matchers: wanted.matchers, range };
+    let mut cursor = context.source.select(&selection, context.budget)?;
     let mut samples = Samples::default();
     while let Some(labels) = cursor.next_series()? {
         context.check()?;
-        read(&mut *cursor, &mut samples)?;
-        if samples.len() > 0 {
+        while let Some(labels) = others.next_before(&labels, &mut samples) {
             visit(labels, &samples)?;
         }
+        read(&mut *cursor, &mut samples)?;
+        others.add_to(&labels, &mut samples);
+        if !samples.is_empty() {
+            visit(labels, &samples)?;
+        }
+    }
+    while let Some(labels) = others.next(&mut samples) {
+        context.check()?;
+        visit(labels, &samples)?;
     }
     Ok(())
 }

@@ -56,6 +56,9 @@ impl Presence {
             for (there, &value) in steps.iter_mut().zip(&series.values) {
                 *there |= is_present(value);
             }
+            for (there, histogram) in steps.iter_mut().zip(&series.histograms) {
+                *there |= histogram.is_some();
+            }
         }
         Self { steps }
     }
@@ -67,6 +70,11 @@ impl Presence {
             for (step, value) in series.values.iter_mut().enumerate() {
                 if there.is_some_and(|there| there[step]) != keep_where_there {
                     *value = ABSENT;
+                }
+            }
+            for (step, histogram) in series.histograms.iter_mut().enumerate() {
+                if there.is_some_and(|there| there[step]) != keep_where_there {
+                    *histogram = None;
                 }
             }
         }

@@ -4,7 +4,7 @@ use barograph_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Time
 
 use super::{
     Error, calendar,
-    column::{ABSENT, Series, Vector, at, is_present},
+    column::{ABSENT, Cell, Series, Vector, at, is_present},
     context::Context,
     expr::{self, Columns, column, single},
     grid::Grid,
@@ -47,7 +47,7 @@ pub(super) fn evaluate(
         Special::Vector => Columns::Vector(single(scalar(0)?)),
         Special::Absent => {
             let vector = vector(0)?;
-            let seen = |step| vector.series.iter().any(|series| is_present(series.values[step]));
+            let seen = |step| vector.series.iter().any(|series| series.is_present(step));
             let values = (0..vector.width).map(|step| if seen(step) { ABSENT } else { 1.0 }).collect();
             absent(&args[0], values)
         }
@@ -56,6 +56,7 @@ pub(super) fn evaluate(
             absent(&args[0], seen.into_iter().map(|seen| if seen { ABSENT } else { 1.0 }).collect())
         }
         Special::Timestamp => timestamp(context, grid, &args[0])?,
+        Special::StartTimestamp => start_timestamp(context, grid, &args[0])?,
         Special::Round => {
             let to = if args.len() > 1 { scalar(1)? } else { vec![1.0] };
             computed(context, vector(0)?, &[&to], |value, p| {
@@ -78,6 +79,8 @@ pub(super) fn evaluate(
         }
         Special::Sort | Special::SortDesc => {
             let mut vector = vector(0)?;
+            // Histograms have no order.
+            vector.series.iter_mut().for_each(|series| series.histograms.clear());
             if grid.instant {
                 vector.series.retain(|series| is_present(series.values[0]));
                 sort(&mut vector, special == Special::SortDesc);
@@ -111,7 +114,7 @@ pub(super) fn evaluate(
             )?)
         }
         Special::HistogramFraction => {
-            Columns::Vector(histogram::fraction(context, &scalar(0)?, &scalar(1)?, &args[2], vector(2)?)?)
+            Columns::Vector(histogram::fraction(context, (&scalar(0)?, &scalar(1)?), &args[2], vector(2)?)?)
         }
         Special::Info => Columns::Vector(info::join(context, grid, args)?),
     })
@@ -185,7 +188,7 @@ fn absent(arg: &Expr, values: Vec<f64>) -> Columns {
     }
     let labels: Labels = builder.build();
     let width = values.len();
-    Columns::Vector(Vector { series: vec![Series { labels, drop_name: false, values }], width })
+    Columns::Vector(Vector { series: vec![Series::floats(labels, false, values)], width })
 }
 
 /// The times of the samples where the argument reads them, else of the steps.
@@ -194,13 +197,21 @@ fn timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, E
     if let Node::Selector(selector) = &arg.bare().node
         && selector.reading == Reading::Plain
     {
-        let vector = select::instant(context, grid, selector, Give::Time)?;
+        let vector = select::instant(context, grid, (selector, arg.bare().span), Give::Time)?;
         return Ok(Columns::Vector(vector.drop_names(delayed)?));
     }
     let mut vector = expr::vector(context, grid, arg)?;
     vector.widen(context.budget, grid.len)?;
-    vector.map_steps(|step, _| Timestamp(grid.at(step)).seconds());
+    vector.map_cells(|step, _| Cell::Float(Timestamp(grid.at(step)).seconds()));
     Ok(Columns::Vector(vector.drop_names(delayed)?))
+}
+
+/// Since when samples count, where the argument reads them; else nothing is known of that.
+fn start_timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, Error> {
+    let bare = arg.bare();
+    let Node::Selector(selector) = &bare.node else { return Ok(Columns::Vector(Vector::empty())) };
+    let vector = select::instant(context, grid, (selector, bare.span), Give::Start)?;
+    Ok(Columns::Vector(vector.drop_names(context.options.delayed_name_removal)?))
 }
 
 /// By value, NaN last in both directions.

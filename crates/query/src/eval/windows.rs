@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{
     Error,
-    column::ABSENT,
+    column::{ABSENT, Shared},
     context::{Context, Reference},
     grid::Grid,
 };
@@ -15,14 +15,36 @@ use super::{
 /// Samples of one series, in time order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Samples {
+    /// Of the floats.
     pub(super) timestamps: Vec<i64>,
     pub(super) values: Vec<f64>,
+    /// The histograms with their timestamps.
+    pub(super) histograms: Vec<(i64, Shared)>,
+    /// Timestamps of samples, and since when each of those counts, where that is known.
+    pub(super) starts: Vec<(i64, i64)>,
 }
 
 impl Samples {
     pub(super) fn clear(&mut self) {
         self.timestamps.clear();
         self.values.clear();
+        self.histograms.clear();
+        self.starts.clear();
+    }
+
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.timestamps.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Whether there are floats and nothing else.
+    pub(super) fn is_plain(&self) -> bool {
+        self.histograms.is_empty() && self.starts.is_empty()
+    }
+
+    /// Since when a sample counts; zero if that is not known.
+    pub(super) fn start(&self, at: i64) -> i64 {
+        self.starts.binary_search_by_key(&at, |start| start.0).map_or(0, |i| self.starts[i].1)
     }
 
     pub(super) fn push(&mut self, at: i64, value: f64) {

@@ -23,7 +23,7 @@ use super::{
     thin::thin_out,
 };
 use crate::{
-    eval::{self, Options, Steps, Value, evaluate_instant, evaluate_range},
+    eval::{self, Options, Steps, Track, Value, evaluate_instant, evaluate_range},
     syntax::ast::Expr,
 };
 
@@ -405,11 +405,13 @@ impl Run<'_> {
             let answer = evaluate_range(self.source, &build(run.length)?, steps, &options, self.budget)?;
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
-            for (labels, mut samples) in matrix {
+            for (labels, Track { floats: mut samples, .. }) in matrix {
                 for sample in &mut samples {
                     sample.at = Timestamp(run.stamp + (sample.at.0 - run.first_end));
                 }
-                groups.entry(nameless(labels)).or_default().append(&mut samples);
+                if !samples.is_empty() {
+                    groups.entry(nameless(labels)).or_default().append(&mut samples);
+                }
             }
         }
         Ok(groups)
@@ -424,7 +426,11 @@ impl Run<'_> {
             let answer = evaluate_instant(self.source, &range, at, &options(run.tier), self.budget)?;
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
-            for (labels, mut samples) in matrix {
+            // Of native histograms documents know nothing.
+            for (labels, Track { floats: mut samples, .. }) in matrix {
+                if samples.is_empty() {
+                    continue;
+                }
                 match function {
                     Function::Count => samples.iter_mut().for_each(|sample| sample.value = 1.0),
                     Function::Stddev => samples.iter_mut().for_each(|sample| sample.value -= sample.value),

@@ -4,8 +4,8 @@
 use barograph_model::{Labels, Tier, TimeRange, Timestamp};
 use regex::Regex;
 
-use super::items::{Item, items, labels_end, series_line};
-use crate::syntax::{parse_duration, unquote};
+use super::items::{Item, items, labels_end, offsets, series_line};
+use crate::syntax::{parse_duration, parse_labels, unquote};
 
 /// A command and the line it starts on, from 1.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) enum Action {
     Load {
         step: i64,
         series: Vec<(Labels, Vec<Item>)>,
+        /// Offsets of start times from the samples of a series.
+        starts: Vec<(Labels, Vec<Option<i64>>)>,
         /// Whether classic buckets are native histograms too.
         from_buckets: bool,
     },
@@ -154,9 +156,12 @@ fn tier(name: &str) -> Result<Option<Tier>, String> {
 
 fn load(step: i64, from_buckets: bool, body: &[(usize, &str)]) -> Result<Action, String> {
     let mut series: Vec<(Labels, Vec<Item>)> = Vec::with_capacity(body.len());
+    let mut starts = Vec::new();
     for (_, line) in body {
-        if line[labels_end(line)..].starts_with("@st") {
-            // Start timestamps: samples have none here.
+        let (labels, values) = line.split_at(labels_end(line));
+        if let Some(values) = values.strip_prefix("@st") {
+            let labels = parse_labels(labels.trim()).map_err(|error| error.to_string())?;
+            starts.push((labels, offsets(values)?));
             continue;
         }
         let (labels, items) = series_line(line)?;
@@ -165,7 +170,7 @@ fn load(step: i64, from_buckets: bool, body: &[(usize, &str)]) -> Result<Action,
             None => series.push((labels, items)),
         }
     }
-    Ok(Action::Load { step, series, from_buckets })
+    Ok(Action::Load { step, series, starts, from_buckets })
 }
 
 fn duration(word: &str) -> Result<i64, String> {

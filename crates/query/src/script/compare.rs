@@ -1,12 +1,15 @@
 //! Whether an answer is what a script expects.
 
-use barograph_model::{Labels, Sample, Timestamp, is_stale};
+use barograph_model::{Labels, Timestamp, is_stale};
 
 use super::{
     command::{Eval, Notes, When},
     items::Item,
 };
-use crate::eval::{Answer, Value};
+use crate::{
+    eval::{Answer, Datum, Track, Value},
+    native::FloatHistogram,
+};
 
 /// How far two numbers may be apart, as a share of their sum.
 const TOLERANCE: f64 = 1e-6;
@@ -72,7 +75,7 @@ fn notes(kind: &str, expected: &Notes, got: &[String]) -> Result<(), Difference>
 }
 
 /// Compares the samples of an instant query; in order if that is expected.
-pub(super) fn instant(eval: &Eval, at: i64, vector: &[(Labels, Sample)]) -> Result<(), Difference> {
+pub(super) fn instant(eval: &Eval, at: i64, vector: &[(Labels, Datum)]) -> Result<(), Difference> {
     let series = &eval.expected.series;
     let complain = || differ(expected_text(eval), show(&Value::Vector(vector.to_vec())));
     if series.len() != vector.len() {
@@ -84,11 +87,8 @@ pub(super) fn instant(eval: &Eval, at: i64, vector: &[(Labels, Sample)]) -> Resu
         } else {
             vector.iter().find(|pair| pair.0 == *labels)
         };
-        let fits = |sample: &Sample, item: &Item| {
-            matches!(item, Item::Float(value) if alike(sample.value, *value)) && sample.at == Timestamp(at)
-        };
         match (found, items.as_slice()) {
-            (Some((_, sample)), [item]) if fits(sample, item) => {}
+            (Some((_, datum)), [item]) if fits(datum, (at, item)) => {}
             _ => return complain(),
         }
     }
@@ -96,7 +96,7 @@ pub(super) fn instant(eval: &Eval, at: i64, vector: &[(Labels, Sample)]) -> Resu
 }
 
 /// Compares series whose values lie at `from`, `from + step` and so on.
-fn table(eval: &Eval, from: i64, step: i64, matrix: &[(Labels, Vec<Sample>)]) -> Result<(), Difference> {
+fn table(eval: &Eval, from: i64, step: i64, matrix: &[(Labels, Track)]) -> Result<(), Difference> {
     let complain = || differ(expected_text(eval), show(&Value::Matrix(matrix.to_vec())));
     let expected: Vec<(&Labels, Vec<(i64, &Item)>)> = eval
         .expected
@@ -111,15 +111,48 @@ fn table(eval: &Eval, from: i64, step: i64, matrix: &[(Labels, Vec<Sample>)]) ->
         return complain();
     }
     for (labels, points) in &expected {
-        let Some((_, samples)) = matrix.iter().find(|pair| pair.0 == **labels) else { return complain() };
-        let fits = |(sample, (at, item)): (&Sample, &(i64, &Item))| {
-            sample.at.0 == *at && matches!(item, Item::Float(value) if alike(sample.value, *value))
-        };
-        if samples.len() != points.len() || !samples.iter().zip(points).all(fits) {
+        let Some((_, track)) = matrix.iter().find(|pair| pair.0 == **labels) else { return complain() };
+        let data = data(track);
+        if data.len() != points.len() || !data.iter().zip(points).all(|(datum, point)| fits(datum, *point)) {
             return complain();
         }
     }
     Ok(())
+}
+
+/// All samples of a series in time order.
+pub(super) fn data(track: &Track) -> Vec<Datum> {
+    let histograms = track.histograms.iter().map(|(at, histogram)| Datum::Histogram(*at, histogram.clone()));
+    let mut data: Vec<Datum> = track.floats.iter().copied().map(Datum::Float).chain(histograms).collect();
+    data.sort_by_key(Datum::at);
+    data
+}
+
+fn fits(datum: &Datum, (at, item): (i64, &Item)) -> bool {
+    let same = match (datum, item) {
+        (Datum::Float(sample), Item::Float(value)) => alike(sample.value, *value),
+        (Datum::Histogram(_, histogram), Item::Histogram(literal)) => {
+            let hints = !literal.states_hint || literal.histogram.hint() == histogram.hint();
+            hints && histograms_alike(histogram, &literal.histogram)
+        }
+        _ => false,
+    };
+    same && datum.at() == Timestamp(at)
+}
+
+/// Whether two histograms are the same up to rounding of their counts.
+fn histograms_alike(a: &FloatHistogram, b: &FloatHistogram) -> bool {
+    let buckets = |a: &[(i32, f64)], b: &[(i32, f64)]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && alike(a.1, b.1))
+    };
+    a.schema() == b.schema()
+        && a.zero_threshold() == b.zero_threshold()
+        && alike(a.zero_count(), b.zero_count())
+        && alike(a.count(), b.count())
+        && alike(a.sum(), b.sum())
+        && a.bounds() == b.bounds()
+        && buckets(a.positive(), b.positive())
+        && buckets(a.negative(), b.negative())
 }
 
 /// Whether two numbers are the same up to rounding. A staleness marker is only like itself.
@@ -144,7 +177,7 @@ pub(super) fn expected_text(eval: &Eval) -> String {
     let value = |item: &Item| match item {
         Item::Missing => "_".to_owned(),
         Item::Float(value) => value.to_string(),
-        Item::Histogram(text) => text.clone(),
+        Item::Histogram(literal) => shown(&literal.histogram),
     };
     let line = |(labels, items): &(Labels, Vec<Item>)| {
         format!("{labels} {}", items.iter().map(value).collect::<Vec<_>>().join(" "))
@@ -158,17 +191,28 @@ pub(super) fn show(value: &Value) -> String {
         Value::Scalar(sample) => format!("scalar {}", sample.value),
         Value::String(_, text) => format!("string {text:?}"),
         Value::Vector(vector) => {
-            join(vector.iter().map(|(labels, sample)| format!("{labels} {}", sample.value)).collect())
+            join(vector.iter().map(|(labels, datum)| format!("{labels} {}", show_datum(datum))).collect())
         }
         Value::Matrix(matrix) => join(
             matrix
                 .iter()
-                .map(|(labels, samples)| {
-                    let points: Vec<String> =
-                        samples.iter().map(|s| format!("{}@{}", s.value, s.at)).collect();
+                .map(|(labels, track)| {
+                    let point = |datum: &Datum| format!("{}@{}", show_datum(datum), datum.at());
+                    let points: Vec<String> = data(track).iter().map(point).collect();
                     format!("{labels} {}", points.join(" "))
                 })
                 .collect(),
         ),
     }
+}
+
+fn show_datum(datum: &Datum) -> String {
+    match datum {
+        Datum::Float(sample) => sample.value.to_string(),
+        Datum::Histogram(_, histogram) => shown(histogram),
+    }
+}
+
+fn shown(histogram: &FloatHistogram) -> String {
+    format!("{histogram} of schema {} ({:?})", histogram.schema(), histogram.hint())
 }

@@ -2,7 +2,8 @@
 
 use barograph_model::stale_marker;
 
-use crate::syntax::{ParseError, parse_labels};
+use super::histograms::{self, Literal};
+use crate::syntax::{ParseError, parse_duration, parse_labels};
 use barograph_model::Labels;
 
 /// One value of a series in a script.
@@ -10,12 +11,11 @@ use barograph_model::Labels;
 pub(super) enum Item {
     Missing,
     Float(f64),
-    /// A native histogram, as written. There is nothing yet that it could be compared with.
-    Histogram(String),
+    Histogram(Box<Literal>),
 }
 
 /// How many values one item may stand for.
-const REPEATS_MAX: usize = 1_000_000;
+pub(super) const REPEATS_MAX: usize = 1_000_000;
 
 /// A line of labels and values.
 pub(super) fn series_line(line: &str) -> Result<(Labels, Vec<Item>), String> {
@@ -55,7 +55,7 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, String> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if rest.starts_with("{{") {
-            rest = histograms(rest, &mut items)?.trim_start();
+            rest = histograms::items(rest, &mut items)?.trim_start();
             continue;
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -100,6 +100,38 @@ fn item(word: &str, items: &mut Vec<Item>) -> Result<(), String> {
     Ok(())
 }
 
+/// The values of a line of start times: for each sample how much later than itself it counts from, in milliseconds.
+pub(super) fn offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
+    let mut offsets = Vec::new();
+    for word in text.split_whitespace() {
+        let bad = || format!("bad start time {word:?}");
+        let (head, repeats) = match word.rsplit_once('x') {
+            None => (word, None),
+            Some((head, repeats)) => {
+                (head, Some(repeats.parse::<usize>().ok().filter(|&n| n <= REPEATS_MAX).ok_or_else(bad)?))
+            }
+        };
+        if head == "_" {
+            offsets.extend(std::iter::repeat_n(None, repeats.unwrap_or(1)));
+            continue;
+        }
+        let split = head.char_indices().skip(1).find(|pair| matches!(pair.1, '+' | '-')).map(|pair| pair.0);
+        let (first, step) = head.split_at(split.unwrap_or(head.len()));
+        let first = signed_duration(first).ok_or_else(bad)?;
+        let step = if step.is_empty() { 0 } else { signed_duration(step).ok_or_else(bad)? };
+        let times = i64::try_from(repeats.unwrap_or(0)).unwrap_or(0);
+        offsets.extend((0..=times).map(|i| Some(first + i * step)));
+    }
+    Ok(offsets)
+}
+
+fn signed_duration(text: &str) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(text) => parse_duration(text).map(|millis| -millis),
+        None => parse_duration(text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
 /// `a+b` or `a-b`, where either may have an exponent with a sign.
 fn progression(head: &str) -> Option<(f64, f64)> {
     head.char_indices().skip(1).filter(|pair| matches!(pair.1, '+' | '-')).find_map(|(i, sign)| {
@@ -108,34 +140,9 @@ fn progression(head: &str) -> Option<(f64, f64)> {
     })
 }
 
-fn float(word: &str) -> Option<f64> {
+pub(super) fn float(word: &str) -> Option<f64> {
     let numeric = word.bytes().all(|c| c.is_ascii_digit() || b"+-.eEinfINFaA".contains(&c));
     if numeric { word.parse().ok() } else { None }
-}
-
-/// `{{…}}`, `{{…}}xN`, `{{…}}+{{…}}xN`: returns what comes after.
-fn histograms<'a>(text: &'a str, items: &mut Vec<Item>) -> Result<&'a str, String> {
-    let close =
-        |text: &str| text.find("}}").map(|i| i + 2).ok_or_else(|| format!("unclosed histogram in {text:?}"));
-    let mut end = close(text)?;
-    let first = &text[..end];
-    let after = &text[end..];
-    if after.starts_with("+{{") || after.starts_with("-{{") {
-        end += 1 + close(&after[1..])?;
-    }
-    let rest = &text[end..];
-    let Some(repeats) = rest.strip_prefix('x') else {
-        items.push(Item::Histogram(first.to_owned()));
-        return Ok(rest);
-    };
-    let digits = repeats.len() - repeats.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let count: usize = repeats[..digits]
-        .parse()
-        .ok()
-        .filter(|&n| n <= REPEATS_MAX)
-        .ok_or_else(|| format!("bad repetition in {text:?}"))?;
-    items.extend(std::iter::repeat_n(Item::Histogram(first.to_owned()), count + 1));
-    Ok(&repeats[digits..])
 }
 
 #[cfg(test)]
@@ -166,6 +173,16 @@ mod tests {
             &[-100.0, -100.0, -100.0, -100.0, -100.0, 3.0],
         );
         assert!(items("0x1f").is_err());
+    }
+
+    #[test]
+    fn start_times_are_offsets() {
+        let check =
+            |text: &str, expected: &[Option<i64>]| assert_eq!(offsets(text).unwrap(), expected, "{text}");
+        check("_ -1m 0", &[None, Some(-60_000), Some(0)]);
+        check("-1s-2sx2 _x2", &[Some(-1_000), Some(-3_000), Some(-5_000), None, None]);
+        check("5ms+1sx1", &[Some(5), Some(1_005)]);
+        assert!(offsets("a").is_err());
     }
 
     #[test]

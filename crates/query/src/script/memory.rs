@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::tiers;
 use barograph_model::{
-    Batch, Budget, Exemplar, Labels, Matcher, Metadata, Parts, Rollup, RollupCursor, Rollups, Selection,
-    SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    Batch, Budget, Exemplar, Histogram, HistogramRollup, HistogramSeries, Labels, Matcher, Metadata, Parts,
+    ResetHint, Rollup, RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange,
+    Timestamp,
 };
 
 /// A source that holds series in memory.
@@ -31,6 +32,39 @@ impl Default for Memory {
 struct Column {
     timestamps: Vec<i64>,
     values: Vec<f64>,
+    histograms: BTreeMap<i64, Histogram>,
+    /// Since when samples count, by their times.
+    starts: BTreeMap<i64, i64>,
+}
+
+impl Column {
+    /// Notes of each histogram what a store knows of it: that there was no reset, where it goes on from the sample before.
+    /// Those before `from` know already.
+    fn note_resets(&mut self, from: i64) {
+        let mut before: Option<(i64, Histogram)> = None;
+        for (&at, histogram) in &mut self.histograms {
+            if at >= from && histogram.hint != ResetHint::Gauge {
+                let last_float = self.timestamps[..self.timestamps.partition_point(|&t| t < at)].last();
+                let follows =
+                    before.as_ref().filter(|(before, _)| last_float.is_none_or(|float| float < before));
+                let goes_on = follows.is_some_and(|(_, before)| goes_on(before, histogram));
+                histogram.hint = if goes_on { ResetHint::No } else { ResetHint::Unknown };
+            }
+            before = Some((at, histogram.clone()));
+        }
+    }
+}
+
+fn goes_on(before: &Histogram, histogram: &Histogram) -> bool {
+    let mut asked = histogram.clone();
+    asked.hint = ResetHint::Unknown;
+    before.hint != ResetHint::Gauge
+        && histogram.hint != ResetHint::Yes
+        && !before.is_stale()
+        && before.schema() == histogram.schema()
+        && before.zero_threshold() == histogram.zero_threshold()
+        && before.bounds() == histogram.bounds()
+        && !asked.is_reset_after(before)
 }
 
 impl Memory {
@@ -64,9 +98,36 @@ impl Memory {
         }
     }
 
-    /// The label sets of all series, sorted.
-    pub(super) fn labels(&self) -> impl Iterator<Item = &Labels> {
-        self.series.iter().filter(|pair| !pair.1.timestamps.is_empty()).map(|pair| pair.0)
+    /// Adds native histograms of a series, times in milliseconds. One at a time that is taken replaces the other.
+    pub fn load_histograms(&mut self, labels: Labels, samples: impl IntoIterator<Item = (i64, Histogram)>) {
+        let mut samples = samples.into_iter().peekable();
+        if let Some((from, _)) = samples.peek() {
+            let (from, column) = (*from, self.series.entry(labels).or_default());
+            column.histograms.extend(samples);
+            column.note_resets(from);
+        }
+    }
+
+    /// Says since when samples of a series count: pairs of their times and those since which they do.
+    pub fn load_starts(&mut self, labels: Labels, starts: impl IntoIterator<Item = (i64, i64)>) {
+        self.series.entry(labels).or_default().starts.extend(starts);
+    }
+
+    /// What the series of a selection have besides floats.
+    fn besides<T: Clone>(
+        &self,
+        selection: &Selection<'_>,
+        of: impl Fn(&Column) -> &BTreeMap<i64, T>,
+    ) -> Vec<HistogramSeries<(i64, T)>> {
+        let kept = self.kept[Tier::Raw as usize];
+        let (start, end) = (selection.range.start.max(kept.start).0, selection.range.end.min(kept.end).0);
+        let series = self.series.iter().filter(|pair| matches(selection.matchers, pair.0));
+        let found = series.map(|(labels, column)| {
+            let samples = if start < end { of(column).range(start..end).collect() } else { Vec::new() };
+            let samples: Vec<_> = samples.into_iter().map(|(at, sample)| (*at, sample.clone())).collect();
+            (labels.clone(), samples)
+        });
+        found.filter(|pair| !pair.1.is_empty()).collect()
     }
 
     fn matching<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
@@ -133,6 +194,50 @@ impl Source for Memory {
         let mut series: Vec<_> = self.matching(selection).collect();
         series.reverse();
         Ok(Box::new(Cursor { series, rest: None, budget }))
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<(i64, Histogram)>>, SourceError> {
+        let found = self.besides(selection, |column| &column.histograms);
+        budget.charge(found.iter().map(|pair| pair.1.len()).sum())?;
+        Ok(found)
+    }
+
+    fn histogram_rollups(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<HistogramRollup>>, SourceError> {
+        let kept = self.kept[tier as usize];
+        let (start, end) = (selection.range.start.max(kept.start).0, selection.range.end.min(kept.end).0);
+        let mut found = Vec::new();
+        for (labels, column) in self.series.iter().filter(|pair| matches(selection.matchers, pair.0)) {
+            let mut windows: Vec<HistogramRollup> = Vec::new();
+            for (&at, histogram) in column.histograms.range(start..end.max(start)) {
+                budget.charge(1)?;
+                match windows.last_mut().filter(|window| window.start == tier.window_of(at)) {
+                    Some(window) => window.push(at, histogram),
+                    None => windows.push(HistogramRollup::of(tier.window_of(at), at, histogram)),
+                }
+            }
+            if !windows.is_empty() {
+                found.push((labels.clone(), windows));
+            }
+        }
+        Ok(found)
+    }
+
+    fn start_times(
+        &self,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Vec<HistogramSeries<(i64, i64)>>, SourceError> {
+        budget.charge(0)?;
+        Ok(self.besides(selection, |column| &column.starts))
     }
 
     fn series(

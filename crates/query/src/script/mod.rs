@@ -7,28 +7,25 @@
 //! Two commands are our own: `keep TIER from A to B` lets the source hold that span of a tier alone (`raw`, or windows
 //! made of all samples), and `tier NAME` has all evals after it answered by a tier, until `tier auto`.
 //!
-//! Native histograms and start timestamps in `load` are read over, so an eval that needs them fails; also one that
-//! expects nothing where a selector finds nothing but them.
-
+mod classic;
 mod command;
 mod compare;
+mod histograms;
 mod items;
 mod memory;
 mod rerun;
-mod unloaded;
 
-use barograph_model::{Budget, Timestamp};
+use barograph_model::{Budget, Histogram, Labels, Timestamp};
 
 pub use memory::Memory;
 
 use crate::{
-    eval::{Answer, Error, Options, Steps, Value, evaluate_instant, evaluate_range},
+    eval::{Answer, Datum, Error, Options, Steps, Value, evaluate_instant, evaluate_range},
     syntax::{ast::Expr, parse},
 };
 use command::{Action, Eval, Expected, When, commands};
 use compare::{Difference, show};
 use items::Item;
-use unloaded::Unloaded;
 
 /// How many samples one eval may touch, those of subqueries included.
 const SAMPLES_MAX: u64 = 50_000_000;
@@ -75,31 +72,26 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
         });
     }
     let mut memory = Memory::new();
-    let mut unloaded = Unloaded::default();
     let mut options = Options::experimental();
     for command in commands {
         match command.action {
             Action::Clear => {
                 memory.clear();
-                unloaded.clear();
                 options.tier = None;
             }
             Action::Keep(tier, range) => memory.keep(tier, range),
             Action::Tier(tier) => options.tier = tier,
-            Action::Load { step, series, from_buckets } => {
-                for (labels, items) in series {
-                    unloaded.note(&labels, &items, from_buckets);
-                    let at = (0..).map(|i: i64| i * step);
-                    memory.load(
-                        labels,
-                        at.zip(items).filter_map(|(at, item)| match item {
-                            Item::Float(value) => Some((at, value)),
-                            _ => None,
-                        }),
-                    );
+            Action::Load { step, series, starts, from_buckets } => {
+                if let Err(message) = load(&mut memory, step, (series, starts), from_buckets) {
+                    report.failures.push(Failure {
+                        place: format!("{label}:{}", command.line),
+                        expression: "load".into(),
+                        expected: "samples".into(),
+                        got: message,
+                    });
                 }
             }
-            Action::Eval(eval) => match check(&Asked { memory: &memory, options }, &unloaded, &eval) {
+            Action::Eval(eval) => match check(&Asked { memory: &memory, options }, &eval) {
                 Ok(()) => report.passed += 1,
                 Err(Difference { expected, got }) => report.failures.push(Failure {
                     place: format!("{label}:{}", command.line),
@@ -113,6 +105,37 @@ pub fn run_file(label: &str, text: &str) -> FileReport {
     report
 }
 
+/// Series with their items, and with the offsets of their start times.
+type Loaded = (Vec<(Labels, Vec<Item>)>, Vec<(Labels, Vec<Option<i64>>)>);
+
+fn load(memory: &mut Memory, step: i64, (series, starts): Loaded, from_buckets: bool) -> Result<(), String> {
+    if from_buckets {
+        for (labels, histograms) in classic::natives(&series, step)? {
+            memory.load_histograms(labels, histograms);
+        }
+    }
+    for (labels, offsets) in starts {
+        let at = (0..).map(|i: i64| i * step);
+        memory.load_starts(labels, at.zip(offsets).filter_map(|(at, offset)| Some((at, at + offset?))));
+    }
+    for (labels, items) in series {
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for (at, item) in (0..).map(|i: i64| i * step).zip(items) {
+            match item {
+                Item::Missing => {}
+                Item::Float(value) => floats.push((at, value)),
+                Item::Histogram(literal) => {
+                    let histogram = Histogram::new(literal.histogram.into_parts());
+                    histograms.push((at, histogram.map_err(|error| error.to_string())?));
+                }
+            }
+        }
+        memory.load(labels.clone(), floats);
+        memory.load_histograms(labels, histograms);
+    }
+    Ok(())
+}
+
 /// Who is asked, and how.
 struct Asked<'a> {
     memory: &'a Memory,
@@ -120,7 +143,7 @@ struct Asked<'a> {
 }
 
 /// Asks the question in all ways that apply.
-fn check(asked: &Asked<'_>, unloaded: &Unloaded, eval: &Eval) -> Result<(), Difference> {
+fn check(asked: &Asked<'_>, eval: &Eval) -> Result<(), Difference> {
     let Expected { fail, matrix, .. } = &eval.expected;
     let expr = match parse(&eval.expr) {
         Ok(expr) => expr,
@@ -138,11 +161,6 @@ fn check(asked: &Asked<'_>, unloaded: &Unloaded, eval: &Eval) -> Result<(), Diff
         return Err(Difference { expected: "a failure".into(), got: show(&answer.value) });
     }
     compare::answer(eval, &answer)?;
-    let nothing = Value::Vector(Vec::new()) == answer.value || Value::Matrix(Vec::new()) == answer.value;
-    if nothing && unloaded.hides_all_from(&expr, asked.memory) {
-        let got = "nothing, but a selector finds only native histograms, which are not loaded".into();
-        return Err(Difference { expected: compare::expected_text(eval), got });
-    }
     let When::Instant(t) = when else { return Ok(()) };
     if let Some((fixed, times)) = rerun::fixed(&expr, t) {
         for at in times {
@@ -164,7 +182,10 @@ fn check(asked: &Asked<'_>, unloaded: &Unloaded, eval: &Eval) -> Result<(), Diff
 /// The answer with the time of its samples set, which is not what a fixed query is about.
 fn moved(mut answer: Answer, t: i64) -> Answer {
     match &mut answer.value {
-        Value::Vector(vector) => vector.iter_mut().for_each(|pair| pair.1.at = Timestamp(t)),
+        Value::Vector(vector) => vector.iter_mut().for_each(|pair| match &mut pair.1 {
+            Datum::Float(sample) => sample.at = Timestamp(t),
+            Datum::Histogram(at, _) => *at = Timestamp(t),
+        }),
         Value::Scalar(sample) => sample.at = Timestamp(t),
         _ => {}
     }
@@ -206,13 +227,13 @@ fn column(asked: &Asked<'_>, eval: &Eval, expr: &Expr, at: i64) -> Result<(), Di
     };
     let answer = ask(asked, expr, when).map_err(|error| mark(unexpected(eval, &error.to_string())))?;
     let Value::Matrix(matrix) = answer.value else { return Ok(()) };
-    let middle = matrix.into_iter().filter_map(|(labels, samples)| {
-        let sample = samples.into_iter().find(|sample| sample.at == Timestamp(at))?;
-        Some((labels, sample))
+    let middle = matrix.into_iter().filter_map(|(labels, track)| {
+        let datum = compare::data(&track).into_iter().find(|datum| datum.at() == Timestamp(at))?;
+        Some((labels, datum))
     });
     let vector: Vec<_> = middle.collect();
     match (eval.expected.scalar, vector.as_slice()) {
-        (Some(value), [(_, sample)]) if compare::alike(sample.value, value) => Ok(()),
+        (Some(value), [(_, Datum::Float(sample))]) if compare::alike(sample.value, value) => Ok(()),
         (Some(value), _) => {
             Err(mark(Difference { expected: format!("scalar {value}"), got: show(&Value::Vector(vector)) }))
         }

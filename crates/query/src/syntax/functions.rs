@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ast::Type;
-use crate::eval::Kernel;
+use crate::{eval::Kernel, native::FloatHistogram};
 
 /// A function of PromQL.
 pub struct Function {
@@ -126,8 +126,8 @@ static FUNCTIONS: &[Function] = &[
     stable("exp", &[V], V, Kernel::Map(f64::exp)),
     experimental("first_over_time", &[M], V, Kernel::Over(Over::First)),
     stable("floor", &[V], V, Kernel::Map(f64::floor)),
-    stable("histogram_avg", &[V], V, Kernel::NeedsHistograms),
-    stable("histogram_count", &[V], V, Kernel::NeedsHistograms),
+    stable("histogram_avg", &[V], V, Kernel::OfHistogram(|h| h.sum() / h.count())),
+    stable("histogram_count", &[V], V, Kernel::OfHistogram(FloatHistogram::count)),
     stable("histogram_fraction", &[S, S, V], V, Kernel::Special(Special::HistogramFraction)),
     stable("histogram_quantile", &[S, V], V, Kernel::Special(Special::HistogramQuantile)),
     Function {
@@ -138,9 +138,9 @@ static FUNCTIONS: &[Function] = &[
         experimental: true,
         kernel: Kernel::Special(Special::HistogramQuantiles),
     },
-    stable("histogram_stddev", &[V], V, Kernel::NeedsHistograms),
-    stable("histogram_stdvar", &[V], V, Kernel::NeedsHistograms),
-    stable("histogram_sum", &[V], V, Kernel::NeedsHistograms),
+    stable("histogram_stddev", &[V], V, Kernel::OfHistogram(|h| h.variance().sqrt())),
+    stable("histogram_stdvar", &[V], V, Kernel::OfHistogram(FloatHistogram::variance)),
+    stable("histogram_sum", &[V], V, Kernel::OfHistogram(FloatHistogram::sum)),
     experimental("holt_winters", &[M, S, S], V, Kernel::Over(Over::Smooth)),
     optional("hour", &[V], V, Kernel::Date(Date::Hour)),
     stable("idelta", &[M], V, Kernel::Over(Over::Idelta)),
@@ -207,7 +207,7 @@ static FUNCTIONS: &[Function] = &[
     stable("sort_desc", &[V], V, Kernel::Special(Special::SortDesc)),
     stable("sqrt", &[V], V, Kernel::Map(f64::sqrt)),
     experimental("start", &[], S, Kernel::Special(Special::Start)),
-    experimental("start_timestamp", &[V], V, Kernel::NeedsStartTimes),
+    experimental("start_timestamp", &[V], V, Kernel::Special(Special::StartTimestamp)),
     stable("stddev_over_time", &[M], V, Kernel::Over(Over::Stddev)),
     stable("stdvar_over_time", &[M], V, Kernel::Over(Over::Stdvar)),
     experimental("step", &[], S, Kernel::Special(Special::Step)),

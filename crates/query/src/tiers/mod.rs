@@ -4,9 +4,11 @@
 //! what quantiles are taken from.
 
 mod distribution;
+mod histograms;
 mod read;
 mod roll;
 
 pub(crate) use distribution::Distribution;
+pub(crate) use histograms::histograms;
 pub(crate) use read::{Reading, each_series};
 pub(crate) use roll::roll;

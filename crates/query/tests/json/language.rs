@@ -120,7 +120,7 @@ fn every_aggregation_of_a_group() {
 fn ranges_are_half_open_and_buckets_are_cut() {
     let mut memory = Memory::new();
     load(&mut memory, &[("__name__", "m")], (0..60).map(|i| (APRIL + i * MINUTE, 1.0)));
-    let counts = |start: i64, end: i64, window: Value| {
+    let counts = |start: i64, end: i64, window: Value| -> Vec<(i64, f64)> {
         let range = json!({"start": start, "end": end});
         let aggregation = json!({"type": "COUNT", "window": window});
         let query = json!({"metrics": ["m"], "timeRange": range, "aggregations": [aggregation]});

@@ -48,7 +48,7 @@ fn promql(memory: &Memory, text: &str, window: i64, end: i64) -> Vec<(Labels, Ve
     let nameless = |labels: Labels| labels.without(|name| name == b"__name__");
     matrix
         .into_iter()
-        .map(|(labels, samples)| (nameless(labels), samples.into_iter().map(moved).collect()))
+        .map(|(labels, samples)| (nameless(labels), samples.floats.into_iter().map(moved).collect()))
         .collect()
 }
 

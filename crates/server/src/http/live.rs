@@ -151,8 +151,8 @@ fn evaluate(engine: &Engine, expr: &Expr, steps: Steps, budget: &Budget) -> Resu
     let answer = barograph_query::evaluate_range(&*engine.store, expr, steps, &engine.query_options, budget)?;
     let mut columns = Columns::new();
     if let Value::Matrix(series) = answer.value {
-        for (labels, samples) in series {
-            for sample in samples {
+        for (labels, track) in series {
+            for sample in track.floats {
                 columns.entry(sample.at.0).or_default().push((labels.clone(), sample.value));
             }
         }

@@ -52,8 +52,8 @@ fn sizes(store: &Store, now: Timestamp) -> Option<Vec<(i64, f64)>> {
     let answer =
         barograph_query::evaluate_range(store, &expression, steps, &Options::default(), &budget).ok()?;
     let Value::Matrix(mut series) = answer.value else { return None };
-    let (_, samples) = series.pop()?;
-    Some(samples.iter().map(|sample| (sample.at.0, sample.value)).collect())
+    let (_, track) = series.pop()?;
+    Some(track.floats.iter().map(|sample| (sample.at.0, sample.value)).collect())
 }
 
 /// Least squares through sizes, and what follows from it.

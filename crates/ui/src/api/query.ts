@@ -23,22 +23,31 @@ export interface InstantRow extends Point {
 export async function queryRange(request: RangeRequest, signal?: AbortSignal): Promise<Answer<RangeSeries[]>> {
   const { data, notes } = await ask<QueryData>("query_range", { ...request }, signal);
   if (data.resultType !== "matrix") return { data: [], notes };
-  return { data: data.result.map(({ metric, values }) => ({ labels: metric, samples: values })), notes };
+  const series = data.result.flatMap(({ metric, values }) => (values ? [{ labels: metric, samples: values }] : []));
+  return { data: series, notes: [...notes, ...passedOver(data)] };
 }
 
 /** The answer at one moment, one row a series; scalars and strings are one row without labels. */
 export async function queryInstant(query: string, time: number, signal?: AbortSignal): Promise<Answer<InstantRow[]>> {
   const { data, notes } = await ask<QueryData>("query", { query, time }, signal);
-  return { data: rowsOf(data), notes };
+  return { data: rowsOf(data), notes: [...notes, ...passedOver(data)] };
+}
+
+/** Says that there are native histograms, and what can be done about it. */
+function passedOver(data: QueryData): string[] {
+  const some =
+    (data.resultType === "matrix" && data.result.some(({ histograms }) => histograms !== undefined)) ||
+    (data.resultType === "vector" && data.result.some(({ histogram }) => histogram !== undefined));
+  return some ? ["native histograms are not drawn: ask for histogram_quantile, histogram_avg or histogram_count of them"] : [];
 }
 
 function rowsOf(data: QueryData): InstantRow[] {
   const row = (labels: Labels, [at, value]: readonly [number, string]): InstantRow => ({ labels, at, value: numberOf(value) });
   switch (data.resultType) {
     case "vector":
-      return data.result.map(({ metric, value }) => row(metric, value));
+      return data.result.flatMap(({ metric, value }) => (value ? [row(metric, value)] : []));
     case "matrix":
-      return data.result.flatMap(({ metric, values }) => values.map((value) => row(metric, value)));
+      return data.result.flatMap(({ metric, values }) => (values ?? []).map((value) => row(metric, value)));
     case "scalar":
       return [row({}, data.result)];
     case "string":

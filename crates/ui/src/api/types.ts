@@ -9,9 +9,12 @@ export type Envelope<T> =
 /** Time in Unix seconds, value as text (`"NaN"`, `"+Inf"`). */
 export type WireSample = [number, string];
 
+/** A native histogram, which no page draws. */
+export type WireHistogram = [number, unknown];
+
 export type QueryData =
-  | { resultType: "matrix"; result: { metric: Labels; values: WireSample[] }[] }
-  | { resultType: "vector"; result: { metric: Labels; value: WireSample }[] }
+  | { resultType: "matrix"; result: { metric: Labels; values?: WireSample[]; histograms?: WireHistogram[] }[] }
+  | { resultType: "vector"; result: { metric: Labels; value?: WireSample; histogram?: WireHistogram }[] }
   | { resultType: "scalar"; result: WireSample }
   | { resultType: "string"; result: WireSample };
 

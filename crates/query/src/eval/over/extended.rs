@@ -43,7 +43,16 @@ pub(super) fn apply(
 ) -> Result<Vec<f64>, Error> {
     let seconds = windows.range as f64 / 1e3;
     let reset_at = resets(&samples.values);
-    windows.slide(context, samples, |window| match (over, ends(window, reading)) {
+    windows.slide(context, samples, |window| of(over, reading, window, (seconds, &reset_at)))
+}
+
+/// The value of one window that is all there is.
+pub(super) fn value(over: Over, reading: Reading, window: &Window<'_>, seconds: f64) -> f64 {
+    of(over, reading, window, (seconds, &resets(window.values)))
+}
+
+fn of(over: Over, reading: Reading, window: &Window<'_>, (seconds, reset_at): (f64, &[usize])) -> f64 {
+    match (over, ends(window, reading)) {
         (_, None) => ABSENT,
         (Over::Changes | Over::Resets, Some(ends)) => {
             let values = &window.values[ends.first..=ends.last];
@@ -55,10 +64,10 @@ pub(super) fn apply(
         }
         (over, Some(ends)) => {
             let counter = over != Over::Delta;
-            let change = change(window, ends, reading, counter, &reset_at);
+            let change = change(window, ends, reading, counter, reset_at);
             if over == Over::Rate { change / seconds } else { change }
         }
-    })
+    }
 }
 
 /// The samples that stand at or around the ends of a range, as indices into the window.
@@ -85,20 +94,17 @@ fn change(window: &Window<'_>, ends: Ends, reading: Reading, counter: bool, rese
     let smoothed = reading == Reading::Smoothed;
     let between = |i: usize, at: i64| {
         let share = (at - times[i]) as f64 / (times[i + 1] - times[i]) as f64;
-        (values[i], values[i + 1], share)
+        // A counter that starts again in between was zero before.
+        let a = if counter && values[i + 1] < values[i] { 0.0 } else { values[i] };
+        a + (values[i + 1] - a) * share
     };
     let left = if smoothed && times[first] < window.after && first + 1 < times.len() {
-        let (a, b, share) = between(first, window.after);
-        // A counter that starts again in between was zero before.
-        let a = if counter && b < a { 0.0 } else { a };
-        a + (b - a) * share
+        between(first, window.after)
     } else {
         values[first]
     };
     let right = if smoothed && last > 0 && times[last] > window.last {
-        let (a, b, share) = between(last - 1, window.last);
-        let b = if counter && b < a { b + a } else { b };
-        a + (b - a) * share
+        between(last - 1, window.last)
     } else {
         values[last]
     };

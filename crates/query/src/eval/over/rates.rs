@@ -113,22 +113,43 @@ impl Reach {
         Self { sampled, to_start: reach(seconds(first_at - after)), to_end: reach(seconds(last - last_at)) }
     }
 
+    /// The same of a counter that was zero at `start`, inside the range; there may be one sample alone then.
+    pub(in crate::eval) fn since(start: i64, last: i64, (first_at, last_at): (i64, i64), count: f64) -> Self {
+        let seconds = |millis: i64| millis as f64 / 1e3;
+        let between = if count > 1.0 { seconds(last_at - first_at) / (count - 1.0) } else { 0.0 };
+        let gap = seconds(last - last_at);
+        let to_end = if gap >= between * 1.1 { between / 2.0 } else { gap };
+        Self { sampled: seconds(last_at - start), to_start: 0.0, to_end }
+    }
+
+    /// How much longer the range is than what is known of it.
+    #[inline]
+    pub(in crate::eval) fn stretch(&self) -> f64 {
+        (self.sampled + self.to_start + self.to_end) / self.sampled
+    }
+
     /// A change between the first sample and the last, over the whole range.
     #[inline]
     pub(in crate::eval) fn extrapolated(&self, change: f64) -> f64 {
-        change * ((self.sampled + self.to_start + self.to_end) / self.sampled)
+        change * self.stretch()
     }
 
     /// The same of a counter, which was nowhere below zero.
     #[inline]
     pub(in crate::eval) fn increase(&self, first: f64, increase: f64) -> f64 {
+        increase * self.stretch_of_counter(first, increase)
+    }
+
+    /// As [`Reach::stretch`], of a counter.
+    #[inline]
+    pub(in crate::eval) fn stretch_of_counter(&self, first: f64, increase: f64) -> f64 {
         let mut to_zero = self.to_start;
         // Mostly zero is far, which is known without dividing.
         if increase > 0.0 && first >= 0.0 && self.sampled * first < self.to_start * increase {
             to_zero = self.sampled * (first / increase);
         }
         let to_start = self.to_start.min(to_zero);
-        Self { to_start, ..*self }.extrapolated(increase)
+        Self { to_start, ..*self }.stretch()
     }
 }
 

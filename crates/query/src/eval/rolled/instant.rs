@@ -2,14 +2,14 @@
 
 use barograph_model::{Moment, Parts, Tier, Timestamp};
 
-use super::{Choice, join, why};
+use super::{Choice, join, natives, why};
 use crate::{
     eval::{
         Error,
         column::{ABSENT, Series, Vector},
         context::{Context, Reference},
         grid::Grid,
-        select::{self, Give},
+        select::{self, Asked, Give},
     },
     syntax::ast::Selector,
     tiers,
@@ -19,15 +19,16 @@ use crate::{
 pub(in crate::eval) fn instant(
     context: &Context<'_>,
     grid: Grid,
-    (selector, reference): (&Selector, Reference),
+    asked: Asked<'_>,
     give: Give,
     choice: &Choice,
 ) -> Result<Vector, Error> {
+    let Asked { selector, reference, .. } = asked;
     why::note(context, choice, None);
     let (older, newer) = choice.split_at(grid, reference.at.is_some());
     let vector = from_windows(context, older, (selector, reference), give, choice.tier)?;
     let Some(newer) = newer else { return Ok(vector) };
-    let rest = select::from_samples(context, newer, (selector, reference), give)?;
+    let rest = select::from_samples(context, newer, asked, give)?;
     Ok(join((vector, older.len), (rest, newer.len)))
 }
 
@@ -69,13 +70,16 @@ fn from_windows(
                 *value = match give {
                     Give::Value => last[window],
                     Give::Time => Timestamp(rolled.last_at(window)).seconds(),
+                    // Windows do not keep it.
+                    Give::Start => 0.0,
                 };
             }
         }
         if any {
-            vector.series.push(Series { labels, drop_name: false, values });
+            vector.series.push(Series::floats(labels, false, values));
         }
         Ok::<_, Error>(())
     })?;
-    Ok(vector)
+    let natives = natives::instant(context, &reading, (width, lookback), point, give)?;
+    Ok(natives::join(vector, natives))
 }

@@ -7,6 +7,7 @@
 
 mod choose;
 mod instant;
+mod natives;
 mod over;
 mod pooled;
 mod why;
@@ -155,6 +156,9 @@ pub(super) fn join(older: (Vector, usize), newer: (Vector, usize)) -> Vector {
     let mut newer = newer.series.into_iter().peekable();
     let late = |mut late: Series| {
         late.values.splice(0..0, std::iter::repeat_n(ABSENT, before));
+        if !late.histograms.is_empty() {
+            late.histograms.splice(0..0, std::iter::repeat_n(None, before));
+        }
         late
     };
     for mut early in older.series {
@@ -162,8 +166,17 @@ pub(super) fn join(older: (Vector, usize), newer: (Vector, usize)) -> Vector {
             series.push(late(next));
         }
         match newer.next_if(|next| next.labels == early.labels) {
-            Some(next) => early.values.extend(next.values),
+            Some(next) => {
+                if !early.histograms.is_empty() || !next.histograms.is_empty() {
+                    early.histograms.resize(before, None);
+                    early.histograms.extend(next.histograms);
+                }
+                early.values.extend(next.values);
+            }
             None => early.values.resize(width, ABSENT),
+        }
+        if !early.histograms.is_empty() {
+            early.histograms.resize(width, None);
         }
         series.push(early);
     }
@@ -180,10 +193,8 @@ mod tests {
     #[test]
     fn parts_join_by_series() {
         let vector = |rows: &[(&str, &[f64])]| {
-            let of = |&(name, values): &(&str, &[f64])| Series {
-                labels: Labels::from_pairs([("i", name)]).unwrap(),
-                drop_name: false,
-                values: values.to_vec(),
+            let of = |&(name, values): &(&str, &[f64])| {
+                Series::floats(Labels::from_pairs([("i", name)]).unwrap(), false, values.to_vec())
             };
             Vector { series: rows.iter().map(of).collect(), width: rows[0].1.len() }
         };

@@ -7,12 +7,18 @@
 //! A range that is not made of at least two whole windows reads as many as it takes; what grows with the length of a
 //! range (sums, counts, increases) is then scaled to the length that was asked for.
 
-use barograph_model::{Labels, Moment, Parts, Rollup, Rollups, Sample, Tier, Timestamp};
+use std::sync::Arc;
 
-use super::{Choice, why};
+use barograph_model::{HistogramRollup, Labels, Moment, Parts, Rollup, Rollups, Sample, Tier, Timestamp};
+
+use super::{
+    Choice,
+    natives::{self, Ranged},
+    why,
+};
 use crate::{
     eval::{
-        Error,
+        Error, Track,
         column::{ABSENT, Series, Vector, is_present},
         context::Context,
         grid::Grid,
@@ -63,7 +69,7 @@ pub(in crate::eval) fn over(
             if matches!(over, Over::Rate | Over::Increase) {
                 note_unlikely_counter(context, &labels, node.args[0].span);
             }
-            vector.series.push(Series { labels, drop_name: !over.keeps_name(), values });
+            vector.series.push(Series::floats(labels, !over.keeps_name(), values));
         }
         Ok::<_, Error>(())
     })?;
@@ -74,7 +80,15 @@ pub(in crate::eval) fn over(
         error.map(why::quantiles_within),
     ];
     why::note(context, choice, notes.into_iter().flatten());
-    Ok(vector)
+    let ranged = Ranged {
+        over,
+        span: node.args[0].span,
+        share: frame.windows.range as f64 / frame.span as f64,
+        seconds: frame.span as f64 / 1e3,
+    };
+    let reading = frame.reading(context, selector, Parts::NONE);
+    let natives = natives::over(context, &reading, ranged, width, |step| frame.bounds[step])?;
+    Ok(natives::join(vector, natives))
 }
 
 /// The windows in a range as samples at their ends: a range vector that is itself the answer.
@@ -83,7 +97,7 @@ pub(in crate::eval) fn as_samples(
     grid: Grid,
     selector: &RangeSelector,
     choice: &Choice,
-) -> Result<Vec<(Labels, Vec<Sample>)>, Error> {
+) -> Result<Vec<(Labels, Track)>, Error> {
     let frame = Frame::new(context, grid, selector, choice.tier)?;
     why::note(context, choice, why::widened(frame.windows.range, frame.span));
     let mut matrix = Vec::new();
@@ -91,9 +105,14 @@ pub(in crate::eval) fn as_samples(
         let points = rolled.starts.iter().zip(rolled.column(Moment::Last));
         let points =
             points.map(|(start, &value)| Sample { at: Timestamp(start + frame.tier.width()), value });
-        matrix.push((labels, points.collect()));
+        matrix.push((labels, points.collect::<Track>()));
         Ok::<_, Error>(())
     })?;
+    for (labels, windows) in tiers::histograms(&frame.reading(context, selector, Parts::NONE))? {
+        let at = |window: &HistogramRollup| Timestamp(window.start + frame.tier.width());
+        let histograms = windows.iter().map(|window| (at(window), Arc::new((&window.last).into())));
+        matrix.push((labels, Track { floats: Vec::new(), histograms: histograms.collect() }));
+    }
     Ok(matrix)
 }
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use barograph_model::{Labels, Sample, Timestamp};
-use barograph_query::{Answer, Value};
+use barograph_query::{Answer, Datum, FloatHistogram, Value};
 
 use super::matrix::Lists;
 use crate::http::compress::compressed;
@@ -56,7 +56,7 @@ fn likely_len(value: &Value) -> usize {
     match value {
         Value::Scalar(_) | Value::String(..) => SAMPLE,
         Value::Vector(series) => series.len() * (SERIES + SAMPLE),
-        Value::Matrix(series) => series.iter().map(|(_, samples)| SERIES + SAMPLE * samples.len()).sum(),
+        Value::Matrix(series) => series.iter().map(|(_, track)| SERIES + SAMPLE * track.floats.len()).sum(),
     }
 }
 
@@ -77,24 +77,40 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Vector(series) => {
             text.push_str(r#"{"resultType":"vector","result":"#);
-            write_list(&mut text, series, |out, (labels, sample)| {
+            write_list(&mut text, series, |out, (labels, datum)| {
                 out.push_str(r#"{"metric":"#);
                 write_labels(out, labels);
-                out.push_str(r#","value":"#);
-                write_sample(out, *sample);
+                match datum {
+                    Datum::Float(sample) => {
+                        out.push_str(r#","value":"#);
+                        write_sample(out, *sample);
+                    }
+                    Datum::Histogram(at, histogram) => {
+                        out.push_str(r#","histogram":"#);
+                        write_histogram(out, *at, histogram);
+                    }
+                }
                 out.push('}');
             });
         }
         Value::Matrix(series) => {
             text.push_str(r#"{"resultType":"matrix","result":["#);
             let mut lists = Lists::new();
-            for (number, (labels, samples)) in series.iter().enumerate() {
+            for (number, (labels, track)) in series.iter().enumerate() {
                 text.push_str(if number > 0 { r#"},{"metric":"# } else { r#"{"metric":"# });
                 write_labels(&mut text, labels);
-                text.push_str(r#","values":"#);
-                out.extend_from_slice(text.as_bytes());
-                lists.write(out, samples);
-                text.clear();
+                if !track.floats.is_empty() {
+                    text.push_str(r#","values":"#);
+                    out.extend_from_slice(text.as_bytes());
+                    lists.write(out, &track.floats);
+                    text.clear();
+                }
+                if !track.histograms.is_empty() {
+                    text.push_str(r#","histograms":"#);
+                    write_list(&mut text, &track.histograms, |out, (at, histogram)| {
+                        write_histogram(out, *at, histogram);
+                    });
+                }
             }
             text.push_str(if series.is_empty() { "]" } else { "}]" });
         }
@@ -148,6 +164,37 @@ fn write_sample(out: &mut String, sample: Sample) {
     out.push(',');
     write_sample_value(out, sample.value);
     out.push(']');
+}
+
+/// `[seconds,{"count":"3","sum":"4","buckets":[[0,"1","2","3"]]}]`, where the first number of a bucket says which of its
+/// bounds are in it: 0 the upper, 1 the lower, 2 neither, 3 both.
+fn write_histogram(out: &mut String, at: Timestamp, histogram: &FloatHistogram) {
+    out.push('[');
+    write_time(out, at);
+    out.push_str(r#",{"count":"#);
+    write_sample_value(out, histogram.count());
+    out.push_str(r#","sum":"#);
+    write_sample_value(out, histogram.sum());
+    let mut buckets = histogram.buckets().peekable();
+    if buckets.peek().is_some() {
+        out.push_str(r#","buckets":["#);
+        for (i, bucket) in buckets.enumerate() {
+            out.push_str(if i > 0 { ",[" } else { "[" });
+            out.push(match (bucket.includes_lower, bucket.includes_upper) {
+                (false, true) => '0',
+                (true, false) => '1',
+                (false, false) => '2',
+                (true, true) => '3',
+            });
+            for value in [bucket.lower, bucket.upper, bucket.count] {
+                out.push(',');
+                write_sample_value(out, value);
+            }
+            out.push(']');
+        }
+        out.push(']');
+    }
+    out.push_str("}]");
 }
 
 /// Seconds, with three decimals where there is a fraction.
