@@ -22,8 +22,8 @@ const EXACT: [&str; 12] = [
     "ts_of_last_over_time(x[10m]@)",
 ];
 
-/// Functions that look at the ends of the range, which the millisecond moves.
-const NEARLY: [&str; 3] = ["rate(x[10m]@)", "increase(x[15m]@)", "delta(x[10m]@)"];
+/// Functions that look at the ends of the range, so that it may not be moved: they are asked where no sample lies there.
+const TO_THE_ENDS: [&str; 3] = ["rate(x[10m])", "increase(x[15m])", "delta(x[10m])"];
 
 fn memory(samples: &[(i64, Option<f64>)]) -> Memory {
     let mut memory = Memory::new();
@@ -71,12 +71,17 @@ proptest! {
     #[test]
     fn to_rounding(samples in samples(prop_oneof![9 => 0f64..1e3, 1 => -1e3f64..0.0])) {
         let memory = memory(&samples);
+        let mut at = 0;
+        let at_an_end = samples.iter().any(|(gap, _)| {
+            at += gap;
+            at % MINUTE == 0
+        });
         for tier in [Tier::Minute, Tier::FiveMinutes] {
             for query in EXACT {
                 check(&memory, query, tier, 1e-9)?;
             }
-            for query in NEARLY {
-                check(&memory, query, tier, 2e-3)?;
+            for query in TO_THE_ENDS.iter().filter(|_| !at_an_end) {
+                check(&memory, query, tier, 1e-9)?;
             }
         }
     }

@@ -249,7 +249,7 @@ fn bits(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
 }
 
-/// What an export gives, its own metrics left out; each line in the file it belongs to.
+/// What an export gives, its own metrics and native histograms left out; each line in the file it belongs to.
 fn export(ground: &Ground, url: &str, folder: &Path) -> Result<Samples> {
     let selector = r#"{__name__=~".+",__name__!~"barograph_.*",job!="barograph"}"#;
     shell::output(
@@ -262,8 +262,10 @@ fn export(ground: &Ground, url: &str, folder: &Path) -> Result<Samples> {
             let start: i64 =
                 file.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).context("a file's name")?;
             for line in fs::read_to_string(&file)?.lines() {
-                let Line::Sample(labels, sample) = parse(line.as_bytes())? else {
-                    bail!("a roll-up: {line}")
+                let (labels, sample) = match parse(line.as_bytes())? {
+                    Line::Sample(labels, sample) => (labels, sample),
+                    Line::Histogram(..) => continue,
+                    _ => bail!("a roll-up: {line}"),
                 };
                 ensure!((start..start + 3_600_000).contains(&sample.at.0), "{} holds {line}", file.display());
                 samples.insert((spelled(&labels), sample.at.0), bits(sample.value));

@@ -269,19 +269,19 @@ impl Index {
 
     fn decode_symbols(&mut self, rest: &mut &[u8]) -> Option<()> {
         // Gone through twice: text that grew would take twice its room.
-        let (mut ahead, mut text) = (*rest, 0usize);
+        let (mut ahead, mut text, mut len) = (*rest, 0usize, 0);
         for _ in 0..varint::take(&mut ahead)? {
-            text = text.checked_add(varint::take_usize(&mut ahead)?)?;
-            text = text.checked_add(varint::take_slice(&mut ahead)?.len())?;
+            let shared = varint::take_usize(&mut ahead)?;
+            if shared > len {
+                return None;
+            }
+            len = shared + varint::take_slice(&mut ahead)?.len();
+            text = text.checked_add(len)?;
         }
         self.text.reserve_exact(u32::try_from(text).ok()? as usize);
         let mut symbol = Vec::new();
         for _ in 0..varint::take(rest)? {
-            let shared = varint::take_usize(rest)?;
-            if shared > symbol.len() {
-                return None;
-            }
-            symbol.truncate(shared);
+            symbol.truncate(varint::take_usize(rest)?);
             symbol.extend_from_slice(varint::take_slice(rest)?);
             self.text.push_str(std::str::from_utf8(&symbol).ok()?);
             self.symbol_ends.push(u32::try_from(self.text.len()).ok()?);
