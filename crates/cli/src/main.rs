@@ -4,7 +4,6 @@
 //! What all of them promise: data goes to standard output and messages to standard error, a reader
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
-#[cfg(not(target_env = "msvc"))]
 mod allocator;
 mod answer;
 mod backup;

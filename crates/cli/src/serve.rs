@@ -2,7 +2,7 @@
 //!
 //! The first SIGTERM or SIGINT stops taking, flushes and exits with 0; the second exits at once.
 
-use crate::{error::Error, exit, terminal::Terminal};
+use crate::{allocator, error::Error, exit, terminal::Terminal};
 use barograph_server::{
     Server, Settings,
     config::{Config, parse_duration, parse_size},
@@ -87,6 +87,7 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         http_addr: args.http_addr,
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
+        give_back: allocator::give_back,
         backup_dir: args.backup_dir,
         admin_api: args.enable_admin_api,
     };

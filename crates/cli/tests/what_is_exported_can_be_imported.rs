@@ -28,6 +28,7 @@ impl Running {
             backup_dir: None,
             admin_api: false,
             memory: None,
+            give_back: |_| {},
         };
         let server = runtime.block_on(Server::start(settings)).expect("it starts");
         let url = format!("http://{}", server.address());

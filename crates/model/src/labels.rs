@@ -101,6 +101,18 @@ impl Labels {
         Some(std::str::from_utf8(label.value).expect("a Labels holds UTF-8 only"))
     }
 
+    /// Whether a label of another set is in this one, too.
+    pub fn has(&self, label: RawLabel<'_>) -> bool {
+        let mut rest = self.as_bytes();
+        while let Some((_, after)) = take_field(rest, TAG_LABEL) {
+            if rest[..rest.len() - after.len()] == *label.bytes {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    }
+
     /// Appends the labels for which `keep` holds, in the form at the top of the module: a key of the series by some
     /// of its labels. `keep` sees the bytes of each name.
     pub fn append_kept(&self, key: &mut Vec<u8>, mut keep: impl FnMut(&[u8]) -> bool) {
@@ -129,7 +141,7 @@ impl Labels {
     }
 
     /// The labels as they lie, nothing of them checked again.
-    fn raw(&self) -> impl Iterator<Item = RawLabel<'_>> {
+    pub fn raw(&self) -> impl Iterator<Item = RawLabel<'_>> {
         let mut rest = self.as_bytes();
         std::iter::from_fn(move || {
             let (label, after) = RawLabel::take(rest)?;
@@ -345,12 +357,15 @@ fn decode_label(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
     Some((std::str::from_utf8(label.name).ok()?, std::str::from_utf8(label.value).ok()?, after))
 }
 
-/// One label as it lies in a set.
-struct RawLabel<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
+/// One label as it lies in a set: for who compares and hashes labels, and need not know that they are text.
+#[derive(Clone, Copy, Debug)]
+pub struct RawLabel<'a> {
+    /// Its name, as UTF-8.
+    pub name: &'a [u8],
+    /// Its value, as UTF-8.
+    pub value: &'a [u8],
     /// All of it, tag and length included.
-    bytes: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 impl<'a> RawLabel<'a> {

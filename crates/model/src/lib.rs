@@ -44,7 +44,7 @@ pub use histogram::{
     ResetHint, SCHEMAS, place_buckets,
 };
 pub use histogram_rollup::HistogramRollup;
-pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, encode_label, quote};
+pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, RawLabel, encode_label, quote};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricType};
 pub use rollup::Rollup;

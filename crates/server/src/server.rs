@@ -61,6 +61,9 @@ pub struct Settings {
     pub admin_api: bool,
     /// The memory everything together may use, in bytes; `None` takes half of what there is.
     pub memory: Option<u64>,
+    /// Called when memory is half full, with `true`, and when it is not any more, with `false`: for the allocator to give
+    /// back at once, or to keep for a while, what is freed. `|_| {}` if there is nothing to tell it.
+    pub give_back: fn(bool),
 }
 
 /// Why a server does not start.
@@ -272,7 +275,7 @@ async fn open(
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
-        tokio::spawn(memory::run(engine.clone(), stopping.clone())),
+        tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })

@@ -67,13 +67,13 @@ fn skip<'a>(rest: &mut &[u8], len: usize) -> Option<Option<&'a [u8]>> {
 /// Whether a label set may become a series.
 pub(crate) fn check(labels: &Labels, options: &Options) -> Result<(), Reason> {
     let (mut count, mut named) = (0, false);
-    for (name, value) in labels {
+    for label in labels.raw() {
         count += 1;
-        named |= name == METRIC_NAME;
-        if name.len() > options.label_name_bytes_max {
+        named |= label.name == METRIC_NAME.as_bytes();
+        if label.name.len() > options.label_name_bytes_max {
             return Err(Reason::LabelNameTooLong);
         }
-        if value.len() > options.label_value_bytes_max {
+        if label.value.len() > options.label_value_bytes_max {
             return Err(Reason::LabelValueTooLong);
         }
     }

@@ -14,7 +14,7 @@ pub enum Step {
 }
 
 /// How far below its threshold memory must fall before a step is taken back.
-const SLACK: f64 = 0.04;
+pub(super) const SLACK: f64 = 0.04;
 
 impl Step {
     /// All steps, in order.

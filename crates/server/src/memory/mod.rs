@@ -31,6 +31,8 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The head is not cut early more often than this; the pause doubles up to the second as long as it does not help.
 const CUT_PAUSE: Duration = Duration::from_secs(5);
 const CUT_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// From this share of the budget on, what is freed goes back to the system at once; below, it may stay for a while.
+const GIVE_BACK: f64 = 0.45;
 /// Series without a sample for so long are forgotten when the head is cut early.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -156,8 +158,9 @@ impl Memory {
 }
 
 /// Keeps to the budget until told to stop.
-pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: watch::Receiver<bool>) {
     let memory = engine.memory.clone();
+    let mut gives_back = false;
     let (mut pause, mut cut_at) = (CUT_PAUSE, None);
     let mut cutting: Option<tokio::task::JoinHandle<()>> = None;
     loop {
@@ -184,6 +187,11 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             }
         }
         engine.telemetry.observe_memory(&memory);
+        let fills = memory.used() >= GIVE_BACK - if gives_back { ladder::SLACK } else { 0.0 };
+        if fills != gives_back {
+            gives_back = fills;
+            give_back(fills);
+        }
         let now = engine.clock.monotonic();
         if !memory.sheds(Step::Head) {
             pause = CUT_PAUSE;

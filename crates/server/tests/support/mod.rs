@@ -83,6 +83,7 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         http_addr,
         grpc_addr: None,
         memory: None,
+        give_back: |_| {},
         backup_dir: Some(dir.join("backups")),
         admin_api: true,
     }

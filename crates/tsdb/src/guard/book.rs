@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use barograph_model::{Labels, METRIC_NAME};
+use barograph_model::{Labels, METRIC_NAME, RawLabel};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -82,8 +82,13 @@ pub(super) fn hash_of_metric(name: &str) -> u64 {
 }
 
 /// The hash of a label's value; the postings of the head use the same.
-pub(crate) fn hash_of_value(value: &str) -> u64 {
-    xxh3_64(value.as_bytes())
+pub(crate) fn hash_of_value(value: &[u8]) -> u64 {
+    xxh3_64(value)
+}
+
+/// The labels without the metric's name.
+pub(super) fn but_the_name(labels: &Labels) -> impl Iterator<Item = RawLabel<'_>> {
+    labels.raw().filter(|label| label.name != METRIC_NAME.as_bytes())
 }
 
 impl Book {
@@ -94,10 +99,11 @@ impl Book {
         let mut look =
             Look { series: metric.map_or(0, Metric::series), names: known.len(), ..Look::default() };
         let mut widest = None;
-        for (index, (name, value)) in labels.iter().enumerate().filter(|(_, pair)| pair.0 != METRIC_NAME) {
+        let labels = labels.raw().enumerate().filter(|(_, label)| label.name != METRIC_NAME.as_bytes());
+        for (index, RawLabel { name, value, .. }) in labels {
             let values = find(known, name).ok().map(|at| &known[at].values);
             look.names += usize::from(values.is_none());
-            if value == OVERFLOW {
+            if value == OVERFLOW.as_bytes() {
                 continue;
             }
             let count = values.map_or(0, Values::len);
@@ -107,7 +113,7 @@ impl Book {
                 look.full = Some(index);
             }
             // Buckets of a histogram are of use only together, so their label goes last.
-            let rank = (!matches!(name, "le" | "quantile"), count, new);
+            let rank = (!matches!(name, b"le" | b"quantile"), count, new);
             if widest.is_none_or(|best| rank > best) {
                 (widest, look.widest) = (Some(rank), Some(index));
             }
@@ -128,12 +134,13 @@ impl Book {
         if let Some(at) = created_at {
             metric.growth.add(at);
         }
-        for (name, value) in labels.iter().filter(|pair| pair.0 != METRIC_NAME) {
+        for RawLabel { name, value, .. } in but_the_name(labels) {
             let hash = hash_of_value(value);
             match find(&metric.labels, name) {
                 Ok(at) => self.bytes += usize::from(metric.labels[at].values.add(hash)) * VALUE_BYTES,
                 Err(at) => {
                     self.bytes += LABEL_BYTES;
+                    let name = str::from_utf8(name).expect("labels are text");
                     let known = self.names.get(name).cloned();
                     let name = known.unwrap_or_else(|| {
                         let name: Arc<str> = name.into();
@@ -152,7 +159,7 @@ impl Book {
         let Ok(mut entry) = self.metrics.find_entry(hash, |metric| *metric.name == *name) else { return };
         let metric = entry.get_mut();
         metric.series -= 1;
-        for (name, value) in labels.iter().filter(|pair| pair.0 != METRIC_NAME) {
+        for RawLabel { name, value, .. } in but_the_name(labels) {
             let Ok(at) = find(&metric.labels, name) else { continue };
             let values = &mut metric.labels[at].values;
             let before = values.len();
@@ -187,8 +194,8 @@ impl Book {
     }
 }
 
-fn find(labels: &[Label], name: &str) -> Result<usize, usize> {
-    labels.binary_search_by(|label| (*label.name).cmp(name))
+fn find(labels: &[Label], name: &[u8]) -> Result<usize, usize> {
+    labels.binary_search_by(|label| label.name.as_bytes().cmp(name))
 }
 
 impl Metric {

@@ -77,11 +77,13 @@ enum Room {
 
 impl Room {
     fn of(labels: &Labels) -> Self {
-        let mut values = labels.iter().filter(|pair| pair.0 != barograph_model::METRIC_NAME);
-        let overflow = values.clone().filter(|pair| pair.1 == OVERFLOW).count();
-        match overflow {
-            0 => Self::Ordinary,
-            _ if values.all(|pair| pair.1 == OVERFLOW) => Self::OnlyOverflow,
+        let (mut overflow, mut others) = (0, 0);
+        for label in book::but_the_name(labels) {
+            *(if label.value == OVERFLOW.as_bytes() { &mut overflow } else { &mut others }) += 1;
+        }
+        match (overflow, others) {
+            (0, _) => Self::Ordinary,
+            (_, 0) => Self::OnlyOverflow,
             _ => Self::PartlyOverflow,
         }
     }

@@ -122,7 +122,7 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn new(value: &str, series: usize) -> Self {
         let short = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Self { hash: hash_of_value(value), bytes: short(value.len()), series: short(series) }
+        Self { hash: hash_of_value(value.as_bytes()), bytes: short(value.len()), series: short(series) }
     }
 }
 

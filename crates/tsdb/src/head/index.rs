@@ -76,17 +76,16 @@ impl Slots {
 impl Index {
     /// Adds a series under all its labels.
     pub(crate) fn add<'s>(&mut self, slot: u32, labels: &Labels, labels_of: impl Fn(u32) -> &'s Labels) {
-        for (name, value) in labels {
-            let name_hash = xxh3_64(name.as_bytes());
+        for label in labels.raw() {
             let rehash = |entry: &Name| xxh3_64(entry.name.as_bytes());
-            let entry = self.names.entry(name_hash, |entry| *entry.name == *name, rehash);
-            let entry = entry.or_insert_with(|| Name { name: name.into(), values: HashTable::new() });
-            let entry = entry.into_mut();
+            let same = |entry: &Name| entry.name.as_bytes() == label.name;
+            let entry = self.names.entry(xxh3_64(label.name), same, rehash);
+            let name = || str::from_utf8(label.name).expect("labels are text").into();
+            let entry = entry.or_insert_with(|| Name { name: name(), values: HashTable::new() }).into_mut();
 
-            let hash = xxh3_64(value.as_bytes());
-            let same = |posting: &Posting| {
-                posting.hash == hash && labels_of(posting.slots.as_slice()[0]).value(name) == Some(value)
-            };
+            let hash = xxh3_64(label.value);
+            let same =
+                |posting: &Posting| posting.hash == hash && labels_of(posting.slots.as_slice()[0]).has(label);
             match entry.values.find_mut(hash, same) {
                 Some(posting) => posting.slots.push(slot),
                 None => {
