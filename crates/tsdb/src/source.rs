@@ -169,7 +169,7 @@ impl Source for Store {
 }
 
 /// A block and its index.
-type Indexed = (Arc<Block>, Arc<Index>);
+pub(crate) type Indexed = (Arc<Block>, Arc<Index>);
 
 /// Texts, each once, most of which come several times.
 #[derive(Default)]

@@ -14,6 +14,7 @@ use super::page::{Entry, Sample};
 use crate::{
     Store,
     block::{Block, Cache, Meta, Pages},
+    source::Indexed,
 };
 
 /// What a histogram is charged to a budget, in samples: it takes the memory of about so many.
@@ -37,15 +38,24 @@ struct Stream {
 impl Blocks {
     /// Begins to read what blocks have in a range of the series that match.
     pub(super) fn open(
-        mut blocks: Vec<Arc<Block>>,
+        blocks: Vec<Arc<Block>>,
         matchers: &[Matcher],
         range: TimeRange,
         cache: &Cache,
     ) -> Result<Self, Error> {
-        blocks.sort_by_key(|block| (block.meta.data, block.meta.seq));
+        let with_index = |block: Arc<Block>| block.index(cache).map(|index| (block, index));
+        Self::of(blocks.into_iter().map(with_index).collect::<Result<_, _>>()?, matchers, range)
+    }
+
+    /// As [`Self::open`], of blocks whose indexes were read.
+    pub(super) fn of(
+        mut blocks: Vec<Indexed>,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Self, Error> {
+        blocks.sort_by_key(|(block, _)| (block.meta.data, block.meta.seq));
         let mut streams = Vec::with_capacity(blocks.len());
-        for block in blocks {
-            let index = block.index(cache)?;
+        for (block, index) in blocks {
             let broken = || Error::corrupt("index", &block.path, block.meta.index_at);
             let ids = index.matching(matchers).ok_or_else(broken)?;
             let pages = Pages::new(block.clone(), index, None, ids.len());
@@ -167,15 +177,12 @@ impl Store {
         &self,
         tier: Tier,
         range: &TimeRange,
-    ) -> Result<Vec<Arc<Block>>, Error> {
+    ) -> Result<Vec<Indexed>, Error> {
         let mut sound = Vec::new();
         for block in self.histogram_blocks(tier, range) {
             match block.index(&self.cache) {
                 Err(error) if error.is_corrupt() => self.set_block_aside(&block),
-                index => {
-                    index?;
-                    sound.push(block);
-                }
+                index => sound.push((block, index?)),
             }
         }
         Ok(sound)
@@ -241,8 +248,9 @@ impl Store {
         budget: &Budget,
     ) -> Result<Vec<(Labels, Vec<T>)>, SourceError> {
         let storage = |error: Error| SourceError::Storage(Box::new(error));
-        let blocks = self.sound_histogram_blocks(tier, &selection.range).map_err(storage)?;
-        let reader = Blocks::open(blocks, selection.matchers, selection.range, &self.cache);
+        let wanted = |meta: &Meta| meta.histograms && meta.tier == tier;
+        let blocks = self.indexes_in(&selection.range, selection.matchers, wanted, budget)?;
+        let reader = Blocks::of(blocks, selection.matchers, selection.range);
         let mut reader = reader.map_err(storage)?.lenient();
         let mut found = Vec::new();
         while let Some((labels, entries)) = reader.next_series::<T>(tier != Tier::Raw).map_err(storage)? {

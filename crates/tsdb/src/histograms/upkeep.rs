@@ -83,7 +83,7 @@ impl Store {
             return Ok(());
         }
         let policies = self.policies.all();
-        let mut reader = Blocks::open(blocks, &[], range, &self.cache)?.lenient();
+        let mut reader = Blocks::of(blocks, &[], range)?.lenient();
         let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
             let policy = labels.metric_name().and_then(|name| policies.get(name));
