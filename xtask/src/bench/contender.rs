@@ -23,24 +23,30 @@ const MERGES_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(super) program: PathBuf,
+    /// When Barograph acknowledges, if not as it does by itself.
+    durability: Option<String>,
 }
 
 impl Contender {
-    pub(crate) fn barograph(binary: &Path) -> Self {
-        Self { name: BAROGRAPH, program: binary.to_owned() }
+    pub(crate) fn barograph(binary: &Path, durability: Option<&str>) -> Self {
+        Self { name: BAROGRAPH, program: binary.to_owned(), durability: durability.map(str::to_owned) }
     }
 
     pub(crate) fn peers(peers: &Peers) -> [Self; 2] {
         [
-            Self { name: VICTORIA_METRICS, program: peers.victoria_metrics.clone() },
-            Self { name: PROMETHEUS, program: peers.prometheus.clone() },
+            Self { name: VICTORIA_METRICS, program: peers.victoria_metrics.clone(), durability: None },
+            Self { name: PROMETHEUS, program: peers.prometheus.clone(), durability: None },
         ]
     }
 
     /// Starts it with its data in an empty folder, and waits until it is ready.
     pub(crate) fn start(&self, folder: &Path) -> Result<Server> {
         if self.name == BAROGRAPH {
-            return Barograph::new(&self.program, folder).start();
+            let barograph = Barograph::new(&self.program, folder);
+            let Some(durability) = &self.durability else { return barograph.start() };
+            let config = folder.join("barograph.yml");
+            fs::write(&config, format!("storage:\n  durability: {durability}\n"))?;
+            return barograph.with(&["--config", &config.display().to_string()]).start();
         }
         let address = server::free_address()?;
         let data = folder.join("data");

@@ -62,6 +62,9 @@ pub(crate) struct Arguments {
     /// Measure this binary rather than build one.
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// When Barograph acknowledges a write: `batch`, which is its default, `sync` or `relaxed`.
+    #[arg(long)]
+    durability: Option<String>,
     /// Leave out contenders, by name.
     #[arg(long)]
     without: Vec<String>,
@@ -72,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut contenders = Vec::new();
     if !arguments.leaves_out(contender::BAROGRAPH) {
         let binary = arguments.binary.clone().map_or_else(barograph::build_for_benches, Ok)?;
-        contenders.push(Contender::barograph(&binary));
+        contenders.push(Contender::barograph(&binary, arguments.durability.as_deref()));
     }
     if arguments.subject.has_peers() {
         contenders.extend(Contender::peers(&peers::bring(false)?));
