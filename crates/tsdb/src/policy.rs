@@ -14,7 +14,7 @@ use std::{
 
 use barograph_codec::varint;
 use barograph_disk::{Disk, Error, file};
-use barograph_model::Tier;
+use barograph_model::{Labels, Tier};
 
 pub(crate) const PATH: &str = "policies";
 const KIND: file::Kind = file::Kind { magic: *b"BAROPOL\0", version: 1 };
@@ -66,6 +66,11 @@ impl Importance {
 }
 
 impl Policy {
+    /// That of the metric of a series, if it has one.
+    pub(crate) fn of<'p>(policies: &'p BTreeMap<String, Self>, labels: &Labels) -> Option<&'p Self> {
+        policies.get(labels.metric_name()?)
+    }
+
     /// Whether a function takes the sketch of a window: `p99` and the like, `quantile`, `percentile`.
     pub fn needs_sketch(function: &str) -> bool {
         let percent = function.strip_prefix('p').is_some_and(|rest| rest.parse::<f64>().is_ok());

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use barograph_model::{HistogramRollup, Labels, Tier, TimeRange, Timestamp};
 
 use super::{page::Sample, read::Blocks, upkeep::windows_of};
-use crate::{Error, Store, block::Block, rollup::State};
+use crate::{Error, Policy, Store, block::Block, rollup::State};
 
 impl Store {
     /// Whether so many late histograms wait that they should not wait for the end of their windows.
@@ -36,7 +36,7 @@ impl Store {
         let mut reader = Blocks::open(late, &[], before, &self.cache)?;
         let mut made = Vec::new();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
-            let policy = labels.metric_name().and_then(|name| policies.get(name));
+            let policy = Policy::of(&policies, &labels);
             if policy.is_some_and(|policy| !policy.makes(tier)) {
                 continue;
             }

@@ -13,7 +13,7 @@ use super::{
     read::Blocks,
 };
 use crate::{
-    Error, Maintenance, Store,
+    Error, Maintenance, Policy, Store,
     block::{Block, Cover, Writer},
     rollup::State,
 };
@@ -86,7 +86,7 @@ impl Store {
         let mut reader = Blocks::of(blocks, &[], range)?.lenient();
         let mut tiers: [Vec<(Labels, Vec<HistogramRollup>)>; 3] = Default::default();
         while let Some((labels, samples)) = reader.next_series::<Sample>(false)? {
-            let policy = labels.metric_name().and_then(|name| policies.get(name));
+            let policy = Policy::of(&policies, &labels);
             for ((made, tier), floor) in tiers.iter_mut().zip(Tier::ROLLED).zip(floors) {
                 let windows = windows_of(&samples, tier).into_iter();
                 let news: Vec<_> = windows.filter(|window| window.start >= floor).collect();

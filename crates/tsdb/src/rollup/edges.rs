@@ -13,7 +13,7 @@ use barograph_model::{HistogramRollup, Labels, Matcher, Source, Tier, TimeRange,
 
 use super::State;
 use crate::{
-    Error, Maintenance, Store,
+    Error, Maintenance, Policy, Store,
     block::{Block, Cover, Writer},
     histograms::{Sample, windows_of},
     merge::{Blocks, Wanted, find_all},
@@ -101,7 +101,7 @@ impl Store {
             let mut emptied = series.to_vec();
             while let Some(series) = left.next_series()? {
                 windows.roll(tier, series.timestamps, series.values, &mut scratch);
-                let policy = series.labels.metric_name().and_then(|name| policies.get(name));
+                let policy = Policy::of(&policies, &series.labels);
                 if policy.is_some_and(|policy| !policy.keeps_sketches()) {
                     windows.forget_sketches();
                 }

@@ -21,7 +21,7 @@ use super::{
     make::{State, claims_of},
 };
 use crate::{
-    Error, Maintenance, Store,
+    Error, Maintenance, Policy, Store,
     block::{Block, Cover, Writer},
     columns::Columns,
     merge::{Blocks, Wanted, find_all},
@@ -85,7 +85,7 @@ impl Store {
         let mut again = Again::new(tier);
         let policies = self.policies.all();
         for labels in &wanted {
-            let policy = labels.metric_name().and_then(|name| policies.get(name));
+            let policy = Policy::of(&policies, labels);
             late.go_to(self, labels)?;
             if late.timestamps().is_empty() || policy.is_some_and(|policy| !policy.makes(tier)) {
                 continue;

@@ -12,7 +12,7 @@ use barograph_codec::{
 use barograph_model::{Tier, TimeRange, Timestamp};
 
 use crate::{
-    Error, Maintenance, Store,
+    Error, Maintenance, Policy, Store,
     block::{Block, Cover, Meta, Writer},
     merge::{Blocks, Wanted},
 };
@@ -146,7 +146,7 @@ impl Store {
                 series => series?,
             };
             let Some(series) = series else { break };
-            let policy = series.labels.metric_name().and_then(|name| policies.get(name));
+            let policy = Policy::of(&policies, &series.labels);
             for ((tier, writer), floor) in Tier::ROLLED.into_iter().zip(&mut writers).zip(floors) {
                 if policy.is_some_and(|policy| !policy.makes(tier)) {
                     continue;
