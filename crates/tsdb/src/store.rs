@@ -40,6 +40,8 @@ pub struct Store {
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     pub(crate) counters: Counters,
+    /// See [`Store::cut_floor`].
+    pub(crate) cut_floor: AtomicI64,
     /// The time from which on all raw samples are there: those before are only in tiers.
     pub(crate) raw_start: AtomicI64,
     /// The newest data that each tier was made of, though the blocks that say so may be past retention.
@@ -94,6 +96,7 @@ impl Store {
         let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
         let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
+            cut_floor: AtomicI64::new(head.floor()),
             raw_start,
             rolled: Default::default(),
             policies,

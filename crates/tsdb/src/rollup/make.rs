@@ -77,7 +77,7 @@ impl Store {
         for tier in Tier::ROLLED {
             self.roll_late(tier, &raw, rolled, next_seq, done)?;
         }
-        let target = Tier::Hour.window_of(self.head.floor());
+        let target = Tier::Hour.window_of(self.cut_floor());
         let mut floors = Tier::ROLLED.map(|tier| self.tier_state(tier).floor);
         loop {
             let from = floors.into_iter().min().unwrap_or(target);
