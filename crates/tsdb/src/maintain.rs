@@ -10,12 +10,11 @@ use std::{
 };
 
 use barograph_codec::Code;
-use barograph_disk::TEMPORARY;
 use barograph_model::{Tier, Timestamp};
 
 use crate::{
     Error, Store,
-    block::{Block, Cover, Meta, Writer, path_of},
+    block::{Block, Cover, Meta, Writer},
     columns::Columns,
     compact,
     head::{HeadSeries, WINDOW_MS, window_of},
@@ -292,14 +291,6 @@ impl Store {
             writer.publish(cover)
         };
         Ok(write().inspect_err(|_| self.remove_unfinished(seq))?)
-    }
-
-    /// A block that could not be written to the end takes space that may just be what is missing. It may have its name
-    /// already, if only the folder could not be synced.
-    pub(crate) fn remove_unfinished(&self, seq: u64) {
-        // What cannot be removed now is removed at the next start, or found to be whole.
-        let _ = self.disk.remove(&format!("{}{TEMPORARY}", path_of(seq)));
-        let _ = self.disk.remove(&path_of(seq));
     }
 
     /// Makes a block visible in place of others.
