@@ -86,7 +86,7 @@ fn windows(store: &Store, tier: Tier) -> usize {
 
 #[test]
 fn a_flipped_bit_ends_no_tier() {
-    for flipped_at in 0..40 {
+    for flipped_at in 0..150 {
         let disk = MemoryDisk::new();
         let (store, _) = open(&disk);
         for day in 0..3 {
