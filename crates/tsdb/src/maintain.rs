@@ -361,11 +361,8 @@ fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), 
     let mut columns = Columns::default();
     for series in snapshot {
         columns.clear();
-        columns.extend(series.chunks.iter().flat_map(|chunk| chunk.samples()));
-        for chunk in &series.late {
-            let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
-            columns.add(&timestamps, &values);
-        }
+        series.chunks.iter().for_each(|chunk| columns.extend_chunk(chunk.samples()));
+        series.late.iter().for_each(|chunk| columns.add_chunk(chunk.samples()));
         writer.push(&series.labels, columns.timestamps(), columns.values())?;
     }
     Ok(())

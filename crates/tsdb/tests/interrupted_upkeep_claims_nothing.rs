@@ -77,9 +77,9 @@ fn what_a_failed_cut_left_is_deleted_too() {
 fn windows(store: &Store, tier: Tier) -> usize {
     let (budget, mut found) = (Budget::unlimited(), Rollups::default());
     let selection = Selection { matchers: &[], range: TimeRange::ALL };
-    let mut cursor = store.rollups(tier, Parts::ALL, &selection, &budget).unwrap();
-    while cursor.next_series().unwrap().is_some() {
-        while cursor.next_batch(&mut found).unwrap() {}
+    let mut cursor = store.rollups(tier, Parts::ALL, &selection, &budget).expect("tiers can be read");
+    while cursor.next_series().expect("tiers can be read").is_some() {
+        while cursor.next_batch(&mut found).expect("tiers can be read") {}
     }
     found.len()
 }
