@@ -117,14 +117,19 @@ impl Budget {
     pub fn reserve(&self, bytes: u64) -> Result<(), BudgetError> {
         if let Some(pool) = &self.pool {
             pool.reserve(bytes)?;
-            self.reserved.fetch_add(bytes, Ordering::Relaxed);
         }
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
     /// Makes every later charge fail with [`BudgetError::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// How many bytes it holds.
+    pub fn held_bytes(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 
     /// How many samples were charged so far.

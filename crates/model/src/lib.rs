@@ -54,7 +54,8 @@ pub use scale::{SCALE, index_of, place, upper_bound};
 pub use sketch::{BUCKETS_MAX, Sketch};
 pub use sketches::{SketchBuckets, SketchShape, Sketches};
 pub use source::{
-    Batch, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError, last_of_each,
+    Batch, Estimate, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError,
+    last_of_each,
 };
 pub use tier::{Tier, TierError};
 pub use time::{TimeRange, Timestamp};
