@@ -20,7 +20,7 @@ fn store() -> Memory {
         let (instance, job) = (i.to_string(), if i < 5 { "a" } else { "b" });
         let pairs = [("__name__", "up_total"), ("instance", &instance), ("job", job)];
         let samples = (0..240).map(|n| (n * 15_000, n as f64));
-        store.load(Labels::from_pairs(pairs).unwrap(), samples);
+        store.load(Labels::from_pairs(pairs).expect("labels"), samples);
     }
     store.keep(Tier::Raw, TimeRange::new(Timestamp(30 * MINUTE), Timestamp::MAX));
     store.keep(Tier::Minute, TimeRange::new(Timestamp(0), Timestamp(40 * MINUTE)));
@@ -38,9 +38,10 @@ fn ticking() -> impl Fn() -> Duration {
 }
 
 fn plan(text: &str, when: When, analyze: bool) -> Plan {
-    let (expr, clock) = (parse(text).unwrap(), ticking());
+    let (expr, clock) = (parse(text).expect("an expression"), ticking());
     let clock: Option<&explain::Clock<'_>> = if analyze { Some(&clock) } else { None };
-    explain::expression(&store(), &expr, when, &Options::default(), &Budget::unlimited(), clock).unwrap()
+    explain::expression(&store(), &expr, when, &Options::default(), &Budget::unlimited(), clock)
+        .expect("a plan")
 }
 
 fn shape(part: &Part) -> String {

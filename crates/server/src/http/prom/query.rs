@@ -50,7 +50,7 @@ pub(crate) async fn range(
 }
 
 /// The `start`, `end` and `step` parameters.
-fn steps(params: &Params) -> Result<Steps, ApiError> {
+pub(crate) fn steps(params: &Params) -> Result<Steps, ApiError> {
     let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
     let start = params.time("start")?.ok_or_else(|| needed("start"))?;
     let end = params.time("end")?.ok_or_else(|| needed("end"))?;
@@ -144,7 +144,7 @@ pub(crate) async fn format(headers: HeaderMap, params: Params) -> Result<Respons
 }
 
 /// The parsed `query` parameter.
-fn expression(params: &Params) -> Result<Expr, ApiError> {
+pub(crate) fn expression(params: &Params) -> Result<Expr, ApiError> {
     let text = params.first("query").unwrap_or_default();
     barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e))
 }
@@ -167,6 +167,10 @@ impl Asked {
         }
         options.tier = params.tier("tier")?.or(options.tier);
         Ok(Self { timeout, options })
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.options
     }
 
     /// Runs `work` when it is its turn, on a thread that may block. It is cancelled when time is up, or when the
