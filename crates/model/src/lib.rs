@@ -38,7 +38,7 @@ mod source;
 mod tier;
 mod time;
 
-pub use budget::{Budget, BudgetError, MemoryPool};
+pub use budget::{Budget, BudgetError, Limits, MemoryPool};
 pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
     ResetHint, SCHEMAS, place_buckets,

@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
 
     /// Stops here if the query was cancelled.
     pub(super) fn check(&self) -> Result<(), Error> {
-        Ok(self.budget.charge(0)?)
+        Ok(self.budget.check()?)
     }
 
     /// Milliseconds between the steps of the query; zero for an instant query.

@@ -257,7 +257,7 @@ impl Run<'_> {
             Node::Trend(_) => self.trends(groups)?,
             Node::Correlation(_, second) => {
                 let Some(others) = self.expression(second, &plan, &path)? else { return Ok(None) };
-                self.correlations(groups, &others)
+                self.correlations(groups, &others)?
             }
             _ => (groups, BTreeMap::new()),
         };
@@ -308,19 +308,25 @@ impl Run<'_> {
         self.budget.reserve(TREND_BYTES)?;
         let mut findings = BTreeMap::new();
         for (labels, points) in groups {
-            self.budget.charge(0)?;
+            self.budget.check()?;
             findings.extend(statistics::trend(&points).map(|trend| (labels, Finding::Trend(trend))));
         }
         Ok((self.points_of(&findings), findings))
     }
 
-    fn correlations(&self, groups: Matrix, others: &Matrix) -> (Matrix, BTreeMap<Labels, Finding>) {
-        let both = groups.into_iter().filter_map(|(labels, points)| {
-            let found = statistics::correlation(&points, others.get(&labels)?)?;
-            Some((labels, Finding::Correlation(found)))
-        });
-        let findings = both.collect();
-        (self.points_of(&findings), findings)
+    fn correlations(
+        &self,
+        groups: Matrix,
+        others: &Matrix,
+    ) -> Result<(Matrix, BTreeMap<Labels, Finding>), Error> {
+        let mut findings = BTreeMap::new();
+        for (labels, points) in groups {
+            self.budget.check()?;
+            let Some(other) = others.get(&labels) else { continue };
+            let found = statistics::correlation(&points, other);
+            findings.extend(found.map(|found| (labels, Finding::Correlation(found))));
+        }
+        Ok((self.points_of(&findings), findings))
     }
 
     /// The one figure of a finding, at the start of the time range.
@@ -355,7 +361,7 @@ impl Run<'_> {
         let all: BTreeSet<&Labels> = holding.iter().flat_map(Matrix::keys).collect();
         let (mut groups, mut findings) = (Matrix::new(), BTreeMap::new());
         for labels in all {
-            self.budget.charge(0)?;
+            self.budget.check()?;
             let mut rests: Vec<&[Sample]> =
                 holding.iter().map(|groups| groups.get(labels).map_or(&[][..], Vec::as_slice)).collect();
             let buckets = plan.stamps().map(|at| {

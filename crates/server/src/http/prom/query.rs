@@ -194,7 +194,10 @@ pub(crate) async fn run<T: Send + 'static>(
         return Err(ApiError::unavailable("memory is short; ask again in a moment"));
     }
     let began = engine.clock.monotonic();
-    let budget = Arc::new(Budget::within(engine.limits.max_samples, engine.memory.queries.clone()));
+    let budget = Arc::new(Budget::of(
+        barograph_model::Limits { samples: engine.limits.max_samples, ..barograph_model::Limits::NONE },
+        Some(engine.memory.queries.clone()),
+    ));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
         let turn = engine.query_turns.clone().acquire_owned().await;
