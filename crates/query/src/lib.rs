@@ -8,7 +8,8 @@
 //!    comes out of it are columns, one value a step, and every operator works on columns.
 //!    Values are floats, or native histograms ([`FloatHistogram`]) beside them.
 //! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
-//! 4. [`script`] runs files of the upstream script language: load series, evaluate, compare.
+//! 4. [`explain`] tells what a query comes down to, and what it did.
+//! 5. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 mod eval;
+pub mod explain;
 pub mod json;
 mod native;
 pub mod script;
@@ -32,7 +34,7 @@ mod syntax;
 mod tiers;
 
 pub use eval::{
-    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range,
+    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, When, evaluate_instant, evaluate_range,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor, Sample,
-    Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Estimate, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor,
+    Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -85,6 +85,15 @@ impl Source for Store {
         let more = found.len() > limit;
         found.truncate(limit);
         Ok((found, more))
+    }
+
+    fn estimate(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Estimate, SourceError> {
+        self.estimate_of(tier, selection, budget)
     }
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {
