@@ -7,7 +7,7 @@ use barograph_model::{Extent, Matcher, MetricKey, Source, Tier, TimeRange, Times
 
 use crate::{
     Options,
-    eval::{Kernel, Special},
+    eval::{Kernel, Over, Special, Totals},
     syntax::{Times, ast::*},
 };
 
@@ -38,7 +38,8 @@ impl<'e> Footprint<'e> {
         let tier = options.tier.unwrap_or_default();
         let text = format!("{expr}\n");
         let mut footprint = Self { looks: Vec::new(), tier, needs_raw: options.tier.is_none(), text };
-        let walk = Walk { options, times: Times { step: step_ms, range: 0 }, tier };
+        let times = Times { step: step_ms, range: 0 };
+        let walk = Walk { options, times, tier, totals: Totals::of(expr) };
         walk.visit(expr, Points { after: 0, last: 0 }, &mut footprint)?;
         (!footprint.looks.is_empty()).then_some(footprint)
     }
@@ -116,6 +117,8 @@ struct Walk<'a> {
     options: &'a Options,
     times: Times,
     tier: Tier,
+    /// Selectors of which each histogram is compared with the one before it, which may be one that another step reads.
+    totals: Totals<'a>,
 }
 
 impl Walk<'_> {
@@ -126,6 +129,7 @@ impl Walk<'_> {
             Node::Number(_) | Node::Text(_) => {}
             Node::Paren(inner) => self.visit(inner, at, found)?,
             Node::Unary(unary) => self.visit(&unary.expr, at, found)?,
+            Node::Selector(selector) if self.totals.contains(selector) => return None,
             Node::Selector(selector) => self.look(selector, 0, at, found)?,
             Node::Range(range) => self.look(&range.selector, self.length(&range.range)?, at, found)?,
             Node::Subquery(subquery) => {
@@ -144,7 +148,18 @@ impl Walk<'_> {
                 if whole {
                     return None;
                 }
-                call.args.iter().try_for_each(|arg| self.visit(arg, at, found))?;
+                // Only these do not mind what that comparison tells.
+                let rates =
+                    matches!(call.function.kernel, Kernel::Over(Over::Rate | Over::Increase | Over::Delta));
+                for arg in &call.args {
+                    if let Node::Range(range) = &arg.bare().node
+                        && !rates
+                        && self.totals.contains(&range.selector)
+                    {
+                        return None;
+                    }
+                    self.visit(arg, at, found)?;
+                }
             }
             Node::Aggregate(aggregate) => {
                 aggregate.param.iter().try_for_each(|param| self.visit(param, at, found))?;
@@ -242,6 +257,7 @@ mod tests {
             "sum(x) / on () (y offset 1w) * time()",
             &[(-5 * M, 0), (-7 * 1440 * M - 5 * M, -7 * 1440 * M)],
         );
+        check("histogram_count(sum(rate(x[10m])))", &[(-10 * M, 0)]);
         check("topk(scalar(k), x)", &[(-5 * M, 0), (-5 * M, 0)]);
     }
 
@@ -271,6 +287,8 @@ mod tests {
             "1",
             "vector(time())",
             "pi()",
+            "histogram_count(sum(x))",
+            "histogram_sum(last_over_time(x[5m]))",
         ] {
             let query = if query.ends_with(']') { format!("rate({query})") } else { query.to_owned() };
             assert_eq!(looks(&query, &Options::experimental()), None, "{query}");

@@ -32,12 +32,13 @@ mod totals;
 mod windows;
 
 pub(crate) use calendar::text as time_text;
-pub(crate) use kernels::{Kernel, Special};
+pub(crate) use kernels::{Kernel, Over, Special};
 pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
 pub(crate) use notes::go_float;
 pub(crate) use rolled::gone;
+pub(crate) use totals::Totals;
 
 use std::sync::Arc;
 
