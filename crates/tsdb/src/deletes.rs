@@ -56,6 +56,7 @@ impl Store {
         // Nothing of the log may come back after a crash and bring back what is deleted.
         self.disk.sync_dir(wal::DIR)?;
         let mut next_seq = self.upkeep();
+        self.remove_all_unfinished()?;
         let mut deleted = Deleted::default();
         for block in self.blocks().iter() {
             let Some((first, last)) = bounds_in(block.meta.tier, &range) else { continue };

@@ -65,6 +65,7 @@ mod source;
 mod spelling;
 mod stats;
 mod store;
+mod unfinished;
 mod verify;
 mod wal;
 

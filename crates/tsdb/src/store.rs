@@ -21,6 +21,7 @@ use crate::{
     replay::{Covered, replay},
     retention::raw_start,
     stats::{self, Counters},
+    unfinished::Unfinished,
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
 
@@ -40,6 +41,9 @@ pub struct Store {
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     pub(crate) counters: Counters,
+    pub(crate) unfinished: Unfinished,
+    /// See [`Store::cut_floor`].
+    pub(crate) cut_floor: AtomicI64,
     /// The time from which on all raw samples are there: those before are only in tiers.
     pub(crate) raw_start: AtomicI64,
     /// The newest data that each tier was made of, though the blocks that say so may be past retention.
@@ -96,6 +100,8 @@ impl Store {
         let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
         let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
+            unfinished: Unfinished::default(),
+            cut_floor: AtomicI64::new(head.floor()),
             raw_start,
             rolled: Default::default(),
             changes: Changes::default(),
