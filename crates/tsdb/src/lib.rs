@@ -36,6 +36,7 @@ mod append;
 pub mod backup;
 mod block;
 mod catalog;
+mod changes;
 mod columns;
 mod compact;
 mod deletes;

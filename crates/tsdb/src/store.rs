@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
-use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
+use barograph_model::{Changes, Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
@@ -48,6 +48,8 @@ pub struct Store {
     pub(crate) raw_start: AtomicI64,
     /// The newest data that each tier was made of, though the blocks that say so may be past retention.
     pub(crate) rolled: [AtomicU64; Tier::ALL.len()],
+    /// What was changed of the past, for those who keep results.
+    pub(crate) changes: Changes,
     /// What is kept of single metrics.
     pub(crate) policies: Policies,
     /// The newest times of which upkeep, and retention within it, were told.
@@ -102,6 +104,7 @@ impl Store {
             cut_floor: AtomicI64::new(head.floor()),
             raw_start,
             rolled: Default::default(),
+            changes: Changes::default(),
             policies,
             maintained_at: AtomicI64::new(i64::MIN),
             cleaned_at: AtomicI64::new(i64::MIN),
@@ -184,6 +187,7 @@ impl Store {
         });
         if found {
             self.cache.forget(block.meta.seq);
+            self.note_block(&block.meta);
             stats::add(&self.counters.set_aside, 1);
             // If it cannot be renamed now, the next start finds it and does.
             let _ = self.disk.rename(&block.path, &format!("{}{CORRUPT}", block.path));
@@ -260,6 +264,7 @@ impl Store {
             exemplars_overwritten,
             metadata_refused: count(&self.counters.metadata_refused),
             set_aside: count(&self.counters.set_aside),
+            changes_forgotten: self.changes.overflows(),
         }
     }
 }

@@ -118,6 +118,7 @@ impl Store {
         if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
             *next_seq += 1;
             self.install(meta.seq, &[])?;
+            self.note_block(&meta);
             self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
         }
         Ok(())

@@ -180,6 +180,7 @@ impl Store {
     ) -> Result<(), Error> {
         let Some((meta, _)) = writer.publish(cover)? else { return Ok(()) };
         self.install(meta.seq, &[])?;
+        self.note_block(&meta);
         self.rolled[meta.tier as usize].fetch_max(meta.rolled, Ordering::Relaxed);
         done.windows_rolled += meta.samples;
         self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
