@@ -32,7 +32,7 @@ mod syntax;
 mod tiers;
 
 pub use eval::{
-    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range,
+    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range, go_float,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{

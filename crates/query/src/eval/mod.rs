@@ -36,7 +36,7 @@ pub(crate) use kernels::Kernel;
 pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
-pub(crate) use notes::go_float;
+pub use notes::go_float;
 pub(crate) use rolled::gone;
 
 use std::sync::Arc;
