@@ -82,7 +82,7 @@ fn what_should_fail_does() {
     check_fails("alerts.yml", 3, "alertname: ErrorsHigh, time: 1m");
     check_fails(
         "samples.yml",
-        6,
+        7,
         "exp: [\n            0: load{host=\"a\"} 8\n        ],\n        got: [\n            0: load{host=\"a\"} 9",
     );
     check_fails("neighbours.yml", 1, "expr: \"0.1 + 0.2\"");
