@@ -57,4 +57,4 @@ pub use source::{
     Batch, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError, last_of_each,
 };
 pub use tier::{Tier, TierError};
-pub use time::{TimeRange, Timestamp};
+pub use time::{TimeRange, Timestamp, date_of_day};

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+use barograph_model::Timestamp;
 use barograph_query::go_float;
 
 const LARGE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
@@ -96,27 +97,7 @@ fn divided(mut value: f64, by: f64, prefixes: &'static [&'static str]) -> (f64, 
 
 /// Milliseconds since the epoch as Go prints a time: `2015-07-01 20:10:51.781 +0000 UTC`.
 pub(super) fn time_text(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (year, month, day) = date(days);
-    let (h, m, s, fraction) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
-    let fraction = match fraction {
-        0 => String::new(),
-        fraction => format!(".{fraction:03}").trim_end_matches('0').to_owned(),
-    };
-    format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{s:02}{fraction} +0000 UTC")
-}
-
-/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are counted from March, so
-/// that the leap day is the last of its year, and in eras of 400 years, all of which are of one length.
-fn date(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, of_year - (153 * from_march + 2) / 5 + 1)
+    Timestamp(ms).to_rfc3339().replace('T', " ").replace('Z', " +0000 UTC")
 }
 
 #[cfg(test)]
