@@ -61,4 +61,4 @@ pub use source::{
     last_of_each,
 };
 pub use tier::{Tier, TierError};
-pub use time::{TimeRange, Timestamp};
+pub use time::{TimeRange, Timestamp, date_of_day};

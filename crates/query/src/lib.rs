@@ -38,6 +38,7 @@ mod tiers;
 pub use cache::{Cache, CacheCounts, Reuse, Reused};
 pub use eval::{
     Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, When, evaluate_instant, evaluate_range,
+    go_float,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{

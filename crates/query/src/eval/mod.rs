@@ -39,7 +39,7 @@ pub(crate) use kernels::{Kernel, Over, Special};
 pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
-pub(crate) use notes::go_float;
+pub use notes::go_float;
 pub(crate) use recorder::Recorder;
 pub use recorder::{Actual, Clock};
 pub(crate) use rolled::gone;
