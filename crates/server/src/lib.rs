@@ -21,6 +21,7 @@ mod http;
 pub mod logging;
 mod maintenance;
 mod memory;
+mod queries;
 pub mod scrape;
 mod scraping;
 mod server;
