@@ -67,7 +67,7 @@ fn told(slow: &Slow) -> Value {
     document["samples"] = json!(slow.samples);
     document["tier"] = json!(slow.tier());
     document["outcome"] = json!(slow.outcome);
-    document["plan"] = json!(slow.plan.as_ref().map(|plan| plan.root.to_json()));
+    document["plan"] = json!(slow.plan.as_ref().map(|plan| plan.to_json()));
     document
 }
 

@@ -18,7 +18,12 @@ use std::{
 };
 
 use barograph_model::{Budget, Limits, SourceError, Timestamp};
-use barograph_query::{Options, When, ast::Expr, explain::Plan, json::Query};
+use barograph_query::{
+    Options, When,
+    ast::Expr,
+    explain::{self, Part},
+    json::Query,
+};
 use keeper::{Keeper, Turn};
 pub(crate) use slow::Slow;
 use turns::TurnLimits;
@@ -345,18 +350,17 @@ impl Course {
     }
 
     /// Made after the fact, of indexes alone; without, if that fails.
-    fn plan(&self) -> Option<Plan> {
+    fn plan(&self) -> Option<Part> {
         let budget = Budget::of(self.engine.queries.limits, Some(self.engine.memory.queries.clone()));
         let source = &*self.engine.store;
-        match &self.about {
+        let plan = match &self.about {
             About::Expression(expr, when, options) => {
-                barograph_query::explain::expression(source, expr, *when, options, &budget, None).ok()
+                explain::expression(source, expr, *when, options, &budget, None).ok()
             }
-            About::Document(query, at) => {
-                barograph_query::explain::document(source, query, *at, &budget, None).ok()
-            }
+            About::Document(query, at) => explain::document(source, query, *at, &budget, None).ok(),
             About::Index => None,
-        }
+        };
+        plan.map(|plan| plan.root)
     }
 }
 

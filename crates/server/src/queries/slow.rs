@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use barograph_query::{When, explain::Plan};
+use barograph_query::{When, explain::Part};
 
 use super::Asked;
 
@@ -27,13 +27,13 @@ pub(crate) struct Slow {
     /// When it was about.
     pub(crate) when: Option<When>,
     /// What it came down to.
-    pub(crate) plan: Option<Plan>,
+    pub(crate) plan: Option<Part>,
 }
 
 impl Slow {
     /// What answered it: a tier, or `mixed`.
     pub(crate) fn tier(&self) -> Option<&'static str> {
-        match self.plan.as_ref()?.root.tiers().as_slice() {
+        match self.plan.as_ref()?.tiers().as_slice() {
             [] => None,
             [tier] => Some(tier),
             _ => Some("mixed"),
@@ -63,7 +63,7 @@ pub(super) struct Ring(VecDeque<Arc<Slow>>);
 
 impl Ring {
     pub(super) fn push(&mut self, mut slow: Slow) {
-        slow.plan = slow.plan.filter(|plan| plan.root.size() <= PARTS_MAX);
+        slow.plan = slow.plan.filter(|plan| plan.size() <= PARTS_MAX);
         if self.0.len() == SLOW_MAX {
             self.0.pop_front();
         }
