@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     memory::Memory,
+    rules::Board,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -46,6 +47,8 @@ pub struct Engine {
     pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// The rules that run.
+    pub(crate) rules: Board,
     /// Where the store lies.
     pub data_dir: PathBuf,
     /// Where backups of the store may go.

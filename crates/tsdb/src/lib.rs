@@ -36,10 +36,12 @@ mod append;
 pub mod backup;
 mod block;
 mod catalog;
+mod changes;
 mod columns;
 mod compact;
 mod deletes;
 mod error;
+mod estimate;
 mod exemplars;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -64,6 +66,7 @@ mod source;
 mod spelling;
 mod stats;
 mod store;
+mod unfinished;
 mod verify;
 mod wal;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor, Sample,
-    Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Changes, Estimate, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
+    RollupCursor, Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -56,6 +57,10 @@ impl Source for Store {
         self.coverage_of_selection(tier, self.coverage(tier), matchers)
     }
 
+    fn changes(&self) -> Option<&Changes> {
+        Some(&self.changes)
+    }
+
     fn rollups<'a>(
         &'a self,
         tier: Tier,
@@ -85,6 +90,15 @@ impl Source for Store {
         let more = found.len() > limit;
         found.truncate(limit);
         Ok((found, more))
+    }
+
+    fn estimate(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Estimate, SourceError> {
+        self.estimate_of(tier, selection, budget)
     }
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {

@@ -36,10 +36,11 @@ pub(super) fn combine(
     let mut output = Output { site, swapped, rows: Rows::new(width), width };
     for bucket in &signatures.buckets {
         for many_series in bucket.many.iter().map(|&i| &many.series[i]) {
-            context.check()?;
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
+                context.check()?;
                 output.pair(many_series, one_series)?;
             }
+            context.check()?;
             if let Some(fill) = fill_one {
                 let labels = matched_labels(matching, &many_series.labels);
                 let missing = |step: usize| bucket.one.iter().all(|&i| !one.series[i].is_present(step));
@@ -49,6 +50,7 @@ pub(super) fn combine(
         }
         if let Some(fill) = fill_many {
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
+                context.check()?;
                 let labels = matched_labels(matching, &one_series.labels);
                 let missing = |step: usize| bucket.many.iter().all(|&i| !many.series[i].is_present(step));
                 output.pair(&filler(labels, fill, width, missing), one_series)?;
@@ -213,8 +215,8 @@ fn check_one_side(
     };
     for bucket in &signatures.buckets {
         if bucket.one.len() > 1 {
-            context.check()?;
             for step in 0..width {
+                context.check()?;
                 let Some((a, b)) = twice(&bucket.one, one, step) else { continue };
                 // With nothing at all on the other side nothing is matched, and nothing is wrong.
                 if !filled && !many.series.iter().any(|series| series.is_present(step)) {
@@ -231,8 +233,8 @@ fn check_one_side(
             }
         }
         if matching.group == Group::OneToOne && bucket.many.len() > 1 {
-            context.check()?;
             for step in 0..width {
+                context.check()?;
                 let matched = bucket.one.iter().any(|&i| one.series[i].is_present(step));
                 if (matched || matching.fill_right.is_some()) && twice(&bucket.many, many, step).is_some() {
                     let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";

@@ -43,7 +43,7 @@ use crate::{Engine, config::Limits};
 use body::Whole;
 use params::Params;
 use problem::Problem;
-use prom::ApiError;
+pub(crate) use prom::{ApiError, run as run_query};
 
 /// What every handler can reach.
 #[derive(Clone)]

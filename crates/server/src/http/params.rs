@@ -66,6 +66,16 @@ impl Params {
         Ok(tier.flatten())
     }
 
+    /// Whether something is wanted: `true` or `1`; absence, `false` and `0` say no.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        let flag = self.parsed(name, |text| match text {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            text => Err(format!("{text:?} is neither true nor false")),
+        })?;
+        Ok(flag.unwrap_or(false))
+    }
+
     /// A whole number, zero or more; zero and absence mean no limit.
     pub(crate) fn limit(&self, name: &str) -> Result<usize, ApiError> {
         let limit = self.parsed(name, |text| {

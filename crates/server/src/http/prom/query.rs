@@ -50,7 +50,7 @@ pub(crate) async fn range(
 }
 
 /// The `start`, `end` and `step` parameters.
-fn steps(params: &Params) -> Result<Steps, ApiError> {
+pub(crate) fn steps(params: &Params) -> Result<Steps, ApiError> {
     let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
     let start = params.time("start")?.ok_or_else(|| needed("start"))?;
     let end = params.time("end")?.ok_or_else(|| needed("end"))?;
@@ -144,7 +144,7 @@ pub(crate) async fn format(headers: HeaderMap, params: Params) -> Result<Respons
 }
 
 /// The parsed `query` parameter.
-fn expression(params: &Params) -> Result<Expr, ApiError> {
+pub(crate) fn expression(params: &Params) -> Result<Expr, ApiError> {
     let text = params.first("query").unwrap_or_default();
     barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e))
 }
@@ -169,6 +169,10 @@ impl Asked {
         Ok(Self { timeout, options })
     }
 
+    pub(crate) fn options(&self) -> Options {
+        self.options
+    }
+
     /// Runs `work` when it is its turn, on a thread that may block. It is cancelled when time is up, or when the
     /// client goes away and this future is dropped.
     pub(crate) async fn run<T: Send + 'static>(
@@ -190,7 +194,10 @@ pub(crate) async fn run<T: Send + 'static>(
         return Err(ApiError::unavailable("memory is short; ask again in a moment"));
     }
     let began = engine.clock.monotonic();
-    let budget = Arc::new(Budget::within(engine.limits.max_samples, engine.memory.queries.clone()));
+    let budget = Arc::new(Budget::of(
+        barograph_model::Limits { samples: engine.limits.max_samples, ..barograph_model::Limits::NONE },
+        Some(engine.memory.queries.clone()),
+    ));
     let _cancelled_when_dropped = CancelOnDrop(budget.clone());
     let limited = tokio::time::timeout(timeout, async {
         let turn = engine.query_turns.clone().acquire_owned().await;

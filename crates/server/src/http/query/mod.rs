@@ -1,4 +1,4 @@
-//! `GET|POST /api/barograph/v1/query`: questions as documents, or as parameters; and `…/query/schema`.
+//! `GET|POST /api/barograph/v1/query`: questions as documents, or as parameters; `…/query/schema`, and `…/query/explain`.
 //!
 //! A POST whose body is `{"query": {…}}` is a document of the JSON query language; anything else is the short form
 //! ([`form`]). Both are answered by the same evaluator, in the same form:
@@ -9,6 +9,7 @@
 //! Timestamps are the starts of buckets in milliseconds since the epoch. Values are numbers, or `"NaN"`, `"+Inf"`,
 //! `"-Inf"`, which JSON has no numbers for. `error` is the most that values are off, relative to them.
 
+mod explain;
 mod form;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::Engine;
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/query", get(ask).post(ask))
+        .route("/api/barograph/v1/query/explain", get(explain::explain).post(explain::explain))
         .route("/api/barograph/v1/query/schema", get(schema))
 }
 
@@ -124,17 +126,22 @@ async fn asked(app: &App, headers: &HeaderMap, request: Request) -> Result<(Quer
     if kind.starts_with("application/x-www-form-urlencoded") {
         return Ok((form::query(&Params::new(&url, &body))?, true));
     }
+    match asked_document(&body)? {
+        Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
+            let params =
+                form::of_object(fields).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
+            Ok((form::query(&params)?, true))
+        }
+        document => Ok((Query::read(&document).map_err(refused)?, false)),
+    }
+}
+
+/// The document that a body is.
+fn asked_document(body: &[u8]) -> Result<Value, Problem> {
     if body.len() > json::DOCUMENT_BYTES_MAX {
         let text = format!("the document is longer than {} bytes", json::DOCUMENT_BYTES_MAX);
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
-    let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
-    let document: Value =
-        serde_json::from_slice(&body).map_err(|e| bad(format!("the body is no JSON: {e}")))?;
-    match document {
-        Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
-            Ok((form::query(&form::of_object(fields).map_err(bad)?)?, true))
-        }
-        document => Ok((Query::read(&document).map_err(refused)?, false)),
-    }
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")))
 }

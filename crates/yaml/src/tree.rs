@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::error::{Finding, Place};
+use crate::error::{Finding, Place};
 
 /// How many nodes a file may have, those that aliases repeat included.
 const NODES_MAX: usize = 200_000;
@@ -15,33 +15,45 @@ const NODES_MAX: usize = 200_000;
 /// How deep lists and mappings may nest, through aliases too; clones and drops recurse this far.
 const DEPTH_MAX: usize = 64;
 
+/// A value, and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is.
+    pub kind: Kind,
 }
 
+/// What a value is.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Nothing: absent, `~` or `null`.
     Null,
+    /// A single value, as it was written.
     Scalar(String),
+    /// A list.
     List(Vec<Node>),
+    /// A mapping, in the order of the file; no key stands twice.
     Map(Vec<(Key, Node)>),
 }
 
+/// A key of a mapping.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
-    pub(super) text: String,
-    pub(super) place: Place,
+pub struct Key {
+    /// The key.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 impl Node {
-    pub(super) const fn null(place: Place) -> Self {
+    /// Nothing, at a place.
+    pub const fn null(place: Place) -> Self {
         Self { place, kind: Kind::Null }
     }
 
     /// What the node is, for messages.
-    pub(super) const fn word(&self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self.kind {
             Kind::Null => "nothing",
             Kind::Scalar(_) => "a single value",
@@ -51,7 +63,7 @@ impl Node {
     }
 
     /// Whether the node says nothing: null, `[]`, `{}`, or a list or mapping of such.
-    pub(super) fn is_void(&self) -> bool {
+    pub fn is_void(&self) -> bool {
         match &self.kind {
             Kind::Null => true,
             Kind::Scalar(_) => false,
@@ -61,7 +73,7 @@ impl Node {
     }
 
     /// Sets the scalar under a path of keys, making mappings on the way.
-    pub(super) fn set(&mut self, path: &[&str], place: &Place, text: &str) {
+    pub fn set(&mut self, path: &[&str], place: &Place, text: &str) {
         let Some((first, rest)) = path.split_first() else {
             *self = Self { place: place.clone(), kind: Kind::Scalar(text.to_owned()) };
             return;
@@ -96,7 +108,10 @@ impl Node {
 }
 
 /// Reads the first document of a file.
-pub(super) fn parse(text: &str) -> Result<Node, Finding> {
+///
+/// # Errors
+/// It is not YAML, has a second document, or is beyond a limit.
+pub fn parse(text: &str) -> Result<Node, Finding> {
     let mut builder =
         Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, depth: 0 };
     loop {

@@ -30,6 +30,9 @@ const SIZE_UNITS: [(&str, u32); 12] = [
 ];
 
 /// A duration: `30s`, `5m`, `1h30m`, `7d`, `500ms`, or `0`. Each unit at most once, the larger first.
+///
+/// # Errors
+/// It is none; the text says what was expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a duration such as `30s`, `5m` or `1h30m`, found `{text}`");
     if text == "0" {
@@ -76,6 +79,9 @@ fn split_number(text: &str) -> Option<(u64, &str, &str)> {
 }
 
 /// A size in bytes: `512MB`, `10GiB`, `1.5GB`, or a plain number of bytes. Units count by 1024.
+///
+/// # Errors
+/// It is none; the text says what was expected.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("expected a size such as `512MB` or `10GiB`, found `{text}`");
     let digits = text.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'.').unwrap_or(text.len());

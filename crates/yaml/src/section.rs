@@ -3,7 +3,7 @@
 //! Readers ask a [`Section`] for the keys they know; what nobody asked for is reported when the section is finished,
 //! with advice. Everything wrong is collected, so that a file is mended in one go.
 
-use super::{
+use crate::{
     error::{Finding, Place},
     tree::{Key, Kind, Node},
 };
@@ -13,17 +13,18 @@ const FINDINGS_MAX: usize = 100;
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    pub(super) fn add(&mut self, place: &Place, message: impl Into<String>) {
+    /// One thing more.
+    pub fn add(&mut self, place: &Place, message: impl Into<String>) {
         if self.0.len() < FINDINGS_MAX {
             self.0.push(Finding { place: place.clone(), message: message.into() });
         }
     }
 
     /// In the order of the file.
-    pub(super) fn into_vec(mut self) -> Vec<Finding> {
+    pub fn into_vec(mut self) -> Vec<Finding> {
         self.0.sort_by_key(|finding| match finding.place {
             Place::File { line, column } => (line, column),
             Place::Environment(_) => (usize::MAX, 0),
@@ -33,8 +34,10 @@ impl Findings {
 }
 
 /// A mapping, and which of its keys were asked for.
-pub(super) struct Section<'n> {
-    pub(super) place: &'n Place,
+#[derive(Debug)]
+pub struct Section<'n> {
+    /// Where it begins.
+    pub place: &'n Place,
     name: &'static str,
     entries: &'n [(Key, Node)],
     known: Vec<&'static str>,
@@ -42,7 +45,7 @@ pub(super) struct Section<'n> {
 
 impl<'n> Section<'n> {
     /// The mapping that `node` should be; null is an empty one.
-    pub(super) fn open(node: &'n Node, name: &'static str, findings: &mut Findings) -> Self {
+    pub fn open(node: &'n Node, name: &'static str, findings: &mut Findings) -> Self {
         let entries = match &node.kind {
             Kind::Map(entries) => &entries[..],
             Kind::Null => &[],
@@ -58,14 +61,14 @@ impl<'n> Section<'n> {
     }
 
     /// The node of a key, if the key is there and not null.
-    pub(super) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
+    pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
         self.known.push(key);
         let (_, node) = self.entries.iter().find(|(found, _)| found.text == key)?;
         (!matches!(node.kind, Kind::Null)).then_some(node)
     }
 
     /// The value of a key that holds a single value.
-    pub(super) fn value<T>(
+    pub fn value<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -75,7 +78,7 @@ impl<'n> Section<'n> {
     }
 
     /// Puts the value of a key in place of `target`, if it is there and right.
-    pub(super) fn set<T>(
+    pub fn set<T>(
         &mut self,
         key: &'static str,
         target: &mut T,
@@ -88,7 +91,7 @@ impl<'n> Section<'n> {
     }
 
     /// The values of a key that holds a list of single values.
-    pub(super) fn values<T>(
+    pub fn values<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -102,7 +105,7 @@ impl<'n> Section<'n> {
     }
 
     /// The nodes of a key that holds a list.
-    pub(super) fn items(&mut self, key: &'static str, findings: &mut Findings) -> &'n [Node] {
+    pub fn items(&mut self, key: &'static str, findings: &mut Findings) -> &'n [Node] {
         match self.node(key) {
             None => &[],
             Some(Node { kind: Kind::List(items), .. }) => items,
@@ -114,7 +117,7 @@ impl<'n> Section<'n> {
     }
 
     /// The entries of a key that holds a mapping with keys of the user's choice.
-    pub(super) fn entries(&mut self, key: &'static str, findings: &mut Findings) -> &'n [(Key, Node)] {
+    pub fn entries(&mut self, key: &'static str, findings: &mut Findings) -> &'n [(Key, Node)] {
         match self.node(key) {
             None => &[],
             Some(Node { kind: Kind::Map(entries), .. }) => entries,
@@ -126,12 +129,12 @@ impl<'n> Section<'n> {
     }
 
     /// The place of a key, or of the section if it is not there.
-    pub(super) fn place_of(&self, key: &str) -> &'n Place {
+    pub fn place_of(&self, key: &str) -> &'n Place {
         self.entries.iter().find(|(found, _)| found.text == key).map_or(self.place, |(found, _)| &found.place)
     }
 
     /// Reports the keys nobody asked for. Those of `unsupported` that say nothing are let pass.
-    pub(super) fn finish(self, unsupported: &[&str], findings: &mut Findings) {
+    pub fn finish(self, unsupported: &[&str], findings: &mut Findings) {
         for (key, node) in self.entries {
             if self.known.contains(&&*key.text) {
                 continue;
@@ -154,7 +157,7 @@ impl<'n> Section<'n> {
 }
 
 /// Reads a node that should be a single value.
-pub(super) fn read_scalar<T>(
+pub fn read_scalar<T>(
     node: &Node,
     name: &str,
     parse: impl Fn(&str) -> Result<T, String>,
@@ -174,12 +177,18 @@ pub(super) fn read_scalar<T>(
 }
 
 /// Any text.
-pub(super) fn text(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// Never.
+pub fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
 /// A YAML 1.2 boolean.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
+///
+/// # Errors
+/// It is none.
+pub fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" => Ok(false),
@@ -188,7 +197,10 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// A whole number that is not negative.
-pub(super) fn count(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// It is none.
+pub fn count(text: &str) -> Result<u64, String> {
     text.replace('_', "").parse().map_err(|_| format!("expected a whole number, found `{text}`"))
 }
 

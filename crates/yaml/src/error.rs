@@ -1,6 +1,6 @@
-//! What is wrong with a configuration, each thing with its place.
+//! What is wrong with a file, each thing with its place.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 /// Where a setting stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,39 +34,26 @@ pub struct Finding {
     pub message: String,
 }
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file is not there or cannot be read.
-    #[error("cannot read configuration file {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file was read, and these things in it are wrong: at least one.
-    #[error("{}", Lines(path, findings))]
-    Invalid {
-        /// The file, as it was named.
-        path: String,
-        /// What is wrong, in the order of the file.
-        findings: Vec<Finding>,
-    },
+/// What is wrong with a file that was read: at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// The file, as it was named.
+    pub path: String,
+    /// What is wrong, in the order of the file.
+    pub findings: Vec<Finding>,
 }
 
-/// Findings as a compiler shows them: a line each, `file:line:column: message`.
-struct Lines<'a>(&'a str, &'a [Finding]);
+impl std::error::Error for Faults {}
 
-impl fmt::Display for Lines<'_> {
+impl fmt::Display for Faults {
+    /// As a compiler shows them: a line each, `file:line:column: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.1.iter().enumerate() {
+        for (index, finding) in self.findings.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             match &finding.place {
-                place @ Place::File { .. } => write!(f, "{}:{place}: {}", self.0, finding.message)?,
+                place @ Place::File { .. } => write!(f, "{}:{place}: {}", self.path, finding.message)?,
                 place @ Place::Environment(_) => write!(f, "{place}: {}", finding.message)?,
             }
         }
