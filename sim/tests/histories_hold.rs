@@ -21,7 +21,7 @@ fn some_seeds() {
 /// Each of these once lost something or brought something back.
 #[test]
 fn seeds_that_failed() {
-    for seed in [8, 32, 61, 114, 195, 307, 601, 614, 881, 985, 1751] {
+    for seed in [8, 32, 61, 114, 195, 307, 601, 614, 881, 985, 1751, 12154, 15831, 17050, 18266] {
         check(seed..seed + 1);
     }
 }

@@ -42,6 +42,9 @@ const VALUE_SAME: u8 = 0;
 const VALUE_SCALE: u8 = 5;
 const VALUE_XOR: u8 = 10;
 
+/// The value code is the width of a change of the mantissa up to this one.
+const WIDTH_MAX: u8 = 4;
+
 /// `(leading zero bytes, bytes kept)` by XOR code.
 const XOR_SHAPES: [(u8, u8); 36] = xor_shapes();
 
@@ -182,6 +185,14 @@ fn mantissa(value: f64, scale: u8) -> Option<i64> {
     (value_of(mantissa, scale).to_bits() == value.to_bits()).then_some(mantissa)
 }
 
+/// The lowest `width` bytes, fewer than eight, as a signed number; zero of none.
+#[inline]
+fn low_bytes(bytes: u64, width: u8) -> i64 {
+    // Shifted in two parts, as no shift may be by all of the bits.
+    let unused = 63 - 8 * u32::from(width);
+    (bytes << 1 << unused).cast_signed() >> 1 >> unused
+}
+
 /// The value of a mantissa at a scale.
 #[inline]
 fn value_of(mantissa: i64, scale: u8) -> f64 {
@@ -309,8 +320,57 @@ impl<'a> Decoder<'a> {
         Some(((self.take_number(len)? << shift) as i64) >> shift)
     }
 
-    #[expect(clippy::inline_always, reason = "for `fold`, which says why")]
-    #[inline(always)]
+    /// Adds the samples that are left to two columns.
+    pub fn append_to(mut self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) {
+        let start = timestamps.len();
+        let end = start + usize::from(self.left);
+        timestamps.resize(end, 0);
+        values.resize(end, 0.0);
+        let mut read = start;
+        let (mut times, mut numbers) = (&mut timestamps[start..], &mut values[start..]);
+        while let (Some(at), Some(value)) = (times.split_off_first_mut(), numbers.split_off_first_mut()) {
+            let Some(sample) = self.sample() else { break };
+            (*at, *value) = sample;
+            let run = self.run(times, numbers);
+            times = &mut times[run..];
+            numbers = &mut numbers[run..];
+            read += 1 + run;
+        }
+        timestamps.truncate(read);
+        values.truncate(read);
+    }
+
+    /// Reads samples whose values change by a part of a mantissa for as long as there are no others: with the state in
+    /// registers, and without a branch that depends on how many bytes a sample has. How many there were.
+    fn run(&mut self, times: &mut [i64], values: &mut [f64]) -> usize {
+        let power = POWERS[usize::from(self.scale.min(4))];
+        let (mut rest, mut at, mut step) = (self.rest, self.at, self.step);
+        let (mut mantissa, mut bits) = (self.mantissa, self.bits);
+        let mut count = 0;
+        for (time, value) in times.iter_mut().zip(values) {
+            let Some(&[control, ref changes @ ..]) = rest.first_chunk::<9>() else { break };
+            let width = control & 0x3f;
+            if control >= TIME_FIRST || width > WIDTH_MAX {
+                break;
+            }
+            // Both changes lie in these bytes: none, one or three of the step, and up to four of the mantissa.
+            let changes = u64::from_le_bytes(*changes);
+            let time_code = control >> 6;
+            let time_width = time_code + (time_code >> 1);
+            step = step.wrapping_add(i32::try_from(low_bytes(changes, time_width)).unwrap_or_default());
+            at = at.wrapping_add(i64::from(step));
+            mantissa = mantissa.wrapping_add(low_bytes(changes >> (8 * time_width), width));
+            let changed = (mantissa as f64 / power).to_bits();
+            bits = if width == VALUE_SAME { bits } else { changed };
+            (*time, *value) = (at, f64::from_bits(bits));
+            rest = &rest[1 + usize::from(time_width + width)..];
+            count += 1;
+        }
+        (self.rest, self.at, self.step, self.mantissa, self.bits) = (rest, at, step, mantissa, bits);
+        count
+    }
+
+    #[inline]
     fn sample(&mut self) -> Option<(i64, f64)> {
         let [control] = self.take()?;
         let time_code = control & (3 << 6);
@@ -329,7 +389,7 @@ impl<'a> Decoder<'a> {
         }
         match control & 0x3f {
             VALUE_SAME => {}
-            width @ 1..=4 => {
+            width @ 1..=WIDTH_MAX => {
                 let change = self.take_signed(width)?;
                 self.mantissa = self.mantissa.wrapping_add(change);
                 self.bits = value_of(self.mantissa, self.scale.min(4)).to_bits();
@@ -365,17 +425,6 @@ impl Iterator for Decoder<'_> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, Some(usize::from(self.left)))
     }
-
-    /// All samples at once: by value, the decoder's state stays in registers, which halves the time a sample takes.
-    #[inline]
-    fn fold<B, F: FnMut(B, (i64, f64)) -> B>(mut self, start: B, mut add: F) -> B {
-        let mut all = start;
-        for _ in 0..self.left {
-            let Some(sample) = self.sample() else { break };
-            all = add(all, sample);
-        }
-        all
-    }
 }
 
 #[cfg(test)]
@@ -405,6 +454,12 @@ mod tests {
             .collect();
         let expected: Vec<_> = samples.iter().map(|&(at, value)| (at, value.to_bits())).collect();
         assert_eq!(decoded, expected);
+        let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+        for (bytes, count) in &chunks {
+            Decoder::new(bytes, *count).append_to(&mut timestamps, &mut values);
+        }
+        let columns: Vec<_> = timestamps.into_iter().zip(values.into_iter().map(f64::to_bits)).collect();
+        assert_eq!(columns, expected);
         chunks.iter().map(|chunk| chunk.0.len()).sum()
     }
 
@@ -461,7 +516,12 @@ mod tests {
 
         #[test]
         fn any_bytes_decode_to_something(bytes in prop::collection::vec(any::<u8>(), 0..200), count: u16) {
-            prop_assert!(Decoder::new(&bytes, count).count() <= bytes.len());
+            let one_by_one: Vec<_> = Decoder::new(&bytes, count).map(|(at, value)| (at, value.to_bits())).collect();
+            prop_assert!(one_by_one.len() <= bytes.len());
+            let (mut timestamps, mut values) = (vec![7], vec![7.0]);
+            Decoder::new(&bytes, count).append_to(&mut timestamps, &mut values);
+            let columns: Vec<_> = timestamps.into_iter().zip(values.into_iter().map(f64::to_bits)).collect();
+            prop_assert_eq!(&columns[1..], &one_by_one[..]);
         }
     }
 }

@@ -9,7 +9,8 @@
 //! 5. [`MetricType`], [`Metadata`]: what the catalog knows of a metric.
 //! 6. [`Sketch`]: a distribution that merges without loss; [`Rollup`]: what a [`Tier`] keeps of a window of samples;
 //!    [`Histogram`]: a distribution that is itself a sample.
-//! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`].
+//! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`]; [`Changes`]: what results do not hold any
+//!    more.
 //!
 //! This crate knows no files, no formats of the outside, no clock and no threads.
 //!
@@ -23,6 +24,7 @@
 //! ```
 
 mod budget;
+mod changes;
 mod histogram;
 mod histogram_rollup;
 mod labels;
@@ -39,6 +41,7 @@ mod tier;
 mod time;
 
 pub use budget::{Budget, BudgetError, Limits, MemoryPool};
+pub use changes::{Change, Changes, Extent, MetricKey, Version};
 pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
     ResetHint, SCHEMAS, place_buckets,
@@ -58,4 +61,4 @@ pub use source::{
     last_of_each,
 };
 pub use tier::{Tier, TierError};
-pub use time::{TimeRange, Timestamp};
+pub use time::{TimeRange, Timestamp, date_of_day};

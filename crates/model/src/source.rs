@@ -4,8 +4,8 @@
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
 use crate::{
-    Budget, BudgetError, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, Rollups,
-    Sample, Tier, TimeRange, Timestamp,
+    Budget, BudgetError, Changes, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
+    Rollups, Sample, Tier, TimeRange, Timestamp,
 };
 
 /// What to read.
@@ -89,6 +89,12 @@ pub trait Source: Send + Sync {
     fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
         let _ = matchers;
         self.coverage(tier)
+    }
+
+    /// What is changed behind the back of those who keep results; `None` if that is not noted, so that nothing may be
+    /// kept.
+    fn changes(&self) -> Option<&Changes> {
+        None
     }
 
     /// Reads the windows of a tier above raw that *start* in the range of a selection, in label order: of each the

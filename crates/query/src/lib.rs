@@ -9,7 +9,8 @@
 //!    Values are floats, or native histograms ([`FloatHistogram`]) beside them.
 //! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
 //! 4. [`explain`] tells what a query comes down to, and what it did.
-//! 5. [`script`] runs files of the upstream script language: load series, evaluate, compare.
+//! 5. A [`Cache`] keeps results of range queries; [`Reuse::evaluate_range`] takes from it what still holds.
+//! 6. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
 //!
@@ -25,6 +26,7 @@
 //! assert_eq!(parse("sum(1)").unwrap_err().to_string(), "1:5: parse error: expected type instant vector in aggregation expression, got scalar");
 //! ```
 
+mod cache;
 mod eval;
 pub mod explain;
 pub mod json;
@@ -33,8 +35,10 @@ pub mod script;
 mod syntax;
 mod tiers;
 
+pub use cache::{Cache, CacheCounts, Reuse, Reused};
 pub use eval::{
     Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, When, evaluate_instant, evaluate_range,
+    go_float,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{

@@ -17,6 +17,7 @@ use crate::{
     config::{self, Durability},
     memory::Memory,
     queries::Queries,
+    rules::Board,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -47,6 +48,8 @@ pub struct Engine {
     pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// The rules that run.
+    pub(crate) rules: Board,
     /// Where the store lies.
     pub data_dir: PathBuf,
     /// Where backups of the store may go.

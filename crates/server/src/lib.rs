@@ -6,6 +6,7 @@
 //!
 //! - [`config`]: the configuration file
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
@@ -22,6 +23,7 @@ pub mod logging;
 mod maintenance;
 mod memory;
 mod queries;
+pub mod rules;
 pub mod scrape;
 mod scraping;
 mod server;

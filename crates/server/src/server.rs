@@ -33,7 +33,7 @@ use crate::{
     maintenance,
     memory::{self, Memory},
     queries::Queries,
-    scraping,
+    rules, scraping,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -101,6 +101,9 @@ pub enum StartError {
     /// One of our own metrics is not valid.
     #[error("cannot register the server's own metrics")]
     Telemetry(#[source] barograph::Error),
+    /// Rule files cannot be used.
+    #[error("cannot use the rule files:\n{0}")]
+    Rules(String),
     /// The system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -143,6 +146,7 @@ impl Server {
         check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
+        let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (listener, address) = listen(settings.http_addr).await?;
@@ -164,7 +168,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, disk, path, clock, address, stopping).await {
+        let running = match open(&settings, rules, disk, path, clock, address, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -217,6 +221,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
+    rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
     clock: Arc<dyn Clock>,
@@ -267,12 +272,14 @@ async fn open(
         memory,
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),
+        rules: rules::Board::default(),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
+        tokio::spawn(rules::run(engine.clone(), rules, format!("http://{address}"), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })

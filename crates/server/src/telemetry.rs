@@ -9,7 +9,7 @@ use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::memory::{Memory, Step};
 
-use crate::storage::Instruments;
+use crate::{rules, storage::Instruments};
 
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,13 @@ pub enum Origin {
     History,
     /// The built-in collectors and our own metrics.
     Own,
+    /// Rules: what they record, and the states of their alerts.
+    Rules,
 }
 
 impl Origin {
-    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
+    const ALL: [Self; 6] =
+        [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own, Self::Rules];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +39,7 @@ impl Origin {
             Self::Import => "import",
             Self::History => "history",
             Self::Own => "self",
+            Self::Rules => "rules",
         }
     }
 }
@@ -73,6 +77,8 @@ pub struct Telemetry {
     pub in_flight: UpDownCounter,
     /// Backups.
     pub storage: Instruments,
+    /// Rules.
+    pub rules: rules::Instruments,
     store: StoreGauges,
 }
 
@@ -221,6 +227,7 @@ impl Telemetry {
                 .help("HTTP requests being answered.")
                 .register()?,
             storage: Instruments::register(&registry)?,
+            rules: rules::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

@@ -164,6 +164,9 @@ impl Store {
                 continue;
             }
             lane.note_received(first_at, last_at, now);
+            if first_at < self.changes.settled().millis() {
+                self.note_appended(&lane, [&verdicts.accepted, &verdicts.late]);
+            }
             (records[1].1, records[2].1) = (samples.as_slice(), late.as_slice());
             ticket = loop {
                 definitions.clear();

@@ -1,5 +1,7 @@
 //! Samples of one series as two columns, gathered from pieces that may overlap in time.
 
+use barograph_codec::Decoder;
+
 /// Times strictly increasing, one value a time.
 #[derive(Default)]
 pub(crate) struct Columns {
@@ -29,13 +31,22 @@ impl Columns {
 
     /// Adds samples that come after those already there.
     pub(crate) fn extend(&mut self, samples: impl Iterator<Item = (i64, f64)>) {
-        let most = samples.size_hint().1.unwrap_or(0);
-        self.timestamps.reserve(most);
-        self.values.reserve(most);
         samples.for_each(|(at, value)| {
             self.timestamps.push(at);
             self.values.push(value);
         });
+    }
+
+    /// Adds the samples of a chunk, which come after those already there.
+    pub(crate) fn extend_chunk(&mut self, samples: Decoder<'_>) {
+        samples.append_to(&mut self.timestamps, &mut self.values);
+    }
+
+    /// Adds the samples of a chunk, among which may be earlier ones. Where there is one of the same time, it stays.
+    pub(crate) fn add_chunk(&mut self, samples: Decoder<'_>) {
+        let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+        samples.append_to(&mut timestamps, &mut values);
+        self.add(&timestamps, &values);
     }
 
     /// Adds samples, which are in time order themselves. Where there is one of the same time, it stays.

@@ -40,10 +40,23 @@ impl Store {
     /// # Errors
     /// When the disk fails; then a part may be deleted, and the call may be repeated.
     pub fn delete(&self, matchers: &[Matcher], range: TimeRange, now: Timestamp) -> Result<Deleted, Error> {
+        let deleted = self.delete_stored(matchers, range, now);
+        // A part may be deleted even if all is not.
+        self.note_selection(matchers, range);
+        deleted
+    }
+
+    fn delete_stored(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        now: Timestamp,
+    ) -> Result<Deleted, Error> {
         self.flush(now)?;
         // Nothing of the log may come back after a crash and bring back what is deleted.
         self.disk.sync_dir(wal::DIR)?;
         let mut next_seq = self.upkeep();
+        self.remove_all_unfinished()?;
         let mut deleted = Deleted::default();
         for block in self.blocks().iter() {
             let Some((first, last)) = bounds_in(block.meta.tier, &range) else { continue };

@@ -36,6 +36,7 @@ mod append;
 pub mod backup;
 mod block;
 mod catalog;
+mod changes;
 mod columns;
 mod compact;
 mod deletes;
@@ -65,6 +66,7 @@ mod source;
 mod spelling;
 mod stats;
 mod store;
+mod unfinished;
 mod verify;
 mod wal;
 

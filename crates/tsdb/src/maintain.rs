@@ -10,12 +10,11 @@ use std::{
 };
 
 use barograph_codec::Code;
-use barograph_disk::TEMPORARY;
 use barograph_model::{Tier, Timestamp};
 
 use crate::{
     Error, Store,
-    block::{Block, Cover, Meta, Writer, path_of},
+    block::{Block, Cover, Meta, Writer},
     columns::Columns,
     compact,
     head::{HeadSeries, WINDOW_MS, window_of},
@@ -95,7 +94,7 @@ impl Store {
         let late = self.head.late_windows();
         let closed = window_of(now.millis().saturating_sub(millis(self.options.cut_delay)));
         // What a flush cut is complete when its window is over, and can be rolled up then.
-        let floor = self.head.floor();
+        let floor = self.cut_floor();
         let ends = self.raw_blocks().into_iter().map(|block| window_of(block.meta.max_at));
         let flushed = ends.filter(|window| window.saturating_add(WINDOW_MS) > floor);
         let over = |window: &i64| window.saturating_add(WINDOW_MS) <= closed;
@@ -130,15 +129,16 @@ impl Store {
             self.catalog.save(&*self.disk, segment - 1)?;
             done.wal_bytes_deleted = self.wal.delete_covered(0, floor, segment)?;
             done.series_forgotten = self.head.forget_idle(i64::MIN);
+            self.cut_floor.store(floor, Ordering::Relaxed);
         }
         if self.late_is_due(now.millis()) {
             self.cut_late(&mut next_seq, &mut done)?;
         }
         if self.late_histograms_are_many() {
-            self.cut_histograms(self.head.floor(), &mut next_seq, &mut done)?;
+            self.cut_histograms(self.cut_floor(), &mut next_seq, &mut done)?;
         }
         self.roll_up(&mut next_seq, &mut done)?;
-        self.roll_histograms(self.head.floor(), &mut next_seq)?;
+        self.roll_histograms(self.cut_floor(), &mut next_seq)?;
         self.merge_due(&late, &mut next_seq, &mut done)?;
         self.merge_histograms(&mut next_seq, &mut done)?;
         self.clean_up(now, &mut next_seq, &mut done)?;
@@ -171,13 +171,11 @@ impl Store {
         let covered = segment - 1;
         // Before a block claims to hold the log up to here, the catalog must.
         self.catalog.save(&*self.disk, covered)?;
-        let floor = self.head.floor();
+        let floor = self.cut_floor();
         self.cut_histograms(i64::MAX, next_seq, done)?;
         let windows = self.head_windows();
         for &window in &windows {
             let wal_covered = if Some(&window) == windows.last() { covered } else { 0 };
-            // Where an earlier cut failed, the windows that follow may still have samples before the floor.
-            let floor = floor.min(window.saturating_add(WINDOW_MS));
             let cover = Cover { floor, wal_covered, ..Cover::default() };
             let snapshot = self.head.snapshot_window(window);
             self.cut(window, &snapshot, cover, next_seq, done)?;
@@ -227,6 +225,12 @@ impl Store {
         }
         sizes.state_bytes = self.catalog.file_bytes();
         sizes
+    }
+
+    /// The time up to which everything is in blocks but what came late or in order before it. Where a cut failed that is less
+    /// than the floor of the head, before which no more is expected.
+    pub(crate) fn cut_floor(&self) -> i64 {
+        self.cut_floor.load(Ordering::Relaxed)
     }
 
     /// The right to change blocks, and the number of the next one.
@@ -289,14 +293,6 @@ impl Store {
         Ok(write().inspect_err(|_| self.remove_unfinished(seq))?)
     }
 
-    /// A block that could not be written to the end takes space that may just be what is missing. It may have its name
-    /// already, if only the folder could not be synced.
-    pub(crate) fn remove_unfinished(&self, seq: u64) {
-        // What cannot be removed now is removed at the next start, or found to be whole.
-        let _ = self.disk.remove(&format!("{}{TEMPORARY}", path_of(seq)));
-        let _ = self.disk.remove(&path_of(seq));
-    }
-
     /// Makes a block visible in place of others.
     pub(crate) fn install(&self, seq: u64, replaced: &[u64]) -> Result<(), Error> {
         let block = Block::open(&*self.disk, seq).inspect_err(|_| self.remove_unfinished(seq))?;
@@ -318,7 +314,7 @@ impl Store {
         let sound: Vec<_> =
             blocks.iter().filter(|block| !block.is_damaged() && !block.meta.histograms).collect();
         let metas: Vec<_> = sound.iter().map(|block| &block.meta).collect();
-        for job in compact::plan(&metas, self.head.floor(), late) {
+        for job in compact::plan(&metas, self.cut_floor(), late) {
             let inputs: Vec<_> = sound
                 .iter()
                 .filter(|block| job.inputs.contains(&block.meta.seq))
@@ -365,11 +361,8 @@ fn write_series(writer: &mut Writer<'_>, snapshot: &[HeadSeries]) -> Result<(), 
     let mut columns = Columns::default();
     for series in snapshot {
         columns.clear();
-        columns.extend(series.chunks.iter().flat_map(|chunk| chunk.samples()));
-        for chunk in &series.late {
-            let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
-            columns.add(&timestamps, &values);
-        }
+        series.chunks.iter().for_each(|chunk| columns.extend_chunk(chunk.samples()));
+        series.late.iter().for_each(|chunk| columns.add_chunk(chunk.samples()));
         writer.push(&series.labels, columns.timestamps(), columns.values())?;
     }
     Ok(())

@@ -118,7 +118,9 @@ impl Store {
             if block.meta.holds(Tier::Raw) {
                 self.raw_start.fetch_max(block.meta.max_at.saturating_add(1), Ordering::Relaxed);
             }
-            self.remove_block(block)?;
+            let removed = self.remove_block(block);
+            self.note_block(&block.meta);
+            removed?;
             done.blocks_deleted += 1;
         }
         Ok(())
@@ -142,6 +144,7 @@ impl Store {
             if news {
                 deletes.write(&*self.disk, meta.seq)?;
                 self.replace(block, block.with_deletes(deletes));
+                self.note_block(meta);
                 self.clean(next_seq, meta.seq)?;
             }
         }

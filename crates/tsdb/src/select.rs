@@ -167,7 +167,7 @@ impl<'a> Cursor<'a> {
         }
         if overlapping.is_empty() {
             match &first.place {
-                Place::Head(chunk) => self.current.own.extend(chunk.samples()),
+                Place::Head(chunk) => self.current.own.extend_chunk(chunk.samples()),
                 Place::Block { stream, page, id } => match self.deletes_of(*stream) {
                     None => self.current.shared = self.read_page(*stream, *page)?,
                     Some(_) => self.add_page(*stream, *page, *id)?,
@@ -185,10 +185,7 @@ impl<'a> Cursor<'a> {
         pieces.sort_by_key(|piece| piece.rank);
         for piece in pieces {
             match piece.place {
-                Place::Head(chunk) => {
-                    let (timestamps, values): (Vec<_>, Vec<_>) = chunk.samples().unzip();
-                    self.current.own.add(&timestamps, &values);
-                }
+                Place::Head(chunk) => self.current.own.add_chunk(chunk.samples()),
                 Place::Block { stream, page, id } => self.add_page(stream, page, id)?,
             }
         }

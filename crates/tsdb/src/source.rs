@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Estimate, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor,
-    Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Changes, Estimate, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
+    RollupCursor, Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -54,6 +55,10 @@ impl Source for Store {
 
     fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
         self.coverage_of_selection(tier, self.coverage(tier), matchers)
+    }
+
+    fn changes(&self) -> Option<&Changes> {
+        Some(&self.changes)
     }
 
     fn rollups<'a>(

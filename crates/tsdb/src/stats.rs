@@ -88,6 +88,9 @@ pub struct Stats {
     pub metadata_refused: u64,
     /// Files set aside as corrupt since the store was opened, and then.
     pub set_aside: u64,
+    /// How often changes of the past were too many to be noted one by one, so that all results kept from before count as
+    /// changed.
+    pub changes_forgotten: u64,
 }
 
 /// What is counted while the store works.

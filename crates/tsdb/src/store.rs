@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use barograph_disk::{Disk, Held, TEMPORARY};
-use barograph_model::{Exemplar, Labels, Metadata, Tier, Timestamp};
+use barograph_model::{Changes, Exemplar, Labels, Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Maintenance, Options, Recovery, Stats, backup,
@@ -21,6 +21,7 @@ use crate::{
     replay::{Covered, replay},
     retention::raw_start,
     stats::{self, Counters},
+    unfinished::Unfinished,
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
 };
 
@@ -40,10 +41,15 @@ pub struct Store {
     pub(crate) catalog: Catalog,
     pub(crate) exemplars: Exemplars,
     pub(crate) counters: Counters,
+    pub(crate) unfinished: Unfinished,
+    /// See [`Store::cut_floor`].
+    pub(crate) cut_floor: AtomicI64,
     /// The time from which on all raw samples are there: those before are only in tiers.
     pub(crate) raw_start: AtomicI64,
     /// The newest data that each tier was made of, though the blocks that say so may be past retention.
     pub(crate) rolled: [AtomicU64; Tier::ALL.len()],
+    /// What was changed of the past, for those who keep results.
+    pub(crate) changes: Changes,
     /// What is kept of single metrics.
     pub(crate) policies: Policies,
     /// The newest times of which upkeep, and retention within it, were told.
@@ -94,8 +100,11 @@ impl Store {
         let raw_start = AtomicI64::new(raw_start(blocks.iter().map(|block| &block.meta)));
         let policies = read_policies(&*disk, &mut recovery)?;
         let store = Self {
+            unfinished: Unfinished::default(),
+            cut_floor: AtomicI64::new(head.floor()),
             raw_start,
             rolled: Default::default(),
+            changes: Changes::default(),
             policies,
             maintained_at: AtomicI64::new(i64::MIN),
             cleaned_at: AtomicI64::new(i64::MIN),
@@ -178,6 +187,7 @@ impl Store {
         });
         if found {
             self.cache.forget(block.meta.seq);
+            self.note_block(&block.meta);
             stats::add(&self.counters.set_aside, 1);
             // If it cannot be renamed now, the next start finds it and does.
             let _ = self.disk.rename(&block.path, &format!("{}{CORRUPT}", block.path));
@@ -254,6 +264,7 @@ impl Store {
             exemplars_overwritten,
             metadata_refused: count(&self.counters.metadata_refused),
             set_aside: count(&self.counters.set_aside),
+            changes_forgotten: self.changes.overflows(),
         }
     }
 }

@@ -6,8 +6,10 @@ mod support;
 use std::sync::Arc;
 
 use barograph_disk::{Disk, Fault, MemoryDisk};
-use barograph_model::{Metadata, Source, Timestamp};
-use barograph_tsdb::{Options, Store};
+use barograph_model::{
+    Budget, METRIC_NAME, Matcher, Metadata, Parts, Rollups, Selection, Source, Tier, TimeRange, Timestamp,
+};
+use barograph_tsdb::{Options, Row, Store};
 use support::*;
 
 #[test]
@@ -25,6 +27,83 @@ fn a_flush_after_a_cut_that_failed() {
         let _ = store.flush(Timestamp(START + 9 * HOUR));
         let (store, _) = open(&disk.kill());
         assert_eq!(content(&store), whole, "failed at {failed_at}, ended at {ended_at}");
+    }
+}
+
+#[test]
+fn a_cut_that_failed_and_the_next_that_waits() {
+    for failed_at in 4..24 {
+        let disk = MemoryDisk::new();
+        let (store, _) = open(&disk);
+        put(&store, &[(&series("a", 1), START, 1.0)]);
+        store.flush(Timestamp(START)).unwrap();
+        put(&store, &[(&series("a", 2), START + 1, 2.0)]);
+        store.commit().unwrap();
+        disk.fail(failed_at, 3, Fault::Full);
+        let _ = store.maintain(Timestamp(START + 9 * HOUR));
+        disk.heal();
+        // The window takes a sample now, so the next cut leaves it alone; windows of tiers are made all the same.
+        let now = Timestamp(START + 9 * HOUR + 1);
+        let labels = series("b", 1);
+        let row = Row { labels: labels.as_bytes(), at: START + 2, value: 3.0 };
+        assert_eq!(store.append(&[row], now).unwrap().stored, 1);
+        store.commit().unwrap();
+        let whole = content(&store);
+        store.maintain(now).unwrap();
+        let (store, _) = open(&disk.kill());
+        assert_eq!(content(&store), whole, "failed at {failed_at}");
+    }
+}
+
+#[test]
+fn what_a_failed_cut_left_is_deleted_too() {
+    for (failed_at, times) in (0..24).flat_map(|call| (1..8).map(move |times| (call, times))) {
+        let disk = MemoryDisk::new();
+        let (store, _) = open(&disk);
+        put(&store, &[(&series("a", 1), START, 1.0), (&series("b", 1), START, 1.0)]);
+        store.commit().unwrap();
+        disk.fail(failed_at, times, Fault::Io);
+        let _ = store.flush(Timestamp(START));
+        disk.heal();
+        let named = Matcher::equal(METRIC_NAME, "a");
+        store.delete(&[named], TimeRange::ALL, Timestamp(START)).unwrap();
+        let left = content(&store);
+        let (store, _) = open(&disk.kill());
+        assert_eq!(content(&store), left, "failed at {failed_at}, {times} times");
+    }
+}
+
+/// How many windows of a tier there are.
+fn windows(store: &Store, tier: Tier) -> usize {
+    let (budget, mut found) = (Budget::unlimited(), Rollups::default());
+    let selection = Selection { matchers: &[], range: TimeRange::ALL };
+    let mut cursor = store.rollups(tier, Parts::ALL, &selection, &budget).expect("tiers can be read");
+    while cursor.next_series().expect("tiers can be read").is_some() {
+        while cursor.next_batch(&mut found).expect("tiers can be read") {}
+    }
+    found.len()
+}
+
+#[test]
+fn a_flipped_bit_ends_no_tier() {
+    for flipped_at in 0..150 {
+        let disk = MemoryDisk::new();
+        let (store, _) = open(&disk);
+        for day in 0..3 {
+            put(&store, &[(&series("a", day), START + i64::try_from(day).unwrap() * 24 * HOUR, 1.0)]);
+        }
+        store.commit().unwrap();
+        let now = Timestamp(START + 99 * HOUR);
+        disk.fail(flipped_at, 1, Fault::FlippedRead);
+        let _ = store.maintain(now);
+        disk.heal();
+        let aside = store.stats().set_aside;
+        store.maintain(now).unwrap();
+        if aside == 0 && store.stats().blocks_damaged == 0 {
+            for tier in Tier::ROLLED {
+                assert_eq!(windows(&store, tier), 3, "{tier:?}, flipped at {flipped_at}");
+            }
+        }
     }
 }
 

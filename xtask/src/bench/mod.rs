@@ -65,6 +65,9 @@ pub(crate) struct Arguments {
     /// When Barograph acknowledges a write: `batch`, which is its default, `sync` or `relaxed`.
     #[arg(long)]
     durability: Option<String>,
+    /// Ask only the questions whose names contain this (query).
+    #[arg(long)]
+    only: Option<String>,
     /// Leave out contenders, by name.
     #[arg(long)]
     without: Vec<String>,

@@ -94,7 +94,10 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     drop(day);
     // Merges that the loading set off should not disturb the asking.
     std::thread::sleep(Duration::from_secs(5));
-    for question in &QUESTIONS {
+    let wanted = |question: &&Question| {
+        arguments.only.as_ref().is_none_or(|part| question.name.contains(part.as_str()))
+    };
+    for question in QUESTIONS.iter().filter(wanted) {
         measure(question, end_ms / 1000, arguments.repeat.unwrap_or(ASKS), &running, report)
             .with_context(|| format!("while asking {:?}", question.name))?;
     }

@@ -312,23 +312,28 @@ impl Rows {
 
     /// Adds a series; an error if another of the same labels has a value at the same step.
     pub(super) fn join(&mut self, series: Series) -> Result<(), ()> {
+        if self.fill(series) { Ok(()) } else { Err(()) }
+    }
+
+    /// Adds a series where no other of the same labels has a value; whether that was so at every step.
+    pub(super) fn fill(&mut self, series: Series) -> bool {
         debug_assert_eq!(series.values.len(), self.width, "columns of a vector are equally wide");
         let next = self.series.len();
         let row = *self.index.entry(series.labels.clone()).or_insert(next);
         if row == next {
             self.series.push(series);
-            return Ok(());
+            return true;
         }
         let mine = &mut self.series[row];
-        for step in 0..self.width {
-            if series.is_present(step) {
-                if mine.is_present(step) {
-                    return Err(());
-                }
+        let mut free = true;
+        for step in (0..self.width).filter(|&step| series.is_present(step)) {
+            if mine.is_present(step) {
+                free = false;
+            } else {
                 mine.put(step, series.cell(step));
             }
         }
-        Ok(())
+        free
     }
 
     /// The vector as it stands.

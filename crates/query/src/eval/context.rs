@@ -72,10 +72,14 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn answer(self, value: Value) -> Answer {
+        let sorted = |mut notes: Vec<String>| {
+            notes.sort_unstable();
+            notes
+        };
         Answer {
             value,
-            warnings: self.notes.warnings.into_inner(),
-            infos: self.notes.infos.into_inner(),
+            warnings: sorted(self.notes.warnings.into_inner()),
+            infos: sorted(self.notes.infos.into_inner()),
             tiers: self.used.tiers(),
             error: self.used.error(),
         }

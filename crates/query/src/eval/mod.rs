@@ -35,15 +35,16 @@ mod totals;
 mod windows;
 
 pub(crate) use calendar::text as time_text;
-pub(crate) use kernels::Kernel;
+pub(crate) use kernels::{Kernel, Over, Special};
 pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
-pub(crate) use notes::go_float;
+pub use notes::go_float;
 pub(crate) use recorder::Recorder;
 pub use recorder::{Actual, Clock};
 pub(crate) use rolled::gone;
 pub(crate) use survey::{Site, survey};
+pub(crate) use totals::Totals;
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl Steps {
 }
 
 /// How queries are evaluated. Switches that are off are those that are off in Prometheus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
     /// How far back an instant selector looks, in milliseconds; the sample must be younger than this.
     pub lookback_ms: i64,
@@ -137,9 +138,9 @@ impl Options {
 pub struct Answer {
     /// The value.
     pub value: Value,
-    /// What is probably wrong with the query or the data, each once.
+    /// What is probably wrong with the query or the data, each once, sorted.
     pub warnings: Vec<String>,
-    /// What may be unexpected, each once; also which tier answered where that was not raw, and why.
+    /// What may be unexpected, each once, sorted; also which tier answered where that was not raw, and why.
     pub infos: Vec<String>,
     /// What its selectors read, from the finest.
     pub tiers: Vec<Tier>,

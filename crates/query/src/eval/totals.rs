@@ -8,16 +8,16 @@ use crate::syntax::ast::*;
 
 /// The selectors of a query whose histograms are read so.
 #[derive(Debug)]
-pub(super) struct Totals<'a>(Vec<&'a Selector>);
+pub(crate) struct Totals<'a>(Vec<&'a Selector>);
 
 impl<'a> Totals<'a> {
-    pub(super) fn of(expr: &'a Expr) -> Self {
+    pub(crate) fn of(expr: &'a Expr) -> Self {
         let mut found = Vec::new();
         collect(expr, false, &mut found);
         Self(found)
     }
 
-    pub(super) fn contains(&self, selector: &Selector) -> bool {
+    pub(crate) fn contains(&self, selector: &Selector) -> bool {
         self.0.iter().any(|found| std::ptr::eq(*found, selector))
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::tiers;
 use barograph_model::{
-    Batch, Budget, Exemplar, Histogram, HistogramRollup, HistogramSeries, Labels, Matcher, Metadata, Parts,
-    ResetHint, Rollup, RollupCursor, Rollups, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange,
-    Timestamp,
+    Batch, Budget, Change, Changes, Exemplar, Histogram, HistogramRollup, HistogramSeries, Labels, Matcher,
+    Metadata, MetricKey, Parts, ResetHint, Rollup, RollupCursor, Rollups, Selection, SeriesCursor, Source,
+    SourceError, Tier, TimeRange, Timestamp,
 };
 
 /// A source that holds series in memory.
@@ -15,6 +15,7 @@ pub struct Memory {
     series: BTreeMap<Labels, Column>,
     /// The times that each tier holds.
     kept: [TimeRange; Tier::ALL.len()],
+    changes: Changes,
 }
 
 impl Default for Memory {
@@ -23,6 +24,7 @@ impl Default for Memory {
         Self {
             series: BTreeMap::new(),
             kept: Tier::ALL.map(|tier| if tier == Tier::Raw { TimeRange::ALL } else { none }),
+            changes: Changes::default(),
         }
     }
 }
@@ -75,19 +77,44 @@ impl Memory {
 
     /// Throws all series away.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.series.clear();
+        self.kept = Self::default().kept;
+        self.note(None, TimeRange::ALL);
+    }
+
+    fn note(&self, series: Option<&Labels>, range: TimeRange) {
+        let metric = series.map(|labels| MetricKey::of(labels.metric_name().unwrap_or_default()));
+        self.changes.note([Change { metric, tier: None, range }]);
+    }
+
+    /// Removes the samples in a range of time of all series that pass all matchers.
+    pub fn remove(&mut self, matchers: &[Matcher], range: TimeRange) {
+        for (_, column) in self.series.iter_mut().filter(|pair| matches(matchers, pair.0)) {
+            let gone = |at: &i64| range.contains(Timestamp(*at));
+            let kept: Vec<bool> = column.timestamps.iter().map(|at| !gone(at)).collect();
+            let mut kept_values = kept.iter();
+            column.values.retain(|_| kept_values.next() == Some(&true));
+            column.timestamps.retain(|at| !gone(at));
+            column.histograms.retain(|at, _| !gone(at));
+        }
+        self.note(None, range);
     }
 
     /// Lets a tier hold a span of time and no other: raw samples outside of it are read no more, windows inside of it
     /// are made of all samples there are.
     pub fn keep(&mut self, tier: Tier, range: TimeRange) {
         self.kept[tier as usize] = range;
+        self.note(None, TimeRange::ALL);
     }
 
     /// Adds samples of a series, times in milliseconds. A sample at a time that is taken replaces the other.
     pub fn load(&mut self, labels: Labels, samples: impl IntoIterator<Item = (i64, f64)>) {
+        let changes = &self.changes;
+        let metric = Some(MetricKey::of(labels.metric_name().unwrap_or_default()));
         let column = self.series.entry(labels).or_default();
         for (at, value) in samples {
+            let range = TimeRange::closed(Timestamp(at), Timestamp(at));
+            changes.note([Change { metric, tier: None, range }]);
             match column.timestamps.binary_search(&at) {
                 Ok(i) => column.values[i] = value,
                 Err(i) => {
@@ -102,6 +129,7 @@ impl Memory {
     pub fn load_histograms(&mut self, labels: Labels, samples: impl IntoIterator<Item = (i64, Histogram)>) {
         let mut samples = samples.into_iter().peekable();
         if let Some((from, _)) = samples.peek() {
+            self.note(Some(&labels), TimeRange::ALL);
             let (from, column) = (*from, self.series.entry(labels).or_default());
             column.histograms.extend(samples);
             column.note_resets(from);
@@ -110,6 +138,7 @@ impl Memory {
 
     /// Says since when samples of a series count: pairs of their times and those since which they do.
     pub fn load_starts(&mut self, labels: Labels, starts: impl IntoIterator<Item = (i64, i64)>) {
+        self.note(Some(&labels), TimeRange::ALL);
         self.series.entry(labels).or_default().starts.extend(starts);
     }
 
@@ -165,6 +194,10 @@ impl Source for Memory {
         self.kept[tier as usize]
     }
 
+    fn changes(&self) -> Option<&Changes> {
+        Some(&self.changes)
+    }
+
     fn rollups<'a>(
         &'a self,
         tier: Tier,
@@ -174,10 +207,13 @@ impl Source for Memory {
     ) -> Result<Box<dyn RollupCursor + 'a>, SourceError> {
         let kept = self.kept[tier as usize];
         let mut series = Vec::new();
-        for (labels, batch) in self.stored(selection, kept) {
+        // What is made of all samples does not depend on what is asked for.
+        let all = Selection { range: TimeRange::ALL, ..*selection };
+        for (labels, batch) in self.stored(&all, kept) {
             let mut windows = Vec::new();
             let samples = batch.timestamps.iter().copied().zip(batch.values.iter().copied());
             tiers::roll(tier.width(), parts.has(Parts::SKETCH), samples, &mut windows);
+            windows.retain(|window| selection.range.contains(Timestamp(window.start)));
             if !windows.is_empty() {
                 series.push((labels, windows));
             }

@@ -29,6 +29,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The server itself, for one of its own parts.
+    pub(crate) fn own(part: &str) -> Self {
+        Self { name: part.into(), dashboard: None, panel: None }
+    }
+
     fn of(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?.trim();

@@ -1,11 +1,12 @@
 //! Appending histograms: judged, put into the head, handed to the log.
 
 use barograph_codec::{HistogramDecoder, HistogramEncoder, varint};
-use barograph_model::{Histogram, Labels, Timestamp};
+use barograph_model::{Histogram, Labels, MetricKey, Timestamp};
 
 use super::head::{Bounds, Fate};
 use crate::{
     Appended, Error, Reason, Rejected, Store,
+    changes::Old,
     options::millis,
     spelling, stats,
     wal::{HISTOGRAMS, LATE_HISTOGRAMS},
@@ -56,7 +57,9 @@ impl Store {
         let bounds = Bounds { floor: self.head.floor(), within, late_bytes_max };
         let mut appended = Appended::default();
         let (mut entries, mut last_at) = ([Entered::default(), Entered::default()], i64::MIN);
+        let mut old = Old::default();
         let mut all = self.histograms.lock();
+        let settled = self.changes.settled().millis();
         let before = all.len();
         for (row, HistogramRow { labels, at, histogram }) in rows.iter().enumerate() {
             let judged = self.labels_of(labels, *at, latest).and_then(|labels| {
@@ -72,6 +75,9 @@ impl Store {
                         appended.ticket = appended.ticket.max(self.wal.last_seq());
                     } else {
                         last_at = last_at.max(*at);
+                        if *at < settled {
+                            old.add(MetricKey::of(labels.metric_name().unwrap_or_default()), *at);
+                        }
                         entries[usize::from(fate == Fate::Late)].put(&labels, *at, histogram);
                     }
                 }
@@ -89,6 +95,8 @@ impl Store {
                 }
             };
         }
+        // Still locked: a reader sees them, or is told.
+        self.note_old(old);
         drop(all);
         stats::add(&self.counters.histograms, appended.stored);
         stats::add(&self.counters.late, appended.late);

@@ -118,6 +118,7 @@ impl Store {
         if let Some((meta, _)) = self.write_block(*next_seq, fill, cover)? {
             *next_seq += 1;
             self.install(meta.seq, &[])?;
+            self.note_block(&meta);
             self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);
         }
         Ok(())
@@ -129,7 +130,7 @@ impl Store {
         for block in self.blocks().iter().filter(|block| block.meta.histograms && !block.is_damaged()) {
             let width = span_of(block.meta.tier);
             let span = block.meta.min_at.div_euclid(width);
-            let over = (span + 1).saturating_mul(width) <= self.head.floor();
+            let over = (span + 1).saturating_mul(width) <= self.cut_floor();
             if over && block.meta.max_at.div_euclid(width) == span {
                 spans.entry((block.meta.tier, span)).or_default().push(block.clone());
             }

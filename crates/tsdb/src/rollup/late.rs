@@ -28,7 +28,7 @@ use crate::{
 };
 
 impl Store {
-    /// Makes the windows of a tier again that late samples in raw blocks fell into.
+    /// Makes the windows of a tier again that late samples in raw blocks fell into. Whether that was done, as of a pass.
     pub(super) fn roll_late(
         &self,
         tier: Tier,
@@ -36,14 +36,14 @@ impl Store {
         rolled: u64,
         next_seq: &mut u64,
         done: &mut Maintenance,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let state = self.tier_state(tier);
         let is_late = |block: &&Arc<Block>| block.meta.data > state.rolled && block.meta.min_at < state.floor;
         let (late, known): (Vec<_>, Vec<_>) = raw.iter().partition(is_late);
         let late: Vec<_> = late.into_iter().cloned().collect();
         let known: Vec<_> = known.into_iter().cloned().collect();
         if late.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let seq = *next_seq;
         *next_seq += 1;
@@ -51,9 +51,9 @@ impl Store {
             Err(Error::Disk(error)) if error.is_corrupt() => {
                 self.remove_unfinished(seq);
                 self.set_aside_at(error.path());
-                Ok(())
+                Ok(false)
             }
-            written => written.inspect_err(|_| self.remove_unfinished(seq)),
+            written => written.map(|()| true).inspect_err(|_| self.remove_unfinished(seq)),
         }
     }
 

@@ -75,9 +75,11 @@ impl Store {
         let raw = self.raw_blocks();
         let Some(rolled) = raw.iter().map(|block| block.meta.data).max() else { return Ok(()) };
         for tier in Tier::ROLLED {
-            self.roll_late(tier, &raw, rolled, next_seq, done)?;
+            if !self.roll_late(tier, &raw, rolled, next_seq, done)? {
+                return Ok(());
+            }
         }
-        let target = Tier::Hour.window_of(self.head.floor());
+        let target = Tier::Hour.window_of(self.cut_floor());
         let mut floors = Tier::ROLLED.map(|tier| self.tier_state(tier).floor);
         loop {
             let from = floors.into_iter().min().unwrap_or(target);
@@ -88,12 +90,15 @@ impl Store {
             }
             let day_end = first.div_euclid(DAY_MS).saturating_mul(DAY_MS).saturating_add(DAY_MS);
             let end = day_end.min(target);
-            self.roll_pass(&raw, floors, end, rolled, next_seq, done)?;
+            if !self.roll_pass(&raw, floors, end, rolled, next_seq, done)? {
+                return Ok(());
+            }
             floors = floors.map(|floor| floor.max(end));
         }
     }
 
-    /// Reads everything before `end` that is not in all tiers, and adds it to those that lack it.
+    /// Reads everything before `end` that is not in all tiers, and adds it to those that lack it. Whether that was done; it
+    /// is not if a block turned out to be damaged, and nothing later may be made before it is.
     fn roll_pass(
         &self,
         raw: &[Arc<Block>],
@@ -102,7 +107,7 @@ impl Store {
         rolled: u64,
         next_seq: &mut u64,
         done: &mut Maintenance,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let from = floors.into_iter().min().unwrap_or(end);
         let range = TimeRange::new(Timestamp(from), Timestamp(end));
         let seqs = [*next_seq, *next_seq + 1, *next_seq + 2];
@@ -115,9 +120,9 @@ impl Store {
             // The index of a raw block is not what was written: without it the rest goes on next time.
             Err(Error::Disk(error)) if error.is_corrupt() => {
                 self.set_aside_at(error.path());
-                Ok(())
+                Ok(false)
             }
-            made => made,
+            made => made.map(|()| true),
         }
     }
 
@@ -175,6 +180,7 @@ impl Store {
     ) -> Result<(), Error> {
         let Some((meta, _)) = writer.publish(cover)? else { return Ok(()) };
         self.install(meta.seq, &[])?;
+        self.note_block(&meta);
         self.rolled[meta.tier as usize].fetch_max(meta.rolled, Ordering::Relaxed);
         done.windows_rolled += meta.samples;
         self.counters.windows_rolled.fetch_add(meta.samples, Ordering::Relaxed);

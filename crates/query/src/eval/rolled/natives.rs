@@ -107,7 +107,7 @@ pub(super) fn join(vector: Vector, natives: Vec<Series>) -> Vector {
     }
     let mut rows = Rows::new(vector.width);
     for series in vector.series.into_iter().chain(natives) {
-        let _ = rows.join(series);
+        rows.fill(series);
     }
     let mut joined = rows.finish();
     joined.series.sort_by(|a, b| a.labels.cmp(&b.labels));
