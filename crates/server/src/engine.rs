@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     memory::Memory,
+    queries::Queries,
     rules::Board,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
@@ -39,8 +40,8 @@ pub struct Engine {
     pub limits: config::Query,
     /// How queries are evaluated.
     pub query_options: QueryOptions,
-    /// One permit a running query.
-    pub query_turns: Arc<Semaphore>,
+    /// The queries that run, wait, or were slow.
+    pub queries: Queries,
     /// The memory budget.
     pub memory: Arc<Memory>,
     /// One permit a running export.

@@ -22,6 +22,7 @@ mod http;
 pub mod logging;
 mod maintenance;
 mod memory;
+mod queries;
 pub mod rules;
 pub mod scrape;
 mod scraping;

@@ -4,13 +4,13 @@
 //! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
 //! inputs end, those in flight finish, the log is made durable, the lock goes.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -29,9 +29,10 @@ use crate::{
     config::{self, Config},
     engine::Engine,
     errors::chain,
-    http::{self, App},
+    http::{self, App, Peer},
     maintenance,
     memory::{self, Memory},
+    queries::Queries,
     rules, scraping,
     storage::backup::Backups,
     telemetry::Telemetry,
@@ -262,11 +263,7 @@ async fn open(
         storage: settings.config.storage.clone(),
         retention: settings.config.retention.clone(),
         query_options: query_options(&settings.config.query),
-        query_turns: Arc::new(Semaphore::new(
-            usize::try_from(settings.config.query.max_concurrency)
-                .unwrap_or(usize::MAX)
-                .min(Semaphore::MAX_PERMITS),
-        )),
+        queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
         data_dir: settings.data_dir.clone(),
@@ -337,9 +334,9 @@ async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<b
     loop {
         let next = async {
             let permit = room.clone().acquire_owned().await;
-            listener.accept().await.map(|(stream, _)| (stream, permit))
+            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
         };
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = stopped(&mut stopping) => break,
             accepted = next => match accepted {
                 Ok(accepted) => accepted,
@@ -351,7 +348,7 @@ async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<b
                 }
             },
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = WithPeer { router: TowerToHyperService::new(router.clone()), peer: Peer(peer) };
         let connection = connections.watch(connection(stream, service));
         tokio::spawn(async move {
             // A client that breaks off is its own business.
@@ -371,10 +368,24 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn connection(
-    stream: TcpStream,
-    service: TowerToHyperService<axum::Router>,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<axum::Router>> {
+/// The routes, told who is at the other end.
+struct WithPeer {
+    router: TowerToHyperService<axum::Router>,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for WithPeer {
+    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
+fn connection(stream: TcpStream, service: WithPeer) -> http1::Connection<TokioIo<TcpStream>, WithPeer> {
     // Small answers go out at once.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()

@@ -43,8 +43,7 @@ pub(super) fn evaluate(
     };
     let mut vector = expr::vector(context, grid, &node.expr)?;
     vector.widen(context.budget, parameter.len())?;
-    context.check()?;
-    let groups = Groups::of(node, &vector);
+    let groups = Groups::of(context, node, &vector)?;
     note_ignored(context, node, span, &vector);
     let chosen = match node.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
@@ -89,7 +88,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn of(node: &Aggregate, vector: &Vector) -> Self {
+    pub(super) fn of(context: &Context<'_>, node: &Aggregate, vector: &Vector) -> Result<Self, Error> {
         let mut groups = Self {
             of_series: Vec::with_capacity(vector.series.len()),
             labels: Vec::new(),
@@ -99,6 +98,7 @@ impl Groups {
         let mut key = Vec::new();
         let keeps_nothing = node.grouping.is_empty() && !node.without;
         for series in &vector.series {
+            context.check()?;
             key.clear();
             if !keeps_nothing {
                 series.labels.append_kept(&mut key, |name| keeps(node, name));
@@ -117,7 +117,7 @@ impl Groups {
             groups.drop_name[group] |= series.drop_name && series.is_present_anywhere();
             groups.of_series.push(group);
         }
-        groups
+        Ok(groups)
     }
 
     /// The series of each group.

@@ -30,7 +30,7 @@ pub(super) fn combine(
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
     // With `group_right` upstream fills the other side than the word says, and so do we.
     let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
-    let signatures = Signatures::of(matching, &many, &one);
+    let signatures = Signatures::of(context, matching, &many, &one)?;
     check_one_side(context, node, width, &signatures, &many, &one)?;
     let site = Site { context, node, span };
     let mut output = Output { site, swapped, rows: Rows::new(width), width };
@@ -157,21 +157,23 @@ struct Bucket {
 }
 
 impl Signatures {
-    fn of(matching: &Matching, many: &Vector, one: &Vector) -> Self {
+    fn of(context: &Context<'_>, matching: &Matching, many: &Vector, one: &Vector) -> Result<Self, Error> {
         let mut numbers = Numbers::default();
         let mut buckets: Vec<Bucket> = Vec::new();
-        let mut sort = |vector: &Vector, side: fn(&mut Bucket) -> &mut Vec<usize>| {
+        let mut sort = |vector: &Vector, side: fn(&mut Bucket) -> &mut Vec<usize>| -> Result<(), Error> {
             for (i, series) in vector.series.iter().enumerate() {
+                context.check()?;
                 let number = numbers.number(matching, &series.labels);
                 if number == buckets.len() {
                     buckets.push(Bucket::default());
                 }
                 side(&mut buckets[number]).push(i);
             }
+            Ok(())
         };
-        sort(many, |bucket| &mut bucket.many);
-        sort(one, |bucket| &mut bucket.one);
-        Self { buckets }
+        sort(many, |bucket| &mut bucket.many)?;
+        sort(one, |bucket| &mut bucket.one)?;
+        Ok(Self { buckets })
     }
 }
 

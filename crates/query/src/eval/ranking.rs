@@ -130,7 +130,7 @@ pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vect
     if label.value.is_empty() {
         return Err(Error::Execution("invalid label name \"\"".into()));
     }
-    let groups = Groups::of(node, &vector);
+    let groups = Groups::of(context, node, &vector)?;
     let mut rows = Rows::new(vector.width);
     let mut labels_of: HashMap<(usize, u64), Labels> = HashMap::new();
     for (series, &group) in vector.series.iter().zip(&groups.of_series) {

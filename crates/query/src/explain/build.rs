@@ -17,7 +17,7 @@ use crate::{
 pub const PARTS_MAX: usize = 1_000;
 /// How deep a plan goes; readers of JSON go no deeper than 128, and a part is two levels.
 pub const DEPTH_MAX: usize = 48;
-/// How many bytes a part shows of its text.
+/// How many bytes a part shows of its text, and of the words for it.
 pub const TEXT_BYTES_MAX: usize = 300;
 
 /// The plan of an expression, with what a recorder saw of it.
@@ -52,7 +52,7 @@ impl Builder<'_, '_> {
         let mut part = Part {
             text: clipped(expr),
             span: (expr.span.start, expr.span.end),
-            detail: words::detail(expr, site, self.options),
+            detail: shortened(words::detail(expr, site, self.options)),
             tier: reads.and_then(|reads| tier_of(reads.parts.iter().map(|read| read.0))),
             reason: reads.map(|reads| reads.reason.clone()),
             range: site.map(|site| site.range),
@@ -128,6 +128,15 @@ fn inner(node: &Node) -> Vec<&Expr> {
         Node::Unary(unary) => vec![&unary.expr],
         Node::Paren(inner) => vec![inner],
     }
+}
+
+/// A text as far as it is shown.
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 /// The text of an expression, as far as it is shown. No more of it is written than that.

@@ -231,6 +231,11 @@ impl Part {
         Total { bytes: total.samples.saturating_mul(SAMPLE_BYTES), ..total }
     }
 
+    /// How many parts there are, with this one.
+    pub fn size(&self) -> usize {
+        1 + self.children.iter().map(Self::size).sum::<usize>()
+    }
+
     /// Every tier that answers a part of it.
     pub fn tiers(&self) -> Vec<&'static str> {
         let mut found: Vec<&'static str> = self.tier.into_iter().collect();

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use barograph_alert::{Answered, Health, Moment, Outcome, Reader, Restoring, Status, Surroundings};
 use barograph_model::{Histogram, Labels, Sample, Timestamp, stale_marker};
-use barograph_query::{Datum, Error};
+use barograph_query::{Datum, Error, When};
 use barograph_tsdb::{Appended, HistogramRow, Row};
 use tokio::sync::{Semaphore, watch};
 
@@ -15,8 +15,9 @@ use super::{Running, board::Last};
 use crate::{
     Engine,
     errors::chain,
-    http::{self, ApiError},
+    http::{ApiError, Caller},
     memory::Step,
+    queries::{About, Queries, Question},
     scrape::first_wait,
     telemetry::Origin,
 };
@@ -117,7 +118,9 @@ impl Work {
         let spec = self.running.group().rules[rule].spec.clone();
         self.engine.note_queried(&spec.expr);
         let work = self.clone();
-        self.query(move |reader| {
+        let when = When::Instant(moment.asked());
+        let about = About::Expression(Arc::new(spec.expr.clone()), when, self.engine.query_options);
+        self.query(spec.expr.to_string(), about, move |reader| {
             let answered = spec.ask(moment, reader, &work.around.surroundings);
             answered.map_err(|error| Error::Execution(error.to_string()))
         })
@@ -127,11 +130,15 @@ impl Work {
     /// Runs what reads on a thread that may block, when it is its turn and within the limits of queries.
     async fn query<T: Send + 'static>(
         &self,
+        expression: String,
+        about: About,
         read: impl FnOnce(Reader<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, ApiError> {
         let _turn = self.around.turns.acquire().await;
         let engine = self.engine.clone();
-        http::run_query(&self.engine, self.engine.limits.timeout, move |budget| {
+        let timeout = engine.limits.timeout;
+        let question = Question { caller: Caller::own("rules"), expression, about, timeout };
+        Queries::run(&self.engine, question, move |budget| {
             let reader = Reader { source: &*engine.store, options: &engine.query_options, budget };
             Ok(read(reader)?)
         })
@@ -157,7 +164,10 @@ impl Work {
             all.map(|(index, rule)| (index, rule.clone())).collect()
         };
         for (index, rule) in waiting {
-            let left = self.query(move |reader| Ok(rule.left(at, &restoring, reader)?)).await;
+            let expression = format!("state of {} before the start", rule.spec.name());
+            let left = self
+                .query(expression, About::Index, move |reader| Ok(rule.left(at, &restoring, reader)?))
+                .await;
             let left = left.unwrap_or_else(|error| {
                 tracing::warn!(error = error.text(), "since when alerts were pending cannot be read");
                 Vec::new()

@@ -11,24 +11,24 @@ use axum::{
     http::{HeaderMap, Method, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use barograph_model::Timestamp;
 use barograph_query::{
     When,
     explain::{self, Plan},
-    json::{self, Query},
+    json::Query,
 };
 
-use super::{Failure, asked_document, refused};
+use super::{Failure, asked_document, outcome, refused, settled};
 use crate::{
     Engine,
     http::{
-        App,
+        ApiError, App, Caller,
         body::{BodyError, Whole},
         compress::compressed,
         params::Params,
         problem::Problem,
-        prom::{self, ApiError, Asked},
+        prom::{self, Asked},
     },
+    queries::Queries,
 };
 
 /// A question to be explained.
@@ -40,14 +40,15 @@ enum Question {
 pub(super) async fn explain(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let (question, analyze) = question(&app, &headers, request).await?;
     let plan = match question {
-        Question::Text(params) => text(&engine, &params, analyze).await?,
+        Question::Text(params) => text(&engine, caller, &params, analyze).await?,
         Question::Document(query) => {
-            document(&engine, *query, analyze).await.map_err(|failure| failure.into_problem(false))?
+            document(&engine, caller, *query, analyze).await.map_err(|failure| failure.into_problem(false))?
         }
     };
     let body = ([(CONTENT_TYPE, "application/json")], plan.to_json().to_string()).into_response();
@@ -74,38 +75,40 @@ async fn question(app: &App, headers: &HeaderMap, request: Request) -> Result<(Q
     Ok((Question::Document(Box::new(query)), Params::new(&url, &[]).flag("analyze")?))
 }
 
-async fn text(engine: &Arc<Engine>, params: &Params, analyze: bool) -> Result<Plan, ApiError> {
-    let expr = prom::expression(params)?;
+async fn text(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    params: &Params,
+    analyze: bool,
+) -> Result<Plan, ApiError> {
+    let expr = Arc::new(prom::expression(params)?);
     let when = match params.first("start") {
-        Some(_) => When::Range(prom::steps(params)?),
+        Some(_) => When::Range(prom::steps(engine, params)?),
         None => When::Instant(params.time("time")?.unwrap_or_else(|| engine.clock.now())),
     };
     let asked = Asked::new(engine, params)?;
     let (options, source) = (asked.options(), engine.clone());
-    asked
-        .run(engine, move |budget| {
-            let now = || source.clock.monotonic();
-            let clock: Option<&explain::Clock<'_>> = if analyze { Some(&now) } else { None };
-            Ok(explain::expression(&*source.store, &expr, when, &options, budget, clock)?)
-        })
-        .await
-}
-
-async fn document(engine: &Arc<Engine>, query: Query, analyze: bool) -> Result<Plan, Failure> {
-    let (source, at): (_, Timestamp) = (engine.clone(), engine.clock.now());
+    let question = asked.question(caller, params, Some((expr.clone(), when)));
     let work = move |budget: &_| {
         let now = || source.clock.monotonic();
         let clock: Option<&explain::Clock<'_>> = if analyze { Some(&now) } else { None };
-        match explain::document(&*source.store, &query, at, budget, clock) {
-            Ok(plan) => Ok(Ok(plan)),
-            Err(json::Error::Invalid(invalid)) => Ok(Err(invalid)),
-            Err(json::Error::Evaluate(error)) => Err(ApiError::from(error)),
-            Err(other) => Err(ApiError::internal(other.to_string())),
-        }
+        Ok(explain::expression(&*source.store, &expr, when, &options, budget, clock)?)
     };
-    match prom::run(engine, engine.limits.timeout, work).await {
-        Ok(Ok(plan)) => Ok(plan),
-        Ok(Err(invalid)) => Err(Failure::Invalid(invalid)),
-        Err(error) => Err(Failure::Api(error)),
-    }
+    Queries::run(engine, question, work).await
+}
+
+async fn document(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    query: Query,
+    analyze: bool,
+) -> Result<Plan, Failure> {
+    let (source, at, query) = (engine.clone(), engine.clock.now(), Arc::new(query));
+    let question = super::question(engine, caller, query.clone(), at);
+    let work = move |budget: &_| {
+        let now = || source.clock.monotonic();
+        let clock: Option<&explain::Clock<'_>> = if analyze { Some(&now) } else { None };
+        outcome(explain::document(&*source.store, &query, at, budget, clock))
+    };
+    settled(Queries::run(engine, question, work).await)
 }

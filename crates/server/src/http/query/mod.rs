@@ -26,14 +26,16 @@ use barograph_query::json::{self, Error, Invalid, Query, Reply};
 use serde_json::Value;
 
 use super::{
-    App,
+    ApiError, App, Caller,
     body::{BodyError, Whole},
     compress::compressed,
     params::Params,
     problem::Problem,
-    prom::{self, ApiError},
 };
-use crate::Engine;
+use crate::{
+    Engine,
+    queries::{About, Queries, Question},
+};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -47,34 +49,61 @@ async fn schema() -> Response {
     ([(CONTENT_TYPE, "application/schema+json")], json::SCHEMA).into_response()
 }
 
-async fn ask(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
+async fn ask(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let (query, short) = asked(&app, &headers, request).await?;
     let began = engine.clock.monotonic();
     let at = engine.clock.now();
-    let reply = run(&engine, query, at).await.map_err(|failure| failure.into_problem(short))?;
+    let reply = run(&engine, caller, query, at).await.map_err(|failure| failure.into_problem(short))?;
     let took_ms = (engine.clock.monotonic() - began).as_secs_f64() * 1e3;
     let body = ([(CONTENT_TYPE, "application/json")], reply.to_json(took_ms)).into_response();
     Ok(compressed(&headers, body))
 }
 
 /// Answers a query when it is its turn, under the limits that PromQL has.
-pub(super) async fn run(engine: &Arc<Engine>, query: Query, at: Timestamp) -> Result<Reply, Failure> {
-    let source = engine.clone();
-    let work = move |budget: &_| match json::answer(&*source.store, &query, at, budget) {
-        Ok(reply) => {
-            source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
-            Ok(Ok(reply))
+pub(super) async fn run(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    query: Query,
+    at: Timestamp,
+) -> Result<Reply, Failure> {
+    let (source, query) = (engine.clone(), Arc::new(query));
+    let work = {
+        let query = query.clone();
+        move |budget: &_| {
+            let reply = json::answer(&*source.store, &query, at, budget);
+            if let Ok(reply) = &reply {
+                source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
+            }
+            outcome(reply)
         }
+    };
+    settled(Queries::run(engine, question(engine, caller, query, at), work).await)
+}
+
+/// A document as a question.
+fn question(engine: &Engine, caller: Caller, query: Arc<Query>, at: Timestamp) -> Question {
+    let expression = query.to_json().to_string();
+    Question { caller, expression, about: About::Document(query, at), timeout: engine.limits.timeout }
+}
+
+/// What is wrong with a document is an answer, as far as turns and limits go.
+fn outcome<T>(answered: Result<T, Error>) -> Result<Result<T, Invalid>, ApiError> {
+    match answered {
+        Ok(answer) => Ok(Ok(answer)),
         Err(Error::Invalid(invalid)) => Ok(Err(invalid)),
         Err(Error::Evaluate(error)) => Err(ApiError::from(error)),
         Err(other) => Err(ApiError::internal(other.to_string())),
-    };
-    match prom::run(engine, engine.limits.timeout, work).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(invalid)) => Err(Failure::Invalid(invalid)),
-        Err(error) => Err(Failure::Api(error)),
     }
+}
+
+fn settled<T>(outcome: Result<Result<T, Invalid>, ApiError>) -> Result<T, Failure> {
+    outcome.map_err(Failure::Api)?.map_err(Failure::Invalid)
 }
 
 /// The query that parameters mean of one metric, each series by itself.
