@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     memory::Memory,
+    results::Results,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -38,6 +39,8 @@ pub struct Engine {
     pub limits: config::Query,
     /// How queries are evaluated.
     pub query_options: QueryOptions,
+    /// Results of range queries that are kept to be used again.
+    pub results: Results,
     /// One permit a running query.
     pub query_turns: Arc<Semaphore>,
     /// The memory budget.

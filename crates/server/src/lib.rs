@@ -6,6 +6,7 @@
 //!
 //! - [`config`]: the configuration file
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`results`]: results of queries that are kept to be used again
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
@@ -21,6 +22,7 @@ mod http;
 pub mod logging;
 mod maintenance;
 mod memory;
+pub mod results;
 pub mod scrape;
 mod scraping;
 mod server;

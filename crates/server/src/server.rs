@@ -32,6 +32,7 @@ use crate::{
     http::{self, App},
     maintenance,
     memory::{self, Memory},
+    results::Results,
     scraping,
     storage::backup::Backups,
     telemetry::Telemetry,
@@ -257,6 +258,7 @@ async fn open(
         storage: settings.config.storage.clone(),
         retention: settings.config.retention.clone(),
         query_options: query_options(&settings.config.query),
+        results: Results::new(&settings.config.query, memory.budget()),
         query_turns: Arc::new(Semaphore::new(
             usize::try_from(settings.config.query.max_concurrency)
                 .unwrap_or(usize::MAX)

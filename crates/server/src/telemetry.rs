@@ -7,9 +7,11 @@ use std::time::Duration;
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
-use crate::memory::{Memory, Step};
-
-use crate::storage::Instruments;
+use crate::{
+    memory::{Memory, Step},
+    results,
+    storage::Instruments,
+};
 
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Telemetry {
     pub in_flight: UpDownCounter,
     /// Backups.
     pub storage: Instruments,
+    /// Results that are kept.
+    pub results: results::Instruments,
     store: StoreGauges,
 }
 
@@ -200,6 +204,7 @@ impl Telemetry {
                 .help("HTTP requests being answered.")
                 .register()?,
             storage: Instruments::register(&registry)?,
+            results: results::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

@@ -23,6 +23,7 @@ use super::{
     thin::thin_out,
 };
 use crate::{
+    cache::{Reuse, Reused},
     eval::{self, Options, Steps, Track, Value, evaluate_instant, evaluate_range},
     syntax::ast::Expr,
 };
@@ -59,6 +60,20 @@ impl From<BudgetError> for Error {
 /// # Errors
 /// See [`Error`].
 pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budget) -> Result<Reply, Error> {
+    answer_reusing(None, source, query, now, budget)
+}
+
+/// As [`answer`], with buckets that a cache has.
+///
+/// # Errors
+/// See [`Error`].
+pub fn answer_reusing(
+    reuse: Option<&Reuse<'_>>,
+    source: &dyn Source,
+    query: &Query,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<Reply, Error> {
     let end = query.end.map_or(now, |end| end.at(now));
     let start = query.start.map_or(end.saturating_add(-SPAN_MS), |start| start.at(now));
     let end = end.saturating_add(i64::from(query.end_counts));
@@ -69,6 +84,7 @@ pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budge
     let span = Span { start: start.0, end: end.0, length, asked: query.granularity };
     let directory = Directory::open(query, source, TimeRange::new(start, end), budget)?;
     let run = Run {
+        reuse,
         source,
         query,
         budget,
@@ -83,6 +99,7 @@ pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budge
 
 /// One query in the course of being answered.
 pub(super) struct Run<'a> {
+    reuse: Option<&'a Reuse<'a>>,
     source: &'a dyn Source,
     pub(super) query: &'a Query,
     budget: &'a Budget,
@@ -167,6 +184,7 @@ impl Run<'_> {
             reason: self.first.borrow().clone().unwrap_or_else(|| "nothing is stored".into()),
             error: (!seen.approximate).then_some(seen.error),
             points_read: self.budget.spent(),
+            cached: self.reuse.is_some_and(|reuse| reuse.reused() != Reused::Nothing),
             start,
             end,
             groups,
@@ -402,7 +420,11 @@ impl Run<'_> {
                 step_ms: plan.width.max(1),
             };
             let options = options(run.tier);
-            let answer = evaluate_range(self.source, &build(run.length)?, steps, &options, self.budget)?;
+            let expr = build(run.length)?;
+            let answer = match self.reuse {
+                Some(reuse) => reuse.evaluate_range(self.source, &expr, steps, &options, self.budget)?,
+                None => evaluate_range(self.source, &expr, steps, &options, self.budget)?,
+            };
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
             for (labels, Track { floats: mut samples, .. }) in matrix {

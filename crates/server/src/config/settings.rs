@@ -83,6 +83,8 @@ pub struct Query {
     pub max_samples: u64,
     /// How many queries run at once; 20 by default. More wait.
     pub max_concurrency: u64,
+    /// Bytes of results that are kept to be used again; a 32nd of the memory budget by default. Zero keeps none.
+    pub cache: Option<u64>,
     /// Whether the experimental parts of PromQL may be used: functions, duration expressions, `anchored` and
     /// `smoothed`, `fill`, and names that are dropped at the very end. Off by default, as in Prometheus.
     pub experimental: bool,
@@ -95,6 +97,7 @@ impl Default for Query {
             timeout: Duration::from_secs(120),
             max_samples: 50_000_000,
             max_concurrency: 20,
+            cache: None,
             experimental: false,
         }
     }
@@ -184,6 +187,7 @@ pub(super) fn read_query(node: &Node, findings: &mut Findings) -> Query {
     section.set("timeout", &mut query.timeout, positive_duration, findings);
     section.set("max_samples", &mut query.max_samples, positive_count, findings);
     section.set("max_concurrency", &mut query.max_concurrency, positive_count, findings);
+    query.cache = section.value("cache", parse_size, findings);
     section.set("experimental", &mut query.experimental, boolean, findings);
     section.finish(&[], findings);
     query

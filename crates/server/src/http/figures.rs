@@ -154,7 +154,7 @@ async fn stats(
 /// The answer; 404 if there is no such metric at all.
 async fn answered(app: &App, query: Query, now: Timestamp, name: &str) -> Result<Reply, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let reply = query::run(&engine, query, now).await.map_err(|failure| failure.into_problem(true))?;
+    let reply = query::run(&engine, query, now, false).await.map_err(|failure| failure.into_problem(true))?;
     if reply.metrics.is_empty() {
         // Nothing lately, or nothing ever.
         let (all, spelled) = (metrics(app).await?, plain(name));

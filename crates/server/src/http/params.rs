@@ -74,6 +74,16 @@ impl Params {
         Ok(limit.filter(|&limit| limit > 0).unwrap_or(usize::MAX))
     }
 
+    /// A switch: `1` or `true`, `0`, `false` or absence.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        let on = self.parsed(name, |text| match text {
+            "1" | "true" => Ok(true),
+            "0" | "false" => Ok(false),
+            _ => Err(format!("{text:?} is none of 1, true, 0, false")),
+        })?;
+        Ok(on.unwrap_or(false))
+    }
+
     fn parsed<T>(
         &self,
         name: &str,

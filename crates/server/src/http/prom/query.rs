@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use barograph_model::{Budget, Exemplar, Labels, Selection, Source, Tier, TimeRange};
-use barograph_query::{Answer, Error, Options, STEPS_MAX, Steps, Value, ast::Expr};
+use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, ast::Expr};
 use barograph_tsdb::Store;
 
 use super::{
@@ -30,7 +30,7 @@ pub(crate) async fn instant(
     let engine = app.engine()?;
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
     answer(&engine, headers, &params, move |store, expr, options, budget| {
-        barograph_query::evaluate_instant(store, expr, at, options, budget)
+        Ok((barograph_query::evaluate_instant(store, expr, at, options, budget)?, None))
     })
     .await
 }
@@ -43,8 +43,14 @@ pub(crate) async fn range(
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
     let steps = steps(&params)?;
+    let (keeper, anew) = (engine.clone(), params.flag("nocache")?);
     answer(&engine, headers, &params, move |store, expr, options, budget| {
-        barograph_query::evaluate_range(store, expr, steps, options, budget)
+        if anew {
+            return Ok((barograph_query::evaluate_range(store, expr, steps, options, budget)?, None));
+        }
+        let reuse = keeper.results.reuse(keeper.clock.now());
+        let answer = reuse.evaluate_range(store, expr, steps, options, budget)?;
+        Ok((answer, Some(reuse.reused())))
     })
     .await
 }
@@ -80,7 +86,9 @@ async fn answer(
     engine: &Arc<Engine>,
     headers: HeaderMap,
     params: &Params,
-    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<Answer, Error> + Send + 'static,
+    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<(Answer, Option<Reused>), Error>
+    + Send
+    + 'static,
 ) -> Result<Response, ApiError> {
     let expr = expression(params)?;
     engine.note_queried(&expr);
@@ -89,8 +97,12 @@ async fn answer(
     let (options, source) = (asked.options, engine.clone());
     asked
         .run(engine, move |budget| {
-            let answer = evaluate(&source.store, &expr, &options, budget)?;
-            Ok(reply(&headers, answer, limit))
+            let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
+            let mut response = reply(&headers, answer, limit);
+            if let Some(reused) = reused {
+                response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
+            }
+            Ok(response)
         })
         .await
 }
@@ -240,6 +252,9 @@ fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
 
 /// Names the tier that answered.
 const TIER_HEADER: HeaderName = HeaderName::from_static("x-barograph-tier");
+
+/// Says how much of an answer was computed before: `hit`, `partial` or `miss`.
+const CACHE_HEADER: HeaderName = HeaderName::from_static("x-barograph-cache");
 
 /// The tier that answered, or that more than one did. What reads nothing is as exact as raw.
 fn tiers(answer: &Answer) -> &'static str {

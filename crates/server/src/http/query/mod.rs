@@ -47,26 +47,35 @@ async fn schema() -> Response {
 
 async fn ask(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let anew = Params::new(request.uri().query().unwrap_or_default(), &[]).flag("nocache")?;
     let (query, short) = asked(&app, &headers, request).await?;
     let began = engine.clock.monotonic();
     let at = engine.clock.now();
-    let reply = run(&engine, query, at).await.map_err(|failure| failure.into_problem(short))?;
+    let reply = run(&engine, query, at, anew).await.map_err(|failure| failure.into_problem(short))?;
     let took_ms = (engine.clock.monotonic() - began).as_secs_f64() * 1e3;
     let body = ([(CONTENT_TYPE, "application/json")], reply.to_json(took_ms)).into_response();
     Ok(compressed(&headers, body))
 }
 
-/// Answers a query when it is its turn, under the limits that PromQL has.
-pub(super) async fn run(engine: &Arc<Engine>, query: Query, at: Timestamp) -> Result<Reply, Failure> {
+/// Answers a query when it is its turn, under the limits that PromQL has; `anew` without what is kept of results.
+pub(super) async fn run(
+    engine: &Arc<Engine>,
+    query: Query,
+    at: Timestamp,
+    anew: bool,
+) -> Result<Reply, Failure> {
     let source = engine.clone();
-    let work = move |budget: &_| match json::answer(&*source.store, &query, at, budget) {
-        Ok(reply) => {
-            source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
-            Ok(Ok(reply))
+    let work = move |budget: &_| {
+        let reuse = (!anew).then(|| source.results.reuse(at).without_infos());
+        match json::answer_reusing(reuse.as_ref(), &*source.store, &query, at, budget) {
+            Ok(reply) => {
+                source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
+                Ok(Ok(reply))
+            }
+            Err(Error::Invalid(invalid)) => Ok(Err(invalid)),
+            Err(Error::Evaluate(error)) => Err(ApiError::from(error)),
+            Err(other) => Err(ApiError::internal(other.to_string())),
         }
-        Err(Error::Invalid(invalid)) => Ok(Err(invalid)),
-        Err(Error::Evaluate(error)) => Err(ApiError::from(error)),
-        Err(other) => Err(ApiError::internal(other.to_string())),
     };
     match prom::run(engine, engine.limits.timeout, work).await {
         Ok(Ok(reply)) => Ok(reply),
