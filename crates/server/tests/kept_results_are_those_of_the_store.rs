@@ -185,3 +185,57 @@ fn whatever_happens_to_the_store() {
     }
     assert!(kept > 300, "{kept}");
 }
+
+/// Six hours with a sample a minute, in blocks and tiers.
+fn filled() -> World {
+    let mut world = World::new(0);
+    for minute in 0..6 * 60 {
+        world.now = START + minute * MINUTE;
+        world.put(&series("x", 1), world.now, (minute % 7) as f64, false);
+        world.put_histogram(world.now, minute as f64, false);
+    }
+    world.now += 4 * HOUR;
+    world.store.maintain_all(Timestamp(world.now)).expect("the disk is good");
+    world
+}
+
+impl World {
+    /// What a query gives over hours that are long over, once all of it is kept; also as evaluating says.
+    fn kept(&self, query: &str, tier: Tier) -> String {
+        let start = Timestamp(START + 2 * HOUR);
+        let steps = Steps { start, end: start.saturating_add(2 * HOUR), step_ms: 5 * MINUTE };
+        let expr = parse(query).expect("a query");
+        let (options, budget) = (Options { tier: Some(tier), ..Options::default() }, Budget::unlimited());
+        let plain = evaluate_range(&self.store, &expr, steps, &options, &budget).expect("an answer");
+        for _ in 0..3 {
+            let reuse = Reuse::new(&self.cache, Timestamp(self.now - SETTLED_MS)).without_infos();
+            let kept = reuse.evaluate_range(&self.store, &expr, steps, &options, &budget).expect("an answer");
+            assert_eq!(format!("{:?}", kept.value), format!("{:?}", plain.value), "{query}");
+            if reuse.reused() == Reused::All {
+                return format!("{:?}", kept.value);
+            }
+        }
+        panic!("{query} is not kept");
+    }
+}
+
+#[test]
+fn windows_that_are_made_again_count() {
+    let world = filled();
+    let query = "max_over_time(x[10m])";
+    let before = world.kept(query, Tier::Minute);
+    world.put(&series("x", 1), START + 3 * HOUR + 1, 1e6, true);
+    assert_eq!(world.kept(query, Tier::Minute), before, "no window was made again yet");
+    world.store.flush(Timestamp(world.now)).expect("the disk is good");
+    assert_ne!(world.kept(query, Tier::Minute), before);
+    assert_eq!(world.kept(query, Tier::Hour), world.kept(query, Tier::Hour));
+}
+
+#[test]
+fn late_histograms_count() {
+    let world = filled();
+    let query = "histogram_quantile(0.5, sum(sum_over_time(h[10m])))";
+    let before = world.kept(query, Tier::Raw);
+    world.put_histogram(START + 3 * HOUR + 1, 1e6, true);
+    assert_ne!(world.kept(query, Tier::Raw), before);
+}
