@@ -72,6 +72,8 @@ struct Known {
     bits: u64,
     /// Others that were taken for the same time and may be there if the first was lost unacknowledged.
     others: Vec<u64>,
+    /// Nobody knows whether the first was there when another was taken, so any of them may be served.
+    either: bool,
     claim: Claim,
     /// It was durable once, so tiers have it even where raw is gone.
     durable: bool,
@@ -146,12 +148,15 @@ impl Model {
         if self.raw_goes && samples.last_key_value().is_some_and(|(&last, _)| row.at < last) {
             self.unordered.insert(hour);
         }
-        let fresh = Known { bits: row.bits, others: Vec::new(), claim: Claim::Taken, durable: false };
+        let fresh =
+            Known { bits: row.bits, others: Vec::new(), either: false, claim: Claim::Taken, durable: false };
         let known = samples.entry(row.at).or_insert(fresh);
+        let perhaps = known.claim == Claim::Perhaps;
         if known.bits != row.bits {
             known.others.push(row.bits);
+            known.either |= perhaps;
         }
-        if known.claim == Claim::Perhaps {
+        if perhaps {
             known.claim = Claim::Taken;
         }
         self.waiting.push((ticket, row.series, row.at));
@@ -261,7 +266,8 @@ impl Model {
                     Some(sample) => {
                         let spared = known.claim < Claim::Acknowledged && missing != Missing::Nothing;
                         // What is past retention may have gone and come again.
-                        let spared = spared || at < self.gone_before || missing == Missing::Anything;
+                        let spared = spared || known.either || at < self.gone_before;
+                        let spared = spared || missing == Missing::Anything;
                         if !(spared && known.others.contains(&sample.1)) {
                             let text = format!("stands in place of {:#x}", known.bits);
                             return Err(phantom(series, sample, &text));
@@ -327,13 +333,19 @@ impl Model {
                 undone || at < self.gone_before
             });
             for &(at, bits) in found {
-                let fresh = Known { bits, others: Vec::new(), claim: Claim::Acknowledged, durable: true };
+                let fresh = Known {
+                    bits,
+                    others: Vec::new(),
+                    either: false,
+                    claim: Claim::Acknowledged,
+                    durable: true,
+                };
                 let known = series.entry(at).or_insert(fresh);
                 if known.bits != bits {
                     known.others.push(std::mem::replace(&mut known.bits, bits));
                     self.doubtful.insert((number, hour_of(at)));
                 }
-                (known.claim, known.durable) = (Claim::Acknowledged, true);
+                (known.either, known.claim, known.durable) = (false, Claim::Acknowledged, true);
             }
             // Nobody knows of these whether they came as far as a tier.
             let lost = series.iter().filter(|(_, known)| !known.durable);

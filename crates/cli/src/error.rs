@@ -33,6 +33,9 @@ pub(crate) enum Error {
     /// The configuration cannot be used; each line of the message names a place and what to do there.
     #[error(transparent)]
     Configuration(#[from] ConfigError),
+    /// A rule file cannot be used; each line names a place and what to do there.
+    #[error("{told}")]
+    Rules { told: String },
     /// The command itself failed, for a reason its library gives.
     #[error("{what}")]
     Failed { what: &'static str, source: Cause },

@@ -20,6 +20,7 @@ mod restore;
 mod serve;
 mod shell;
 mod terminal;
+mod test;
 mod time;
 mod verify;
 
@@ -56,9 +57,12 @@ enum Command {
     /// Bring samples of any age into a server, from files.
     #[command(subcommand)]
     Import(import::Command),
-    /// Look for faults: in a configuration file, in a running server.
+    /// Look for faults: in a configuration file, in rule files, in a running server.
     #[command(subcommand)]
     Check(check::Command),
+    /// Run tests: of rules.
+    #[command(subcommand)]
+    Test(test::Command),
     /// Back up the store of a running server, or a data directory that no server uses.
     Backup(backup::Args),
     /// Make a data directory of a backup.
@@ -94,6 +98,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Export(command) => export::run(command, terminal),
         Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
+        Command::Test(command) => test::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),
         Command::Verify(args) => verify::run(&args, terminal),

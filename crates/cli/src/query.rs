@@ -4,6 +4,7 @@
 //! cannot be confused with a question: no PromQL expression, selector or label name begins that way.
 
 mod document;
+mod plan;
 
 use crate::{
     answer::{self, Answer},
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     /// The answer to a document of the JSON query language.
     #[command(override_usage = "barograph query json [OPTIONS] [URL] FILE|-")]
     Json(document::Args),
+    /// What an expression comes down to: its parts, what they read, and with --analyze what they did.
+    #[command(override_usage = "barograph query explain [OPTIONS] [URL] EXPR")]
+    Explain(plan::Args),
 }
 
 #[derive(clap::Args)]
@@ -146,6 +150,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Labels(args) => labels(args, now, terminal),
         Command::Series(args) => series(args, now, terminal),
         Command::Json(args) => document::run(args, terminal),
+        Command::Explain(args) => plan::run(args, now, terminal),
     }?;
     Ok(exit::FINE)
 }

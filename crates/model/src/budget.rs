@@ -8,13 +8,30 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// The limits of one query, shared by all that work on it.
+/// What one query may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Samples that it reads, and points that it makes.
+    pub samples: u64,
+    /// Series that it reads, those that several parts of it read as often as they do.
+    pub series: u64,
+    /// Bytes that it holds in memory.
+    pub bytes: u64,
+}
+
+impl Limits {
+    /// No limits at all.
+    pub const NONE: Self = Self { samples: u64::MAX, series: u64::MAX, bytes: u64::MAX };
+}
+
+/// What is left of the limits of one query, shared by all that work on it.
 #[derive(Debug)]
 pub struct Budget {
-    samples_max: u64,
+    limits: Limits,
     samples: AtomicU64,
+    series: AtomicU64,
     cancelled: AtomicBool,
-    /// Where its memory comes from, and how much it took.
+    /// Where its memory comes from besides, and how much it took.
     pool: Option<Arc<MemoryPool>>,
     reserved: AtomicU64,
 }
@@ -46,6 +63,8 @@ impl MemoryPool {
 
 /// Bytes of a sample that a query holds: its time and its value.
 const SAMPLE_BYTES: u64 = 16;
+/// Bytes that a query holds of a series beside its labels and its samples, about.
+const SERIES_BYTES: u64 = 96;
 
 /// Why a query has to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +78,18 @@ pub enum BudgetError {
         /// How many samples one query may read.
         limit: u64,
     },
+    /// The query would read more series than it may.
+    #[error("query would read too many series (limit {limit})")]
+    TooManySeries {
+        /// How many series one query may read.
+        limit: u64,
+    },
+    /// The query would hold more memory than one may.
+    #[error("query would take too much memory (limit {limit} bytes)")]
+    TooManyBytes {
+        /// How many bytes one query may hold.
+        limit: u64,
+    },
     /// All queries together would take more memory than they may. It may do later, or with less asked for.
     #[error("query would take more memory than is left for queries (limit {limit} bytes for all)")]
     OutOfMemory {
@@ -70,41 +101,50 @@ pub enum BudgetError {
 impl Budget {
     /// A budget of `samples_max` samples.
     pub const fn new(samples_max: u64) -> Self {
-        Self {
-            samples_max,
-            samples: AtomicU64::new(0),
-            cancelled: AtomicBool::new(false),
-            pool: None,
-            reserved: AtomicU64::new(0),
-        }
+        Self::of(Limits { samples: samples_max, ..Limits::NONE }, None)
     }
 
-    /// A budget of `samples_max` samples that takes memory from a pool.
-    pub const fn within(samples_max: u64, pool: Arc<MemoryPool>) -> Self {
+    /// A budget within limits, that takes memory from a pool if there is one.
+    pub const fn of(limits: Limits, pool: Option<Arc<MemoryPool>>) -> Self {
         Self {
-            samples_max,
+            limits,
             samples: AtomicU64::new(0),
+            series: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
-            pool: Some(pool),
+            pool,
             reserved: AtomicU64::new(0),
         }
     }
 
     /// A budget that only cancellation ends.
     pub const fn unlimited() -> Self {
-        Self::new(u64::MAX)
+        Self::of(Limits::NONE, None)
+    }
+
+    /// An error if the query was cancelled. To be asked now and then by whoever works long without reading.
+    #[inline]
+    pub fn check(&self) -> Result<(), BudgetError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(BudgetError::Cancelled) } else { Ok(()) }
     }
 
     /// Takes `samples` from the budget; an error when it is spent or cancelled.
     pub fn charge(&self, samples: usize) -> Result<(), BudgetError> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(BudgetError::Cancelled);
-        }
-        let spent = self.samples.fetch_add(samples as u64, Ordering::Relaxed) + samples as u64;
-        if spent > self.samples_max {
-            return Err(BudgetError::TooManySamples { limit: self.samples_max });
+        self.check()?;
+        let samples = samples as u64;
+        let spent = self.samples.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
+        if spent > self.limits.samples {
+            return Err(BudgetError::TooManySamples { limit: self.limits.samples });
         }
         Ok(())
+    }
+
+    /// Takes a series whose labels have so many bytes, which stay until the query is over.
+    pub fn charge_series(&self, label_bytes: usize) -> Result<(), BudgetError> {
+        self.check()?;
+        if self.series.fetch_add(1, Ordering::Relaxed) >= self.limits.series {
+            return Err(BudgetError::TooManySeries { limit: self.limits.series });
+        }
+        self.reserve(label_bytes as u64 + SERIES_BYTES)
     }
 
     /// Takes samples that stay in memory until the query is over; to be asked for before they are allocated.
@@ -115,16 +155,27 @@ impl Budget {
 
     /// Reserves memory until the query is over.
     pub fn reserve(&self, bytes: u64) -> Result<(), BudgetError> {
-        if let Some(pool) = &self.pool {
-            pool.reserve(bytes)?;
-            self.reserved.fetch_add(bytes, Ordering::Relaxed);
-        }
-        Ok(())
+        let held = self.reserved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let refused = match &self.pool {
+            _ if held > self.limits.bytes => BudgetError::TooManyBytes { limit: self.limits.bytes },
+            None => return Ok(()),
+            Some(pool) => match pool.reserve(bytes) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+        };
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
+        Err(refused)
     }
 
     /// Makes every later charge fail with [`BudgetError::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// How many bytes it holds.
+    pub fn held_bytes(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 
     /// How many samples were charged so far.
@@ -148,7 +199,8 @@ mod tests {
     #[test]
     fn memory_is_shared_and_given_back() {
         let pool = Arc::new(MemoryPool::new(160));
-        let (one, two) = (Budget::within(100, pool.clone()), Budget::within(100, pool.clone()));
+        let limits = Limits { samples: 100, ..Limits::NONE };
+        let [one, two] = [0; 2].map(|_| Budget::of(limits, Some(pool.clone())));
         assert_eq!(one.hold(6), Ok(()));
         assert_eq!(two.hold(5), Err(BudgetError::OutOfMemory { limit: 160 }));
         assert_eq!((two.reserve(64), pool.reserved()), (Ok(()), 160));
@@ -164,6 +216,17 @@ mod tests {
         let budget = Budget::new(10);
         assert_eq!(budget.charge(10), Ok(()));
         assert_eq!(budget.charge(1), Err(BudgetError::TooManySamples { limit: 10 }));
+    }
+
+    #[test]
+    fn series_and_bytes_have_limits_of_their_own() {
+        let budget = Budget::of(Limits { samples: 1_000, series: 2, bytes: 500 }, None);
+        assert_eq!((budget.charge_series(4), budget.charge_series(0)), (Ok(()), Ok(())));
+        assert_eq!(budget.charge_series(0), Err(BudgetError::TooManySeries { limit: 2 }));
+        let held = budget.held_bytes();
+        assert_eq!(budget.hold(100), Err(BudgetError::TooManyBytes { limit: 500 }));
+        assert_eq!((budget.held_bytes(), budget.hold(10)), (held, Ok(())), "what is refused is not held");
+        assert_eq!(budget.held_bytes(), 4 + 2 * SERIES_BYTES + 160);
     }
 
     #[test]

@@ -40,7 +40,7 @@ mod source;
 mod tier;
 mod time;
 
-pub use budget::{Budget, BudgetError, MemoryPool};
+pub use budget::{Budget, BudgetError, Limits, MemoryPool};
 pub use changes::{Change, Changes, Extent, MetricKey, Version};
 pub use histogram::{
     CUSTOM_BOUNDS, DifferentBounds, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, HistogramParts,
@@ -57,7 +57,8 @@ pub use scale::{SCALE, index_of, place, upper_bound};
 pub use sketch::{BUCKETS_MAX, Sketch};
 pub use sketches::{SketchBuckets, SketchShape, Sketches};
 pub use source::{
-    Batch, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError, last_of_each,
+    Batch, Estimate, HistogramSeries, RollupCursor, Selection, SeriesCursor, Source, SourceError,
+    last_of_each,
 };
 pub use tier::{Tier, TierError};
-pub use time::{TimeRange, Timestamp};
+pub use time::{TimeRange, Timestamp, date_of_day};

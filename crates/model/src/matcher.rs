@@ -50,7 +50,14 @@ enum Test {
     Is,
     OneOf(Arc<[Box<str>]>),
     Within(Within),
-    Pattern(Arc<Regex>),
+    Pattern(Arc<Pattern>),
+}
+
+/// A pattern that needs an automaton.
+#[derive(Debug)]
+struct Pattern {
+    regex: Regex,
+    large: bool,
 }
 
 /// A regular expression that does not compile, or is too large when compiled.
@@ -65,6 +72,10 @@ pub struct MatcherError {
 
 /// A compiled pattern may take this many bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// One that takes more than these is large.
+const LARGE_PATTERN_BYTES: usize = 64 << 10;
+/// What a search of a pattern may remember, in bytes; with less memory it is slower, never wrong.
+const SEARCH_BYTES_MAX: usize = 256 << 10;
 
 impl Matcher {
     /// A matcher on the label `name`. Fails only for a regular expression that does not compile within 1 MiB.
@@ -72,10 +83,13 @@ impl Matcher {
         let test = match op {
             MatchOp::Equal | MatchOp::NotEqual => Test::Is,
             MatchOp::Regex | MatchOp::NotRegex => match literals(value) {
-                Some(literals) => Test::OneOf(literals.into()),
+                Some(mut literals) => {
+                    literals.sort_unstable();
+                    Test::OneOf(literals.into())
+                }
                 None => match Within::parse(value) {
                     Some(within) => Test::Within(within),
-                    None => Test::Pattern(Arc::new(compile(value)?)),
+                    None => Test::Pattern(Arc::new(Pattern::compile(value)?)),
                 },
             },
         };
@@ -106,11 +120,16 @@ impl Matcher {
     pub fn matches(&self, value: &str) -> bool {
         let same = match &self.test {
             Test::Is => *self.value == *value,
-            Test::OneOf(values) => values.iter().any(|v| **v == *value),
+            Test::OneOf(values) => values.binary_search_by(|v| (**v).cmp(value)).is_ok(),
             Test::Within(within) => within.matches(value),
-            Test::Pattern(pattern) => pattern.is_match(value),
+            Test::Pattern(pattern) => pattern.regex.is_match(value),
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+    }
+
+    /// Whether its pattern takes more than 64 KiB when compiled, of which one query has few.
+    pub fn is_large(&self) -> bool {
+        matches!(&self.test, Test::Pattern(pattern) if pattern.large)
     }
 
     /// Whether a series without the label passes.
@@ -129,13 +148,23 @@ impl Matcher {
     }
 }
 
-/// Compiles a pattern as Prometheus does: anchored, with `.` matching line ends, its automaton limited.
-fn compile(pattern: &str) -> Result<Regex, MatcherError> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
-    // The pattern alone first, so that `a)(b` cannot borrow the parentheses of the anchors.
-    let failed = |error: regex::Error| MatcherError { pattern: pattern.into(), reason: reason(&error) };
-    build(pattern).map_err(failed)?;
-    build(&format!("^(?s:{pattern})$")).map_err(failed)
+impl Pattern {
+    /// Compiles a pattern as Prometheus does: anchored, with `.` matching line ends, its automaton limited.
+    fn compile(pattern: &str) -> Result<Self, MatcherError> {
+        let build = |text: &str, limit: usize| {
+            RegexBuilder::new(text).size_limit(limit).dfa_size_limit(SEARCH_BYTES_MAX).build()
+        };
+        // The pattern alone first, so that `a)(b` cannot borrow the parentheses of the anchors.
+        let anchored = |limit| build(pattern, limit).and_then(|_| build(&format!("^(?s:{pattern})$"), limit));
+        match anchored(LARGE_PATTERN_BYTES) {
+            Ok(regex) => Ok(Self { regex, large: false }),
+            Err(regex::Error::CompiledTooBig(_)) => match anchored(PATTERN_BYTES_MAX) {
+                Ok(regex) => Ok(Self { regex, large: true }),
+                Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
+            },
+            Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
+        }
+    }
 }
 
 /// The last line of the library's many-line message says what is wrong.
@@ -206,7 +235,7 @@ fn special(c: char) -> bool {
     r"\.+*?()[]{}^$".contains(c)
 }
 
-/// One of some literals with something before it, after it, or both: `a.*`, `.+a`, `.*a[12].*`.
+/// One of some literals with something before it, after it, or both: `a.*`, `.+a`, `.*a[12].*`, `5..`.
 #[derive(Clone, Debug)]
 struct Within {
     before: Wild,
@@ -222,6 +251,8 @@ enum Wild {
     Anything,
     /// `.+`
     Something,
+    /// So many characters: `..`
+    Exactly(usize),
 }
 
 impl Wild {
@@ -230,6 +261,7 @@ impl Wild {
             Self::Nothing => text.is_empty(),
             Self::Anything => true,
             Self::Something => !text.is_empty(),
+            Self::Exactly(count) => text.chars().count() == count,
         }
     }
 }
@@ -244,7 +276,10 @@ impl Within {
         let (after, literal) = match (rest.strip_suffix(".*"), rest.strip_suffix(".+")) {
             (Some(rest), _) => (Wild::Anything, rest),
             (_, Some(rest)) => (Wild::Something, rest),
-            _ => (Wild::Nothing, rest),
+            _ => match rest.trim_end_matches('.') {
+                literal if literal.len() == rest.len() => (Wild::Nothing, rest),
+                literal => (Wild::Exactly(rest.len() - literal.len()), literal),
+            },
         };
         // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
         let one_end = before == Wild::Nothing || after == Wild::Nothing;
@@ -304,6 +339,11 @@ mod tests {
         check(MatchOp::Regex, "(?i)ab", &["AB", "ab"], &["abc"]);
         check(MatchOp::Regex, ".*", &["", "a", "\n"], &[]);
         check(MatchOp::Regex, ".+", &["a", "\n"], &[""]);
+        check(MatchOp::Regex, "5..", &["500", "5ßß"], &["50", "5000", "400"]);
+        check(MatchOp::NotRegex, "[45]..", &["200", ""], &["404", "500"]);
+        check(MatchOp::Regex, "..", &["ab", "\n\n"], &["", "a", "abc"]);
+        check(MatchOp::Regex, r"a\..", &["a.b"], &["a.", "abc", "a.bc"]);
+        check(MatchOp::Regex, ".*5..", &["x500"], &["50"]);
         check(MatchOp::Regex, "ab.+", &["abc"], &["ab", "xabc"]);
         check(MatchOp::Regex, ".*ab", &["ab", "xab"], &["abx"]);
         check(MatchOp::Regex, ".+ab", &["xab", "abab"], &["ab"]);

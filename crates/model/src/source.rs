@@ -55,6 +55,15 @@ pub trait RollupCursor {
 /// A series with what it has besides floats: native histograms, windows of them, or start times.
 pub type HistogramSeries<T> = (Labels, Vec<T>);
 
+/// About how much a selection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Its series.
+    pub series: u64,
+    /// Its samples, or windows of a tier.
+    pub samples: u64,
+}
+
 /// A place series are read from.
 ///
 /// Everything is sorted: series by [`Labels`], names and values by their bytes.
@@ -155,6 +164,35 @@ pub trait Source: Send + Sync {
         limit: usize,
         budget: &Budget,
     ) -> Result<(Vec<Labels>, bool), SourceError>;
+
+    /// About how many series with samples in its range a selection has in a tier, and how many samples or windows. A
+    /// source that has indexes tells it by those; one that does not counts.
+    fn estimate(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Estimate, SourceError> {
+        let mut found = Estimate::default();
+        if tier == Tier::Raw {
+            let mut cursor = self.select(selection, budget)?;
+            while cursor.next_series()?.is_some() {
+                found.series += 1;
+                while let Some(batch) = cursor.next_batch()? {
+                    found.samples += batch.timestamps.len() as u64;
+                }
+            }
+            return Ok(found);
+        }
+        let mut cursor = self.rollups(tier, Parts::NONE, selection, budget)?;
+        while cursor.next_series()?.is_some() {
+            let mut windows = Rollups::default();
+            while cursor.next_batch(&mut windows)? {}
+            found.series += 1;
+            found.samples += windows.len() as u64;
+        }
+        Ok(found)
+    }
 
     /// The label names in use by a selection.
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError>;

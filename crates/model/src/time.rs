@@ -70,6 +70,18 @@ impl Timestamp {
         Some(Self((seconds - offset_minutes * 60) * 1000 + millis))
     }
 
+    /// As RFC 3339 writes it, in UTC: `2026-01-31T10:20:30.5Z`, without a fraction where there is none.
+    pub fn to_rfc3339(self) -> String {
+        let (days, of_day) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let (year, month, day) = date_of_day(days);
+        let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+        let fraction = match of_day % 1000 {
+            0 => String::new(),
+            millis => format!(".{millis:03}").trim_end_matches('0').to_owned(),
+        };
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    }
+
     /// This point moved by `millis`, stopping at the ends of time.
     pub const fn saturating_add(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -91,6 +103,19 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day of a number of days after the epoch, in the proleptic Gregorian calendar: years counted from March, in
+/// cycles of 400 (the method of H. Hinnant, "chrono-compatible low-level date algorithms").
+pub fn date_of_day(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (cycle, in_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_cycle = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
+    let in_year = in_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let shifted_month = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_cycle + cycle * 400 + i64::from(month <= 2), month, day)
 }
 
 /// A half-open span of time: `start` is in it, `end` is not.
@@ -165,5 +190,17 @@ mod tests {
     fn shows_seconds() {
         assert_eq!(Timestamp(1_500).to_string(), "1.500");
         assert_eq!(Timestamp(-1).to_string(), "-0.001");
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        let check = |ms: i64, text: &str| {
+            assert_eq!(Timestamp(ms).to_rfc3339(), text);
+            assert_eq!(Timestamp::from_rfc3339(text), Some(Timestamp(ms)));
+        };
+        check(0, "1970-01-01T00:00:00Z");
+        check(1_435_781_451_781, "2015-07-01T20:10:51.781Z");
+        check(1_709_164_800_500, "2024-02-29T00:00:00.5Z");
+        check(-1, "1969-12-31T23:59:59.999Z");
     }
 }

@@ -8,8 +8,9 @@
 //!    comes out of it are columns, one value a step, and every operator works on columns.
 //!    Values are floats, or native histograms ([`FloatHistogram`]) beside them.
 //! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
-//! 4. A [`Cache`] keeps results of range queries; [`Reuse::evaluate_range`] takes from it what still holds.
-//! 5. [`script`] runs files of the upstream script language: load series, evaluate, compare.
+//! 4. [`explain`] tells what a query comes down to, and what it did.
+//! 5. A [`Cache`] keeps results of range queries; [`Reuse::evaluate_range`] takes from it what still holds.
+//! 6. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
 //!
@@ -27,6 +28,7 @@
 
 mod cache;
 mod eval;
+pub mod explain;
 pub mod json;
 mod native;
 pub mod script;
@@ -35,7 +37,8 @@ mod tiers;
 
 pub use cache::{Cache, CacheCounts, Reuse, Reused};
 pub use eval::{
-    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, evaluate_instant, evaluate_range,
+    Answer, Datum, Error, Options, STEPS_MAX, Steps, Track, Value, When, evaluate_instant, evaluate_range,
+    go_float,
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{

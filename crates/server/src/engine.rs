@@ -16,7 +16,9 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     memory::Memory,
+    queries::Queries,
     results::Results,
+    rules::Board,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -41,14 +43,16 @@ pub struct Engine {
     pub query_options: QueryOptions,
     /// Results of range queries that are kept to be used again.
     pub results: Results,
-    /// One permit a running query.
-    pub query_turns: Arc<Semaphore>,
+    /// The queries that run, wait, or were slow.
+    pub queries: Queries,
     /// The memory budget.
     pub memory: Arc<Memory>,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// The rules that run.
+    pub(crate) rules: Board,
     /// Where the store lies.
     pub data_dir: PathBuf,
     /// Where backups of the store may go.

@@ -4,13 +4,13 @@
 //! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
 //! inputs end, those in flight finish, the log is made durable, the lock goes.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -29,11 +29,12 @@ use crate::{
     config::{self, Config},
     engine::Engine,
     errors::chain,
-    http::{self, App},
+    http::{self, App, Peer},
     maintenance,
     memory::{self, Memory},
+    queries::Queries,
     results::Results,
-    scraping,
+    rules, scraping,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -101,6 +102,9 @@ pub enum StartError {
     /// One of our own metrics is not valid.
     #[error("cannot register the server's own metrics")]
     Telemetry(#[source] barograph::Error),
+    /// Rule files cannot be used.
+    #[error("cannot use the rule files:\n{0}")]
+    Rules(String),
     /// The system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -143,6 +147,7 @@ impl Server {
         check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
+        let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (listener, address) = listen(settings.http_addr).await?;
@@ -164,7 +169,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, disk, path, clock, address, stopping).await {
+        let running = match open(&settings, rules, disk, path, clock, address, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -217,6 +222,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
+    rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
     clock: Arc<dyn Clock>,
@@ -259,11 +265,7 @@ async fn open(
         retention: settings.config.retention.clone(),
         query_options: query_options(&settings.config.query),
         results: Results::new(&settings.config.query, memory.budget()),
-        query_turns: Arc::new(Semaphore::new(
-            usize::try_from(settings.config.query.max_concurrency)
-                .unwrap_or(usize::MAX)
-                .min(Semaphore::MAX_PERMITS),
-        )),
+        queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
         data_dir: settings.data_dir.clone(),
@@ -272,12 +274,14 @@ async fn open(
         memory,
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),
+        rules: rules::Board::default(),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
+        tokio::spawn(rules::run(engine.clone(), rules, format!("http://{address}"), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
@@ -332,9 +336,9 @@ async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<b
     loop {
         let next = async {
             let permit = room.clone().acquire_owned().await;
-            listener.accept().await.map(|(stream, _)| (stream, permit))
+            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
         };
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = stopped(&mut stopping) => break,
             accepted = next => match accepted {
                 Ok(accepted) => accepted,
@@ -346,7 +350,7 @@ async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<b
                 }
             },
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = WithPeer { router: TowerToHyperService::new(router.clone()), peer: Peer(peer) };
         let connection = connections.watch(connection(stream, service));
         tokio::spawn(async move {
             // A client that breaks off is its own business.
@@ -366,10 +370,24 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn connection(
-    stream: TcpStream,
-    service: TowerToHyperService<axum::Router>,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<axum::Router>> {
+/// The routes, told who is at the other end.
+struct WithPeer {
+    router: TowerToHyperService<axum::Router>,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for WithPeer {
+    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
+fn connection(stream: TcpStream, service: WithPeer) -> http1::Connection<TokioIo<TcpStream>, WithPeer> {
     // Small answers go out at once.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()

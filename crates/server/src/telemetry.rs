@@ -9,7 +9,7 @@ use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::{
     memory::{Memory, Step},
-    results,
+    results, rules,
     storage::Instruments,
 };
 
@@ -26,10 +26,13 @@ pub enum Origin {
     History,
     /// The built-in collectors and our own metrics.
     Own,
+    /// Rules: what they record, and the states of their alerts.
+    Rules,
 }
 
 impl Origin {
-    const ALL: [Self; 5] = [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own];
+    const ALL: [Self; 6] =
+        [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own, Self::Rules];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +41,7 @@ impl Origin {
             Self::Import => "import",
             Self::History => "history",
             Self::Own => "self",
+            Self::Rules => "rules",
         }
     }
 }
@@ -64,6 +68,11 @@ pub struct Telemetry {
     queries: Family<Counter, 1>,
     query_duration: Histogram,
     query_samples: Counter,
+    query_refused: Family<Counter, 1>,
+    /// Queries that took longer than the setting says.
+    pub query_slow: Counter,
+    queries_running: Gauge,
+    queries_waiting: Gauge,
     requests: Family<Counter, 2>,
     request_duration: Family<Histogram, 1>,
     /// HTTP requests being answered.
@@ -72,6 +81,8 @@ pub struct Telemetry {
     pub storage: Instruments,
     /// Results that are kept.
     pub results: results::Instruments,
+    /// Rules.
+    pub rules: rules::Instruments,
     store: StoreGauges,
 }
 
@@ -190,6 +201,22 @@ impl Telemetry {
                 .counter("barograph_query_samples_total")
                 .help("Samples read by queries.")
                 .register()?,
+            query_refused: registry
+                .counter("barograph_query_limits_total")
+                .help("Queries refused or stopped at a limit, by limit.")
+                .family(["limit"])?,
+            query_slow: registry
+                .counter("barograph_query_slow_total")
+                .help("Queries slower than the setting query.slow.")
+                .register()?,
+            queries_running: registry
+                .gauge("barograph_queries_running")
+                .help("Queries that have a turn.")
+                .register()?,
+            queries_waiting: registry
+                .gauge("barograph_queries_waiting")
+                .help("Queries that wait for a turn.")
+                .register()?,
             requests: registry
                 .counter("barograph_http_requests_total")
                 .help("HTTP requests answered, by route and status.")
@@ -205,6 +232,7 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             results: results::Instruments::register(&registry)?,
+            rules: rules::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")
@@ -254,9 +282,20 @@ impl Telemetry {
         }
     }
 
+    /// Counts a query that met a limit.
+    pub fn query_refused(&self, limit: &str) {
+        self.query_refused.with([limit]).inc();
+    }
+
+    /// Takes over how many queries run and wait.
+    pub fn observe_queries(&self, running: usize, waiting: usize) {
+        self.queries_running.set(running as f64);
+        self.queries_waiting.set(waiting as f64);
+    }
+
     /// Counts a query.
-    pub fn queried(&self, took: Duration, samples: u64, succeeded: bool) {
-        self.queries.with([if succeeded { "ok" } else { "error" }]).inc();
+    pub fn queried(&self, took: Duration, samples: u64, outcome: &str) {
+        self.queries.with([outcome]).inc();
         self.query_duration.record(took.as_secs_f64());
         self.query_samples.add(samples);
     }

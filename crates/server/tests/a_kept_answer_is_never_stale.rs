@@ -33,7 +33,7 @@ async fn ask(running: &Running, query: &str) -> (Value, String) {
     let anew = running.get(&format!("{path}&nocache=1")).await;
     assert_eq!(anew.json(), reply.json(), "{query}");
     assert!(!anew.headers.contains_key("x-barograph-cache"));
-    let outcome = reply.headers["x-barograph-cache"].to_str().unwrap().to_owned();
+    let outcome = reply.headers["x-barograph-cache"].to_str().expect("a word").to_owned();
     (reply.json()["data"]["result"].clone(), outcome)
 }
 

@@ -41,6 +41,7 @@ mod columns;
 mod compact;
 mod deletes;
 mod error;
+mod estimate;
 mod exemplars;
 #[doc(hidden)]
 pub mod fuzzing;

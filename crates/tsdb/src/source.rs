@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use barograph_model::{
-    Budget, Changes, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts, RollupCursor,
-    Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp, last_of_each,
+    Budget, Changes, Estimate, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
+    RollupCursor, Sample, Selection, SeriesCursor, Source, SourceError, Tier, TimeRange, Timestamp,
+    last_of_each,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -89,6 +90,15 @@ impl Source for Store {
         let more = found.len() > limit;
         found.truncate(limit);
         Ok((found, more))
+    }
+
+    fn estimate(
+        &self,
+        tier: Tier,
+        selection: &Selection<'_>,
+        budget: &Budget,
+    ) -> Result<Estimate, SourceError> {
+        self.estimate_of(tier, selection, budget)
     }
 
     fn label_names(&self, selection: &Selection<'_>, budget: &Budget) -> Result<Vec<String>, SourceError> {

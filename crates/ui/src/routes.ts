@@ -19,7 +19,7 @@ export interface Route {
 
 export const ROUTES: readonly Route[] = [
   { path: "", title: "Overview", key: "o", icon: "overview", page: { now: Overview } },
-  { path: "explore", title: "Explore", key: "e", icon: "explore", page: { later: () => import("./pages/Explore.svelte") } },
+  { path: "explore", title: "Explore", key: "e", icon: "explore", page: { later: () => import("./pages/explore/Explore.svelte") } },
   { path: "admin/storage", title: "Storage", rail: "Admin", key: "m", icon: "admin", page: { later: () => import("./pages/admin/Storage.svelte") } },
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
 ];

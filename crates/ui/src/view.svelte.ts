@@ -42,6 +42,13 @@ class View {
     this.#go(patched(new URL(this.#url), params), how);
   }
 
+  /** Sets all parameters of this page at once: for what has an order, or comes more than once. */
+  write(params: URLSearchParams, how: "push" | "replace" = "push"): void {
+    const url = new URL(this.#url);
+    url.search = params.toString();
+    this.#go(url, how);
+  }
+
   setRange(range: TimeRange): void {
     this.change({ ...writeRange(range), live: null });
   }

@@ -12,9 +12,9 @@ pub(super) const CONFIG: Target = Target {
         let text = String::from_utf8_lossy(input);
         match Config::parse(&text, "config", Path::new(""), []) {
             Ok(config) => shape.size(config.scrape_configs.len()),
-            Err(ConfigError::Invalid { findings, .. }) => {
-                shape.size(findings.len());
-                findings.iter().take(4).for_each(|finding| shape.message(&finding.message));
+            Err(ConfigError::Invalid(faults)) => {
+                shape.size(faults.findings.len());
+                faults.findings.iter().take(4).for_each(|finding| shape.message(&finding.message));
             }
             Err(error) => shape.message(error),
         }

@@ -5,12 +5,14 @@ use anyhow::{Result, bail};
 use super::dependencies::{Metadata, metadata};
 
 /// Each inner crate and those of ours that it may use. Crates that are not listed are the edge and may use all.
-const INNER: [(&str, &[&str]); 7] = [
+const INNER: [(&str, &[&str]); 9] = [
+    ("barograph-yaml", &[]),
     ("barograph-model", &[]),
     ("barograph-codec", &["barograph-model"]),
     ("barograph-disk", &[]),
     ("barograph-tsdb", &["barograph-model", "barograph-codec", "barograph-disk"]),
     ("barograph-query", &["barograph-model"]),
+    ("barograph-alert", &["barograph-model", "barograph-query", "barograph-yaml"]),
     ("barograph-wire", &["barograph-model"]),
     ("barograph", &["barograph-model", "barograph-wire"]),
 ];

@@ -1,5 +1,6 @@
 //! A load as a fleet of hosts makes it, in remote-write requests.
 
+pub(crate) mod demo;
 mod encode;
 mod fleet;
 mod send;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod browser;
+mod compliance;
 mod fuzz;
 mod grafana;
 mod history;
@@ -56,6 +57,7 @@ const SUITES: &[Suite] = &[
     ("kill", kill::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
+    ("compliance", compliance::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("history", history::run),

@@ -8,12 +8,8 @@ use crate::{
     exit,
     terminal::{Role, Terminal},
 };
-use barograph_server::config::{Auth, Config, ScrapeConfig, Secret, parse_targets};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use barograph_server::config::{Auth, Config, ScrapeConfig, Secret, matching_files, parse_targets};
+use std::{fs, path::Path, process::ExitCode};
 
 /// Reads the file with the environment over it, and tells what is wrong with it.
 pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Error> {
@@ -23,6 +19,17 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
         let found = check_job(job)?;
         findings.extend(found.into_iter().map(|text| format!("job `{}`: {text}", job.job_name)));
     }
+    let mut rules = 0;
+    for pattern in &config.rule_files {
+        let files = matching_files(pattern);
+        if files.is_empty() {
+            findings
+                .push(format!("no rule file is called {}; its rules come when one is", pattern.display()));
+        }
+        for file in files {
+            rules += check_rules(&file)?;
+        }
+    }
     for finding in &findings {
         terminal.message(Role::Warning, finding);
     }
@@ -31,7 +38,8 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
         _ => (Role::Warning, "usable", ExitCode::from(exit::FINDINGS)),
     };
     let (path, jobs) = (path.display(), config.scrape_configs.len());
-    Ok(terminal.verdict(role, word, &format!("{path}, scrape jobs: {jobs}"), code)?)
+    let rules = if config.rule_files.is_empty() { String::new() } else { format!(", rules: {rules}") };
+    Ok(terminal.verdict(role, word, &format!("{path}, scrape jobs: {jobs}{rules}"), code)?)
 }
 
 /// What deserves a look in a job.
@@ -53,7 +61,7 @@ fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
     }
     let patterns = || job.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
     for pattern in patterns() {
-        let files = matching(pattern);
+        let files = matching_files(pattern);
         if files.is_empty() {
             findings.push(format!("no file is called {}; its targets come when one is", pattern.display()));
         }
@@ -67,6 +75,16 @@ fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
     Ok(findings)
 }
 
+/// How many rules a file has.
+///
+/// # Errors
+///
+/// It cannot be used.
+fn check_rules(path: &Path) -> Result<usize, Error> {
+    let file = super::rules::read(path);
+    file.map(|file| file.rules()).map_err(|told| Error::Rules { told })
+}
+
 fn check_targets(path: &Path) -> Result<(), Error> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| Error::Failed {
@@ -75,22 +93,4 @@ fn check_targets(path: &Path) -> Result<(), Error> {
     })?;
     parse_targets(&text, &name)?;
     Ok(())
-}
-
-/// The files that a pattern with at most one `*` in its last part names, sorted.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((before, after)) = name.split_once('*') else {
-        return if pattern.exists() { vec![pattern.to_owned()] } else { vec![] };
-    };
-    let folder = pattern.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let matches = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-    };
-    let listed: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
-    let mut files: Vec<_> =
-        listed.unwrap_or_default().iter().map(fs::DirEntry::path).filter(matches).collect();
-    files.sort();
-    files
 }

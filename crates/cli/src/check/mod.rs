@@ -2,6 +2,7 @@
 
 mod config;
 mod health;
+pub(crate) mod rules;
 
 use crate::{client::Client, error::Error, terminal::Terminal, time::Span};
 use std::{path::PathBuf, process::ExitCode};
@@ -13,6 +14,8 @@ pub(crate) enum Command {
         /// The file, as `serve --config` takes it.
         file: PathBuf,
     },
+    /// Whether rule files can be used: exits 0 if so, 1 if not, 3 if rules in them are likely not meant.
+    Rules(rules::Args),
     /// Whether a running server is well: exits 0 if so, 1 with a warning, 2 if not, 3 if that cannot be told.
     Health {
         /// The server to ask.
@@ -27,6 +30,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::Config { file } => config::run(&file, terminal),
+        Command::Rules(args) => rules::run(&args, terminal),
         Command::Health { url, timeout } => health::run(&Client::new(&url, timeout)?, terminal),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod json;
+pub(crate) mod plan;
 pub(crate) mod table;
 
 /// How to print an answer.

@@ -1,6 +1,6 @@
 //! `barograph query json`: a document of the JSON query language, sent as it is.
 
-use super::{Connection, connect};
+use super::{Connection, connect, plan};
 use crate::{
     answer::{self, Labels, Point, QueryData, Run},
     client::Client,
@@ -18,6 +18,12 @@ const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
+    /// Tell what it comes down to, instead of answering it.
+    #[arg(long)]
+    explain: bool,
+    /// Run it, and tell what each part of it did.
+    #[arg(long, requires = "explain")]
+    analyze: bool,
     /// The file that holds the document, or `-` for standard input, after the server's URL if it is given here.
     #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
     words: Vec<String>,
@@ -28,6 +34,11 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> Result<(), Error> {
     let mut document = read(&super::only(words, "file")?)?;
     if let Some(limit) = args.connection.limit {
         document["query"]["limit"] = limit.into();
+    }
+    if args.explain {
+        let path = format!("{}?analyze={}", plan::PATH, args.analyze);
+        let told = plan::told(client.post_json(&path, &document), None)?;
+        return plan::show(&told, args.connection.output, terminal);
     }
     let answer = ask(&client, &document)?;
     let meta = &answer["meta"];

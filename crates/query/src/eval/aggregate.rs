@@ -43,8 +43,7 @@ pub(super) fn evaluate(
     };
     let mut vector = expr::vector(context, grid, &node.expr)?;
     vector.widen(context.budget, parameter.len())?;
-    context.check()?;
-    let groups = Groups::of(node, &vector);
+    let groups = Groups::of(context, node, &vector)?;
     note_ignored(context, node, span, &vector);
     let chosen = match node.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
@@ -60,9 +59,9 @@ pub(super) fn evaluate(
             quantile(context, &vector, groups, &parameter)?
         }
         op if vector.has_histograms() => {
-            of_histograms::fold_all(context, (op, node.expr.span), &vector, groups)
+            of_histograms::fold_all(context, (op, node.expr.span), &vector, groups)?
         }
-        op => fold(op, &vector, groups),
+        op => fold(context, op, &vector, groups)?,
     };
     Ok(chosen)
 }
@@ -89,7 +88,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn of(node: &Aggregate, vector: &Vector) -> Self {
+    pub(super) fn of(context: &Context<'_>, node: &Aggregate, vector: &Vector) -> Result<Self, Error> {
         let mut groups = Self {
             of_series: Vec::with_capacity(vector.series.len()),
             labels: Vec::new(),
@@ -99,6 +98,7 @@ impl Groups {
         let mut key = Vec::new();
         let keeps_nothing = node.grouping.is_empty() && !node.without;
         for series in &vector.series {
+            context.check()?;
             key.clear();
             if !keeps_nothing {
                 series.labels.append_kept(&mut key, |name| keeps(node, name));
@@ -117,7 +117,7 @@ impl Groups {
             groups.drop_name[group] |= series.drop_name && series.is_present_anywhere();
             groups.of_series.push(group);
         }
-        groups
+        Ok(groups)
     }
 
     /// The series of each group.
@@ -144,9 +144,10 @@ pub(super) fn keeps(node: &Aggregate, name: &[u8]) -> bool {
 }
 
 /// Folds the columns of each group, value by value.
-fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
+fn fold(context: &Context<'_>, op: AggregateOp, vector: &Vector, groups: Groups) -> Result<Vector, Error> {
     match op {
         AggregateOp::Sum => folded(
+            context,
             vector,
             groups,
             Option::<Sum>::None,
@@ -157,7 +158,7 @@ fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
         ),
         AggregateOp::Avg => {
             let finish = |mean: Mean| if mean.is_empty() { ABSENT } else { mean.mean() };
-            folded(vector, groups, Mean::default(), Mean::add, finish)
+            folded(context, vector, groups, Mean::default(), Mean::add, finish)
         }
         AggregateOp::Stddev | AggregateOp::Stdvar => {
             let root = op == AggregateOp::Stddev;
@@ -166,13 +167,19 @@ fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
                 (false, true) => variance.variance().sqrt(),
                 (false, false) => variance.variance(),
             };
-            folded(vector, groups, Variance::default(), Variance::add, finish)
+            folded(context, vector, groups, Variance::default(), Variance::add, finish)
         }
-        AggregateOp::Count => {
-            folded(vector, groups, 0.0, |count, _| *count += 1.0, |n| if n == 0.0 { ABSENT } else { n })
-        }
-        AggregateOp::Group => folded(vector, groups, ABSENT, |one, _| *one = 1.0, |one| one),
+        AggregateOp::Count => folded(
+            context,
+            vector,
+            groups,
+            0.0,
+            |count, _| *count += 1.0,
+            |n| if n == 0.0 { ABSENT } else { n },
+        ),
+        AggregateOp::Group => folded(context, vector, groups, ABSENT, |one, _| *one = 1.0, |one| one),
         AggregateOp::Min => folded(
+            context,
             vector,
             groups,
             ABSENT,
@@ -184,6 +191,7 @@ fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
             |min| min,
         ),
         AggregateOp::Max => folded(
+            context,
             vector,
             groups,
             ABSENT,
@@ -194,30 +202,32 @@ fn fold(op: AggregateOp, vector: &Vector, groups: Groups) -> Vector {
             },
             |max| max,
         ),
-        _ => Vector::empty(),
+        _ => Ok(Vector::empty()),
     }
 }
 
 fn folded<S: Clone>(
+    context: &Context<'_>,
     vector: &Vector,
     groups: Groups,
     start: S,
     mut add: impl FnMut(&mut S, f64),
     finish: impl Fn(S) -> f64,
-) -> Vector {
+) -> Result<Vector, Error> {
     let mut columns = Vec::with_capacity(groups.labels.len());
     let mut states = Vec::with_capacity(vector.width);
     for members in groups.members() {
         states.clear();
         states.resize(vector.width, start.clone());
         for series in members.into_iter().map(|i| &vector.series[i]) {
+            context.check()?;
             for (state, &value) in states.iter_mut().zip(&series.values).filter(|pair| is_present(*pair.1)) {
                 add(state, value);
             }
         }
         columns.push(states.drain(..).map(&finish).collect());
     }
-    groups.into_vector(columns, vector.width)
+    Ok(groups.into_vector(columns, vector.width))
 }
 
 fn quantile(

@@ -1,6 +1,6 @@
 //! Seconds since the epoch to dates, UTC, in the proleptic Gregorian calendar.
 
-use barograph_model::Timestamp;
+use barograph_model::{Timestamp, date_of_day};
 
 use super::kernels::Date;
 
@@ -12,7 +12,7 @@ pub(super) fn part(seconds: f64, date: Date) -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "the magnitude is checked right above")]
     let seconds = seconds as i64;
     let (days, in_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of_day(days);
     let value = match date {
         Date::Year => year,
         Date::Month => month,
@@ -29,23 +29,7 @@ pub(super) fn part(seconds: f64, date: Date) -> f64 {
 
 /// A time on the second, as RFC 3339 writes it.
 pub(crate) fn text(at: Timestamp) -> String {
-    let seconds = at.0.div_euclid(1_000);
-    let ((year, month, day), in_day) = (civil(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
-    let (hour, minute, second) = (in_day / 3_600, in_day / 60 % 60, in_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a number of days after the epoch: years counted from March, in cycles of 400 (the
-/// method of H. Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (cycle, in_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_cycle = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
-    let in_year = in_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let shifted_month = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_cycle + cycle * 400 + i64::from(month <= 2), month, day)
+    Timestamp(at.0.div_euclid(1_000) * 1_000).to_rfc3339()
 }
 
 /// Days from the epoch to the first of January of a year.

@@ -288,14 +288,16 @@ impl Rows {
         Self { index: Map::default(), series: Vec::new(), width }
     }
 
-    /// The row of a label set, all absent if it is new.
-    pub(super) fn row(&mut self, labels: Labels, drop_name: bool) -> usize {
-        let next = self.series.len();
-        let row = *self.index.entry(labels.clone()).or_insert(next);
-        if row == next {
-            self.series.push(Series::floats(labels, drop_name, vec![ABSENT; self.width]));
+    /// The row of a label set, all absent if it is new, and then charged to the budget before it takes memory.
+    pub(super) fn row(&mut self, budget: &Budget, labels: Labels, drop_name: bool) -> Result<usize, Error> {
+        if let Some(&row) = self.index.get(&labels) {
+            return Ok(row);
         }
-        row
+        budget.charge_series(labels.as_bytes().len())?;
+        budget.hold(self.width)?;
+        self.index.insert(labels.clone(), self.series.len());
+        self.series.push(Series::floats(labels, drop_name, vec![ABSENT; self.width]));
+        Ok(self.series.len() - 1)
     }
 
     /// Puts a cell into a row.

@@ -2,7 +2,14 @@
 
 use barograph_model::{Budget, Source};
 
-use super::{Answer, Error, Options, Value, grid::Grid, notes::Notes, rolled::Used, totals::Totals};
+use super::{
+    Answer, Error, Options, Value,
+    grid::Grid,
+    notes::Notes,
+    recorder::{Actual, Recorder},
+    rolled::Used,
+    totals::Totals,
+};
 use crate::syntax::ast::{At, Expr, Length, Selector, Shift};
 
 /// One evaluation.
@@ -15,6 +22,7 @@ pub(super) struct Context<'a> {
     pub(super) notes: Notes,
     pub(super) used: Used,
     totals: Totals<'a>,
+    recorder: Option<&'a Recorder<'a>>,
 }
 
 /// Where a selector or a subquery looks.
@@ -34,7 +42,28 @@ impl<'a> Context<'a> {
         expr: &'a Expr,
     ) -> Self {
         let (notes, used, totals) = (Notes::default(), Used::default(), Totals::of(expr));
-        Self { source, options, budget, query, notes, used, totals }
+        Self { source, options, budget, query, notes, used, totals, recorder: None }
+    }
+
+    /// The same, recorded if that is wanted.
+    pub(super) fn recorded(self, recorder: Option<&'a Recorder<'a>>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Does the work of a part of the query, of which `series` come, and records it if that is wanted.
+    pub(super) fn watch<T>(
+        &self,
+        part: &Expr,
+        work: impl FnOnce() -> Result<T, Error>,
+        series: impl FnOnce(&T) -> usize,
+    ) -> Result<T, Error> {
+        let Some(recorder) = self.recorder else { return work() };
+        let (began, spent) = (recorder.now(), self.budget.spent());
+        let value = work()?;
+        let series = series(&value) as u64;
+        let samples = self.budget.spent() - spent;
+        recorder.add(part, Actual { series, samples, took: recorder.now().saturating_sub(began) });
+        Ok(value)
     }
 
     /// Whether only counts and sums are read of the histograms of a selector.
@@ -58,7 +87,7 @@ impl<'a> Context<'a> {
 
     /// Stops here if the query was cancelled.
     pub(super) fn check(&self) -> Result<(), Error> {
-        Ok(self.budget.charge(0)?)
+        Ok(self.budget.check()?)
     }
 
     /// Milliseconds between the steps of the query; zero for an instant query.

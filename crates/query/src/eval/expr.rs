@@ -26,8 +26,21 @@ pub(super) enum Columns {
     Vector(Vector),
 }
 
+impl Columns {
+    fn series(&self) -> usize {
+        match self {
+            Self::Scalar(_) | Self::Text(_) => 0,
+            Self::Vector(vector) => vector.series.len(),
+        }
+    }
+}
+
 /// Evaluates an expression at the points of a grid. Range vectors are evaluated by the functions that take them.
 pub(super) fn evaluate(context: &Context<'_>, grid: Grid, expr: &Expr) -> Result<Columns, Error> {
+    context.watch(expr, || evaluate_part(context, grid, expr), Columns::series)
+}
+
+fn evaluate_part(context: &Context<'_>, grid: Grid, expr: &Expr) -> Result<Columns, Error> {
     context.check()?;
     Ok(match &expr.node {
         Node::Number(number) => Columns::Scalar(vec![number.value]),

@@ -40,8 +40,9 @@ pub(super) fn quantile(
             Found::Classic(buckets) => quantile_of(context, q, buckets, labels, span),
             Found::Native(histogram) => native_quantile(context, q, histogram, labels, span),
         };
-        let row = rows.row(labels.clone(), true);
+        let row = rows.row(context.budget, labels.clone(), true)?;
         *rows.cell(row, step) = value;
+        Ok(())
     })
 }
 
@@ -84,11 +85,13 @@ pub(super) fn quantiles(
                 Found::Classic(buckets) => quantile_of(context, q, &mut buckets.to_vec(), labels, span),
                 Found::Native(histogram) => native_quantile(context, q, histogram, labels, span),
             };
-            let row = rows.row(labels.with(&label.value, &exposition_float(q)), true);
+            let labels = labels.with(&label.value, &exposition_float(q));
+            let row = rows.row(context.budget, labels, true)?;
             let cell = rows.cell(row, step);
             clash |= is_present(*cell);
             *cell = value;
         }
+        Ok(())
     })?;
     if clash { Err(super::column::same_labels()) } else { Ok(result) }
 }
@@ -115,8 +118,9 @@ pub(super) fn fraction(
                 value
             }
         };
-        let row = rows.row(labels.clone(), true);
+        let row = rows.row(context.budget, labels.clone(), true)?;
         *rows.cell(row, step) = value;
+        Ok(())
     })
 }
 
@@ -153,7 +157,7 @@ fn each_histogram(
     mut vector: Vector,
     width: usize,
     span: Span,
-    mut visit: impl FnMut(&Labels, &mut Rows, usize, Found<'_>),
+    mut visit: impl FnMut(&Labels, &mut Rows, usize, Found<'_>) -> Result<(), Error>,
 ) -> Result<Vector, Error> {
     vector.widen(context.budget, width)?;
     let mut rows = Rows::new(vector.width);
@@ -180,7 +184,7 @@ fn each_histogram(
             if native.is_some_and(|native| native.histogram(step).is_some()) {
                 context.notes.classic_and_native(histogram.labels.metric_name(), span);
             } else {
-                visit(&histogram.labels, &mut rows, step, Found::Classic(&mut buckets));
+                visit(&histogram.labels, &mut rows, step, Found::Classic(&mut buckets))?;
             }
         }
     }
@@ -193,7 +197,7 @@ fn each_histogram(
                 let Some(histogram) = native.histogram(step) else { continue };
                 let has_bucket = |&(_, series): &(f64, usize)| is_present(vector.series[series].values[step]);
                 if !classic.is_some_and(|classic| classic.bounds.iter().any(has_bucket)) {
-                    visit(&native.labels, &mut rows, step, Found::Native(histogram));
+                    visit(&native.labels, &mut rows, step, Found::Native(histogram))?;
                 }
             }
         }

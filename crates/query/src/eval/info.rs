@@ -49,7 +49,7 @@ pub(super) fn join(context: &Context<'_>, grid: Grid, args: &[Expr]) -> Result<V
                 continue;
             }
             let labels = enriched(&series.labels, &infos, &latest, &wanted)?;
-            let row = rows.row(labels, series.drop_name);
+            let row = rows.row(context.budget, labels, series.drop_name)?;
             rows.put(row, step, series.cell(step));
         }
     }

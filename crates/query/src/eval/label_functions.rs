@@ -18,6 +18,8 @@ use crate::syntax::{
 
 /// A compiled pattern of `label_replace` may take this many bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// A label value that is made may be so long. What is stored is shorter.
+const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// `label_replace(v, destination, replacement, source, pattern)`
 pub(super) fn replace(context: &Context<'_>, args: &[Expr], vector: Vector) -> Result<Vector, Error> {
@@ -31,10 +33,17 @@ pub(super) fn replace(context: &Context<'_>, args: &[Expr], vector: Vector) -> R
     build(pattern)?;
     let regex = build(&format!("^(?s:{pattern})$"))?;
     relabel(context, vector, destination, |labels| {
-        let captures = regex.captures(labels.value(source).unwrap_or_default())?;
+        let source = labels.value(source).unwrap_or_default();
+        let Some(captures) = regex.captures(source) else { return Ok(None) };
+        // No group is longer than the whole.
+        let groups = replacement.bytes().filter(|byte| *byte == b'$').count();
+        within_length(
+            "label_replace",
+            replacement.len().saturating_add(groups.saturating_mul(source.len())),
+        )?;
         let mut value = String::new();
         captures.expand(replacement, &mut value);
-        Some(value)
+        Ok(Some(value))
     })
 }
 
@@ -49,8 +58,18 @@ pub(super) fn join(context: &Context<'_>, args: &[Expr], vector: Vector) -> Resu
     relabel(context, vector, destination, |labels| {
         let values: Vec<&str> =
             sources.iter().map(|source| labels.value(source).unwrap_or_default()).collect();
-        Some(values.join(separator))
+        let bytes: usize = values.iter().map(|value| value.len() + separator.len()).sum();
+        within_length("label_join", bytes)?;
+        Ok(Some(values.join(separator)))
     })
+}
+
+fn within_length(function: &str, bytes: usize) -> Result<(), Error> {
+    if bytes <= VALUE_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("{function}() may make a label value longer than {VALUE_BYTES_MAX} bytes");
+    Err(Error::Execution(message))
 }
 
 /// A text that may name a label.
@@ -68,11 +87,12 @@ fn relabel(
     context: &Context<'_>,
     mut vector: Vector,
     destination: &str,
-    value: impl Fn(&Labels) -> Option<String>,
+    value: impl Fn(&Labels) -> Result<Option<String>, Error>,
 ) -> Result<Vector, Error> {
     for series in &mut vector.series {
         context.check()?;
-        if let Some(value) = value(&series.labels) {
+        if let Some(value) = value(&series.labels)? {
+            context.budget.reserve(value.len() as u64)?;
             series.labels = series.labels.with(destination, &value);
             series.drop_name &= destination != METRIC_NAME;
         }

@@ -30,16 +30,17 @@ pub(super) fn combine(
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
     // With `group_right` upstream fills the other side than the word says, and so do we.
     let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
-    let signatures = Signatures::of(matching, &many, &one);
+    let signatures = Signatures::of(context, matching, &many, &one)?;
     check_one_side(context, node, width, &signatures, &many, &one)?;
     let site = Site { context, node, span };
     let mut output = Output { site, swapped, rows: Rows::new(width), width };
     for bucket in &signatures.buckets {
         for many_series in bucket.many.iter().map(|&i| &many.series[i]) {
-            context.check()?;
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
+                context.check()?;
                 output.pair(many_series, one_series)?;
             }
+            context.check()?;
             if let Some(fill) = fill_one {
                 let labels = matched_labels(matching, &many_series.labels);
                 let missing = |step: usize| bucket.one.iter().all(|&i| !one.series[i].is_present(step));
@@ -49,6 +50,7 @@ pub(super) fn combine(
         }
         if let Some(fill) = fill_many {
             for one_series in bucket.one.iter().map(|&i| &one.series[i]) {
+                context.check()?;
                 let labels = matched_labels(matching, &one_series.labels);
                 let missing = |step: usize| bucket.many.iter().all(|&i| !many.series[i].is_present(step));
                 output.pair(&filler(labels, fill, width, missing), one_series)?;
@@ -155,21 +157,23 @@ struct Bucket {
 }
 
 impl Signatures {
-    fn of(matching: &Matching, many: &Vector, one: &Vector) -> Self {
+    fn of(context: &Context<'_>, matching: &Matching, many: &Vector, one: &Vector) -> Result<Self, Error> {
         let mut numbers = Numbers::default();
         let mut buckets: Vec<Bucket> = Vec::new();
-        let mut sort = |vector: &Vector, side: fn(&mut Bucket) -> &mut Vec<usize>| {
+        let mut sort = |vector: &Vector, side: fn(&mut Bucket) -> &mut Vec<usize>| -> Result<(), Error> {
             for (i, series) in vector.series.iter().enumerate() {
+                context.check()?;
                 let number = numbers.number(matching, &series.labels);
                 if number == buckets.len() {
                     buckets.push(Bucket::default());
                 }
                 side(&mut buckets[number]).push(i);
             }
+            Ok(())
         };
-        sort(many, |bucket| &mut bucket.many);
-        sort(one, |bucket| &mut bucket.one);
-        Self { buckets }
+        sort(many, |bucket| &mut bucket.many)?;
+        sort(one, |bucket| &mut bucket.one)?;
+        Ok(Self { buckets })
     }
 }
 
@@ -213,8 +217,8 @@ fn check_one_side(
     };
     for bucket in &signatures.buckets {
         if bucket.one.len() > 1 {
-            context.check()?;
             for step in 0..width {
+                context.check()?;
                 let Some((a, b)) = twice(&bucket.one, one, step) else { continue };
                 // With nothing at all on the other side nothing is matched, and nothing is wrong.
                 if !filled && !many.series.iter().any(|series| series.is_present(step)) {
@@ -231,8 +235,8 @@ fn check_one_side(
             }
         }
         if matching.group == Group::OneToOne && bucket.many.len() > 1 {
-            context.check()?;
             for step in 0..width {
+                context.check()?;
                 let matched = bucket.one.iter().any(|&i| one.series[i].is_present(step));
                 if (matched || matching.fill_right.is_some()) && twice(&bucket.many, many, step).is_some() {
                     let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";

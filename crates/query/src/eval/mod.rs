@@ -22,11 +22,14 @@ mod notes;
 mod on_histograms;
 mod over;
 mod pooled;
+mod ranges;
 mod ranking;
+mod recorder;
 mod rolled;
 mod select;
 mod sets;
 mod special;
+mod survey;
 mod switches;
 mod totals;
 mod windows;
@@ -36,8 +39,11 @@ pub(crate) use kernels::{Kernel, Over, Special};
 pub(crate) use math::Sum;
 #[cfg(test)]
 pub(crate) use math::quantile;
-pub(crate) use notes::go_float;
+pub use notes::go_float;
+pub(crate) use recorder::Recorder;
+pub use recorder::{Actual, Clock};
 pub(crate) use rolled::gone;
+pub(crate) use survey::{Site, survey};
 pub(crate) use totals::Totals;
 
 use std::sync::Arc;
@@ -229,6 +235,15 @@ impl From<BudgetError> for Error {
     }
 }
 
+/// When a query is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At one point in time.
+    Instant(Timestamp),
+    /// At each step.
+    Range(Steps),
+}
+
 /// Evaluates a query at one point in time.
 ///
 /// # Errors
@@ -240,11 +255,7 @@ pub fn evaluate_instant(
     options: &Options,
     budget: &Budget,
 ) -> Result<Answer, Error> {
-    switches::check(expr, options)?;
-    let grid = Grid::instant(at.0);
-    let context = Context::new(source, options, budget, grid, expr);
-    let value = expr::top_instant(&context, expr)?;
-    Ok(context.answer(value))
+    evaluate(source, expr, When::Instant(at), options, budget, None)
 }
 
 /// Evaluates a query at each step. The value is always a [`Value::Matrix`].
@@ -258,7 +269,34 @@ pub fn evaluate_range(
     options: &Options,
     budget: &Budget,
 ) -> Result<Answer, Error> {
+    evaluate(source, expr, When::Range(steps), options, budget, None)
+}
+
+/// Either of them, recorded if that is wanted.
+pub(crate) fn evaluate(
+    source: &dyn Source,
+    expr: &Expr,
+    when: When,
+    options: &Options,
+    budget: &Budget,
+    recorder: Option<&Recorder<'_>>,
+) -> Result<Answer, Error> {
+    let grid = grid(expr, when, options)?;
+    let context = Context::new(source, options, budget, grid, expr).recorded(recorder);
+    let value = match when {
+        When::Instant(_) => expr::top_instant(&context, expr)?,
+        When::Range(_) => expr::top_range(&context, expr)?,
+    };
+    Ok(context.answer(value))
+}
+
+/// The points of a query that may be asked so.
+fn grid(expr: &Expr, when: When, options: &Options) -> Result<Grid, Error> {
     switches::check(expr, options)?;
+    let steps = match when {
+        When::Instant(at) => return Ok(Grid::instant(at.0)),
+        When::Range(steps) => steps,
+    };
     let kind = expr.kind();
     if !matches!(kind, Type::Scalar | Type::Vector) {
         let message = format!(
@@ -267,8 +305,5 @@ pub fn evaluate_range(
         );
         return Err(Error::Execution(message));
     }
-    let grid = Grid::steps(steps)?;
-    let context = Context::new(source, options, budget, grid, expr);
-    let value = expr::top_range(&context, expr)?;
-    Ok(context.answer(value))
+    Grid::steps(steps)
 }

@@ -129,8 +129,8 @@ pub(super) fn for_metric(name: Option<&str>) -> String {
     name.map(|name| format!(" for metric name {}", barograph_model::quote(name))).unwrap_or_default()
 }
 
-/// A number as Go's `%g` writes it.
-pub(crate) fn go_float(value: f64) -> String {
+/// A number as Go's `%g` writes it: the fewest digits, an exponent from a million on and below a ten-thousandth.
+pub fn go_float(value: f64) -> String {
     if value.is_nan() {
         return "NaN".into();
     }

@@ -4,7 +4,7 @@
 //! costs the same however long its range is. Functions whose rounding depends on the order of additions go through
 //! each window anew, to give the very numbers of Prometheus.
 
-use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp, is_stale};
+use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp};
 
 use super::{
     Error, Track,
@@ -14,17 +14,17 @@ use super::{
     grid::Grid,
     kernels::Over,
     math::{self, Mean, Sum, Variance},
+    ranges::each_range,
     rolled::{self, Choice},
-    select,
     windows::{Samples, Window, Windows},
 };
 use crate::syntax::{
     Span,
-    ast::{Call, Expr, Node, RangeSelector, Reading, Subquery},
+    ast::{Call, Expr, Node, Reading},
 };
 
 mod extended;
-mod mixed;
+pub(super) mod mixed;
 mod rates;
 
 use rates::Rates;
@@ -68,15 +68,17 @@ fn from_tier(
 ) -> Result<Vector, Error> {
     let Node::Range(selector) = &range.bare().node else { return Ok(Vector::empty()) };
     let (older, newer) = choice.split(grid, selector);
-    let Some(newer) = newer else {
-        return rolled::over(context, older, (node, selector), (over, parameters), choice);
+    let rolled = |parameters: &Parameters| {
+        let work = || rolled::over(context, older, (node, selector), (over, parameters), choice);
+        context.watch(range.bare(), work, |vector| vector.series.len())
     };
+    let Some(newer) = newer else { return rolled(parameters) };
     let part = |from: usize, to: usize| -> Parameters {
         let cut =
             |values: &[f64]| if values.len() == 1 { values.to_vec() } else { values[from..to].to_vec() };
         parameters.iter().map(|(values, span)| (cut(values), *span)).collect()
     };
-    let tiered = rolled::over(context, older, (node, selector), (over, &part(0, older.len)), choice)?;
+    let tiered = rolled(&part(0, older.len))?;
     let rest = part(older.len, grid.len);
     let vector = from_samples(context, newer, node, (over, &rest))?;
     Ok(rolled::join((tiered, older.len), (vector, newer.len)))
@@ -180,103 +182,6 @@ fn reading_of(range: &Expr) -> Reading {
     }
 }
 
-/// Visits the series of a range selector or subquery, staleness markers left out.
-pub(super) fn each_range(
-    context: &Context<'_>,
-    grid: Grid,
-    (range, starts): (&Expr, bool),
-    mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
-) -> Result<(), Error> {
-    match &range.bare().node {
-        Node::Range(node) => each_selected(context, grid, (node, starts), visit),
-        Node::Subquery(node) => {
-            let (inner, points, mut windows) = subquery(context, grid, node)?;
-            let mut samples = Samples::default();
-            for series in inner.series {
-                context.budget.charge(points.len)?;
-                samples.clear();
-                for step in 0..points.len {
-                    let value = at(&series.values, step);
-                    if is_present(value) {
-                        samples.push(points.at(step), value);
-                    }
-                }
-                if !series.histograms.is_empty() {
-                    let there =
-                        (0..points.len).filter_map(|step| Some((points.at(step), series.histogram(step)?)));
-                    samples.histograms.extend(there.map(|(at, histogram)| (at, mixed::forgetful(histogram))));
-                }
-                if !samples.is_empty() {
-                    windows.place(&samples.timestamps);
-                    visit(series.labels, series.drop_name, &samples, &windows)?;
-                }
-            }
-            Ok(())
-        }
-        _ => Err(Error::Execution("expected type range vector".into())),
-    }
-}
-
-fn each_selected(
-    context: &Context<'_>,
-    grid: Grid,
-    (node, starts): (&RangeSelector, bool),
-    mut visit: impl FnMut(Labels, bool, &Samples, &Windows) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let range = context.positive_length(&node.range)?;
-    let mut windows = Windows::new(grid, context.reference(&node.selector.shift)?, range);
-    if node.selector.reading != Reading::Plain {
-        windows.before = context.options.lookback_ms;
-    }
-    if node.selector.reading == Reading::Smoothed {
-        windows.after = context.options.lookback_ms;
-    }
-    let mut live = Samples::default();
-    let read = select::Read {
-        matchers: &node.selector.matchers,
-        after: windows.read_after(),
-        last: windows.read_last(),
-        starts: starts && node.selector.reading == Reading::Plain,
-        detect_resets: context.reads_totals(&node.selector),
-    };
-    select::each_series(context, &read, |labels, samples| {
-        context.budget.hold(windows.width())?;
-        // Without an early end the loop takes several values at a time.
-        let any_stale = samples.values.iter().fold(false, |any, &value| any | is_stale(value));
-        let any_stale = any_stale || samples.histograms.iter().any(|pair| pair.1.is_stale());
-        if !any_stale {
-            windows.place(&samples.timestamps);
-            return visit(labels, false, samples, &windows);
-        }
-        live.clear();
-        for (&at, &value) in samples.timestamps.iter().zip(&samples.values).filter(|pair| !is_stale(*pair.1))
-        {
-            live.push(at, value);
-        }
-        live.histograms.extend(samples.histograms.iter().filter(|pair| !pair.1.is_stale()).cloned());
-        live.starts.clone_from(&samples.starts);
-        if live.is_empty() {
-            return Ok(());
-        }
-        windows.place(&live.timestamps);
-        visit(labels, false, &live, &windows)
-    })
-}
-
-/// A subquery evaluated at all points that any of its ranges needs.
-fn subquery(context: &Context<'_>, grid: Grid, node: &Subquery) -> Result<(Vector, Grid, Windows), Error> {
-    let range = context.positive_length(&node.range)?;
-    let step = match &node.step {
-        Some(step) => context.positive_length(step)?,
-        None => context.options.subquery_step_ms,
-    };
-    let windows = Windows::new(grid, context.reference(&node.shift)?, range);
-    let Some(points) = Grid::aligned(windows.read_after(), windows.read_last(), step) else {
-        return Ok((Vector::empty(), grid, windows));
-    };
-    Ok((expr::vector(context, points, &node.expr)?, points, windows))
-}
-
 /// The series and samples of a range vector that is itself the answer.
 pub(super) fn top_matrix(
     context: &Context<'_>,
@@ -286,7 +191,8 @@ pub(super) fn top_matrix(
     if let (Some(choice), Node::Range(selector)) =
         (rolled::choose_range(context, grid, range, None)?, &range.bare().node)
     {
-        let mut matrix = rolled::as_samples(context, grid, selector, &choice)?;
+        let work = || rolled::as_samples(context, grid, selector, &choice);
+        let mut matrix = context.watch(range.bare(), work, Vec::len)?;
         super::label_functions::sort_by_labels(&mut matrix);
         return Ok(matrix);
     }
@@ -480,7 +386,8 @@ pub(super) fn present(context: &Context<'_>, grid: Grid, node: &Call) -> Result<
     };
     let Node::Range(selector) = &range.bare().node else { return Ok(Vec::new()) };
     let (older, newer) = choice.split(grid, selector);
-    let vector = rolled::over(context, older, (node, selector), (Over::Present, &Vec::new()), &choice)?;
+    let work = || rolled::over(context, older, (node, selector), (Over::Present, &Vec::new()), &choice);
+    let vector = context.watch(range.bare(), work, |vector| vector.series.len())?;
     let seen = |step: usize| vector.series.iter().any(|series| is_present(series.at(step)));
     let mut present: Vec<bool> = (0..older.len).map(seen).collect();
     if let Some(newer) = newer {

@@ -14,7 +14,7 @@ use super::{
     grid::Grid,
     kernels::{Kernel, Over},
     math::quantile,
-    over, rolled,
+    ranges, rolled,
 };
 use crate::syntax::ast::{Aggregate, Node};
 
@@ -28,10 +28,11 @@ pub(super) fn evaluate(context: &Context<'_>, grid: Grid, node: &Aggregate) -> R
     if let (Some(choice), Node::Range(selector)) =
         (rolled::choose_range(context, grid, range, Some(Over::Quantile))?, &range.bare().node)
     {
-        return rolled::pooled(context, grid, (node, selector), q, choice);
+        let work = || rolled::pooled(context, grid, (node, selector), q, choice);
+        return context.watch(range.bare(), work, |vector| vector.series.len());
     }
     let mut pools: Pools<Vec<f64>> = Pools::new(grid.len);
-    over::each_range(context, grid, (range, false), |labels, _, samples, windows| {
+    ranges::each_range(context, grid, (range, false), |labels, _, samples, windows| {
         context.budget.reserve(8 * samples.len() as u64)?;
         let cells = pools.of(context, node, &labels)?;
         windows.slide(context, samples, |window| {

@@ -30,7 +30,7 @@ pub(super) fn top(
     let largest = node.op == AggregateOp::Topk;
     let mut vector = vector;
     vector.series.iter_mut().for_each(|series| series.histograms.clear());
-    let mut kept = vec![vec![false; vector.series.len()]; vector.width];
+    let mut kept = mask(context, &vector)?;
     let members = groups.members();
     let mut order: Vec<usize> = Vec::new();
     for (step, kept) in kept.iter_mut().enumerate() {
@@ -70,7 +70,7 @@ pub(super) fn limit(
     groups: &Groups,
     parameter: &[f64],
 ) -> Result<Vector, Error> {
-    let mut kept = vec![vec![false; vector.series.len()]; vector.width];
+    let mut kept = mask(context, &vector)?;
     let mut taken = vec![0usize; groups.labels.len()];
     for (step, kept) in kept.iter_mut().enumerate() {
         let k = count(at(parameter, step))?;
@@ -130,7 +130,7 @@ pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vect
     if label.value.is_empty() {
         return Err(Error::Execution("invalid label name \"\"".into()));
     }
-    let groups = Groups::of(node, &vector);
+    let groups = Groups::of(context, node, &vector)?;
     let mut rows = Rows::new(vector.width);
     let mut labels_of: HashMap<(usize, u64), Labels> = HashMap::new();
     for (series, &group) in vector.series.iter().zip(&groups.of_series) {
@@ -142,27 +142,39 @@ pub(super) fn count_values(context: &Context<'_>, node: &Aggregate, vector: Vect
                 builder.set(&label.value, &plain_float(value));
                 builder.build()
             });
-            count_one(&mut rows, (labels.clone(), groups.drop_name[group]), step);
+            count_one(context, &mut rows, (labels.clone(), groups.drop_name[group]), step)?;
         }
         for (step, histogram) in series.histograms.iter().enumerate() {
             let Some(histogram) = histogram else { continue };
             let mut builder = LabelsBuilder::from(&groups.labels[group]);
             builder.set(&label.value, &histogram.to_string());
-            count_one(&mut rows, (builder.build(), groups.drop_name[group]), step);
+            count_one(context, &mut rows, (builder.build(), groups.drop_name[group]), step)?;
         }
     }
     Ok(rows.finish())
 }
 
-fn count_one(rows: &mut Rows, (labels, drop_name): (Labels, bool), step: usize) {
-    let row = rows.row(labels, drop_name);
+fn count_one(
+    context: &Context<'_>,
+    rows: &mut Rows,
+    (labels, drop_name): (Labels, bool),
+    step: usize,
+) -> Result<(), Error> {
+    let row = rows.row(context.budget, labels, drop_name)?;
     let cell = rows.cell(row, step);
     *cell = if is_present(*cell) { *cell + 1.0 } else { 1.0 };
+    Ok(())
 }
 
 /// A number without an exponent, as Go's `%f` with the fewest digits.
 fn plain_float(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { go_float(value) }
+}
+
+/// Which values are kept, by step and series: none yet.
+fn mask(context: &Context<'_>, vector: &Vector) -> Result<Vec<Vec<bool>>, Error> {
+    context.budget.reserve((vector.series.len() as u64).saturating_mul(vector.width as u64))?;
+    Ok(vec![vec![false; vector.series.len()]; vector.width])
 }
 
 /// How many a parameter asks for; none if it is below one.

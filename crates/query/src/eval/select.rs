@@ -77,6 +77,7 @@ pub(super) fn from_samples(
         let range = TimeRange::left_open(Timestamp(read_last.saturating_sub(lookback)), Timestamp(read_last));
         let selection = Selection { matchers: &selector.matchers, range };
         for (labels, last) in context.source.last_samples(&selection, context.budget)? {
+            context.budget.charge_series(labels.as_bytes().len())?;
             let value = if give == Give::Value { last.value } else { last.at.seconds() };
             if !is_stale(last.value) {
                 vector.series.push(Series::floats(labels, false, vec![value]));
@@ -194,9 +195,11 @@ fn each_of(
     let selection = Selection { matchers: wanted.matchers, range };
     let mut cursor = context.source.select(&selection, context.budget)?;
     let mut samples = Samples::default();
+    let charge = |labels: &Labels| context.budget.charge_series(labels.as_bytes().len());
     while let Some(labels) = cursor.next_series()? {
-        context.check()?;
+        charge(&labels)?;
         while let Some(labels) = others.next_before(&labels, &mut samples) {
+            charge(&labels)?;
             visit(labels, &samples)?;
         }
         read(&mut *cursor, &mut samples)?;
@@ -206,7 +209,7 @@ fn each_of(
         }
     }
     while let Some(labels) = others.next(&mut samples) {
-        context.check()?;
+        charge(&labels)?;
         visit(labels, &samples)?;
     }
     Ok(())

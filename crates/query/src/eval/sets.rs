@@ -18,10 +18,15 @@ pub(super) fn combine(
     lhs.widen(context.budget, width)?;
     rhs.widen(context.budget, width)?;
     let mut numbers = Numbers::default();
-    let mut number = |vector: &Vector| -> Vec<usize> {
-        vector.series.iter().map(|series| numbers.number(&node.matching, &series.labels)).collect()
+    let mut number = |vector: &Vector| -> Result<Vec<usize>, Error> {
+        let mut signatures = Vec::with_capacity(vector.series.len());
+        for series in &vector.series {
+            context.check()?;
+            signatures.push(numbers.number(&node.matching, &series.labels));
+        }
+        Ok(signatures)
     };
-    let (left, right) = (number(&lhs), number(&rhs));
+    let (left, right) = (number(&lhs)?, number(&rhs)?);
     Ok(match node.op {
         BinaryOp::Or => {
             let there = Presence::of(&lhs, &left);

@@ -197,7 +197,8 @@ fn timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, E
     if let Node::Selector(selector) = &arg.bare().node
         && selector.reading == Reading::Plain
     {
-        let vector = select::instant(context, grid, (selector, arg.bare().span), Give::Time)?;
+        let work = || select::instant(context, grid, (selector, arg.bare().span), Give::Time);
+        let vector = context.watch(arg.bare(), work, |vector| vector.series.len())?;
         return Ok(Columns::Vector(vector.drop_names(delayed)?));
     }
     let mut vector = expr::vector(context, grid, arg)?;
@@ -210,7 +211,8 @@ fn timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, E
 fn start_timestamp(context: &Context<'_>, grid: Grid, arg: &Expr) -> Result<Columns, Error> {
     let bare = arg.bare();
     let Node::Selector(selector) = &bare.node else { return Ok(Columns::Vector(Vector::empty())) };
-    let vector = select::instant(context, grid, (selector, bare.span), Give::Start)?;
+    let work = || select::instant(context, grid, (selector, bare.span), Give::Start);
+    let vector = context.watch(bare, work, |vector| vector.series.len())?;
     Ok(Columns::Vector(vector.drop_names(context.options.delayed_name_removal)?))
 }
 

@@ -32,6 +32,7 @@ pub use expression::{EXPRESSION_BYTES_MAX, Expression, Function, Mistake};
 pub use metric::{Names, Pattern as NamePattern};
 pub use pattern::{CONDITIONS_MAX, Pattern, STEPS_MAX, Step};
 pub use read::Invalid;
+pub(crate) use run::answer_traced;
 pub use run::{Error, answer, answer_reusing};
 pub use statistics::{Correlation, Direction, Trend};
 pub use thin::thin_out;

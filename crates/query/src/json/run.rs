@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     cache::{Reuse, Reused},
-    eval::{self, Options, Steps, Track, Value, evaluate_instant, evaluate_range},
+    eval::{self, Options, Steps, Track, Value, When},
+    explain::Tracer,
     syntax::ast::Expr,
 };
 
@@ -60,7 +61,7 @@ impl From<BudgetError> for Error {
 /// # Errors
 /// See [`Error`].
 pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budget) -> Result<Reply, Error> {
-    answer_reusing(None, source, query, now, budget)
+    answer_with(None, source, query, now, budget, None)
 }
 
 /// As [`answer`], with buckets that a cache has.
@@ -73,6 +74,28 @@ pub fn answer_reusing(
     query: &Query,
     now: Timestamp,
     budget: &Budget,
+) -> Result<Reply, Error> {
+    answer_with(reuse, source, query, now, budget, None)
+}
+
+/// The same, with the plans of all that is evaluated kept; a tracer may also evaluate nothing.
+pub(crate) fn answer_traced(
+    source: &dyn Source,
+    query: &Query,
+    now: Timestamp,
+    budget: &Budget,
+    tracer: &Tracer<'_>,
+) -> Result<Reply, Error> {
+    answer_with(None, source, query, now, budget, Some(tracer))
+}
+
+fn answer_with(
+    reuse: Option<&Reuse<'_>>,
+    source: &dyn Source,
+    query: &Query,
+    now: Timestamp,
+    budget: &Budget,
+    tracer: Option<&Tracer<'_>>,
 ) -> Result<Reply, Error> {
     let end = query.end.map_or(now, |end| end.at(now));
     let start = query.start.map_or(end.saturating_add(-SPAN_MS), |start| start.at(now));
@@ -91,6 +114,7 @@ pub fn answer_reusing(
         span,
         directory,
         seen: Cell::default(),
+        tracer,
         first: RefCell::default(),
         warnings: RefCell::default(),
     };
@@ -106,6 +130,7 @@ pub(super) struct Run<'a> {
     pub(super) span: Span,
     directory: Directory<'a>,
     seen: Cell<Seen>,
+    tracer: Option<&'a Tracer<'a>>,
     /// The reason of the first plan.
     first: RefCell<Option<String>>,
     warnings: RefCell<Vec<String>>,
@@ -251,7 +276,7 @@ impl Run<'_> {
             Node::Trend(_) => self.trends(groups)?,
             Node::Correlation(_, second) => {
                 let Some(others) = self.expression(second, &plan, &path)? else { return Ok(None) };
-                self.correlations(groups, &others)
+                self.correlations(groups, &others)?
             }
             _ => (groups, BTreeMap::new()),
         };
@@ -302,19 +327,25 @@ impl Run<'_> {
         self.budget.reserve(TREND_BYTES)?;
         let mut findings = BTreeMap::new();
         for (labels, points) in groups {
-            self.budget.charge(0)?;
+            self.budget.check()?;
             findings.extend(statistics::trend(&points).map(|trend| (labels, Finding::Trend(trend))));
         }
         Ok((self.points_of(&findings), findings))
     }
 
-    fn correlations(&self, groups: Matrix, others: &Matrix) -> (Matrix, BTreeMap<Labels, Finding>) {
-        let both = groups.into_iter().filter_map(|(labels, points)| {
-            let found = statistics::correlation(&points, others.get(&labels)?)?;
-            Some((labels, Finding::Correlation(found)))
-        });
-        let findings = both.collect();
-        (self.points_of(&findings), findings)
+    fn correlations(
+        &self,
+        groups: Matrix,
+        others: &Matrix,
+    ) -> Result<(Matrix, BTreeMap<Labels, Finding>), Error> {
+        let mut findings = BTreeMap::new();
+        for (labels, points) in groups {
+            self.budget.check()?;
+            let Some(other) = others.get(&labels) else { continue };
+            let found = statistics::correlation(&points, other);
+            findings.extend(found.map(|found| (labels, Finding::Correlation(found))));
+        }
+        Ok((self.points_of(&findings), findings))
     }
 
     /// The one figure of a finding, at the start of the time range.
@@ -349,7 +380,7 @@ impl Run<'_> {
         let all: BTreeSet<&Labels> = holding.iter().flat_map(Matrix::keys).collect();
         let (mut groups, mut findings) = (Matrix::new(), BTreeMap::new());
         for labels in all {
-            self.budget.charge(0)?;
+            self.budget.check()?;
             let mut rests: Vec<&[Sample]> =
                 holding.iter().map(|groups| groups.get(labels).map_or(&[][..], Vec::as_slice)).collect();
             let buckets = plan.stamps().map(|at| {
@@ -420,11 +451,7 @@ impl Run<'_> {
                 step_ms: plan.width.max(1),
             };
             let options = options(run.tier);
-            let expr = build(run.length)?;
-            let answer = match self.reuse {
-                Some(reuse) => reuse.evaluate_range(self.source, &expr, steps, &options, self.budget)?,
-                None => evaluate_range(self.source, &expr, steps, &options, self.budget)?,
-            };
+            let Some(answer) = self.ask(&build(run.length)?, When::Range(steps), &options)? else { continue };
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
             for (labels, Track { floats: mut samples, .. }) in matrix {
@@ -444,8 +471,8 @@ impl Run<'_> {
         let mut groups = Matrix::new();
         for run in &plan.runs {
             let range = compile::samples(metric, run.length);
-            let at = Timestamp(run.first_end);
-            let answer = evaluate_instant(self.source, &range, at, &options(run.tier), self.budget)?;
+            let when = When::Instant(Timestamp(run.first_end));
+            let Some(answer) = self.ask(&range, when, &options(run.tier))? else { continue };
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
             // Of native histograms documents know nothing.
@@ -462,6 +489,17 @@ impl Run<'_> {
             }
         }
         Ok(groups)
+    }
+
+    /// The answer to an expression, if it is to be evaluated.
+    fn ask(&self, expr: &Expr, when: When, options: &Options) -> Result<Option<eval::Answer>, Error> {
+        Ok(match (self.tracer, self.reuse, when) {
+            (Some(tracer), ..) => tracer.run(self.source, expr, when, options, self.budget)?,
+            (None, Some(reuse), When::Range(steps)) => {
+                Some(reuse.evaluate_range(self.source, expr, steps, options, self.budget)?)
+            }
+            _ => Some(eval::evaluate(self.source, expr, when, options, self.budget, None)?),
+        })
     }
 
     fn note(&self, tier: Tier, answer: &eval::Answer) {

@@ -19,7 +19,7 @@ mod trim;
 
 use std::{fmt, sync::Arc};
 
-use barograph_model::{CUSTOM_BOUNDS, Histogram, HistogramParts, ResetHint};
+use barograph_model::{CUSTOM_BOUNDS, Histogram, HistogramError, HistogramParts, ResetHint};
 
 pub use arithmetic::Incompatible;
 pub use layout::Bucket;
@@ -90,6 +90,14 @@ impl FloatHistogram {
             negative: self.negative,
             bounds: self.bounds.to_vec(),
         }
+    }
+
+    /// As it can be stored.
+    ///
+    /// # Errors
+    /// A count is negative or no number, which nothing that is stored may be.
+    pub fn to_stored(&self) -> Result<Histogram, HistogramError> {
+        Histogram::new(self.clone().into_parts())
     }
 
     /// −4 to 8, or −53 for custom bounds.

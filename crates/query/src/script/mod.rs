@@ -13,11 +13,13 @@ mod compare;
 mod histograms;
 mod items;
 mod memory;
+mod notation;
 mod rerun;
 
 use barograph_model::{Budget, Histogram, Labels, Timestamp};
 
 pub use memory::Memory;
+pub use notation::{Point, histogram_text, read_histogram, read_labels, read_series};
 
 use crate::{
     eval::{Answer, Datum, Error, Options, Steps, Value, evaluate_instant, evaluate_range},

@@ -48,11 +48,13 @@ pub(super) struct Parser<'a> {
     depth: usize,
     /// Whether a selector may match everything.
     pub(super) lenient: bool,
+    /// How many patterns so far take much memory and time to compile.
+    pub(super) large_patterns: usize,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, words: lex(text), at: 0, depth: 0, lenient: false }
+        Self { text, words: lex(text), at: 0, depth: 0, lenient: false, large_patterns: 0 }
     }
 
     pub(super) fn peek(&self) -> Token {

@@ -10,6 +10,8 @@ use super::{
 };
 
 const CONTEXT: &str = "label matching";
+/// How many regular expressions of a query may be large ([`Matcher::is_large`]): each takes up to a megabyte.
+const LARGE_PATTERNS_MAX: usize = 16;
 
 impl Parser<'_> {
     /// `up`, `up{job="api"}`, `{"my.metric", job="api"}`
@@ -97,7 +99,14 @@ impl Parser<'_> {
         self.next();
         let token = self.expect(Kind::Text, CONTEXT, "string")?;
         let value = self.unquoted(token)?.value;
-        Matcher::new(name, op, &value).or_else(|error| self.fail(name_span.to(token.span), error.to_string()))
+        let span = name_span.to(token.span);
+        let matcher = Matcher::new(name, op, &value).or_else(|error| self.fail(span, error.to_string()))?;
+        self.large_patterns += usize::from(matcher.is_large());
+        if self.large_patterns > LARGE_PATTERNS_MAX {
+            return self
+                .fail(span, format!("query has more than {LARGE_PATTERNS_MAX} large regular expressions"));
+        }
+        Ok(matcher)
     }
 
     /// What follows an operand, all that there is.

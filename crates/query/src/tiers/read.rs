@@ -69,6 +69,7 @@ pub(crate) fn each_series<E: From<SourceError>>(
             labels = std::mem::replace(&mut next_fresh, cursor.next_series()?);
         }
         if let Some(labels) = labels.filter(|_| !rolled.is_empty()) {
+            budget.charge_series(labels.as_bytes().len()).map_err(SourceError::from)?;
             visit(labels, &rolled)?;
         }
     }

@@ -1,6 +1,6 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
-//! The top-level keys of the file are those of `prometheus.yml` (`global`, `scrape_configs`) and ours (`storage`,
+//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
 //! `retention`, `collectors`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -8,19 +8,21 @@
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
-mod error;
+mod patterns;
 pub mod relabel;
 mod retention;
 mod scrape;
 mod secret;
-mod section;
 mod settings;
-mod tree;
-mod units;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-pub use error::{ConfigError, Finding, Place};
+pub use barograph_yaml::{Faults, Finding, Place};
+use barograph_yaml::{section, tree, units};
+pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
@@ -36,9 +38,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 10] = [
+const UNSUPPORTED: [&str; 9] = [
     "runtime",
-    "rule_files",
     "scrape_config_files",
     "alerting",
     "remote_write",
@@ -49,11 +50,30 @@ const UNSUPPORTED: [&str; 10] = [
     "basic_auth_users",
 ];
 
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read configuration file {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file was read, and things in it are wrong.
+    #[error(transparent)]
+    Invalid(#[from] Faults),
+}
+
 /// Everything that can be configured in the file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What holds for all scrapes.
     pub global: Global,
+    /// Patterns of the files that hold rules.
+    pub rule_files: Vec<PathBuf>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
     /// How samples are kept.
@@ -95,15 +115,11 @@ impl Config {
         folder: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let invalid = |findings| ConfigError::Invalid { path: name.to_owned(), findings };
-        let mut root = tree::parse(text).map_err(|finding| invalid(vec![finding]))?;
-        override_by(&mut root, environment);
-        let mut findings = Findings::default();
-        let config = read(&root, folder, &mut findings);
-        match findings.into_vec() {
-            findings if findings.is_empty() => Ok(config),
-            findings => Err(invalid(findings)),
-        }
+        let config = barograph_yaml::read(text, name, |mut root, findings| {
+            override_by(&mut root, environment);
+            read(&root, folder, findings)
+        });
+        Ok(config?)
     }
 }
 
@@ -138,8 +154,14 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
+    let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
-    Config { global, scrape_configs, storage, retention, collectors, query, limits }
+    Config { global, rule_files, scrape_configs, storage, retention, collectors, query, limits }
+}
+
+/// A pattern of rule files, relative to the folder of the configuration.
+fn rule_files(path: &str, folder: &Path) -> Result<PathBuf, String> {
+    if path.is_empty() { Err("expected the path of a file".to_owned()) } else { Ok(folder.join(path)) }
 }
 
 /// Reads a file of targets, YAML or JSON: a list of groups.
@@ -147,12 +169,9 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
 /// # Errors
 /// When anything in it is wrong.
 pub fn parse_targets(text: &str, name: &str) -> Result<Vec<TargetGroup>, ConfigError> {
-    let invalid = |findings| ConfigError::Invalid { path: name.to_owned(), findings };
-    let root = tree::parse(text).map_err(|finding| invalid(vec![finding]))?;
-    let mut findings = Findings::default();
-    let groups = match &root.kind {
+    let groups = barograph_yaml::read(text, name, |root, findings| match &root.kind {
         Kind::Null => Vec::new(),
-        Kind::List(items) => scrape::read_static(items, &mut findings),
+        Kind::List(items) => scrape::read_static(items, findings),
         _ => {
             findings.add(
                 &root.place,
@@ -160,11 +179,8 @@ pub fn parse_targets(text: &str, name: &str) -> Result<Vec<TargetGroup>, ConfigE
             );
             Vec::new()
         }
-    };
-    match findings.into_vec() {
-        findings if findings.is_empty() => Ok(groups),
-        findings => Err(invalid(findings)),
-    }
+    });
+    Ok(groups?)
 }
 
 #[cfg(test)]

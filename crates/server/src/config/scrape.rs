@@ -26,6 +26,8 @@ pub struct Global {
     pub scrape_timeout: Duration,
     /// Time from one evaluation of rules to the next; 1 minute by default.
     pub evaluation_interval: Duration,
+    /// How far in the past expressions of rules are asked, where their group does not say; not at all by default.
+    pub rule_query_offset: Duration,
     /// Labels added to what leaves this server. None by default.
     pub external_labels: Labels,
     /// The limits of scrapes.
@@ -38,6 +40,7 @@ impl Default for Global {
             scrape_interval: Duration::from_secs(60),
             scrape_timeout: Duration::from_secs(10),
             evaluation_interval: Duration::from_secs(60),
+            rule_query_offset: Duration::ZERO,
             external_labels: Labels::empty(),
             limits: ScrapeLimits::default(),
         }
@@ -120,11 +123,10 @@ pub struct FileDiscovery {
     pub files: Vec<PathBuf>,
 }
 
-const UNSUPPORTED_GLOBAL: [&str; 12] = [
+const UNSUPPORTED_GLOBAL: [&str; 11] = [
     "scrape_protocols",
     "scrape_failure_log_file",
     "query_log_file",
-    "rule_query_offset",
     "keep_dropped_targets",
     "metric_name_validation_scheme",
     "metric_name_escaping_scheme",
@@ -197,6 +199,7 @@ pub(super) fn read_global(node: &Node, findings: &mut Findings) -> Global {
     let mut section = Section::open(node, "`global`", findings);
     section.set("scrape_interval", &mut global.scrape_interval, positive_duration, findings);
     section.set("evaluation_interval", &mut global.evaluation_interval, positive_duration, findings);
+    section.set("rule_query_offset", &mut global.rule_query_offset, parse_duration, findings);
     let timeout = section.value("scrape_timeout", positive_duration, findings);
     global.scrape_timeout = timeout_within(timeout, &global, global.scrape_interval, &section, findings);
     global.external_labels = read_labels(section.entries("external_labels", findings), findings);

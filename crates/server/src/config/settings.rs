@@ -81,8 +81,18 @@ pub struct Query {
     pub timeout: Duration,
     /// How many samples a query may read; 50 million by default.
     pub max_samples: u64,
+    /// How many series a query may read, each as often as parts of it read it; 500,000 by default.
+    pub max_series: u64,
+    /// How many bytes of memory a query may hold; 512 MiB by default. All together hold a fifth of the memory.
+    pub max_bytes: u64,
     /// How many queries run at once; 20 by default. More wait.
     pub max_concurrency: u64,
+    /// How many queries of one caller run at once; 10 by default.
+    pub max_concurrency_per_caller: u64,
+    /// How many queries wait for their turn; 100 by default. More are refused.
+    pub max_queued: u64,
+    /// From how long on a query is slow, which is logged and kept; 1 second by default.
+    pub slow: Duration,
     /// Bytes of results that are kept to be used again; a 32nd of the memory budget by default. Zero keeps none.
     pub cache: Option<u64>,
     /// Whether the experimental parts of PromQL may be used: functions, duration expressions, `anchored` and
@@ -96,7 +106,12 @@ impl Default for Query {
             lookback: Duration::from_secs(300),
             timeout: Duration::from_secs(120),
             max_samples: 50_000_000,
+            max_series: 500_000,
+            max_bytes: 512 << 20,
             max_concurrency: 20,
+            max_concurrency_per_caller: 10,
+            max_queued: 100,
+            slow: Duration::from_secs(1),
             cache: None,
             experimental: false,
         }
@@ -186,7 +201,13 @@ pub(super) fn read_query(node: &Node, findings: &mut Findings) -> Query {
     section.set("lookback", &mut query.lookback, positive_duration, findings);
     section.set("timeout", &mut query.timeout, positive_duration, findings);
     section.set("max_samples", &mut query.max_samples, positive_count, findings);
+    section.set("max_series", &mut query.max_series, positive_count, findings);
+    section.set("max_bytes", &mut query.max_bytes, positive_size, findings);
     section.set("max_concurrency", &mut query.max_concurrency, positive_count, findings);
+    let per_caller = &mut query.max_concurrency_per_caller;
+    section.set("max_concurrency_per_caller", per_caller, positive_count, findings);
+    section.set("max_queued", &mut query.max_queued, count, findings);
+    section.set("slow", &mut query.slow, parse_duration, findings);
     query.cache = section.value("cache", parse_size, findings);
     section.set("experimental", &mut query.experimental, boolean, findings);
     section.finish(&[], findings);

@@ -15,7 +15,7 @@ use barograph_query::json::{Function, GroupBy, Query, Reply};
 use barograph_tsdb::MetricInfo;
 use serde_json::{Value, json};
 
-use super::{App, params::Params, problem::Problem, query};
+use super::{App, Caller, params::Params, problem::Problem, query};
 use crate::{errors::chain, storage::catalog};
 
 /// How far back the latest value of a series may lie: as far as that of an instant query.
@@ -77,6 +77,7 @@ fn missing(name: &str) -> Problem {
 async fn latest(
     State(app): State<App>,
     Path(name): Path<String>,
+    caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
     let query = query::parameters(&name, &params)?;
@@ -86,7 +87,7 @@ async fn latest(
         granularity: Some(Tier::Raw),
         ..query
     };
-    let reply = answered(&app, query, now, &name).await?;
+    let reply = answered(&app, caller, query, now, &name).await?;
     let points = reply.results.iter().filter_map(|series| {
         let last = series.points.last()?;
         Some(json!({
@@ -116,6 +117,7 @@ const FIGURES: [(&str, Function); 11] = [
 async fn stats(
     State(app): State<App>,
     Path(name): Path<String>,
+    caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
     let mut query = query::parameters(&name, &params)?;
@@ -127,7 +129,7 @@ async fn stats(
     query.aggregations.clear();
     let query = FIGURES.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
     let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
-    let reply = answered(&app, query, now, &name).await?;
+    let reply = answered(&app, caller, query, now, &name).await?;
     let mut groups: Vec<Value> = Vec::new();
     for series in &reply.results {
         let own = labels(series);
@@ -152,9 +154,16 @@ async fn stats(
 }
 
 /// The answer; 404 if there is no such metric at all.
-async fn answered(app: &App, query: Query, now: Timestamp, name: &str) -> Result<Reply, Problem> {
+async fn answered(
+    app: &App,
+    caller: Caller,
+    query: Query,
+    now: Timestamp,
+    name: &str,
+) -> Result<Reply, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let reply = query::run(&engine, query, now, false).await.map_err(|failure| failure.into_problem(true))?;
+    let reply = query::run(&engine, caller, query, now, false).await;
+    let reply = reply.map_err(|failure| failure.into_problem(true))?;
     if reply.metrics.is_empty() {
         // Nothing lately, or nothing ever.
         let (all, spelled) = (metrics(app).await?, plain(name));

@@ -19,12 +19,8 @@ use barograph_model::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    App,
-    params::Params,
-    problem::Problem,
-    prom::{self, ApiError},
-};
+use super::{ApiError, App, Caller, params::Params, problem::Problem};
+use crate::queries::{About, Queries, Question};
 
 /// How far back an answer goes that was not told.
 const SPAN_MS: i64 = 3_600_000;
@@ -33,7 +29,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/barograph/v1/histograms", get(histograms).post(histograms))
 }
 
-async fn histograms(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+async fn histograms(State(app): State<App>, caller: Caller, params: Params) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let text =
         params.first("match[]").ok_or_else(|| ApiError::bad_parameter("match[]", &"give a selector"))?;
@@ -51,7 +47,9 @@ async fn histograms(State(app): State<App>, params: Params) -> Result<Response, 
         };
         Ok(results)
     };
-    let results = prom::run(&engine, engine.limits.timeout, work).await?;
+    let expression = text.to_owned();
+    let question = Question { caller, expression, about: About::Index, timeout: engine.limits.timeout };
+    let results = Queries::run(&engine, question, work).await?;
     Ok(Json(json!({ "results": results })).into_response())
 }
 

@@ -19,17 +19,21 @@ use axum::{
     routing::get,
 };
 use barograph_model::{Budget, Labels, Timestamp};
-use barograph_query::{Steps, Value, ast::Expr};
+use barograph_query::{Steps, Value, When, ast::Expr};
 use futures_util::stream;
 use serde_json::json;
 
 use super::{
-    App,
+    ApiError, App, Caller,
     params::Params,
     problem::Problem,
-    prom::{self, ApiError, write_labels, write_sample_value},
+    prom::{write_labels, write_sample_value},
 };
-use crate::{Engine, server::stopped};
+use crate::{
+    Engine,
+    queries::{About, Queries, Question},
+    server::stopped,
+};
 
 /// One stream may follow so many queries.
 const QUERIES_MAX: usize = 64;
@@ -46,13 +50,19 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/barograph/v1/live", get(live))
 }
 
-async fn live(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, Problem> {
+async fn live(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
-    let queries: Vec<Result<Arc<Expr>, String>> = params
-        .all("query")
-        .map(|text| barograph_query::parse(text).map(Arc::new).map_err(|e| e.to_string()))
-        .collect();
+    let parse = |text: &str| {
+        let expr = barograph_query::parse(text).map_err(|e| e.to_string())?;
+        Ok(Followed { text: text.to_owned(), expr: Arc::new(expr) })
+    };
+    let queries: Vec<Result<Followed, String>> = params.all("query").map(parse).collect();
     if queries.is_empty() || queries.len() > QUERIES_MAX {
         return Err(bad(format!("give 1 to {QUERIES_MAX} query parameters, not {}", queries.len())));
     }
@@ -66,8 +76,15 @@ async fn live(State(app): State<App>, headers: HeaderMap, params: Params) -> Res
         Some(seen) => seen.max(now - CATCH_UP_MAX * step_ms).min(now),
         None => now - step_ms,
     };
-    let feed =
-        Feed { app, engine, queries, step_ms, last: last.div_euclid(step_ms) * step_ms, greeted: false };
+    let feed = Feed {
+        app,
+        engine,
+        caller,
+        queries,
+        step_ms,
+        last: last.div_euclid(step_ms) * step_ms,
+        greeted: false,
+    };
     let events = stream::unfold(feed, |mut feed| async {
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(event)), feed))
@@ -76,11 +93,18 @@ async fn live(State(app): State<App>, headers: HeaderMap, params: Params) -> Res
     Ok((kind, Body::from_stream(events)).into_response())
 }
 
+/// An expression of a stream.
+struct Followed {
+    text: String,
+    expr: Arc<Expr>,
+}
+
 /// One client's stream: where it is and what it asks.
 struct Feed {
     app: App,
     engine: Arc<Engine>,
-    queries: Vec<Result<Arc<Expr>, String>>,
+    caller: Caller,
+    queries: Vec<Result<Followed, String>>,
     step_ms: i64,
     /// The time of the last event, a multiple of the step.
     last: i64,
@@ -129,7 +153,7 @@ impl Feed {
         let mut results = Vec::with_capacity(self.queries.len());
         for query in &self.queries {
             results.push(match query {
-                Ok(expr) => self.columns(expr, steps).await.map_err(|error| error.text().to_owned()),
+                Ok(followed) => self.columns(followed, steps).await.map_err(|error| error.text().to_owned()),
                 Err(error) => Err(error.clone()),
             });
         }
@@ -137,10 +161,16 @@ impl Feed {
     }
 
     /// Evaluates one query under limits of its own, so that one that is too heavy spoils no other.
-    async fn columns(&self, expr: &Arc<Expr>, steps: Steps) -> Result<Columns, ApiError> {
-        let (engine, expr) = (self.engine.clone(), expr.clone());
-        let limit = self.engine.limits.timeout;
-        prom::run(&self.engine, limit, move |budget| evaluate(&engine, &expr, steps, budget)).await
+    async fn columns(&self, followed: &Followed, steps: Steps) -> Result<Columns, ApiError> {
+        let (engine, expr) = (self.engine.clone(), followed.expr.clone());
+        let about = About::Expression(expr.clone(), When::Range(steps), engine.query_options);
+        let question = Question {
+            caller: self.caller.clone(),
+            expression: followed.text.clone(),
+            about,
+            timeout: engine.limits.timeout,
+        };
+        Queries::run(&self.engine, question, move |budget| evaluate(&engine, &expr, steps, budget)).await
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod body;
+mod caller;
 mod cardinality;
 mod compress;
 mod figures;
@@ -20,6 +21,7 @@ mod params;
 mod policies;
 mod problem;
 mod prom;
+mod queries;
 mod query;
 mod service;
 mod storage;
@@ -41,9 +43,10 @@ use barograph_model::Timestamp;
 
 use crate::{Engine, config::Limits};
 use body::Whole;
+pub(crate) use caller::{Caller, Peer};
 use params::Params;
 use problem::Problem;
-use prom::ApiError;
+pub(crate) use prom::ApiError;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -137,6 +140,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(storage::routes())
         .merge(live::routes())
         .merge(query::routes())
+        .merge(queries::routes())
         .merge(figures::routes())
         .merge(policies::routes())
         .merge(service::routes())

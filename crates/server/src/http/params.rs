@@ -66,22 +66,22 @@ impl Params {
         Ok(tier.flatten())
     }
 
+    /// Whether something is wanted: `true` or `1`; absence, `false` and `0` say no.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        let flag = self.parsed(name, |text| match text {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            text => Err(format!("{text:?} is neither true nor false")),
+        })?;
+        Ok(flag.unwrap_or(false))
+    }
+
     /// A whole number, zero or more; zero and absence mean no limit.
     pub(crate) fn limit(&self, name: &str) -> Result<usize, ApiError> {
         let limit = self.parsed(name, |text| {
             text.parse::<usize>().map_err(|_| format!("cannot parse {text:?} to a whole number"))
         })?;
         Ok(limit.filter(|&limit| limit > 0).unwrap_or(usize::MAX))
-    }
-
-    /// A switch: `1` or `true`, `0`, `false` or absence.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
-        let on = self.parsed(name, |text| match text {
-            "1" | "true" => Ok(true),
-            "0" | "false" => Ok(false),
-            _ => Err(format!("{text:?} is none of 1, true, 0, false")),
-        })?;
-        Ok(on.unwrap_or(false))
     }
 
     fn parsed<T>(

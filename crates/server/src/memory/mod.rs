@@ -188,6 +188,8 @@ pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: 
             }
         }
         engine.telemetry.observe_memory(&memory);
+        let (running, waiting) = (engine.queries.running().len(), engine.queries.waiting());
+        engine.telemetry.observe_queries(running.saturating_sub(waiting), waiting);
         let fills = memory.used() >= GIVE_BACK - if gives_back { ladder::SLACK } else { 0.0 };
         if fills != gives_back {
             gives_back = fills;

@@ -11,10 +11,7 @@ use std::{
 };
 
 use super::target::{Built, build};
-use crate::config::{ScrapeConfig, TargetGroup, parse_targets};
-
-/// How many files one pattern may match, in the order of their names.
-const FILES_MAX: usize = 1_000;
+use crate::config::{ScrapeConfig, TargetGroup, matching_files, parse_targets};
 
 /// A file of targets larger than this is not read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -36,7 +33,7 @@ impl TargetFiles {
     pub(super) fn refresh(&mut self, config: &ScrapeConfig) -> (bool, Vec<String>) {
         let mut paths = Vec::new();
         for pattern in config.file_sd_configs.iter().flat_map(|discovery| &discovery.files) {
-            paths.extend(matching(pattern));
+            paths.extend(matching_files(pattern));
         }
         let before = self.files.len();
         self.files.retain(|path, _| paths.contains(path));
@@ -69,27 +66,6 @@ impl TargetFiles {
             parse_targets(&text, &path.display().to_string()).map_err(|error| error.to_string())?;
         Ok(true)
     }
-}
-
-/// The files a pattern names: one, or those in its folder that fit the `*` in its last part.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((start, end)) = name.split_once('*') else {
-        return if pattern.exists() { vec![pattern.to_owned()] } else { Vec::new() };
-    };
-    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let fits = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.len() >= start.len() + end.len()
-            && name.starts_with(start)
-            && name.ends_with(end)
-            && path.is_file()
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(fits).collect();
-    paths.sort();
-    paths.truncate(FILES_MAX);
-    paths
 }
 
 /// What all addresses of a job became, in the order of configuration, then of file names.

@@ -20,6 +20,7 @@ mod sink;
 mod status;
 mod target;
 mod task;
+pub(crate) use task::first_wait;
 
 pub use manager::{Discovery, ScrapeManager};
 pub use sink::{Outcome, Sink, SinkError};

@@ -264,7 +264,7 @@ impl Schedule {
 }
 
 /// The time to the next moment that lies `hash` (modulo the interval) after a multiple of the interval.
-fn first_wait(now: Timestamp, interval: Duration, hash: u64) -> Duration {
+pub(crate) fn first_wait(now: Timestamp, interval: Duration, hash: u64) -> Duration {
     let interval = millis(interval);
     let offset = i64::try_from(hash % interval.unsigned_abs()).unwrap_or(0);
     Duration::from_millis((offset - now.millis()).rem_euclid(interval).unsigned_abs())

@@ -75,6 +75,11 @@ pub async fn start_settings(dir: &Path, http_addr: &str) -> Result<Server, Start
     Server::start(settings(dir, http_addr, Config::default())).await
 }
 
+/// Tries to start a server with a configuration.
+pub async fn start_configured(dir: &Path, config: Config) -> Result<Server, StartError> {
+    Server::start(settings(dir, "127.0.0.1:0", config)).await
+}
+
 fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();
     Settings {

@@ -270,6 +270,11 @@ impl Lane {
         self.series(slot).overlaps(&self.arena, range) || self.late.overlaps(slot, range)
     }
 
+    /// What a series has in order.
+    pub(super) fn held(&self, slot: u32) -> Option<Held> {
+        self.series(slot).held(&self.arena)
+    }
+
     /// Calls `see` with each series that has samples, and what it has.
     pub(super) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
         for series in self.pages.iter().flatten().flatten() {

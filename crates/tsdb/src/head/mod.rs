@@ -155,6 +155,16 @@ impl Head {
         }
     }
 
+    /// Calls `see` with what every series that matches has in order. One lane is locked at a time.
+    pub(crate) fn each_matching(&self, matchers: &[Matcher], mut see: impl FnMut(Held)) {
+        let mut slots = Vec::new();
+        for number in 0..self.lanes.len() {
+            let lane = self.lane(number);
+            lane.matching(matchers, &mut slots);
+            slots.iter().filter_map(|&slot| lane.held(slot)).for_each(&mut see);
+        }
+    }
+
     /// Calls `see` with every series that has samples in memory, and what it has. One lane is locked at a time.
     pub(crate) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
         (0..self.lanes.len()).for_each(|number| self.lane(number).each_held(&mut see));

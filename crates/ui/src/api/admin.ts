@@ -1,6 +1,5 @@
-/** Our own API as far as the Admin pages use it: plain JSON, and errors as `application/problem+json`. */
-import { ROOT } from "../base";
-import { ApiError, encode, isAbort, send, type Params } from "./client";
+/** What the Admin pages ask of our own API. */
+import { call } from "./own";
 
 /** Unix seconds. */
 type Time = number;
@@ -67,15 +66,3 @@ export const storageStats = (signal: AbortSignal): Promise<StorageStats> => call
 export const listBackups = (signal: AbortSignal): Promise<Backups> => call("backup", { signal });
 export const backUp = (): Promise<Backup & { copied_bytes: number }> => call("backup", { method: "POST" });
 export const cardinality = (limit: number, signal: AbortSignal): Promise<Cardinality> => call("cardinality", { signal }, { limit });
-
-async function call<T>(path: string, init: RequestInit, params: Params = {}): Promise<T> {
-  const url = new URL(`api/barograph/v1/${path}`, ROOT);
-  url.search = encode(params).toString();
-  const response = await send(url, init);
-  const document = await response.json().catch((error: unknown) => {
-    if (isAbort(error)) throw error;
-    return {};
-  });
-  if (!response.ok) throw new ApiError(response.status < 500 ? "refused" : "failed", (document as { detail?: string }).detail ?? `the server answered ${response.status}`);
-  return document as T;
-}

@@ -12,6 +12,8 @@ export class ApiError extends Error {
   constructor(
     readonly kind: ErrorKind,
     message: string,
+    /** The place of the mistake in a JSON document: `query.aggregations[0].window`. */
+    readonly path: string | null = null,
   ) {
     super(message);
   }
@@ -21,20 +23,33 @@ export interface Answer<T> {
   data: T;
   /** Warnings and infos of the query, for a person to read. */
   notes: string[];
+  provenance: Provenance;
+}
+
+/** Where an answer came from and what it cost, as far as is known. */
+export interface Provenance {
+  tier: string | null;
+  /** Why that tier. */
+  reason: string | null;
+  cached: boolean | null;
+  /** Samples read. */
+  samples: number | null;
+  /** By the server's clock, or, where it does not say, until the whole answer was here. */
+  took_ms: number;
 }
 
 export type Params = Record<string, string | number | readonly string[]>;
 
 /** A path below `/api/v1/`, its envelope opened. Sent as a form, so a query may be of any length. */
 export async function ask<T>(path: string, params: Params, signal?: AbortSignal): Promise<Answer<T>> {
-  return open<T>(await send(apiUrl(path), { method: "POST", body: encode(params), ...(signal && { signal }) }));
+  return open<T>(apiUrl(path), { method: "POST", body: encode(params), ...(signal && { signal }) });
 }
 
 /** The same by GET, for what has no form (`/label/NAME/values`, `/metadata`). */
 export async function look<T>(path: string, params: Params, signal?: AbortSignal): Promise<Answer<T>> {
   const url = apiUrl(path);
   url.search = encode(params).toString();
-  return open<T>(await send(url, signal ? { signal } : {}));
+  return open<T>(url, signal ? { signal } : {});
 }
 
 export const apiUrl = (path: string): URL => new URL(`api/v1/${path}`, ROOT);
@@ -58,10 +73,13 @@ export async function send(url: URL, init: RequestInit): Promise<Response> {
 
 export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";
 
-async function open<T>(response: Response): Promise<Answer<T>> {
+async function open<T>(url: URL, init: RequestInit): Promise<Answer<T>> {
+  const asked_at = performance.now();
+  const response = await send(url, init);
   const envelope = await bodyOf<T>(response);
   if (envelope.status === "error") throw new ApiError(response.status < 500 ? "refused" : "failed", envelope.error);
-  return { data: envelope.data, notes: [...(envelope.warnings ?? []), ...(envelope.infos ?? [])] };
+  const provenance = { tier: response.headers.get("x-barograph-tier"), reason: null, cached: null, samples: null, took_ms: performance.now() - asked_at };
+  return { data: envelope.data, notes: [...(envelope.warnings ?? []), ...(envelope.infos ?? [])], provenance };
 }
 
 async function bodyOf<T>(response: Response): Promise<Envelope<T>> {

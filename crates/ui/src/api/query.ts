@@ -21,16 +21,16 @@ export interface InstantRow extends Point {
 }
 
 export async function queryRange(request: RangeRequest, signal?: AbortSignal): Promise<Answer<RangeSeries[]>> {
-  const { data, notes } = await ask<QueryData>("query_range", { ...request }, signal);
-  if (data.resultType !== "matrix") return { data: [], notes };
+  const { data, notes, provenance } = await ask<QueryData>("query_range", { ...request }, signal);
+  if (data.resultType !== "matrix") return { data: [], notes, provenance };
   const series = data.result.flatMap(({ metric, values }) => (values ? [{ labels: metric, samples: values }] : []));
-  return { data: series, notes: [...notes, ...passedOver(data)] };
+  return { data: series, notes: [...notes, ...passedOver(data)], provenance };
 }
 
 /** The answer at one moment, one row a series; scalars and strings are one row without labels. */
 export async function queryInstant(query: string, time: number, signal?: AbortSignal): Promise<Answer<InstantRow[]>> {
-  const { data, notes } = await ask<QueryData>("query", { query, time }, signal);
-  return { data: rowsOf(data), notes: [...notes, ...passedOver(data)] };
+  const { data, notes, provenance } = await ask<QueryData>("query", { query, time }, signal);
+  return { data: rowsOf(data), notes: [...notes, ...passedOver(data)], provenance };
 }
 
 /** Says that there are native histograms, and what can be done about it. */
@@ -38,7 +38,7 @@ function passedOver(data: QueryData): string[] {
   const some =
     (data.resultType === "matrix" && data.result.some(({ histograms }) => histograms !== undefined)) ||
     (data.resultType === "vector" && data.result.some(({ histogram }) => histogram !== undefined));
-  return some ? ["native histograms are not drawn: ask for histogram_quantile, histogram_avg or histogram_count of them"] : [];
+  return some ? ["native histograms are drawn as a heat map; for lines ask for histogram_quantile, histogram_avg or histogram_count of them"] : [];
 }
 
 function rowsOf(data: QueryData): InstantRow[] {

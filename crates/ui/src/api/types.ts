@@ -9,8 +9,8 @@ export type Envelope<T> =
 /** Time in Unix seconds, value as text (`"NaN"`, `"+Inf"`). */
 export type WireSample = [number, string];
 
-/** A native histogram, which no page draws. */
-export type WireHistogram = [number, unknown];
+/** A native histogram: its time, and its buckets as which of the bounds they hold, from, to, and how many. */
+export type WireHistogram = [number, { count: string; sum: string; buckets?: [number, string, string, string][] }];
 
 export type QueryData =
   | { resultType: "matrix"; result: { metric: Labels; values?: WireSample[]; histograms?: WireHistogram[] }[] }

@@ -10,6 +10,8 @@ export interface Line {
   key: string;
   labels: Labels;
   values: readonly (number | null)[];
+  /** Of a faint line: the key of the line that it is compared with, or its own. */
+  ghost_of?: string;
 }
 
 export interface Frame {
@@ -91,11 +93,22 @@ export function lastValue(line: Line): number | null {
   return null;
 }
 
-/** Several frames of the same times as one, in order. Times come from the widest. */
-export function merged(frames: readonly Frame[]): Frame | null {
+/** Whether a line stands for itself: a faint one that has a twin does not. */
+export const isOwn = (line: Line): boolean => line.ghost_of === undefined || line.ghost_of === line.key;
+
+/** The place of each line's stroke in the palette: a faint one shares that of its twin. */
+export function strokeIndices(lines: readonly Line[]): number[] {
+  const places = new Map<string, number>();
+  for (const line of lines) if (line.ghost_of === undefined) places.set(line.key, places.size);
+  for (const line of lines) if (isOwn(line) && !places.has(line.key)) places.set(line.key, places.size);
+  return lines.map((line) => places.get(line.ghost_of ?? line.key) ?? 0);
+}
+
+/** Several frames of the same times as one, in order, their keys told apart by `prefixes`. Times come from the widest. */
+export function merged(frames: readonly Frame[], prefixes: readonly string[] = []): Frame | null {
   const [first, ...rest] = frames;
   if (first === undefined) return null;
-  if (rest.length === 0) return first;
+  if (rest.length === 0 && prefixes.length === 0) return first;
   const from = Math.min(...frames.map((frame) => frame.times[0] ?? Infinity));
   const to = Math.max(...frames.map((frame) => frame.times[frame.times.length - 1] ?? -Infinity));
   if (!Number.isFinite(from) || !Number.isFinite(to)) return first;
@@ -103,11 +116,13 @@ export function merged(frames: readonly Frame[]): Frame | null {
   const times = Array.from({ length: count }, (_, i) => from + i * first.step);
   const lines = frames.flatMap((frame, source) => {
     const offset = Math.round(((frame.times[0] ?? from) - from) / first.step);
-    return frame.lines.map((line) => {
-      if (offset === 0 && line.values.length === count) return { ...line, key: `${source}${line.key}` };
+    const prefix = prefixes[source] ?? String(source);
+    return frame.lines.map((one) => {
+      const line = { ...one, key: prefix + one.key, ...(one.ghost_of !== undefined && { ghost_of: prefix + one.ghost_of }) };
+      if (offset === 0 && line.values.length === count) return line;
       const values = new Array<number | null>(count).fill(null);
       line.values.forEach((value, i) => (values[i + offset] = value));
-      return { ...line, key: `${source}${line.key}`, values };
+      return { ...line, values };
     });
   });
   return { step: first.step, times, lines };

@@ -2,8 +2,8 @@
 import type uPlot from "uplot";
 import { formatDay, formatTime, parts, type Zone } from "../time/moment";
 import { formatTick, tickSteps, type Unit } from "../units/format";
-import type { Frame } from "./frame";
-import { strokeOf } from "./palette";
+import { strokeIndices, type Frame } from "./frame";
+import { FAINT, strokeOf } from "./palette";
 
 /** What the theme decides. */
 export interface Ink {
@@ -73,15 +73,18 @@ export function yRange(min: number | null, max: number | null, unit: Unit): [num
 /** uPlot's series for a frame: the times, then one per line. A single line gets a light fill. */
 export function seriesOf(frame: Frame, hidden: ReadonlySet<string>, ink: Ink): uPlot.Series[] {
   const is_single = frame.lines.length === 1;
+  const places = strokeIndices(frame.lines);
   return [
     {},
     ...frame.lines.map((line, i) => {
-      const { color, dash } = strokeOf(i, ink.night);
+      const is_faint = line.ghost_of !== undefined;
+      const { color: full, dash } = strokeOf(places[i] ?? i, ink.night);
+      const color = is_faint ? full + FAINT : full;
       return {
         stroke: color,
         width: 1.5,
         dash,
-        show: !hidden.has(line.key),
+        show: !hidden.has(line.ghost_of ?? line.key),
         spanGaps: false,
         points: { show: (plot: uPlot, index: number) => isLonely(plot.data[index] ?? []), size: 4, fill: color },
         ...(is_single && { fill: `${color}1f` }),

@@ -28,6 +28,9 @@ export function strokeOf(index: number, night: boolean): Stroke {
   };
 }
 
+/** Opacity of a faint line, as the last two digits of its colour. */
+export const FAINT = "70";
+
 /** The contrast of two `#rrggbb` colours as WCAG 2.2 defines it, 1 to 21. */
 export function contrast(a: string, b: string): number {
   const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x) as [number, number];

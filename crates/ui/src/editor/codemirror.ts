@@ -1,32 +1,48 @@
 /** CodeMirror with PromQL: the only importer of it, fetched when the editor first shows. */
 import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
-import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { setDiagnostics } from "@codemirror/lint";
-import { EditorState, Prec } from "@codemirror/state";
-import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { EditorState, Prec, StateEffect, StateField, type Extension } from "@codemirror/state";
+import { Decoration, EditorView, keymap, placeholder, type DecorationSet } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { EqlRegex, EqlSingle, Neq, NeqRegex } from "@prometheus-io/lezer-promql";
 import { PromQLExtension, type PrometheusClient } from "@prometheus-io/codemirror-promql";
-import type { Problem } from "../promql/problem";
 import type { Completions } from "./completions";
+
+/** A half-open range of the text, with something to say about it. */
+export interface Mark {
+  from: number;
+  to: number;
+  severity: "error" | "warning" | "info";
+  message: string;
+}
 
 export interface Editor {
   setText(text: string): void;
-  setProblem(problem: Problem | null): void;
+  setMarks(marks: readonly Mark[]): void;
+  /** Tints a part of the text, or none. */
+  setTint(part: { from: number; to: number } | null): void;
+  /** In place of what is selected. */
+  insert(text: string): void;
   focus(): void;
   destroy(): void;
 }
 
+export type Language = "promql" | "json";
+
 interface Setup {
+  language: Language;
+  /** What the field is to assistive technology. */
+  label: string;
+  placeholder: string;
   text: string;
   completions: Completions;
   onrun: (text: string) => void;
   onchange: (text: string) => void;
 }
 
-export function createEditor(root: ShadowRoot, { text, completions, onrun, onchange }: Setup): Editor {
-  const promql = new PromQLExtension().activateLinter(false).setComplete({ remote: clientOf(completions), maxMetricsMetadata: 20_000 });
+export function createEditor(root: ShadowRoot, { language, label, placeholder: hint, text, completions, onrun, onchange }: Setup): Editor {
   const run = (view: EditorView): boolean => {
     onrun(view.state.doc.toString());
     return true;
@@ -43,16 +59,18 @@ export function createEditor(root: ShadowRoot, { text, completions, onrun, oncha
         autocompletion({ icons: false }),
         syntaxHighlighting(COLORS),
         THEME,
-        placeholder("Expression, for example rate(http_requests_total[5m])"),
+        TINT,
+        placeholder(hint),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ "aria-label": "PromQL expression" }),
-        promql.asExtension(),
+        EditorView.contentAttributes.of({ "aria-label": label }),
+        language === "promql" ? promqlOf(completions) : StreamLanguage.define(JSON_TOKENS),
         // Below the keys of the completion list, so that Enter there still accepts.
         keymap.of([
           { key: "Tab", run: acceptCompletion },
           { key: "Alt-Enter", run: insertNewlineAndIndent },
           ...completionKeymap,
-          { key: "Enter", run, shift: run },
+          // A document has lines, an expression mostly has one.
+          ...(language === "promql" ? [{ key: "Enter", run, shift: run }] : []),
           { key: "Mod-Enter", run },
         ]),
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap]),
@@ -65,15 +83,58 @@ export function createEditor(root: ShadowRoot, { text, completions, onrun, oncha
       const now = view.state.doc.toString();
       if (now !== next) view.dispatch({ changes: { from: 0, to: now.length, insert: next } });
     },
-    setProblem(problem) {
+    setMarks(marks) {
       const end = view.state.doc.length;
-      const marks = problem === null ? [] : [{ from: Math.min(problem.from, end), to: Math.min(problem.to, end), severity: "error" as const, message: problem.message }];
-      view.dispatch(setDiagnostics(view.state, marks));
+      const within = marks.map(({ from, to, severity, message }) => ({ from: Math.min(from, end), to: Math.min(to, end), severity, message }));
+      view.dispatch(setDiagnostics(view.state, within));
+    },
+    setTint(part) {
+      view.dispatch({ effects: tinted.of(part) });
+    },
+    insert(fresh) {
+      const { from, to } = view.state.selection.main;
+      view.dispatch({ changes: { from, to, insert: fresh }, selection: { anchor: from + fresh.length }, scrollIntoView: true });
+      view.focus();
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),
   };
 }
+
+function promqlOf(completions: Completions): Extension {
+  return new PromQLExtension().activateLinter(false).setComplete({ remote: clientOf(completions), maxMetricsMetadata: 20_000 }).asExtension();
+}
+
+const tinted = StateEffect.define<{ from: number; to: number } | null>();
+const TINT = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(tints, transaction) {
+    let next = tints.map(transaction.changes);
+    for (const effect of transaction.effects) {
+      if (!effect.is(tinted)) continue;
+      const end = transaction.newDoc.length;
+      const part = effect.value === null ? null : { from: Math.min(effect.value.from, end), to: Math.min(effect.value.to, end) };
+      next = part === null || part.from >= part.to ? Decoration.none : Decoration.set(Decoration.mark({ class: "cm-tint" }).range(part.from, part.to));
+    }
+    return next;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+/** Enough of JSON to colour it: keys, texts, numbers and words. */
+const JSON_TOKENS = {
+  name: "json",
+  startState: () => ({}),
+  token(stream: { match(pattern: RegExp): unknown; next(): unknown; eatSpace(): boolean }): string | null {
+    if (stream.eatSpace()) return null;
+    if (stream.match(/^"(?:[^"\\]|\\.)*"(?=\s*:)/)) return "labelName";
+    if (stream.match(/^"(?:[^"\\]|\\.)*"?/)) return "string";
+    if (stream.match(/^-?\d[\d.eE+-]*/)) return "number";
+    if (stream.match(/^(?:true|false|null)\b/)) return "modifier";
+    stream.next();
+    return null;
+  },
+};
 
 /** Our completions in the shape that the PromQL package asks. */
 function clientOf(completions: Completions): PrometheusClient {
@@ -121,6 +182,14 @@ const THEME = EditorView.theme({
     textUnderlineOffset: "4px",
     backgroundColor: "var(--critical-back)",
   },
+  ".cm-lintRange-warning, .cm-lintRange-info": {
+    backgroundImage: "none",
+    textDecoration: "underline dotted var(--warning)",
+    textDecorationSkipInk: "none",
+    textUnderlineOffset: "4px",
+  },
+  ".cm-lintRange-info": { textDecorationColor: "var(--accent)" },
+  ".cm-tint": { backgroundColor: "var(--select)", outline: "1px solid var(--accent)", borderRadius: "2px" },
   ".cm-tooltip": {
     border: "1px solid var(--line)",
     borderRadius: "6px",
@@ -138,4 +207,6 @@ const THEME = EditorView.theme({
   ".cm-completionInfo": { padding: "8px 12px", maxWidth: "320px" },
   ".cm-tooltip-lint": { maxWidth: "480px" },
   ".cm-diagnostic": { padding: "8px 12px", borderLeft: "3px solid var(--critical)" },
+  ".cm-diagnostic-warning": { borderLeftColor: "var(--warning)" },
+  ".cm-diagnostic-info": { borderLeftColor: "var(--accent)" },
 });

@@ -28,7 +28,7 @@ export const serverCompletions: Completions = {
   series: (metric) => orEmpty(look<Labels[]>("series", { "match[]": metric, limit: OFFERED_MAX }).then(({ data }) => data)),
   facts: () =>
     metricCatalog().then(
-      (catalog) => Object.fromEntries([...catalog].map(([name, { type, help }]) => [name, [{ type, help }]])),
+      (catalog) => Object.fromEntries([...catalog].map(([name, { type, unit, help }]) => [name, [{ type, help: unit === "" ? help : `${help} (${unit})` }]])),
       () => ({}),
     ),
 };

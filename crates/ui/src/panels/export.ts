@@ -4,8 +4,8 @@ import { seriesText, type Labels } from "../promql/series";
 import { iso } from "../time/url";
 
 /** A chart's data: a row per moment, a column per series, ISO 8601 times. A gap is an empty field. */
-export function frameCsv(frame: Frame): string {
-  const head = ["time", ...frame.lines.map((line) => seriesText(line.labels))];
+export function frameCsv(frame: Frame, names: readonly string[] = frame.lines.map((line) => seriesText(line.labels))): string {
+  const head = ["time", ...names];
   const rows = frame.times.map((at, i) => [iso(at), ...frame.lines.map((line) => String(line.values[i] ?? ""))]);
   return csv([head, ...rows]);
 }
@@ -21,6 +21,11 @@ export function rowsCsv(rows: readonly { labels: Labels; at: number; value: numb
 function csv(rows: readonly (readonly string[])[]): string {
   const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
   return rows.map((row) => `${row.map(field).join(",")}\r\n`).join("");
+}
+
+/** The command that posts a JSON document. */
+export function curlJsonLine(url: string, document: unknown): string {
+  return `curl -s ${shellQuote(url)} -H 'Content-Type: application/json' -d ${shellQuote(JSON.stringify(document))}`;
 }
 
 /** A command for a POSIX shell. */

@@ -7,7 +7,7 @@
  */
 import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
-import { ApiError, isAbort } from "../api/client";
+import { ApiError, isAbort, type Provenance } from "../api/client";
 import { follow, LIVE_STEP_MAX, RESUME_STEPS_MAX } from "../api/live";
 import { queryRange } from "../api/query";
 import { numberOf, type LivePoints } from "../api/types";
@@ -30,6 +30,7 @@ export class Entry {
   loading = $state(true);
   error = $state.raw<ApiError | null>(null);
   notes = $state.raw<string[]>([]);
+  provenance = $state.raw<Provenance | null>(null);
   /** Panels on screen that show this. */
   uses = $state(0);
   readonly shown = $derived(this.uses > 0);
@@ -185,9 +186,10 @@ export class Feed {
   async #fillOne(expression: string, entry: Entry, window: Window, signal: AbortSignal): Promise<void> {
     const { span, step } = window;
     try {
-      const { data, notes } = await queryRange({ query: expression, start: span.from, end: span.to, step, limit: LINES_MAX }, signal);
+      const { data, notes, provenance } = await queryRange({ query: expression, start: span.from, end: span.to, step, limit: LINES_MAX }, signal);
       entry.frame = frameOf(data, span.from, span.to, step);
       entry.notes = notes;
+      entry.provenance = provenance;
       entry.error = null;
       entry.filled = window;
       entry.loading = false;

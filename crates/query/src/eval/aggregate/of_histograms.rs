@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Groups, fold};
+use super::{Error, Groups, fold};
 use crate::{
     eval::{
         column::{ABSENT, Cell, Series, Shared, Vector, is_present},
@@ -21,7 +21,7 @@ pub(super) fn fold_all(
     (op, span): (AggregateOp, Span),
     vector: &Vector,
     groups: Groups,
-) -> Vector {
+) -> Result<Vector, Error> {
     match op {
         AggregateOp::Count | AggregateOp::Group => {
             // To count, what is there does not matter.
@@ -30,13 +30,14 @@ pub(super) fn fold_all(
                 |series: &Series| -> Vec<f64> { (0..vector.width).map(|step| there(series, step)).collect() };
             let series = vector.series.iter();
             let series = series.map(|s| Series::floats(s.labels.clone(), s.drop_name, ones(s))).collect();
-            fold(op, &Vector { series, width: vector.width }, groups)
+            fold(context, op, &Vector { series, width: vector.width }, groups)
         }
         AggregateOp::Sum | AggregateOp::Avg => {
             let members = groups.members();
-            let mut result = fold(op, vector, groups);
+            let mut result = fold(context, op, vector, groups)?;
             for (members, group) in members.iter().zip(&mut result.series) {
                 for step in 0..vector.width {
+                    context.check()?;
                     let mut histograms = members.iter().filter_map(|&i| {
                         let series = &vector.series[i];
                         Some((series.labels.metric_name(), series.histogram(step)?))
@@ -54,9 +55,9 @@ pub(super) fn fold_all(
                     group.put(step, cell);
                 }
             }
-            result
+            Ok(result)
         }
-        op => fold(op, vector, groups),
+        op => fold(context, op, vector, groups),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn within(histograms: &[(i64, Shared)], (after, last): (i64, i64)) ->
 }
 
 /// A histogram that knows nothing of resets: what it knew was about a sample that may not be before it now.
-pub(super) fn forgetful(histogram: &Shared) -> Shared {
+pub(in crate::eval) fn forgetful(histogram: &Shared) -> Shared {
     match histogram.hint() {
         ResetHint::Unknown | ResetHint::Gauge => histogram.clone(),
         ResetHint::Yes | ResetHint::No => {

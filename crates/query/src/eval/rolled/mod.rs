@@ -134,6 +134,19 @@ fn adds_up(over: Over) -> bool {
 }
 
 impl Choice {
+    pub(super) fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// How many of the first steps it answers.
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(super) fn reason(&self) -> String {
+        why::reason(self.why)
+    }
+
     /// The steps that the tier answers, and those that raw samples answer, if there are any.
     pub(super) fn split(&self, grid: Grid, node: &RangeSelector) -> (Grid, Option<Grid>) {
         self.split_at(grid, node.selector.shift.at.is_some())

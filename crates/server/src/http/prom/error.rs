@@ -1,5 +1,7 @@
 //! Errors in the form of the Prometheus API: `{"status":"error","errorType":…,"error":…}`.
 
+use std::time::Duration;
+
 use axum::{
     http::{
         HeaderValue, StatusCode, Uri,
@@ -19,11 +21,40 @@ pub(crate) struct ApiError {
     status: StatusCode,
     kind: &'static str,
     text: String,
+    /// The limit of queries that is behind it, if one is.
+    limit: Option<&'static str>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Self {
-        Self { status, kind, text: text.into() }
+        Self { status, kind, text: text.into(), limit: None }
+    }
+
+    /// 503: the time of a query is up.
+    pub(crate) fn late(limit: Duration) -> Self {
+        let seconds = limit.as_secs_f64();
+        Self::timeout(format!(
+            "query timed out in expression evaluation (limit {seconds} s; the settings are query.timeout and the \
+             parameter timeout)"
+        ))
+    }
+
+    /// 429: too many queries wait.
+    pub(crate) fn crowded(limit: u64) -> Self {
+        let text = format!(
+            "too many queries wait for their turn (limit {limit}; the setting is query.max_queued); ask again in a moment"
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "unavailable", text)
+    }
+
+    /// 503: somebody stopped the query.
+    pub(crate) fn stopped() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "canceled", "query was stopped by its number")
+    }
+
+    /// The limit of queries that is behind it, if one is: `samples`, `series`, `bytes`, `memory`.
+    pub(crate) fn limit(&self) -> Option<&'static str> {
+        self.limit
     }
 
     /// 400: the request is wrong and will be wrong again.
@@ -92,22 +123,24 @@ impl From<QueryError> for ApiError {
 
 impl From<SourceError> for ApiError {
     fn from(error: SourceError) -> Self {
-        match &error {
-            SourceError::Budget(BudgetError::Cancelled) => {
-                Self::timeout("query timed out in expression evaluation")
-            }
-            SourceError::Budget(limit @ BudgetError::OutOfMemory { .. }) => {
-                Self::unavailable(limit.to_string())
-            }
-            SourceError::Budget(limit) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", limit.to_string())
-            }
-            _ => {
-                let cause =
-                    std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                Self::internal(format!("{error}{cause}"))
-            }
-        }
+        let SourceError::Budget(refused) = &error else {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Self::internal(format!("{error}{cause}"));
+        };
+        let (limit, setting) = match refused {
+            BudgetError::Cancelled => return Self::timeout("query timed out in expression evaluation"),
+            BudgetError::TooManySamples { .. } => ("samples", "query.max_samples"),
+            BudgetError::TooManySeries { .. } => ("series", "query.max_series"),
+            BudgetError::TooManyBytes { .. } => ("bytes", "query.max_bytes"),
+            BudgetError::OutOfMemory { .. } => ("memory", "memory"),
+        };
+        let text = format!("{refused}; the setting is {setting}");
+        let error = match refused {
+            BudgetError::OutOfMemory { .. } => Self::unavailable(text),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", text),
+        };
+        Self { limit: Some(limit), ..error }
     }
 }
 

@@ -16,13 +16,15 @@ use super::{
 };
 use crate::{
     Engine,
-    http::{App, params::Params},
+    http::{App, Caller, params::Params},
+    queries::Queries,
 };
 
 /// `GET|POST /api/v1/series`
 pub(crate) async fn series(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
@@ -33,20 +35,20 @@ pub(crate) async fn series(
     let limit = params.limit("limit")?;
     let asked = Asked::new(&engine, &params)?;
     let work = engine.clone();
-    let (found, more) = asked
-        .run(&engine, move |budget| {
-            let mut found: BTreeSet<Labels> = BTreeSet::new();
-            let mut more = false;
-            for selection in selections.each() {
-                let (some, cut) = work.store.series(&selection, limit, budget)?;
-                more |= cut;
-                found.extend(some);
-            }
-            let mut found: Vec<_> = found.into_iter().collect();
-            more |= cut(&mut found, limit);
-            Ok((found, more))
-        })
-        .await?;
+    let question = asked.question(caller, &params, None);
+    let (found, more) = Queries::run(&engine, question, move |budget| {
+        let mut found: BTreeSet<Labels> = BTreeSet::new();
+        let mut more = false;
+        for selection in selections.each() {
+            let (some, cut) = work.store.series(&selection, limit, budget)?;
+            more |= cut;
+            found.extend(some);
+        }
+        let mut found: Vec<_> = found.into_iter().collect();
+        more |= cut(&mut found, limit);
+        Ok((found, more))
+    })
+    .await?;
     let mut data = String::new();
     write_list(&mut data, &found, write_labels);
     Ok(success(&headers, &data, &truncation(more), &[]))
@@ -56,10 +58,11 @@ pub(crate) async fn series(
 pub(crate) async fn names(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    strings(&engine, &headers, &params, |engine, selection, budget| {
+    strings(&engine, &headers, caller, &params, |engine, selection, budget| {
         engine.store.label_names(selection, budget)
     })
     .await
@@ -70,6 +73,7 @@ pub(crate) async fn values(
     State(app): State<App>,
     name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
@@ -78,7 +82,7 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data("invalid label name: it is empty"));
     }
-    strings(&engine, &headers, &params, move |engine, selection, budget| {
+    strings(&engine, &headers, caller, &params, move |engine, selection, budget| {
         engine.store.label_values(&name, selection, budget)
     })
     .await
@@ -88,6 +92,7 @@ pub(crate) async fn values(
 async fn strings(
     engine: &std::sync::Arc<Engine>,
     headers: &HeaderMap,
+    caller: Caller,
     params: &Params,
     find: impl Fn(&Engine, &Selection<'_>, &Budget) -> Result<Vec<String>, SourceError> + Send + 'static,
 ) -> Result<Response, ApiError> {
@@ -95,18 +100,18 @@ async fn strings(
     let limit = params.limit("limit")?;
     let asked = Asked::new(engine, params)?;
     let work = engine.clone();
-    let (found, more) = asked
-        .run(engine, move |budget| {
-            let mut found = Vec::new();
-            for selection in selections.each() {
-                found.append(&mut find(&work, &selection, budget)?);
-            }
-            found.sort();
-            found.dedup();
-            let more = cut(&mut found, limit);
-            Ok((found, more))
-        })
-        .await?;
+    let question = asked.question(caller, params, None);
+    let (found, more) = Queries::run(engine, question, move |budget| {
+        let mut found = Vec::new();
+        for selection in selections.each() {
+            found.append(&mut find(&work, &selection, budget)?);
+        }
+        found.sort();
+        found.dedup();
+        let more = cut(&mut found, limit);
+        Ok((found, more))
+    })
+    .await?;
     let mut data = String::new();
     write_strings(&mut data, found.iter().map(String::as_str));
     Ok(success(headers, &data, &truncation(more), &[]))

@@ -9,11 +9,12 @@ mod error;
 mod labels;
 mod matrix;
 mod query;
+mod rules;
 mod status;
 
 pub(crate) use answer::{success, write_labels, write_sample_value};
 pub(crate) use error::ApiError;
-pub(crate) use query::run;
+pub(crate) use query::{Asked, expression, steps};
 
 use axum::{
     Router,
@@ -32,6 +33,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(status::metadata))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/format_query", post(query::format).get(query::format))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
         .route("/api/v1/admin/tsdb/delete_series", post(delete::series).put(delete::series))

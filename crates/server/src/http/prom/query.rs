@@ -7,8 +7,8 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue},
     response::Response,
 };
-use barograph_model::{Budget, Exemplar, Labels, Selection, Source, Tier, TimeRange};
-use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, ast::Expr};
+use barograph_model::{Budget, Exemplar, Labels, Selection, Source, SourceError, Tier, TimeRange};
+use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, When, ast::Expr};
 use barograph_tsdb::Store;
 
 use super::{
@@ -17,19 +17,21 @@ use super::{
 };
 use crate::{
     Engine,
-    http::{App, params::Params},
-    memory::Step,
+    http::{App, Caller, params::Params},
+    queries::{About, Queries, Question},
 };
 
 /// `GET|POST /api/v1/query`
 pub(crate) async fn instant(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
-    answer(&engine, headers, &params, move |store, expr, options, budget| {
+    let when = When::Instant(at);
+    answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
         Ok((barograph_query::evaluate_instant(store, expr, at, options, budget)?, None))
     })
     .await
@@ -39,12 +41,14 @@ pub(crate) async fn instant(
 pub(crate) async fn range(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let steps = steps(&params)?;
+    let steps = steps(&engine, &params)?;
+    let when = When::Range(steps);
     let (keeper, anew) = (engine.clone(), params.flag("nocache")?);
-    answer(&engine, headers, &params, move |store, expr, options, budget| {
+    answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
         if anew {
             return Ok((barograph_query::evaluate_range(store, expr, steps, options, budget)?, None));
         }
@@ -56,7 +60,7 @@ pub(crate) async fn range(
 }
 
 /// The `start`, `end` and `step` parameters.
-fn steps(params: &Params) -> Result<Steps, ApiError> {
+pub(crate) fn steps(engine: &Engine, params: &Params) -> Result<Steps, ApiError> {
     let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
     let start = params.time("start")?.ok_or_else(|| needed("start"))?;
     let end = params.time("end")?.ok_or_else(|| needed("end"))?;
@@ -73,6 +77,7 @@ fn steps(params: &Params) -> Result<Steps, ApiError> {
         ));
     }
     if end.0.saturating_sub(start.0) / step_ms > STEPS_MAX {
+        engine.telemetry.query_refused("steps");
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
              (?step=XX)",
@@ -85,32 +90,54 @@ fn steps(params: &Params) -> Result<Steps, ApiError> {
 async fn answer(
     engine: &Arc<Engine>,
     headers: HeaderMap,
+    caller: Caller,
     params: &Params,
+    when: When,
     evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<(Answer, Option<Reused>), Error>
     + Send
     + 'static,
 ) -> Result<Response, ApiError> {
-    let expr = expression(params)?;
+    let expr = Arc::new(expression(params)?);
     engine.note_queried(&expr);
     let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
     let (options, source) = (asked.options, engine.clone());
-    asked
-        .run(engine, move |budget| {
-            let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
-            let mut response = reply(&headers, answer, limit);
-            if let Some(reused) = reused {
-                response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
-            }
-            Ok(response)
-        })
-        .await
+    let question = asked.question(caller, params, Some((expr.clone(), when)));
+    Queries::run(engine, question, move |budget| {
+        let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
+        budget.reserve(written_bytes(&answer.value, limit)).map_err(SourceError::from)?;
+        let mut response = reply(&headers, answer, limit);
+        if let Some(reused) = reused {
+            response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// About how many bytes the text of an answer takes.
+fn written_bytes(value: &Value, limit: usize) -> u64 {
+    const SAMPLE_BYTES: usize = 32;
+    const HISTOGRAM_BYTES: usize = 512;
+    let one = |labels: &Labels, floats: usize, histograms: usize| {
+        2 * labels.as_bytes().len() + SAMPLE_BYTES * (1 + floats) + HISTOGRAM_BYTES * histograms
+    };
+    let bytes: usize = match value {
+        Value::Scalar(_) | Value::String(..) => 0,
+        Value::Vector(series) => series.iter().take(limit).map(|(labels, _)| one(labels, 1, 0)).sum(),
+        Value::Matrix(series) => {
+            let tracks = series.iter().take(limit);
+            tracks.map(|(labels, track)| one(labels, track.floats.len(), track.histograms.len())).sum()
+        }
+    };
+    bytes as u64
 }
 
 /// `GET|POST /api/v1/query_exemplars`
 pub(crate) async fn exemplars(
     State(app): State<App>,
     headers: HeaderMap,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
@@ -119,18 +146,17 @@ pub(crate) async fn exemplars(
     let end = params.time("end")?.unwrap_or(barograph_model::Timestamp::MAX);
     let asked = Asked::new(&engine, &params)?;
     let work = engine.clone();
-    let found = asked
-        .run(&engine, move |budget| {
-            let mut found: Vec<(Labels, Vec<Exemplar>)> = Vec::new();
-            for matchers in barograph_query::selectors(&expr) {
-                let selection = Selection { matchers: &matchers, range: TimeRange::closed(start, end) };
-                found.extend(work.store.exemplars(&selection, budget)?);
-            }
-            found.sort_by(|a, b| a.0.cmp(&b.0));
-            found.dedup_by(|a, b| a.0 == b.0);
-            Ok(found)
-        })
-        .await?;
+    let found = Queries::run(&engine, asked.question(caller, &params, None), move |budget| {
+        let mut found: Vec<(Labels, Vec<Exemplar>)> = Vec::new();
+        for matchers in barograph_query::selectors(&expr) {
+            let selection = Selection { matchers: &matchers, range: TimeRange::closed(start, end) };
+            found.extend(work.store.exemplars(&selection, budget)?);
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found.dedup_by(|a, b| a.0 == b.0);
+        Ok(found)
+    })
+    .await?;
     let mut data = String::new();
     write_list(&mut data, &found, |out, (series, exemplars)| {
         out.push_str(r#"{"seriesLabels":"#);
@@ -156,7 +182,7 @@ pub(crate) async fn format(headers: HeaderMap, params: Params) -> Result<Respons
 }
 
 /// The parsed `query` parameter.
-fn expression(params: &Params) -> Result<Expr, ApiError> {
+pub(crate) fn expression(params: &Params) -> Result<Expr, ApiError> {
     let text = params.first("query").unwrap_or_default();
     barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e))
 }
@@ -181,55 +207,23 @@ impl Asked {
         Ok(Self { timeout, options })
     }
 
-    /// Runs `work` when it is its turn, on a thread that may block. It is cancelled when time is up, or when the
-    /// client goes away and this future is dropped.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The question of a request: an expression, or what it looks up.
+    pub(crate) fn question(
         self,
-        engine: &Engine,
-        work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        run(engine, self.timeout, work).await
-    }
-}
-
-/// Runs a query's work under the engine's limits.
-pub(crate) async fn run<T: Send + 'static>(
-    engine: &Engine,
-    timeout: Duration,
-    work: impl FnOnce(&Budget) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    if engine.memory.sheds(Step::Queries) {
-        return Err(ApiError::unavailable("memory is short; ask again in a moment"));
-    }
-    let began = engine.clock.monotonic();
-    let budget = Arc::new(Budget::within(engine.limits.max_samples, engine.memory.queries.clone()));
-    let _cancelled_when_dropped = CancelOnDrop(budget.clone());
-    let limited = tokio::time::timeout(timeout, async {
-        let turn = engine.query_turns.clone().acquire_owned().await;
-        let turn = turn.map_err(|_| ApiError::unavailable("shutting down"))?;
-        let charged = budget.clone();
-        // The turn ends with the work, which may go on for a moment after the time is up.
-        let worked = tokio::task::spawn_blocking(move || {
-            let outcome = work(&charged);
-            drop(turn);
-            outcome
-        });
-        worked.await.unwrap_or_else(|_| Err(ApiError::internal("the query failed; the log says why")))
-    });
-    let outcome = match limited.await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(ApiError::timeout("query timed out in expression evaluation")),
-    };
-    engine.telemetry.queried(engine.clock.monotonic() - began, budget.spent(), outcome.is_ok());
-    outcome
-}
-
-/// Stops the reading behind a query nobody waits for any more.
-struct CancelOnDrop(Arc<Budget>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
+        caller: Caller,
+        params: &Params,
+        asked: Option<(Arc<Expr>, When)>,
+    ) -> Question {
+        let texts: Vec<&str> = params.all("query").chain(params.all("match[]")).collect();
+        let about = match asked {
+            Some((expr, when)) => About::Expression(expr, when, self.options),
+            None => About::Index,
+        };
+        Question { caller, expression: texts.join(" "), about, timeout: self.timeout }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `GET|POST /api/barograph/v1/query`: questions as documents, or as parameters; and `…/query/schema`.
+//! `GET|POST /api/barograph/v1/query`: questions as documents, or as parameters; `…/query/schema`, and `…/query/explain`.
 //!
 //! A POST whose body is `{"query": {…}}` is a document of the JSON query language; anything else is the short form
 //! ([`form`]). Both are answered by the same evaluator, in the same form:
@@ -9,6 +9,7 @@
 //! Timestamps are the starts of buckets in milliseconds since the epoch. Values are numbers, or `"NaN"`, `"+Inf"`,
 //! `"-Inf"`, which JSON has no numbers for. `error` is the most that values are off, relative to them.
 
+mod explain;
 mod form;
 
 use std::sync::Arc;
@@ -25,18 +26,21 @@ use barograph_query::json::{self, Error, Invalid, Query, Reply};
 use serde_json::Value;
 
 use super::{
-    App,
+    ApiError, App, Caller,
     body::{BodyError, Whole},
     compress::compressed,
     params::Params,
     problem::Problem,
-    prom::{self, ApiError},
 };
-use crate::Engine;
+use crate::{
+    Engine,
+    queries::{About, Queries, Question},
+};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/query", get(ask).post(ask))
+        .route("/api/barograph/v1/query/explain", get(explain::explain).post(explain::explain))
         .route("/api/barograph/v1/query/schema", get(schema))
 }
 
@@ -45,13 +49,18 @@ async fn schema() -> Response {
     ([(CONTENT_TYPE, "application/schema+json")], json::SCHEMA).into_response()
 }
 
-async fn ask(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
+async fn ask(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let anew = Params::new(request.uri().query().unwrap_or_default(), &[]).flag("nocache")?;
     let (query, short) = asked(&app, &headers, request).await?;
     let began = engine.clock.monotonic();
     let at = engine.clock.now();
-    let reply = run(&engine, query, at, anew).await.map_err(|failure| failure.into_problem(short))?;
+    let reply = run(&engine, caller, query, at, anew).await.map_err(|failure| failure.into_problem(short))?;
     let took_ms = (engine.clock.monotonic() - began).as_secs_f64() * 1e3;
     let body = ([(CONTENT_TYPE, "application/json")], reply.to_json(took_ms)).into_response();
     Ok(compressed(&headers, body))
@@ -60,28 +69,44 @@ async fn ask(State(app): State<App>, headers: HeaderMap, request: Request) -> Re
 /// Answers a query when it is its turn, under the limits that PromQL has; `anew` without what is kept of results.
 pub(super) async fn run(
     engine: &Arc<Engine>,
+    caller: Caller,
     query: Query,
     at: Timestamp,
     anew: bool,
 ) -> Result<Reply, Failure> {
-    let source = engine.clone();
-    let work = move |budget: &_| {
-        let reuse = (!anew).then(|| source.results.reuse(at).without_infos());
-        match json::answer_reusing(reuse.as_ref(), &*source.store, &query, at, budget) {
-            Ok(reply) => {
+    let (source, query) = (engine.clone(), Arc::new(query));
+    let work = {
+        let query = query.clone();
+        move |budget: &_| {
+            let reuse = (!anew).then(|| source.results.reuse(at).without_infos());
+            let reply = json::answer_reusing(reuse.as_ref(), &*source.store, &query, at, budget);
+            if let Ok(reply) = &reply {
                 source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
-                Ok(Ok(reply))
             }
-            Err(Error::Invalid(invalid)) => Ok(Err(invalid)),
-            Err(Error::Evaluate(error)) => Err(ApiError::from(error)),
-            Err(other) => Err(ApiError::internal(other.to_string())),
+            outcome(reply)
         }
     };
-    match prom::run(engine, engine.limits.timeout, work).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(invalid)) => Err(Failure::Invalid(invalid)),
-        Err(error) => Err(Failure::Api(error)),
+    settled(Queries::run(engine, question(engine, caller, query, at), work).await)
+}
+
+/// A document as a question.
+fn question(engine: &Engine, caller: Caller, query: Arc<Query>, at: Timestamp) -> Question {
+    let expression = query.to_json().to_string();
+    Question { caller, expression, about: About::Document(query, at), timeout: engine.limits.timeout }
+}
+
+/// What is wrong with a document is an answer, as far as turns and limits go.
+fn outcome<T>(answered: Result<T, Error>) -> Result<Result<T, Invalid>, ApiError> {
+    match answered {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(Error::Invalid(invalid)) => Ok(Err(invalid)),
+        Err(Error::Evaluate(error)) => Err(ApiError::from(error)),
+        Err(other) => Err(ApiError::internal(other.to_string())),
     }
+}
+
+fn settled<T>(outcome: Result<Result<T, Invalid>, ApiError>) -> Result<T, Failure> {
+    outcome.map_err(Failure::Api)?.map_err(Failure::Invalid)
 }
 
 /// The query that parameters mean of one metric, each series by itself.
@@ -133,17 +158,22 @@ async fn asked(app: &App, headers: &HeaderMap, request: Request) -> Result<(Quer
     if kind.starts_with("application/x-www-form-urlencoded") {
         return Ok((form::query(&Params::new(&url, &body))?, true));
     }
+    match asked_document(&body)? {
+        Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
+            let params =
+                form::of_object(fields).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
+            Ok((form::query(&params)?, true))
+        }
+        document => Ok((Query::read(&document).map_err(refused)?, false)),
+    }
+}
+
+/// The document that a body is.
+fn asked_document(body: &[u8]) -> Result<Value, Problem> {
     if body.len() > json::DOCUMENT_BYTES_MAX {
         let text = format!("the document is longer than {} bytes", json::DOCUMENT_BYTES_MAX);
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
-    let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
-    let document: Value =
-        serde_json::from_slice(&body).map_err(|e| bad(format!("the body is no JSON: {e}")))?;
-    match document {
-        Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
-            Ok((form::query(&form::of_object(fields).map_err(bad)?)?, true))
-        }
-        document => Ok((Query::read(&document).map_err(refused)?, false)),
-    }
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")))
 }

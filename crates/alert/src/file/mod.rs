@@ -1,0 +1,114 @@
+//! Rule files, as Prometheus has them.
+//!
+//! A file holds groups, a group holds rules that are evaluated one after the other, and a rule records a series or watches
+//! for a condition. What is read here is checked: expressions parse, templates parse, names are names, and no two groups
+//! of a file are called the same.
+
+mod duplicates;
+mod read;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use barograph_query::ast::Expr;
+
+use crate::template::Template;
+
+pub use duplicates::{Duplicate, duplicates};
+pub use read::parse;
+
+/// A rule file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleFile {
+    /// Its groups, in the order of the file; their names differ.
+    pub groups: Vec<GroupSpec>,
+}
+
+impl RuleFile {
+    /// How many rules there are in all groups.
+    pub fn rules(&self) -> usize {
+        self.groups.iter().map(|group| group.rules.len()).sum()
+    }
+}
+
+/// Rules that are evaluated at the same time, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpec {
+    /// What it is called.
+    pub name: String,
+    /// Time from one evaluation to the next; `None` is what holds for all.
+    pub interval: Option<Duration>,
+    /// How far in the past its expressions are asked; `None` is what holds for all.
+    pub query_offset: Option<Duration>,
+    /// Series that one rule may record, or alerts that it may have, at most; 0 is no limit.
+    pub limit: usize,
+    /// Its rules in order, the labels of the group among theirs.
+    pub rules: Vec<Arc<RuleSpec>>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSpec {
+    /// What becomes of its answers.
+    pub kind: RuleKind,
+    /// What is asked.
+    pub expr: Expr,
+}
+
+/// What becomes of the answers of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RuleKind {
+    /// They are stored as series.
+    Recording {
+        /// The name of the series.
+        name: String,
+        /// Labels they get; an empty value takes a label away.
+        labels: BTreeMap<String, String>,
+    },
+    /// Each series is a condition that holds.
+    Alerting(AlertSpec),
+}
+
+/// What is particular to a rule that watches for a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertSpec {
+    /// What its alerts are called.
+    pub name: String,
+    /// How long a condition has to hold before its alert fires.
+    pub hold: Duration,
+    /// How long an alert goes on firing after its condition is over.
+    pub keep_firing: Duration,
+    /// Labels that its alerts get.
+    pub labels: BTreeMap<String, Template>,
+    /// What is told of its alerts besides.
+    pub annotations: BTreeMap<String, Template>,
+}
+
+impl RuleSpec {
+    /// The name of the series or of the alerts.
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            RuleKind::Recording { name, .. } => name,
+            RuleKind::Alerting(alert) => &alert.name,
+        }
+    }
+
+    /// The labels that the rule gives, as they are written.
+    pub fn labels(&self) -> BTreeMap<&str, &str> {
+        match &self.kind {
+            RuleKind::Recording { labels, .. } => {
+                labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+            }
+            RuleKind::Alerting(alert) => {
+                alert.labels.iter().map(|(name, value)| (name.as_str(), value.text())).collect()
+            }
+        }
+    }
+
+    /// What is particular to an alerting rule.
+    pub fn alerting(&self) -> Option<&AlertSpec> {
+        match &self.kind {
+            RuleKind::Recording { .. } => None,
+            RuleKind::Alerting(alert) => Some(alert),
+        }
+    }
+}

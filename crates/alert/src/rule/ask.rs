@@ -1,0 +1,123 @@
+//! The first half of an evaluation: what a rule asks, and the texts of the alerts that come of it.
+
+use barograph_model::{Budget, Labels, METRIC_NAME, Source, Timestamp};
+use barograph_query::{Datum, Error, Options, Value, ast::Expr, evaluate_instant};
+
+use super::{Alert, Moment, RuleError, State, alerts};
+use crate::{
+    file::{AlertSpec, RuleKind, RuleSpec},
+    template::{self, Subject, Template},
+};
+
+/// The label that bears the name of an alert.
+pub(super) const ALERT_NAME: &str = "alertname";
+
+/// What rules are asked of.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// Where series are read.
+    pub source: &'a dyn Source,
+    /// How queries are evaluated.
+    pub options: &'a Options,
+    /// What one evaluation of a rule may cost, queries of its templates included.
+    pub budget: &'a Budget,
+}
+
+/// What templates know of the server.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Labels of this server.
+    pub external_labels: Labels,
+    /// What it is called from outside.
+    pub external_url: String,
+}
+
+/// What a rule was answered.
+#[derive(Clone, Debug)]
+pub enum Answered {
+    /// To a recording rule.
+    Series(Vec<(Labels, Datum)>),
+    /// To an alerting rule: alerts as they are if they are new.
+    Alerts(Vec<Alert>),
+}
+
+impl Reader<'_> {
+    /// The answer to an instant query, as a vector.
+    fn vector(&self, expr: &Expr, at: Timestamp) -> Result<Vec<(Labels, Datum)>, RuleError> {
+        let answer = evaluate_instant(self.source, expr, at, self.options, self.budget);
+        match answer.map_err(|error| RuleError::Query(told(&error)))?.value {
+            Value::Vector(vector) => Ok(vector),
+            Value::Scalar(sample) => Ok(vec![(Labels::empty(), Datum::Float(sample))]),
+            _ => Err(RuleError::Query("rule result is not a vector or scalar".to_owned())),
+        }
+    }
+}
+
+/// An error with its cause.
+fn told(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+impl RuleSpec {
+    /// Asks the expression of the rule, and fills in the texts of its alerts.
+    ///
+    /// # Errors
+    /// The expression has no answer that a rule can use, or two alerts have the same labels.
+    pub fn ask(
+        &self,
+        moment: Moment,
+        reader: Reader<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<Answered, RuleError> {
+        let vector = reader.vector(&self.expr, moment.asked())?;
+        match &self.kind {
+            RuleKind::Recording { .. } => Ok(Answered::Series(vector)),
+            RuleKind::Alerting(spec) => {
+                let found = vector.iter().map(|found| alert(spec, found, moment, reader, surroundings));
+                let found: Vec<Alert> = found.collect();
+                alerts::check_unique(&found)?;
+                Ok(Answered::Alerts(found))
+            }
+        }
+    }
+}
+
+/// The alert of one series that was found.
+fn alert(
+    spec: &AlertSpec,
+    (found, datum): &(Labels, Datum),
+    moment: Moment,
+    reader: Reader<'_>,
+    surroundings: &Surroundings,
+) -> Alert {
+    let query = |text: &str| {
+        let expr = barograph_query::parse(text).map_err(|error| error.to_string())?;
+        reader.vector(&expr, moment.at).map_err(|error| error.to_string())
+    };
+    let subject = Subject { labels: found, external_labels: &surroundings.external_labels, value: datum };
+    let around =
+        template::Surroundings { now: moment.at, external_url: &surroundings.external_url, query: &query };
+    let expand = |text: &Template| {
+        // An alert with a text that says what is wrong is worth more than none.
+        text.expand(&subject, &around).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+    };
+    let mut labels = barograph_model::LabelsBuilder::from(found);
+    labels.set(METRIC_NAME, "");
+    for (name, text) in &spec.labels {
+        labels.set(name, &expand(text));
+    }
+    labels.set(ALERT_NAME, &spec.name);
+    Alert {
+        labels: labels.build(),
+        annotations: spec.annotations.iter().map(|(name, text)| (name.clone(), expand(text))).collect(),
+        state: State::Pending,
+        value: datum.float().unwrap_or(0.0),
+        active_at: moment.at,
+        fired_at: None,
+        keep_firing_since: None,
+        resolved_at: None,
+    }
+}

@@ -1,0 +1,95 @@
+//! A group with its rules, and how it takes the place of the one that was there before.
+
+use std::{sync::Arc, time::Duration};
+
+use barograph_model::Labels;
+
+use super::{Restoring, Rule};
+use crate::file::GroupSpec;
+
+/// What holds for groups that do not say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Time from one evaluation to the next; a minute by default.
+    pub interval: Duration,
+    /// How far in the past expressions are asked; not at all by default.
+    pub query_offset: Duration,
+    /// How alerts are restored that may have been pending before; `None`, the default, is not at all.
+    pub restoring: Option<Restoring>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(60), query_offset: Duration::ZERO, restoring: None }
+    }
+}
+
+/// A group of rules with what became of it so far.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The file it is from.
+    pub file: Arc<str>,
+    /// What the file says.
+    pub spec: GroupSpec,
+    /// Time from one evaluation to the next.
+    pub interval: Duration,
+    /// How far in the past expressions are asked, in milliseconds.
+    pub offset_ms: i64,
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+}
+
+impl Group {
+    /// A group of which nothing is known yet.
+    pub fn new(file: impl Into<Arc<str>>, spec: GroupSpec, defaults: &Defaults) -> Self {
+        let offset = spec.query_offset.unwrap_or(defaults.query_offset);
+        let restored = |hold: Duration| match &defaults.restoring {
+            None => true,
+            // What fires within the grace period anyway starts afresh.
+            Some(restoring) => i64::try_from(hold.as_millis()).unwrap_or(i64::MAX) < restoring.grace_ms,
+        };
+        let rules = spec
+            .rules
+            .iter()
+            .map(|rule| Rule::new(rule.clone(), rule.alerting().is_none_or(|alert| restored(alert.hold))));
+        Self {
+            file: file.into(),
+            interval: spec.interval.unwrap_or(defaults.interval),
+            offset_ms: i64::try_from(offset.as_millis()).unwrap_or(i64::MAX),
+            rules: rules.collect(),
+            spec,
+        }
+    }
+
+    /// Whether another group is the same as this one was at its beginning.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.file == other.file
+            && self.spec == other.spec
+            && self.interval == other.interval
+            && self.offset_ms == other.offset_ms
+    }
+
+    /// Goes on where another version of the group ended: rules of the same kind, name and labels keep their alerts and
+    /// series. Returns the series of rules that are no more, which end.
+    pub fn adopt(&mut self, before: Self) -> Vec<Labels> {
+        let mut before: Vec<Option<Rule>> = before.rules.into_iter().map(Some).collect();
+        for rule in &mut self.rules {
+            let same = |old: &&mut Option<Rule>| {
+                old.as_ref().is_some_and(|old| {
+                    old.spec.name() == rule.spec.name()
+                        && old.spec.labels() == rule.spec.labels()
+                        && old.spec.alerting().is_some() == rule.spec.alerting().is_some()
+                })
+            };
+            if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
+                *rule = Rule { spec: rule.spec.clone(), ..old };
+            }
+        }
+        before.into_iter().flatten().flat_map(|rule| rule.given).collect()
+    }
+
+    /// The series that end with the group.
+    pub fn into_series(self) -> Vec<Labels> {
+        self.rules.into_iter().flat_map(|rule| rule.given).collect()
+    }
+}

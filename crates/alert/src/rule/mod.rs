@@ -1,0 +1,221 @@
+//! Groups and rules being evaluated.
+//!
+//! A [`Group`] is what a file says with what happened so far. What a rule answers is asked without any state
+//! ([`ask`](RuleSpec::ask)), and taken into it afterwards ([`take`](Rule::take)).
+
+mod alerts;
+mod ask;
+mod group;
+mod restore;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp};
+use barograph_query::Datum;
+
+use crate::file::{AlertSpec, RuleKind, RuleSpec};
+
+pub use alerts::{Alert, State};
+pub use ask::{Answered, Reader, Surroundings};
+pub use group::{Defaults, Group};
+pub use restore::Restoring;
+
+/// When a rule is evaluated, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When its group is evaluated.
+    pub at: Timestamp,
+    /// How many milliseconds before that its expression is asked, which is the time of its samples, too.
+    pub offset_ms: i64,
+    /// Series or alerts it may have at most; 0 is no limit.
+    pub limit: usize,
+}
+
+impl Moment {
+    /// The time at which the expression is asked.
+    pub fn asked(&self) -> Timestamp {
+        self.at.saturating_add(-self.offset_ms)
+    }
+}
+
+/// What an evaluation comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// What is to be stored.
+    pub samples: Vec<(Labels, Datum)>,
+    /// Series that the rule gave before and no more: each gets a staleness marker.
+    pub ended: Vec<Labels>,
+}
+
+/// Why an evaluation failed. States and series stay as they were.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// The expression has no answer, or none that a rule can use.
+    #[error("{0}")]
+    Query(String),
+    /// Series differ by labels only that the rule sets.
+    #[error("vector contains metrics with the same labelset after applying {0} labels")]
+    SameLabels(&'static str),
+    /// There are more than the group allows.
+    #[error("exceeded limit of {limit} with {found} {what}")]
+    Limit {
+        /// What the group allows.
+        limit: usize,
+        /// How many there were.
+        found: usize,
+        /// Of what.
+        what: &'static str,
+    },
+}
+
+/// How a rule fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It was not evaluated yet.
+    #[default]
+    Unknown,
+    /// The last evaluation went well.
+    Good,
+    /// The last evaluation failed.
+    Bad,
+}
+
+impl Health {
+    /// As the API of Prometheus calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Good => "ok",
+            Self::Bad => "err",
+        }
+    }
+}
+
+/// What is known of the last evaluation of a rule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// How it ended.
+    pub health: Health,
+    /// Why it failed; empty if it did not.
+    pub error: String,
+    /// What its time was.
+    pub at: Option<Timestamp>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A rule with what became of it so far.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it says.
+    pub spec: Arc<RuleSpec>,
+    /// How its last evaluation went; noted by whoever drives it.
+    pub status: Status,
+    /// Its alerts, by labels.
+    alerts: BTreeMap<Labels, Alert>,
+    /// What it gave at its last evaluation that went well.
+    given: Vec<Labels>,
+    /// Whether its alerts show as series: not before it is known since when they held before a restart.
+    restored: bool,
+}
+
+impl Rule {
+    /// A rule of which nothing is known yet. Its alerts show as series at once if `restored`, otherwise after
+    /// [`Rule::restore`].
+    pub fn new(spec: Arc<RuleSpec>, restored: bool) -> Self {
+        Self { spec, status: Status::default(), alerts: BTreeMap::new(), given: Vec::new(), restored }
+    }
+
+    /// The alerts that are pending or firing, by labels.
+    pub fn active(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values().filter(|alert| alert.state != State::Inactive)
+    }
+
+    /// All alerts, those among them that were over a short while ago, by labels.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values()
+    }
+
+    /// The worst state of its alerts.
+    pub fn state(&self) -> State {
+        self.active().map(|alert| alert.state).max().unwrap_or(State::Inactive)
+    }
+
+    /// Takes what was answered at a moment, and says what is to be stored.
+    ///
+    /// # Errors
+    /// Two series or alerts have the same labels, or there are too many; nothing is to be stored then.
+    pub fn take(&mut self, answered: Answered, moment: Moment) -> Result<Outcome, RuleError> {
+        let spec = self.spec.clone();
+        let samples = match (&spec.kind, answered) {
+            (RuleKind::Recording { name, labels }, Answered::Series(series)) => {
+                record(name, labels, series, moment)?
+            }
+            (RuleKind::Alerting(alert), Answered::Alerts(found)) => self.alert(alert, found, moment)?,
+            _ => unreachable!("a rule answers what it is"),
+        };
+        let mut given: Vec<Labels> = samples.iter().map(|sample| sample.0.clone()).collect();
+        given.sort_unstable();
+        let before = std::mem::replace(&mut self.given, given);
+        let ended = before.into_iter().filter(|labels| self.given.binary_search(labels).is_err()).collect();
+        Ok(Outcome { samples, ended })
+    }
+
+    fn alert(
+        &mut self,
+        spec: &AlertSpec,
+        found: Vec<Alert>,
+        moment: Moment,
+    ) -> Result<Vec<(Labels, Datum)>, RuleError> {
+        let active = alerts::step(&mut self.alerts, spec, found, moment.at)?;
+        if moment.limit > 0 && active > moment.limit {
+            self.alerts.clear();
+            return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
+        }
+        let at = moment.asked();
+        let mut samples = Vec::new();
+        if self.restored {
+            for alert in self.active() {
+                samples.push((alert.state_series(), sample(at, 1.0)));
+                // Whole seconds, as upstream has it.
+                let since = alert.active_at.millis().div_euclid(1000);
+                #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit a float")]
+                samples.push((alert.for_series(), sample(at, since as f64)));
+            }
+        }
+        Ok(samples)
+    }
+}
+
+fn sample(at: Timestamp, value: f64) -> Datum {
+    Datum::Float(Sample { at, value })
+}
+
+fn record(
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    series: Vec<(Labels, Datum)>,
+    moment: Moment,
+) -> Result<Vec<(Labels, Datum)>, RuleError> {
+    let labelled = |(found, datum): (Labels, Datum)| {
+        let mut builder = barograph_model::LabelsBuilder::from(&found);
+        builder.set(METRIC_NAME, name);
+        for (name, value) in labels {
+            builder.set(name, value);
+        }
+        (builder.build(), datum)
+    };
+    let mut samples: Vec<_> = series.into_iter().map(labelled).collect();
+    samples.sort_by(|a, b| a.0.cmp(&b.0));
+    if samples.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(RuleError::SameLabels("rule"));
+    }
+    if moment.limit > 0 && samples.len() > moment.limit {
+        return Err(RuleError::Limit { limit: moment.limit, found: samples.len(), what: "series" });
+    }
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests;

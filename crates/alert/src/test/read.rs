@@ -1,0 +1,170 @@
+//! A file of tests read key by key, every mistake with its place.
+
+use std::time::Duration;
+
+use barograph_model::{Labels, Timestamp};
+use barograph_query::script::{read_histogram, read_labels};
+use barograph_yaml::{
+    Faults,
+    section::{Findings, Section, boolean, read_scalar, text},
+    tree::{Key, Node},
+    units::parse_duration,
+};
+
+use super::{AlertTest, Case, Expected, QueryTest, TestFile, Told};
+
+/// Reads a file of tests; `name` is what messages call it.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn parse(text: &str, name: &str) -> Result<TestFile, Faults> {
+    barograph_yaml::read(text, name, |root, findings| {
+        let mut section = Section::open(&root, "the test file", findings);
+        let rule_files = section.values("rule_files", self::text, findings);
+        let minute = Duration::from_secs(60);
+        let mut evaluation_interval = section.value("evaluation_interval", parse_duration, findings);
+        evaluation_interval = evaluation_interval.filter(|&interval| interval > Duration::ZERO);
+        let evaluation_interval = evaluation_interval.unwrap_or(minute);
+        let group_eval_order = section.values("group_eval_order", self::text, findings);
+        let mut sorted = group_eval_order.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            let place = section.place_of("group_eval_order");
+            findings.add(place, format!("group `{}` stands twice in the order of evaluation", pair[0]));
+        }
+        let fuzzy_compare = section.value("fuzzy_compare", boolean, findings).unwrap_or(false);
+        let tests = section.items("tests", findings);
+        let tests =
+            tests.iter().enumerate().map(|(i, node)| read_case(node, i, evaluation_interval, findings));
+        let tests = tests.collect();
+        section.finish(&[], findings);
+        TestFile { rule_files, evaluation_interval, group_eval_order, fuzzy_compare, tests }
+    })
+}
+
+fn read_case(node: &Node, number: usize, evaluation_interval: Duration, findings: &mut Findings) -> Case {
+    let mut section = Section::open(node, "a test", findings);
+    let name = section.value("name", text, findings).filter(|name| !name.is_empty());
+    let interval = section.value("interval", parse_duration, findings);
+    let start = section.value("start_timestamp", parse_start, findings).unwrap_or(Timestamp(0));
+    let input_series = section.items("input_series", findings);
+    let input_series = input_series.iter().filter_map(|node| read_series(node, findings)).collect();
+    let external_labels = read_labels_of(section.entries("external_labels", findings), findings);
+    let external_url = section.value("external_url", text, findings).unwrap_or_default();
+    let alerts = section.items("alert_rule_test", findings);
+    let alerts = alerts.iter().filter_map(|node| read_alert_test(node, findings)).collect();
+    let queries = section.items("promql_expr_test", findings);
+    let queries = queries.iter().filter_map(|node| read_query_test(node, findings)).collect();
+    section.finish(&[], findings);
+    Case {
+        name: name.unwrap_or_else(|| format!("unnamed#{number}")),
+        start,
+        interval: interval.filter(|&interval| interval > Duration::ZERO).unwrap_or(evaluation_interval),
+        input_series,
+        external_labels,
+        external_url,
+        alerts,
+        queries,
+    }
+}
+
+fn parse_start(text: &str) -> Result<Timestamp, String> {
+    if let Some(at) = Timestamp::from_rfc3339(text) {
+        return Ok(at);
+    }
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no time; give seconds or RFC 3339"))?;
+    let ms = (seconds * 1e3).round();
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
+    if ms.abs() < 9e15 { Ok(Timestamp(ms as i64)) } else { Err(format!("{text:?} is out of range")) }
+}
+
+fn read_series(node: &Node, findings: &mut Findings) -> Option<(String, String)> {
+    let mut section = Section::open(node, "an input series", findings);
+    let series = section.value("series", |text| read_labels(text).map(|_| text.to_owned()), findings);
+    let values = section.value("values", text, findings).unwrap_or_default();
+    if section.node("series").is_none() {
+        findings.add(section.place, "an input series needs `series`");
+    }
+    section.finish(&[], findings);
+    Some((series?, values))
+}
+
+fn read_labels_of(entries: &[(Key, Node)], findings: &mut Findings) -> Labels {
+    let mut pairs = Vec::new();
+    for (key, node) in entries {
+        if let Some(value) = read_scalar(node, &format!("`{}`", key.text), text, findings) {
+            pairs.push((key.text.as_str(), value));
+        }
+    }
+    let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));
+    match (Labels::from_pairs(pairs), entries.first()) {
+        (Ok(labels), _) => labels,
+        (Err(error), Some((key, _))) => {
+            findings.add(&key.place, error.to_string());
+            Labels::empty()
+        }
+        (Err(_), None) => Labels::empty(),
+    }
+}
+
+fn read_alert_test(node: &Node, findings: &mut Findings) -> Option<AlertTest> {
+    let mut section = Section::open(node, "an item of `alert_rule_test`", findings);
+    let eval_time = section.value("eval_time", parse_duration, findings).unwrap_or_default();
+    let alertname = section.value("alertname", text, findings).filter(|name| !name.is_empty());
+    if alertname.is_none() {
+        findings.add(section.place, "an item of `alert_rule_test` needs `alertname`");
+    }
+    let expected = section.items("exp_alerts", findings);
+    let told = |node: &Node, findings: &mut Findings| {
+        let mut section = Section::open(node, "an expected alert", findings);
+        let labels = read_labels_of(section.entries("exp_labels", findings), findings);
+        let annotations = read_labels_of(section.entries("exp_annotations", findings), findings);
+        section.finish(&[], findings);
+        Told { labels: labels.with("alertname", alertname.as_deref().unwrap_or_default()), annotations }
+    };
+    let expected = expected.iter().map(|node| told(node, findings)).collect();
+    section.finish(&[], findings);
+    Some(AlertTest { eval_time, alertname: alertname?, expected })
+}
+
+fn read_query_test(node: &Node, findings: &mut Findings) -> Option<QueryTest> {
+    let mut section = Section::open(node, "an item of `promql_expr_test`", findings);
+    let parse = |text: &str| match barograph_query::parse(text) {
+        Ok(expr) => Ok((text.to_owned(), expr)),
+        Err(error) => Err(error.to_string()),
+    };
+    let expr = section.value("expr", parse, findings);
+    if section.node("expr").is_none() {
+        findings.add(section.place, "an item of `promql_expr_test` needs `expr`");
+    }
+    let eval_time = section.value("eval_time", parse_duration, findings).unwrap_or_default();
+    let expected = section.items("exp_samples", findings);
+    let expected = expected.iter().filter_map(|node| read_expected(node, findings)).collect();
+    section.finish(&[], findings);
+    let (text, expr) = expr?;
+    Some(QueryTest { text, expr, eval_time, expected })
+}
+
+fn read_expected(node: &Node, findings: &mut Findings) -> Option<Expected> {
+    let mut section = Section::open(node, "an expected sample", findings);
+    let has_labels = section.node("labels").is_some();
+    let labels = section.value("labels", read_labels, findings);
+    let value = section.value("value", parse_number, findings).unwrap_or(0.0);
+    let histogram = section.value("histogram", |text| read_histogram(text).map(Box::new), findings);
+    section.finish(&[], findings);
+    if has_labels && labels.is_none() {
+        return None;
+    }
+    Some(Expected { labels: labels.unwrap_or_default(), value, histogram })
+}
+
+/// A number as YAML or Go writes it.
+fn parse_number(text: &str) -> Result<f64, String> {
+    let plain = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    match plain.to_ascii_lowercase().as_str() {
+        ".inf" | "inf" => Ok(sign * f64::INFINITY),
+        ".nan" | "nan" => Ok(f64::NAN),
+        _ => text.replace('_', "").parse().map_err(|_| format!("expected a number, found `{text}`")),
+    }
+}
