@@ -183,7 +183,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         let now = engine.clock.now();
         let at = Timestamp(now.0.div_euclid(TICK_MS) * TICK_MS);
         engine.collectors.probe.set_busy(busy(&runtime), runtime.num_workers());
-        engine.telemetry.observe_store(&engine.store.stats(), &engine.store.levels());
+        let stats = engine.store.stats();
+        engine.telemetry.observe_store(&stats, &engine.store.levels());
+        engine.telemetry.results.observe(&engine.results.counts(), &stats);
         engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
         let mut points = engine.collectors.tick(at);
         points.extend(own_points(&engine));

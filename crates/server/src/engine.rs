@@ -17,6 +17,7 @@ use crate::{
     config::{self, Durability},
     memory::Memory,
     queries::Queries,
+    results::Results,
     rules::Board,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
@@ -40,6 +41,8 @@ pub struct Engine {
     pub limits: config::Query,
     /// How queries are evaluated.
     pub query_options: QueryOptions,
+    /// Results of range queries that are kept to be used again.
+    pub results: Results,
     /// The queries that run, wait, or were slow.
     pub queries: Queries,
     /// The memory budget.

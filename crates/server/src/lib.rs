@@ -6,6 +6,7 @@
 //!
 //! - [`config`]: the configuration file
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
@@ -23,6 +24,7 @@ pub mod logging;
 mod maintenance;
 mod memory;
 mod queries;
+pub mod results;
 pub mod rules;
 pub mod scrape;
 mod scraping;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
-use crate::memory::{Memory, Step};
-
-use crate::{rules, storage::Instruments};
+use crate::{
+    memory::{Memory, Step},
+    results, rules,
+    storage::Instruments,
+};
 
 /// Where samples came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct Telemetry {
     pub in_flight: UpDownCounter,
     /// Backups.
     pub storage: Instruments,
+    /// Results that are kept.
+    pub results: results::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
     store: StoreGauges,
@@ -227,6 +231,7 @@ impl Telemetry {
                 .help("HTTP requests being answered.")
                 .register()?,
             storage: Instruments::register(&registry)?,
+            results: results::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry

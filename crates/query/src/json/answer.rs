@@ -57,6 +57,8 @@ pub struct Meta {
     pub error: Option<f64>,
     /// How many samples and windows were read or made.
     pub points_read: u64,
+    /// Whether buckets of it were computed for a question before.
+    pub cached: bool,
     /// The first time that counted.
     pub start: Timestamp,
     /// The first that counted no more.
@@ -83,7 +85,7 @@ impl Reply {
             "error": self.meta.error,
             "points_read": self.meta.points_read,
             "took_ms": took_ms,
-            "cached": false,
+            "cached": self.meta.cached,
             "start": self.meta.start.0,
             "end": self.meta.end.0,
             "groups": self.meta.groups,

@@ -33,7 +33,7 @@ pub use metric::{Names, Pattern as NamePattern};
 pub use pattern::{CONDITIONS_MAX, Pattern, STEPS_MAX, Step};
 pub use read::Invalid;
 pub(crate) use run::answer_traced;
-pub use run::{Error, answer};
+pub use run::{Error, answer, answer_reusing};
 pub use statistics::{Correlation, Direction, Trend};
 pub use thin::thin_out;
 pub use time::parse_moment;

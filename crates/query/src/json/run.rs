@@ -23,6 +23,7 @@ use super::{
     thin::thin_out,
 };
 use crate::{
+    cache::{Reuse, Reused},
     eval::{self, Options, Steps, Track, Value, When},
     explain::Tracer,
     syntax::ast::Expr,
@@ -60,7 +61,21 @@ impl From<BudgetError> for Error {
 /// # Errors
 /// See [`Error`].
 pub fn answer(source: &dyn Source, query: &Query, now: Timestamp, budget: &Budget) -> Result<Reply, Error> {
-    answer_with(source, query, now, budget, None)
+    answer_with(None, source, query, now, budget, None)
+}
+
+/// As [`answer`], with buckets that a cache has.
+///
+/// # Errors
+/// See [`Error`].
+pub fn answer_reusing(
+    reuse: Option<&Reuse<'_>>,
+    source: &dyn Source,
+    query: &Query,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<Reply, Error> {
+    answer_with(reuse, source, query, now, budget, None)
 }
 
 /// The same, with the plans of all that is evaluated kept; a tracer may also evaluate nothing.
@@ -71,10 +86,11 @@ pub(crate) fn answer_traced(
     budget: &Budget,
     tracer: &Tracer<'_>,
 ) -> Result<Reply, Error> {
-    answer_with(source, query, now, budget, Some(tracer))
+    answer_with(None, source, query, now, budget, Some(tracer))
 }
 
 fn answer_with(
+    reuse: Option<&Reuse<'_>>,
     source: &dyn Source,
     query: &Query,
     now: Timestamp,
@@ -91,6 +107,7 @@ fn answer_with(
     let span = Span { start: start.0, end: end.0, length, asked: query.granularity };
     let directory = Directory::open(query, source, TimeRange::new(start, end), budget)?;
     let run = Run {
+        reuse,
         source,
         query,
         budget,
@@ -106,6 +123,7 @@ fn answer_with(
 
 /// One query in the course of being answered.
 pub(super) struct Run<'a> {
+    reuse: Option<&'a Reuse<'a>>,
     source: &'a dyn Source,
     pub(super) query: &'a Query,
     budget: &'a Budget,
@@ -191,6 +209,7 @@ impl Run<'_> {
             reason: self.first.borrow().clone().unwrap_or_else(|| "nothing is stored".into()),
             error: (!seen.approximate).then_some(seen.error),
             points_read: self.budget.spent(),
+            cached: self.reuse.is_some_and(|reuse| reuse.reused() != Reused::Nothing),
             start,
             end,
             groups,
@@ -474,9 +493,12 @@ impl Run<'_> {
 
     /// The answer to an expression, if it is to be evaluated.
     fn ask(&self, expr: &Expr, when: When, options: &Options) -> Result<Option<eval::Answer>, Error> {
-        Ok(match self.tracer {
-            None => Some(eval::evaluate(self.source, expr, when, options, self.budget, None)?),
-            Some(tracer) => tracer.run(self.source, expr, when, options, self.budget)?,
+        Ok(match (self.tracer, self.reuse, when) {
+            (Some(tracer), ..) => tracer.run(self.source, expr, when, options, self.budget)?,
+            (None, Some(reuse), When::Range(steps)) => {
+                Some(reuse.evaluate_range(self.source, expr, steps, options, self.budget)?)
+            }
+            _ => Some(eval::evaluate(self.source, expr, when, options, self.budget, None)?),
         })
     }
 

@@ -93,6 +93,8 @@ pub struct Query {
     pub max_queued: u64,
     /// From how long on a query is slow, which is logged and kept; 1 second by default.
     pub slow: Duration,
+    /// Bytes of results that are kept to be used again; a 32nd of the memory budget by default. Zero keeps none.
+    pub cache: Option<u64>,
     /// Whether the experimental parts of PromQL may be used: functions, duration expressions, `anchored` and
     /// `smoothed`, `fill`, and names that are dropped at the very end. Off by default, as in Prometheus.
     pub experimental: bool,
@@ -110,6 +112,7 @@ impl Default for Query {
             max_concurrency_per_caller: 10,
             max_queued: 100,
             slow: Duration::from_secs(1),
+            cache: None,
             experimental: false,
         }
     }
@@ -205,6 +208,7 @@ pub(super) fn read_query(node: &Node, findings: &mut Findings) -> Query {
     section.set("max_concurrency_per_caller", per_caller, positive_count, findings);
     section.set("max_queued", &mut query.max_queued, count, findings);
     section.set("slow", &mut query.slow, parse_duration, findings);
+    query.cache = section.value("cache", parse_size, findings);
     section.set("experimental", &mut query.experimental, boolean, findings);
     section.finish(&[], findings);
     query

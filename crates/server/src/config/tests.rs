@@ -102,7 +102,7 @@ storage: {retention_raw: 7d, out_of_order: 0s, durability: relaxed}
 collectors:
   system: {interval: 5s}
   process: {enabled: false}
-query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4, experimental: true}
+query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4, cache: 64MiB, experimental: true}
 limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3}
 ",
         &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
@@ -115,6 +115,7 @@ limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3
     assert!(!config.collectors.process.enabled);
     assert_eq!((config.query.max_samples, config.query.max_concurrency), (1_000_000, 4));
     assert!(config.query.experimental);
+    assert_eq!(config.query.cache, Some(64 << 20));
     assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
     assert_eq!((config.limits.series_per_metric, config.limits.values_per_label), (5, 3));
 }

@@ -162,8 +162,8 @@ async fn answered(
     name: &str,
 ) -> Result<Reply, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let reply =
-        query::run(&engine, caller, query, now).await.map_err(|failure| failure.into_problem(true))?;
+    let reply = query::run(&engine, caller, query, now, false).await;
+    let reply = reply.map_err(|failure| failure.into_problem(true))?;
     if reply.metrics.is_empty() {
         // Nothing lately, or nothing ever.
         let (all, spelled) = (metrics(app).await?, plain(name));

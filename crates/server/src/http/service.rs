@@ -51,6 +51,7 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
             "resident_bytes": seen.resident,
             "accounts": accounts,
         },
+        "query_cache": engine.results.document(),
         "policies": store.policies,
     })))
 }

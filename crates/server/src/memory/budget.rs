@@ -21,6 +21,11 @@ pub(crate) fn cache_share(budget: u64) -> usize {
     usize::try_from(budget.max(LEAST) / 8).unwrap_or(usize::MAX)
 }
 
+/// The part of the budget for results that are kept to be used again.
+pub(crate) fn results_share(budget: u64) -> usize {
+    usize::try_from(budget.max(LEAST) / 32).unwrap_or(usize::MAX)
+}
+
 /// The part of the budget for samples that wait for the disk.
 pub(crate) fn pending_share(budget: u64) -> usize {
     usize::try_from(budget.max(LEAST) / 16).unwrap_or(usize::MAX).min(64 << 20)

@@ -3,7 +3,7 @@
 /// One step. Each is taken at its threshold, and taken back when there is [`SLACK`] below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Caches of blocks shrink.
+    /// Caches of blocks and of results shrink.
     Caches,
     /// The head is cut early and idle series are forgotten.
     Head,

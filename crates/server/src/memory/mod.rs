@@ -20,7 +20,7 @@ use barograph_tsdb::Stats;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub(crate) use budget::{
-    aliases_share, cache_share, default_budget, index_share, pending_share, series_share,
+    aliases_share, cache_share, default_budget, index_share, pending_share, results_share, series_share,
 };
 pub(crate) use ladder::Step;
 
@@ -57,7 +57,7 @@ pub struct Reading {
     pub resident: u64,
     /// Recent samples and their series.
     pub head: u64,
-    /// Decoded blocks.
+    /// Decoded blocks, and results that are kept.
     pub caches: u64,
     /// Samples that wait for the disk.
     pub log_queue: u64,
@@ -134,11 +134,11 @@ impl Memory {
     }
 
     /// Takes a look; the steps that changed.
-    fn look(&self, stats: &Stats) -> Vec<(Step, bool)> {
+    fn look(&self, stats: &Stats, results: usize) -> Vec<(Step, bool)> {
         let seen = Reading {
             resident: budget::resident().unwrap_or(0),
             head: stats.head_bytes,
-            caches: stats.cache_bytes as u64,
+            caches: (stats.cache_bytes + results) as u64,
             log_queue: stats.wal_pending_bytes as u64,
             queries: self.queries.reserved(),
             base: self.base,
@@ -168,7 +168,7 @@ pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: 
             () = stopped(&mut stopping) => break,
             () = tokio::time::sleep(EVERY) => {}
         }
-        for (step, taken) in memory.look(&engine.store.stats()) {
+        for (step, taken) in memory.look(&engine.store.stats(), engine.results.bytes()) {
             let (step_name, used) = (step.as_str(), format!("{:.2}", memory.used()));
             if taken {
                 engine.telemetry.memory_steps.with([step_name]).inc();
@@ -184,6 +184,7 @@ pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: 
             if step == Step::Caches {
                 let share = cache_share(memory.budget);
                 engine.store.limit_cache(if taken { share / 8 } else { share });
+                engine.results.shrink(taken);
             }
         }
         engine.telemetry.observe_memory(&memory);

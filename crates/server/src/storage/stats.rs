@@ -59,6 +59,7 @@ pub fn document(engine: &Engine) -> Value {
         },
         "catalog": {"bytes": sizes.state_bytes, "metrics": stats.metrics},
         "cache": {"bytes": stats.cache_bytes, "hits": stats.cache_hits, "misses": stats.cache_misses},
+        "query_cache": engine.results.document(),
         "compactions": {
             "blocks_cut": stats.blocks_cut,
             "blocks_merged": stats.blocks_merged,

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use barograph_model::{Budget, Exemplar, Labels, Selection, Source, SourceError, Tier, TimeRange};
-use barograph_query::{Answer, Error, Options, STEPS_MAX, Steps, Value, When, ast::Expr};
+use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, When, ast::Expr};
 use barograph_tsdb::Store;
 
 use super::{
@@ -32,7 +32,7 @@ pub(crate) async fn instant(
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
     let when = When::Instant(at);
     answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
-        barograph_query::evaluate_instant(store, expr, at, options, budget)
+        Ok((barograph_query::evaluate_instant(store, expr, at, options, budget)?, None))
     })
     .await
 }
@@ -47,8 +47,14 @@ pub(crate) async fn range(
     let engine = app.engine()?;
     let steps = steps(&engine, &params)?;
     let when = When::Range(steps);
+    let (keeper, anew) = (engine.clone(), params.flag("nocache")?);
     answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
-        barograph_query::evaluate_range(store, expr, steps, options, budget)
+        if anew {
+            return Ok((barograph_query::evaluate_range(store, expr, steps, options, budget)?, None));
+        }
+        let reuse = keeper.results.reuse(keeper.clock.now());
+        let answer = reuse.evaluate_range(store, expr, steps, options, budget)?;
+        Ok((answer, Some(reuse.reused())))
     })
     .await
 }
@@ -87,7 +93,9 @@ async fn answer(
     caller: Caller,
     params: &Params,
     when: When,
-    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<Answer, Error> + Send + 'static,
+    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<(Answer, Option<Reused>), Error>
+    + Send
+    + 'static,
 ) -> Result<Response, ApiError> {
     let expr = Arc::new(expression(params)?);
     engine.note_queried(&expr);
@@ -96,9 +104,13 @@ async fn answer(
     let (options, source) = (asked.options, engine.clone());
     let question = asked.question(caller, params, Some((expr.clone(), when)));
     Queries::run(engine, question, move |budget| {
-        let answer = evaluate(&source.store, &expr, &options, budget)?;
+        let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
         budget.reserve(written_bytes(&answer.value, limit)).map_err(SourceError::from)?;
-        Ok(reply(&headers, answer, limit))
+        let mut response = reply(&headers, answer, limit);
+        if let Some(reused) = reused {
+            response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
+        }
+        Ok(response)
     })
     .await
 }
@@ -234,6 +246,9 @@ fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
 
 /// Names the tier that answered.
 const TIER_HEADER: HeaderName = HeaderName::from_static("x-barograph-tier");
+
+/// Says how much of an answer was computed before: `hit`, `partial` or `miss`.
+const CACHE_HEADER: HeaderName = HeaderName::from_static("x-barograph-cache");
 
 /// The tier that answered, or that more than one did. What reads nothing is as exact as raw.
 fn tiers(answer: &Answer) -> &'static str {

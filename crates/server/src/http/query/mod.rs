@@ -56,27 +56,30 @@ async fn ask(
     request: Request,
 ) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let anew = Params::new(request.uri().query().unwrap_or_default(), &[]).flag("nocache")?;
     let (query, short) = asked(&app, &headers, request).await?;
     let began = engine.clock.monotonic();
     let at = engine.clock.now();
-    let reply = run(&engine, caller, query, at).await.map_err(|failure| failure.into_problem(short))?;
+    let reply = run(&engine, caller, query, at, anew).await.map_err(|failure| failure.into_problem(short))?;
     let took_ms = (engine.clock.monotonic() - began).as_secs_f64() * 1e3;
     let body = ([(CONTENT_TYPE, "application/json")], reply.to_json(took_ms)).into_response();
     Ok(compressed(&headers, body))
 }
 
-/// Answers a query when it is its turn, under the limits that PromQL has.
+/// Answers a query when it is its turn, under the limits that PromQL has; `anew` without what is kept of results.
 pub(super) async fn run(
     engine: &Arc<Engine>,
     caller: Caller,
     query: Query,
     at: Timestamp,
+    anew: bool,
 ) -> Result<Reply, Failure> {
     let (source, query) = (engine.clone(), Arc::new(query));
     let work = {
         let query = query.clone();
         move |budget: &_| {
-            let reply = json::answer(&*source.store, &query, at, budget);
+            let reuse = (!anew).then(|| source.results.reuse(at).without_infos());
+            let reply = json::answer_reusing(reuse.as_ref(), &*source.store, &query, at, budget);
             if let Ok(reply) = &reply {
                 source.store.note_queried(reply.metrics.iter().map(String::as_str), at);
             }
