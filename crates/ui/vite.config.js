@@ -22,7 +22,8 @@ export default defineConfig({
     // What the first page needs is one file, however many later parts share pieces of it: split, it compresses worse.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", test: FIRST }] } } },
   },
-  server: api ? { proxy: { "/api": api, "/-/": api, "/metrics": api } } : {},
+  // The server takes only requests of its own pages: to it, these are.
+  server: api ? { proxy: Object.fromEntries(["/api", "/-/", "/metrics"].map((path) => [path, { target: api, changeOrigin: true, headers: { origin: new URL(api).origin } }])) } : {},
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });
 

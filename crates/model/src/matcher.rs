@@ -235,7 +235,7 @@ fn special(c: char) -> bool {
     r"\.+*?()[]{}^$".contains(c)
 }
 
-/// One of some literals with something before it, after it, or both: `a.*`, `.+a`, `.*a[12].*`.
+/// One of some literals with something before it, after it, or both: `a.*`, `.+a`, `.*a[12].*`, `5..`.
 #[derive(Clone, Debug)]
 struct Within {
     before: Wild,
@@ -251,6 +251,8 @@ enum Wild {
     Anything,
     /// `.+`
     Something,
+    /// So many characters: `..`
+    Exactly(usize),
 }
 
 impl Wild {
@@ -259,6 +261,7 @@ impl Wild {
             Self::Nothing => text.is_empty(),
             Self::Anything => true,
             Self::Something => !text.is_empty(),
+            Self::Exactly(count) => text.chars().count() == count,
         }
     }
 }
@@ -273,7 +276,10 @@ impl Within {
         let (after, literal) = match (rest.strip_suffix(".*"), rest.strip_suffix(".+")) {
             (Some(rest), _) => (Wild::Anything, rest),
             (_, Some(rest)) => (Wild::Something, rest),
-            _ => (Wild::Nothing, rest),
+            _ => match rest.trim_end_matches('.') {
+                literal if literal.len() == rest.len() => (Wild::Nothing, rest),
+                literal => (Wild::Exactly(rest.len() - literal.len()), literal),
+            },
         };
         // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
         let one_end = before == Wild::Nothing || after == Wild::Nothing;
@@ -333,6 +339,11 @@ mod tests {
         check(MatchOp::Regex, "(?i)ab", &["AB", "ab"], &["abc"]);
         check(MatchOp::Regex, ".*", &["", "a", "\n"], &[]);
         check(MatchOp::Regex, ".+", &["a", "\n"], &[""]);
+        check(MatchOp::Regex, "5..", &["500", "5ßß"], &["50", "5000", "400"]);
+        check(MatchOp::NotRegex, "[45]..", &["200", ""], &["404", "500"]);
+        check(MatchOp::Regex, "..", &["ab", "\n\n"], &["", "a", "abc"]);
+        check(MatchOp::Regex, r"a\..", &["a.b"], &["a.", "abc", "a.bc"]);
+        check(MatchOp::Regex, ".*5..", &["x500"], &["50"]);
         check(MatchOp::Regex, "ab.+", &["abc"], &["ab", "xabc"]);
         check(MatchOp::Regex, ".*ab", &["ab", "xab"], &["abx"]);
         check(MatchOp::Regex, ".+ab", &["xab", "abab"], &["ab"]);

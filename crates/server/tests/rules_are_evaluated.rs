@@ -28,9 +28,9 @@ const RULES: &str = "groups:
 
 /// A server with this rule file, and series that it speaks of.
 async fn serve(dir: &Path, rules: &str) -> Running {
-    fs::write(dir.join("rules.yml"), rules).unwrap();
+    fs::write(dir.join("rules.yml"), rules).expect("a file");
     let config = "collectors: {system: {enabled: false}, process: {enabled: false}}\nrule_files: ['*.yml']\n";
-    let config = Config::parse(config, "b.yaml", dir, []).unwrap();
+    let config = Config::parse(config, "b.yaml", dir, []).expect("it can be used");
     let running = start(&dir.join("data"), config).await;
     let now = now_ms();
     for (host, value) in [("x", 1.0), ("y", 2.0)] {
@@ -53,7 +53,7 @@ async fn until(running: &Running, path: &str, is_right: impl Fn(&Value) -> bool)
 }
 
 fn values(data: &Value) -> Vec<(Value, Value)> {
-    let series = data["result"].as_array().unwrap().iter();
+    let series = data["result"].as_array().expect("a list").iter();
     series.map(|series| (series["metric"].clone(), series["value"][1].clone())).collect()
 }
 
@@ -188,11 +188,11 @@ async fn pending_time_survives_a_restart() {
     let now = now_ms();
     let labels = [("__name__", "ALERTS_FOR_STATE"), ("alertname", "A"), ("host", "y"), ("job", "api")];
     let since = (now - 31 * 60_000) / 1000;
-    #[allow(clippy::cast_precision_loss)]
     let reply = running.write_series(&labels, &[(now - 60_000, since as f64)]).await;
     assert_eq!(reply.status, 204);
+    let before = json!(since.to_string());
     let data = until(&running, "/api/v1/query?query=ALERTS_FOR_STATE", |data| {
-        values(data).iter().any(|pair| pair.1 != since.to_string())
+        values(data).iter().any(|pair| pair.1 != before)
     })
     .await;
     let restored: i64 = values(&data)[0].1.as_str().unwrap().parse().unwrap();

@@ -5,9 +5,18 @@ import { browser, open, server } from "./browser.js";
 
 const FOLDER = fileURLToPath(new URL("../screenshots/", import.meta.url));
 const WIDTHS = { wide: { width: 1440, height: 1000 }, narrow: { width: 360, height: 740 } };
+const explore = (params) => `/ui/explore?${new URLSearchParams(params)}`;
+const INGEST = "sum by (source) (rate(barograph_ingest_samples_total[30s]))";
+const DOCUMENT = { query: { metrics: ["http.requests.total"], filter: { dimensions: { code: ["200", "500"] } }, groupBy: ["code"], aggregations: [{ type: "RATE", window: "10s" }], sort: { field: "http.requests.total", order: "DESC" }, limit: 5 } };
 const PAGES = {
   overview: "/ui/",
-  explore: `/ui/explore?q=${encodeURIComponent("sum by (source) (rate(barograph_ingest_samples_total[30s]))")}`,
+  explore: explore({ q: INGEST }),
+  browser: "/ui/explore",
+  formula: explore({ q: "sum(rate(http_requests_total[1m]))", "q.B": "sum by (code) (rate(http_requests_total[1m]))", "formula.C": "B / A", hide: "A,B", stats: "on" }),
+  compare: explore({ q: INGEST, compare: "previous", range: "15m" }),
+  builder: explore({ "json.A": JSON.stringify(DOCUMENT) }),
+  explain: explore({ q: INGEST, explain: "A" }),
+  heatmap: explore({ q: "http_request_duration_seconds_bucket", "q.B": "checkout_duration_seconds", view: "heatmap", range: "30m" }),
   table: `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
   storage: "/ui/admin/storage",
   cardinality: "/ui/admin/cardinality",

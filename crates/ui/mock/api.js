@@ -1,10 +1,12 @@
 /**
  * The server's API as far as the pages use it, over generated metrics: for development without a server.
  *
- * `POST /mock/down?ms=3000` closes every connection and refuses new ones for a while, as a restart would look.
+ * `POST /mock/down?ms=3000` closes every connection and refuses new ones for a while, as a restart would look;
+ * `POST /mock/metrics?count=10000` makes the catalog that much longer.
  */
 import { admin } from "./admin.js";
-import { evaluate, METRICS, parseError } from "./series.js";
+import { explained, queried } from "./documents.js";
+import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
 
@@ -12,6 +14,7 @@ const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+
 export function createApi() {
   const streams = new Set();
   let down_until = 0;
+  let more_metrics = 0;
 
   return async function api(request, response, next) {
     const url = new URL(request.url, "http://mock");
@@ -21,7 +24,19 @@ export function createApi() {
       for (const stream of streams) stream.socket.destroy();
       return send(response, 200, {});
     }
+    if (url.pathname === "/mock/metrics") {
+      more_metrics = Number(url.searchParams.get("count") ?? 0);
+      return send(response, 200, {});
+    }
     if (url.pathname === "/api/barograph/v1/live") return live(request, response, url, streams);
+    if (url.pathname === "/api/barograph/v1/catalog") return send(response, 200, catalog(more_metrics));
+    if (/^\/api\/barograph\/v1\/query(\/explain)?$/.test(url.pathname)) {
+      const text = await body(request);
+      const is_document = request.headers["content-type"] === "application/json";
+      const question = is_document ? JSON.parse(text) : Object.fromEntries([...new URLSearchParams(text), ...url.searchParams]);
+      const answer = url.pathname.endsWith("explain") ? explained(question, is_document, is_document ? url.searchParams.get("analyze") === "true" : question.analyze === "true") : queried(question);
+      return send(response, answer.status ?? 200, answer);
+    }
     const own = /^\/api\/barograph\/v1\/(.+)$/.exec(url.pathname)?.[1];
     const document = own === undefined ? null : admin(own, request.method, url.searchParams);
     if (document !== null) return send(response, request.method === "POST" ? 201 : 200, document);
@@ -29,7 +44,7 @@ export function createApi() {
     const params = new URLSearchParams(url.search);
     if (request.method === "POST") for (const [name, value] of new URLSearchParams(await body(request))) params.append(name, value);
     const answer = route(url.pathname.slice("/api/v1/".length), params);
-    if (answer.error === undefined) send(response, 200, { status: "success", data: answer });
+    if (answer.error === undefined) send(response, 200, { status: "success", data: answer, ...remarks(url.pathname, params.get("query") ?? "") }, { "x-barograph-tier": "raw" });
     else send(response, answer.status ?? 400, { status: "error", errorType: "bad_data", error: answer.error });
   };
 }
@@ -64,6 +79,10 @@ function route(path, params) {
 
 function range(query, start, end, step, limit) {
   if ((end - start) / step > 11_000) return { error: "exceeded maximum resolution of 11,000 points per timeseries" };
+  if (/\bcheckout_duration_seconds\b(?!_)/.test(query) && !/histogram_/.test(query)) {
+    const times = Array.from({ length: Math.floor((end - start) / step) + 1 }, (_, i) => start + i * step).filter((t) => t >= STARTED);
+    return { resultType: "matrix", result: [{ metric: {}, histograms: times.map((t) => [t, histogramAt(t)]) }] };
+  }
   const found = new Map();
   for (let t = start; t <= end; t += step) {
     for (const { metric, value } of evaluate(query, t, limit)) {
@@ -73,6 +92,36 @@ function range(query, start, end, step, limit) {
     }
   }
   return { resultType: "matrix", result: [...found.values()] };
+}
+
+/** The server's info about a rate of what is no counter, with its place. */
+function remarks(path, query) {
+  const match = /\brate\(([a-z_0-9]+)(?<!_total|_bucket|_sum|_count|_duration_seconds)\[/.exec(query);
+  if (match === null || !path.includes("/query")) return {};
+  return { infos: [`PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "${match[1]}" (1:${match.index + 6})`] };
+}
+
+function catalog(more) {
+  const now = Date.now() / 1000;
+  const known = Object.entries(METRICS).map(([name, { type, unit, help, series }], i) => ({
+    name,
+    family: name,
+    type,
+    unit,
+    help,
+    labels: Object.keys(series[0]?.labels ?? {}),
+    versions: [],
+    active_series: series.length,
+    samples: series.length * 3600,
+    windows: 0,
+    bytes: 0,
+    first_seen: STARTED,
+    last_seen: i % 7 === 3 ? now - 40 * i : now - 1,
+    last_queried: null,
+  }));
+  const made = Array.from({ length: more }, (_, i) => ({ ...known[0], name: `mock_metric_${String(i).padStart(5, "0")}_total`, type: "counter", unit: "", help: `Generated metric number ${i}` }));
+  const metrics = [...known, ...made].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { count: metrics.length, metrics };
 }
 
 function valuesOf(label) {
@@ -113,7 +162,7 @@ async function body(request) {
   return text;
 }
 
-function send(response, status, value) {
-  response.writeHead(status, { "content-type": "application/json" });
+function send(response, status, value, headers = {}) {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
   response.end(JSON.stringify(value));
 }

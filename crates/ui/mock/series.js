@@ -14,6 +14,9 @@ function wander(seed, t) {
   return Math.min(1, Math.max(0, (a + 2.7) / 5.4 + (noise - 0.5) * 0.06));
 }
 
+/** Bounds of a latency's buckets, seconds. */
+const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, Infinity];
+
 const own = { job: "barograph", instance: "127.0.0.1:10701" };
 const one = (value) => [{ labels: own, value }];
 const by = (name, values, value) => values.map((v, i) => ({ labels: { ...own, [name]: v }, value: (t) => value(i, t) }));
@@ -48,8 +51,32 @@ export const METRICS = {
   http_requests_total: counter("", "Requests answered", by("code", ["200", "204", "301", "400", "404", "422", "429", "500", "503"], (i, t) => (200 / (i + 1)) * (0.7 + 0.6 * wander(40 + i, t)))),
   http_request_duration_seconds_sum: counter("seconds", "Time spent answering", one((t) => 3 * wander(50, t))),
   http_request_duration_seconds_count: counter("", "Requests timed", one((t) => 40 + 20 * wander(51, t))),
+  http_request_duration_seconds_bucket: counter("seconds", "Time spent answering", latencies()),
+  checkout_duration_seconds: { type: "gaugehistogram", unit: "seconds", help: "Time of a checkout, as a native histogram", series: one(() => 0) },
+  build_requests_total: counter("", "Requests answered, by version", by("version", ["1.8.2", "1.9.0"], (i, t) => (i === 0 ? 80 : 55) * (0.7 + 0.6 * wander(90 + i, t)))),
   mock_many: gauge("bytes", "Ten thousand series", Array.from({ length: 10_000 }, (_, i) => ({ labels: { id: String(i).padStart(5, "0"), ...own }, value: (t) => 1e6 * (i + wander(i, t)) }))),
 };
+
+/** The share of requests that took at most `bound`, around a median that wanders. */
+function below(bound, t) {
+  const median = 0.012 * (1 + 2.5 * wander(50, t) ** 3);
+  return bound === Infinity ? 1 : 1 / (1 + (median / bound) ** 2.4);
+}
+
+function latencies() {
+  return ["/checkout", "/search"].flatMap((path, i) => BOUNDS.map((bound) => ({ labels: { ...own, path, le: bound === Infinity ? "+Inf" : String(bound) }, value: (t) => (30 + 20 * i) * below(bound, t + 100 * i) })));
+}
+
+/** A native histogram at a time: exponential buckets between a tenth of a millisecond and four seconds. */
+export function histogramAt(t) {
+  const buckets = [];
+  for (let i = -26; i < 4; i += 1) {
+    const [low, high] = [2 ** (i / 2), 2 ** ((i + 1) / 2)];
+    const count = 40 * (below(high, t) - below(low, t));
+    if (count > 0.05) buckets.push([0, String(low), String(high), String(count)]);
+  }
+  return { count: "40", sum: "1.2", buckets };
+}
 
 function gauge(unit, help, series) {
   return { type: "gauge", unit, help, series };
@@ -65,6 +92,10 @@ export function evaluate(expression, t, limit = Infinity) {
   const bare = expression.trim();
   if (/^-?[\d.]+$/.test(bare)) return [{ metric: {}, value: Number(bare) }];
   if (t < STARTED) return [];
+  const quotient = /^\(([^]*)\)\s*([/+*-])\s*\(([^]*)\)$/.exec(bare);
+  if (quotient) return combined(evaluate(quotient[1], t), quotient[2], evaluate(quotient[3], t));
+  const last = /^last_over_time\(\(([^]*)\)\[[^\]]*\]\)$/.exec(bare);
+  if (last) return evaluate(last[1], t, limit);
   const pattern = /__name__\s*=~\s*"([^"]*)"/.exec(bare);
   if (pattern) return Object.keys(METRICS).filter((metric) => new RegExp(`^(?:${pattern[1]})$`).test(metric)).flatMap((metric) => evaluate(metric, t));
   const name = Object.keys(METRICS).sort((a, b) => b.length - a.length).find((metric) => new RegExp(`\\b${metric}\\b`).test(bare));
@@ -77,13 +108,26 @@ export function evaluate(expression, t, limit = Infinity) {
     metric: is_rate ? labels : { __name__: name, ...labels },
     value: type === "counter" && !is_rate ? Math.floor(value(STARTED) * (t - STARTED)) : value(t),
   }));
-  const group = /^(sum|avg|max|min|count)\b\s*(?:by\s*\(([^)]*)\))?/.exec(bare);
+  // What an aggregation is multiplied with, a formula for example, is not computed: pictures need no more.
+  const group = /^\(*(sum|avg|max|min|count)\b\s*(?:by\s*\(([^)]*)\))?/.exec(bare);
   if (group) points = grouped(points, group[1], (group[2] ?? "").split(",").map((label) => label.trim()).filter(Boolean));
   return points;
 }
 
+export const nameless = (metric) => Object.fromEntries(Object.entries(metric).filter(([label]) => label !== "__name__"));
+
+/** Two vectors, matched by the labels that both have; a lone right side goes with each. */
+function combined(left, operator, right) {
+  const fold = { "/": (a, b) => a / b, "+": (a, b) => a + b, "*": (a, b) => a * b, "-": (a, b) => a - b }[operator];
+  const key = (metric) => JSON.stringify(Object.entries(nameless(metric)).sort());
+  return left.flatMap(({ metric, value }) => {
+    const other = right.find((one) => key(one.metric) === key(metric)) ?? (right.length === 1 ? right[0] : undefined);
+    return other === undefined ? [] : [{ metric: nameless(metric), value: fold(value, other.value) }];
+  });
+}
+
 function filtered(series, expression) {
-  const matchers = [...expression.matchAll(/([a-z_]+)\s*(=~|=)\s*"([^"]*)"/g)];
+  const matchers = [...expression.matchAll(/([a-zA-Z_]+)\s*(=~|=)\s*"([^"]*)"/g)];
   return series.filter(({ labels }) => matchers.every(([, label, op, want]) => (op === "=" ? (labels[label] ?? "") === want : new RegExp(`^(?:${want})$`).test(labels[label] ?? ""))));
 }
 

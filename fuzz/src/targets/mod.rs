@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod rules;
 mod store;
 mod text;
 mod tiers;
@@ -33,6 +34,8 @@ pub const TARGETS: &[Target] = &[
     text::EXPOSITION,
     text::PROMQL,
     text::JSON_QUERY,
+    rules::RULES,
+    rules::RULE_TESTS,
     #[cfg(feature = "server")]
     config::CONFIG,
 ];

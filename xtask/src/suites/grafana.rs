@@ -38,6 +38,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     tally.check("editor: limit truncates with a warning", call.limit());
     tally.check("editor: series", call.series());
     tally.check("editor: metadata", call.metadata());
+    tally.check("alert list and rules", call.rules());
     tally.check("exemplar probe in milliseconds", call.exemplar_probe());
     tally.check("a parse error", call.parse_error());
     tally.check("what cannot be executed", call.execution_error());
@@ -208,6 +209,13 @@ impl Calls {
         let fields = [("query", "test"), ("start", &start), ("end", &end)];
         equal(&self.get("/api/v1/query_exemplars", &fields)?, &json!([]))?;
         equal(&self.post("/api/v1/query_exemplars", &fields)?, &json!([]))
+    }
+
+    /// Without rules there are none, which is no error.
+    fn rules(&self) -> Result<()> {
+        equal(&self.get("/api/v1/rules", &[])?, &json!({"groups": []}))?;
+        equal(&self.get("/api/v1/rules", &[("type", "alert")])?, &json!({"groups": []}))?;
+        equal(&self.get("/api/v1/alerts", &[])?, &json!({"alerts": []}))
     }
 
     fn parse_error(&self) -> Result<()> {

@@ -1,8 +1,9 @@
-//! promtool, the command line of Prometheus, as a client of ours.
+//! promtool, the command line of Prometheus, as a client of ours, and as one that reads and tests rules as we do.
 
 use std::{
+    fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -42,6 +43,49 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     ask("query series", &series, &["city=\"Lima\"", "city=\"Oslo\""]);
     tally.check("an error is reported", fails(promtool, &["query", "instant", &url, "weather{"]));
     tally.check("check metrics", check_metrics(promtool, &server));
+    for path in tests_of_rules()? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        tally.check(&format!("test rules: {name}"), same_verdict(promtool, &ground.binary, "test", &path));
+    }
+    let rules = place::root().join("crates/alert/tests/rules");
+    for name in ["rules.yml", "failing/bad_rules.yml", "failing/limit_rules.yml"] {
+        let path = rules.join(name);
+        tally.check(&format!("check rules: {name}"), same_verdict(promtool, &ground.binary, "check", &path));
+    }
+    Ok(())
+}
+
+/// Our own files of tests, those that fail among them, and upstream's where they are at hand.
+fn tests_of_rules() -> Result<Vec<PathBuf>> {
+    let ours = place::root().join("crates/alert/tests/rules");
+    let upstream = place::testdata().map(|folder| folder.join("datasets/prometheus_rules"));
+    let mut paths = Vec::new();
+    for folder in [Some(ours.clone()), Some(ours.join("failing")), upstream].into_iter().flatten() {
+        for entry in fs::read_dir(folder)? {
+            paths.push(entry?.path());
+        }
+    }
+    paths.retain(|path| {
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yml");
+        is_yaml && !path.to_string_lossy().ends_with("rules.yml")
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether both say the same of a file of rules or of tests, by their exit codes.
+fn same_verdict(promtool: &Path, ours: &Path, verb: &str, path: &Path) -> Result<()> {
+    let ask = |program: &Path| Command::new(program).args([verb, "rules"]).arg(path).output();
+    let (theirs, ours) = (ask(promtool)?, ask(ours)?);
+    ensure!(
+        theirs.status.success() == ours.status.success(),
+        "promtool says {}:\n{}{}\nbarograph says {}:\n{}",
+        theirs.status,
+        String::from_utf8_lossy(&theirs.stdout),
+        String::from_utf8_lossy(&theirs.stderr),
+        ours.status,
+        String::from_utf8_lossy(&ours.stdout)
+    );
     Ok(())
 }
 

@@ -16,6 +16,8 @@ use crate::{
 
 /// Evaluations of all rules in one test at most.
 const EVALUATIONS_MAX: i64 = 10_000_000;
+/// Values that are given in one test at most.
+const VALUES_MAX: usize = 20_000_000;
 /// Samples that one query may read.
 const SAMPLES_MAX: u64 = 50_000_000;
 
@@ -75,9 +77,15 @@ impl<'t> Bench<'t> {
         groups.sort_by_key(order);
         let mut coming = Vec::new();
         let mut failures = Vec::new();
+        let mut given = 0;
         for (series, values) in &case.input_series {
             match read_series(series, values) {
                 Ok((labels, points)) => {
+                    given += points.len();
+                    if given > VALUES_MAX {
+                        let what = format!("test: {}, more than {VALUES_MAX} values are given", case.name);
+                        return Err(vec![failure(what)]);
+                    }
                     let times = (0..)
                         .map(|i: i64| case.start.0.saturating_add(i.saturating_mul(millis(case.interval))));
                     let mut points: Vec<_> = times.zip(points).collect();

@@ -17,6 +17,9 @@ pub(super) enum Item {
 /// How many values one item may stand for.
 pub(super) const REPEATS_MAX: usize = 1_000_000;
 
+/// How many values a line may stand for.
+const VALUES_MAX: usize = 2_000_000;
+
 /// A line of labels and values.
 pub(super) fn series_line(line: &str) -> Result<(Labels, Vec<Item>), String> {
     let end = labels_end(line);
@@ -54,6 +57,9 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
+        if items.len() > VALUES_MAX {
+            return Err(format!("a series has at most {VALUES_MAX} values"));
+        }
         if rest.starts_with("{{") {
             rest = histograms::items(rest, &mut items)?.trim_start();
             continue;

@@ -26,6 +26,17 @@ fn nothing_is_the_defaults() {
 }
 
 #[test]
+fn rule_files_are_patterns_beside_the_file() {
+    let config =
+        load("rule_files: [first.rules, 'more/*.yml', /abs/x.yml]\nglobal: {rule_query_offset: 30s}\n", &[]);
+    let config = config.unwrap();
+    let expected = ["/etc/barograph/first.rules", "/etc/barograph/more/*.yml", "/abs/x.yml"];
+    assert_eq!(config.rule_files, expected.map(PathBuf::from));
+    assert_eq!(config.global.rule_query_offset, Duration::from_secs(30));
+    check_refused("rule_files: ['']", &["b.yml:1:14: each of `rule_files`: expected the path of a file"]);
+}
+
+#[test]
 fn reads_a_prometheus_file() {
     let config = load(
         "\

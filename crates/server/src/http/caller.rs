@@ -29,9 +29,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The server itself, for one of its own parts.
-    pub(crate) fn own(part: &str) -> Self {
-        Self { name: part.into(), dashboard: None, panel: None }
+    /// A part of the server that asks by itself.
+    pub(crate) fn own(name: &str) -> Self {
+        Self { name: name.into(), dashboard: None, panel: None }
     }
 
     fn of(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {

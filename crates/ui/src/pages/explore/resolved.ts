@@ -1,10 +1,10 @@
 /** What each query of the page asks of the server, and what that answered. Pure. */
 import type { ApiError, Provenance } from "../../api/client";
 import type { Asked as Explained } from "../../api/explore";
-import { documentAt, withDimension } from "../../json/document";
+import { documentAt, readDraft, withDimension } from "../../json/document";
 import { placeOf, treeOf } from "../../json/tree";
 import { problemIn } from "../../promql/problem";
-import type { Span } from "../../time/range";
+import { parseDuration, type Span } from "../../time/range";
 import { duration } from "../../units/format";
 import { remarkIn, type Remark } from "./answers";
 import { expanded, placeInFormula, type Formula } from "./formula";
@@ -88,6 +88,18 @@ export function toExplain(asked: Asked, span: Span, step: number): Explained {
   const made = documentAt(asked.text, span.from * 1000, span.to * 1000);
   return { document: "document" in made ? made.document : {} };
 }
+
+/** What to translate of a query: of a document whole buckets, since those that a range cuts off are asked apart. */
+export function toTranslate(asked: Asked, span: Span, step: number): Explained {
+  if (asked.kind === "promql") return toExplain(asked, span, step);
+  const draft = readDraft(asked.text);
+  const window = "message" in draft ? "" : (draft.aggregations[0]?.window ?? "");
+  const width = parseDuration(window) ?? WINDOW_MAX;
+  return toExplain(asked, { from: Math.floor(span.from / width) * width, to: Math.ceil(span.to / width) * width }, step);
+}
+
+/** The longest window that `auto` stands for, seconds. */
+const WINDOW_MAX = 3600;
 
 /** Offsets of a plan's node, which counts bytes of UTF-8, in the query's own text. */
 export function placeOfNode(asked: Asked, from: number, to: number): { from: number; to: number } | null {
