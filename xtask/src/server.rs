@@ -103,6 +103,11 @@ impl Server {
         self.memory("RssAnon:")
     }
 
+    /// The most resident memory so far, in bytes.
+    pub(crate) fn peak_bytes(&self) -> Result<f64> {
+        self.memory("VmHWM:")
+    }
+
     /// All that it has said.
     pub(crate) fn log_whole(&self) -> Result<String> {
         Ok(fs::read_to_string(&self.log)?)

@@ -154,7 +154,7 @@ fn a_document_is_the_expressions_it_comes_down_to() {
     assert_eq!(shape(&plan.root), "document(aggregate(call(matrix)))");
     let matrix = &plan.root.children[0].children[0].children[0];
     assert_eq!(matrix.tier, Some("raw"));
-    assert_eq!(matrix.text, "up_total[5m]");
+    assert_eq!((matrix.text.as_str(), matrix.reason.as_deref()), ("up_total[5m]", Some("the span is 10m")));
     assert!(matrix.span.1 > matrix.span.0 && matrix.actual.is_none());
     assert_eq!((plan.start.0, plan.end.0, plan.step_ms), (3_000_000, 3_600_000, 300_000));
 

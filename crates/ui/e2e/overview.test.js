@@ -41,6 +41,24 @@ test("first start: live charts without any configuration, and no error", async (
   await page.context().close();
 });
 
+test("the first visit fetches at most 70 KB of script and style", async () => {
+  const page = await open(chromium);
+  const client = await page.context().newCDPSession(page);
+  await client.send("Network.enable");
+  const kinds = new Map();
+  let bytes = 0;
+  client.on("Network.responseReceived", ({ requestId, type }) => kinds.set(requestId, type));
+  client.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    if (["Script", "Stylesheet"].includes(kinds.get(requestId))) bytes += encodedDataLength;
+  });
+  await page.goto(`${to.url}/ui/`);
+  await page.locator("canvas").first().waitFor();
+  await page.waitForTimeout(500);
+  console.log(`script and style of the first visit: ${(bytes / 1000).toFixed(1)} KB`);
+  assert.ok(bytes > 10_000 && bytes <= 70_000, `${bytes} bytes`);
+  await page.context().close();
+});
+
 test("the first chart is drawn within 300 ms of the page's answer", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/`);

@@ -3,6 +3,7 @@
 mod contender;
 mod ingest;
 mod query;
+mod refusals;
 mod replay;
 mod report;
 mod storage;
@@ -30,6 +31,8 @@ pub(crate) enum Subject {
     Tiers,
     /// The time to read a gibibyte of log after a kill.
     Replay,
+    /// Queries made to hurt: how fast each is refused or stopped, and how soon a turn is free again.
+    Refusals,
 }
 
 /// How to measure it.
@@ -93,6 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
         Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
         Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
+        Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
@@ -101,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 impl Subject {
     /// Whether the peers are measured too.
     fn has_peers(self) -> bool {
-        !matches!(self, Self::Tiers | Self::Replay)
+        !matches!(self, Self::Tiers | Self::Replay | Self::Refusals)
     }
 }
 

@@ -10,6 +10,7 @@ mod history;
 pub(crate) mod kill;
 mod memory;
 mod promtool;
+mod random_rules;
 mod real_prometheus;
 mod remote_write;
 mod scripts;

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::Ground;
+use super::{Ground, random_rules};
 use crate::{
     barograph::Barograph,
     load::{self, REMOTE_WRITE_HEADERS},
@@ -47,6 +47,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         tally.check(&format!("test rules: {name}"), same_verdict(promtool, &ground.binary, "test", &path));
     }
+    tally.check("rules by a seed", random_rules::compare(promtool, &ground.binary));
     let rules = place::root().join("crates/alert/tests/rules");
     for name in ["rules.yml", "failing/bad_rules.yml", "failing/limit_rules.yml"] {
         let path = rules.join(name);

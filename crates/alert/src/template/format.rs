@@ -127,13 +127,13 @@ fn filled(verb: char, arg: &Value, flags: &Flags) -> String {
         ('f' | 'F', Value::Float(value)) if value.is_finite() => {
             signed(format!("{value:.*}", flags.precision.unwrap_or(6)))
         }
-        ('e', Value::Float(value)) if value.is_finite() => {
+        ('e' | 'E', Value::Float(value)) if value.is_finite() => {
             let text = format!("{value:.*e}", flags.precision.unwrap_or(6));
             let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
             let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-            signed(format!("{mantissa}e{sign}{digits:0>2}"))
+            signed(format!("{mantissa}{verb}{sign}{digits:0>2}"))
         }
-        ('e' | 'f' | 'F', Value::Float(value)) => signed(go_float(*value)),
+        ('e' | 'E' | 'f' | 'F', Value::Float(value)) => signed(go_float(*value)),
         ('d', Value::Int(value) | Value::Span(value)) => signed(value.to_string()),
         ('x', Value::Int(value)) if flags.sharp => format!("{value:#x}"),
         ('x', Value::Int(value)) => format!("{value:x}"),

@@ -101,8 +101,8 @@ pub(super) fn call(name: &str, args: &[Value], run: &mut Run<'_>) -> Option<Resu
         "externalURL" => none(args).map(|()| Value::text(surroundings.external_url)),
         "pathPrefix" => none(args).map(|()| Value::text(links::path(surroundings.external_url))),
         "title" => of_text(args, title),
-        "toUpper" => of_text(args, str::to_uppercase),
-        "toLower" => of_text(args, str::to_lowercase),
+        "toUpper" => of_text(args, |text| text.chars().map(upper).collect()),
+        "toLower" => of_text(args, |text| text.chars().map(lower).collect()),
         "safeHtml" => of_text(args, str::to_owned),
         "stripPort" => of_text(args, |text| links::strip_port(text).to_owned()),
         "stripDomain" => of_text(args, links::strip_domain),
@@ -146,9 +146,10 @@ fn of_text(args: &[Value], make: impl Fn(&str) -> String) -> Result<Value, Strin
 }
 
 fn millis(seconds: f64) -> Result<i64, String> {
-    let ms = (seconds * 1e3).floor();
+    // By way of nanoseconds, as upstream: what is lost is lost there.
+    let nanos = seconds * 1e9;
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
-    if ms.abs() < 9.2e15 { Ok(ms as i64) } else { Err(format!("{seconds} is no time")) }
+    if nanos.abs() < 9.2e18 { Ok((nanos as i64) / 1_000_000) } else { Err(format!("{seconds} is no time")) }
 }
 
 /// What a query answers, in its order.
@@ -172,6 +173,18 @@ fn sort_by_label(name: &str, list: &Value) -> Result<Value, String> {
     Ok(Value::List(Rc::new(sorted)))
 }
 
+/// The large letter of a small one, where that is one letter.
+fn upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    upper.next().filter(|_| upper.next().is_none()).unwrap_or(c)
+}
+
+/// The small letter of a large one, where that is one letter.
+fn lower(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    lower.next().filter(|_| lower.next().is_none()).unwrap_or(c)
+}
+
 /// Each word with a large letter in front.
 fn title(text: &str) -> String {
     let mut before = ' ';
@@ -180,7 +193,7 @@ fn title(text: &str) -> String {
         if before.is_alphanumeric() || matches!(before, '_' | '\'') {
             titled.push(c);
         } else {
-            titled.extend(c.to_uppercase());
+            titled.push(upper(c));
         }
         before = c;
     }

@@ -140,6 +140,16 @@ impl Lexer<'_> {
                     text.ok_or_else(|| Mistake::new(self.at, format!("bad string {}", &rest[..end])))?;
                 self.push(Kind::Text(text), end);
             }
+            '\'' => {
+                let end = self.quoted(c)?;
+                let bytes = barograph_query::unquote(&rest[..end]);
+                let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+                let mut chars = text.chars();
+                let (Some(only), None) = (chars.next(), chars.next()) else {
+                    return Err(Mistake::new(self.at, format!("bad character {}", &rest[..end])));
+                };
+                self.push(Kind::Int(i64::from(u32::from(only))), end);
+            }
             '$' => {
                 let len = 1 + word_len(&rest[1..]);
                 self.push(Kind::Variable(rest[..len].to_owned()), len);
@@ -169,9 +179,9 @@ impl Lexer<'_> {
         let mut escaped = false;
         for (i, c) in self.text[self.at..].char_indices().skip(1) {
             match c {
-                '\n' if quote == '"' => break,
+                '\n' if quote != '`' => break,
                 _ if escaped => escaped = false,
-                '\\' if quote == '"' => escaped = true,
+                '\\' if quote != '`' => escaped = true,
                 c if c == quote => return Ok(i + 1),
                 _ => {}
             }

@@ -91,7 +91,8 @@ impl<'t> Run<'t> {
             Node::Action(pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;
                 if pipeline.variables.is_empty() {
-                    self.write(&value.show(), place(pipeline))?;
+                    let text = if value == Value::Nil { "<no value>".to_owned() } else { value.show() };
+                    self.write(&text, place(pipeline))?;
                 }
             }
             Node::If { condition, then, otherwise } => {
@@ -228,6 +229,9 @@ impl<'t> Run<'t> {
         let [first, args @ ..] = command.operands.as_slice() else { return Ok(Value::Nil) };
         let Base::Function(name) = &first.base else { return self.operand(first, dot) };
         if let "and" | "or" = name.as_str() {
+            if args.is_empty() && last.is_none() {
+                return Err(Mistake::new(command.at, format!("`{name}`: takes at least one argument")));
+            }
             return self.until(name == "or", args, last, dot);
         }
         let mut given = Vec::with_capacity(args.len() + 1);

@@ -101,10 +101,10 @@ fn functions_of_prometheus() {
         "1.234k 1.206ki 20m 34s",
     );
     check("{{ 0.1234 | humanizePercentage }} {{ \"0.5\" | humanizePercentage }}", "12.34% 50%");
-    check("{{ humanizeTimestamp 1435781451.781 }}", "2015-07-01 20:10:51.781 +0000 UTC");
+    check("{{ humanizeTimestamp 1435781451.781 }}", "2015-07-01 20:10:51.78 +0000 UTC");
     check(
         "{{ 1435781451.781 | toTime }} {{ 61 | toDuration }} {{ parseDuration \"1h30m\" }}",
-        "2015-07-01 20:10:51.781 +0000 UTC 1m1s 5400",
+        "2015-07-01 20:10:51.78 +0000 UTC 1m1s 5400",
     );
     check(
         "{{ query \"up\" | first | value }} {{ query \"up\" | first | label \"host\" }} {{ query \"up\" | first | strvalue }}",
@@ -128,6 +128,18 @@ fn functions_of_prometheus() {
     check("{{ safeHtml \"<b>\" }} {{ html \"<b>\" }} {{ js \"'\" }}", "<b> &lt;b&gt; \\'");
     check("{{ printf \"%.1f\" $value }} {{ print 1 2 \"a\" 3 }} {{ println \"x\" }}", "1234.5 1 2a3 x\n");
     check("{{ slice \"abcdef\" 1 3 }} {{ index (query \"up\") 1 | value }}", "bc 2");
+}
+
+#[test]
+fn odd_values() {
+    check("{{ nil | print }} {{ $labels.nothing | printf \"%v\" }} {{ 'a' }} {{ '\\'' }}", "<nil>  97 39");
+    check(
+        "{{ define \"t\" }}{{ . }} {{ .arg1 }}{{ end }}{{ template \"t\" (args nil) }}",
+        "map[arg0:<nil>] <no value>",
+    );
+    check("{{ toUpper \"straße\" }} {{ title \"ßa é\" }}", "STRAßE ßa É");
+    check_refused("{{ and }}", "1:4: `and`: takes at least one argument");
+    check_refused("{{ 'ab' }}", "1:4: bad character 'ab'");
 }
 
 #[test]

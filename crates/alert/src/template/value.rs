@@ -135,7 +135,7 @@ impl Value {
                 let entries: Vec<_> = texts.iter().map(|(name, value)| format!("{name}:{value}")).collect();
                 out.push_str(&format!("map[{}]", entries.join(" ")));
             }
-            Self::Nil => out.push_str("<no value>"),
+            Self::Nil => out.push_str("<nil>"),
             Self::Bool(value) => out.push_str(&value.to_string()),
             Self::Int(value) => out.push_str(&value.to_string()),
             Self::Float(value) => out.push_str(&go_float(*value)),

@@ -150,8 +150,12 @@ pub fn document(
         [one] if one.is_promql => Some(one.expression.clone()),
         _ => None,
     };
-    let (_, _, step_ms, steps) =
-        found.first().map_or((Timestamp(0), Timestamp(0), 0, 0), |one| span_of(one.when));
+    // Buckets at the ends may be asked for apart.
+    let longest = found.iter().map(|one| span_of(one.when)).max_by_key(|span| span.3);
+    let (_, _, step_ms, steps) = longest.unwrap_or((Timestamp(0), Timestamp(0), 0, 0));
+    if query.granularity.is_none() {
+        found.iter_mut().for_each(|one| one.part.explain_tier(&reply.meta.reason));
+    }
     let left_out = found.len().saturating_sub(PARTS_MAX);
     found.truncate(PARTS_MAX);
     let mut detail = format!("{} of PromQL", words::count(found.len() + left_out, "expression"));
@@ -217,6 +221,14 @@ impl Part {
             actual: None,
             children: Vec::new(),
         }
+    }
+
+    /// Says why the selectors in it are answered from where they are.
+    fn explain_tier(&mut self, reason: &str) {
+        if self.tier.is_some() {
+            self.reason = Some(reason.to_owned());
+        }
+        self.children.iter_mut().for_each(|child| child.explain_tier(reason));
     }
 
     /// What all that it reads comes to.

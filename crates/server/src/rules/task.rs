@@ -118,8 +118,11 @@ impl Work {
         let spec = self.running.group().rules[rule].spec.clone();
         self.engine.note_queried(&spec.expr);
         let work = self.clone();
-        let when = When::Instant(moment.asked());
-        let about = About::Expression(Arc::new(spec.expr.clone()), when, self.engine.query_options);
+        let about = About::Expression(
+            Arc::new(spec.expr.clone()),
+            When::Instant(moment.asked()),
+            self.engine.query_options,
+        );
         self.query(spec.expr.to_string(), about, move |reader| {
             let answered = spec.ask(moment, reader, &work.around.surroundings);
             answered.map_err(|error| Error::Execution(error.to_string()))
@@ -136,8 +139,8 @@ impl Work {
     ) -> Result<T, ApiError> {
         let _turn = self.around.turns.acquire().await;
         let engine = self.engine.clone();
-        let timeout = engine.limits.timeout;
-        let question = Question { caller: Caller::own("rules"), expression, about, timeout };
+        let (caller, timeout) = (Caller::own("rules"), engine.limits.timeout);
+        let question = Question { caller, expression, about, timeout };
         Queries::run(&self.engine, question, move |budget| {
             let reader = Reader { source: &*engine.store, options: &engine.query_options, budget };
             Ok(read(reader)?)
@@ -164,10 +167,9 @@ impl Work {
             all.map(|(index, rule)| (index, rule.clone())).collect()
         };
         for (index, rule) in waiting {
-            let expression = format!("state of {} before the start", rule.spec.name());
-            let left = self
-                .query(expression, About::Index, move |reader| Ok(rule.left(at, &restoring, reader)?))
-                .await;
+            let asked = format!("since when {} is pending", rule.spec.name());
+            let left =
+                self.query(asked, About::Index, move |reader| Ok(rule.left(at, &restoring, reader)?)).await;
             let left = left.unwrap_or_else(|error| {
                 tracing::warn!(error = error.text(), "since when alerts were pending cannot be read");
                 Vec::new()

@@ -35,7 +35,7 @@ pub(crate) async fn series(
     let limit = params.limit("limit")?;
     let asked = Asked::new(&engine, &params)?;
     let work = engine.clone();
-    let question = asked.question(caller, &params, None);
+    let question = asked.question(caller, &params, None).which_finds("series");
     let (found, more) = Queries::run(&engine, question, move |budget| {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         let mut more = false;
@@ -62,7 +62,7 @@ pub(crate) async fn names(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    strings(&engine, &headers, caller, &params, |engine, selection, budget| {
+    strings(&engine, &headers, caller, &params, "label names", |engine, selection, budget| {
         engine.store.label_names(selection, budget)
     })
     .await
@@ -82,7 +82,8 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data("invalid label name: it is empty"));
     }
-    strings(&engine, &headers, caller, &params, move |engine, selection, budget| {
+    let what = format!("values of {name}");
+    strings(&engine, &headers, caller, &params, &what, move |engine, selection, budget| {
         engine.store.label_values(&name, selection, budget)
     })
     .await
@@ -94,13 +95,14 @@ async fn strings(
     headers: &HeaderMap,
     caller: Caller,
     params: &Params,
+    what: &str,
     find: impl Fn(&Engine, &Selection<'_>, &Budget) -> Result<Vec<String>, SourceError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let selections = Selections::new(params)?;
     let limit = params.limit("limit")?;
     let asked = Asked::new(engine, params)?;
     let work = engine.clone();
-    let question = asked.question(caller, params, None);
+    let question = asked.question(caller, params, None).which_finds(what);
     let (found, more) = Queries::run(engine, question, move |budget| {
         let mut found = Vec::new();
         for selection in selections.each() {
