@@ -14,10 +14,10 @@ const WRITE: [(&str, &str); 2] = [("content-type", "application/x-protobuf"), ("
 const X: &str = "sum(sum_over_time(x[2m]))";
 const Y: &str = "sum(sum_over_time(y[2m]))";
 
-/// The hour that is asked about, over for a while; always the same in one test.
+/// The hour that is asked about, of whole buckets of five minutes and over for a while; always the same in one test.
 fn hour() -> (i64, i64) {
     static END: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
-    let end = *END.get_or_init(|| now_ms() / MINUTE * MINUTE - 30 * MINUTE);
+    let end = *END.get_or_init(|| now_ms() / (5 * MINUTE) * (5 * MINUTE) - 30 * MINUTE);
     (end - HOUR, end)
 }
 
