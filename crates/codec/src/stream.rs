@@ -341,13 +341,17 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads samples whose values change by a part of a mantissa for as long as there are no others: with the state in
-    /// registers, and without a branch that depends on how many bytes a sample has. How many there were.
+    /// registers, without a branch that depends on how many bytes a sample has, and all divisions at the end, some at a
+    /// time. How many there were.
     fn run(&mut self, times: &mut [i64], values: &mut [f64]) -> usize {
-        let power = POWERS[usize::from(self.scale.min(4))];
-        let (mut rest, mut at, mut step) = (self.rest, self.at, self.step);
-        let (mut mantissa, mut bits) = (self.mantissa, self.bits);
+        let scale = self.scale.min(4);
+        if value_of(self.mantissa, scale).to_bits() != self.bits {
+            // The last value is none of a mantissa, and the next may repeat it.
+            return 0;
+        }
+        let (mut rest, mut at, mut step, mut mantissa) = (self.rest, self.at, self.step, self.mantissa);
         let mut count = 0;
-        for (time, value) in times.iter_mut().zip(values) {
+        for (time, value) in times.iter_mut().zip(&mut *values) {
             let Some(&[control, ref changes @ ..]) = rest.first_chunk::<9>() else { break };
             let width = control & 0x3f;
             if control >= TIME_FIRST || width > WIDTH_MAX {
@@ -360,13 +364,16 @@ impl<'a> Decoder<'a> {
             step = step.wrapping_add(i32::try_from(low_bytes(changes, time_width)).unwrap_or_default());
             at = at.wrapping_add(i64::from(step));
             mantissa = mantissa.wrapping_add(low_bytes(changes >> (8 * time_width), width));
-            let changed = (mantissa as f64 / power).to_bits();
-            bits = if width == VALUE_SAME { bits } else { changed };
-            (*time, *value) = (at, f64::from_bits(bits));
+            (*time, *value) = (at, mantissa as f64);
             rest = &rest[1 + usize::from(time_width + width)..];
             count += 1;
         }
-        (self.rest, self.at, self.step, self.mantissa, self.bits) = (rest, at, step, mantissa, bits);
+        if scale > 0 {
+            let power = POWERS[usize::from(scale)];
+            values[..count].iter_mut().for_each(|value| *value /= power);
+        }
+        (self.rest, self.at, self.step, self.mantissa) = (rest, at, step, mantissa);
+        self.bits = value_of(mantissa, scale).to_bits();
         count
     }
 
