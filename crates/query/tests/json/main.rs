@@ -2,6 +2,7 @@
 //! the same documents.
 #![allow(clippy::unwrap_used, reason = "tests fail by panics")]
 
+mod documented;
 mod language;
 mod refusals;
 mod same_as_promql;
