@@ -158,6 +158,12 @@ fn a_document_is_the_expressions_it_comes_down_to() {
     assert!(matrix.span.1 > matrix.span.0 && matrix.actual.is_none());
     assert_eq!((plan.start.0, plan.end.0, plan.step_ms), (3_000_000, 3_600_000, 300_000));
 
+    let cut = one.replace("3000000", "2650000").replace("3600000", "3550000");
+    let cut = cut.replace("\"timeRange\"", "\"dimensions\": {\"job\": \"a\"}, \"timeRange\"");
+    let plan = explain(&cut, false);
+    assert_eq!(plan.promql.as_deref(), Some("sum by (job) (rate(up_total{job=\"a\"}[5m]))"));
+    assert_eq!((plan.root.children.len(), plan.infos.len()), (3, 1), "{}", plan.expression);
+
     let two = one.replace("\"RATE\"", "\"AVG\"").replace("}]}}", "}, {\"type\": \"P95\"}]}}");
     let plan = explain(&two, true);
     assert_eq!(plan.root.children.len(), 2);

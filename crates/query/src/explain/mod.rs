@@ -23,6 +23,7 @@ use crate::{
     syntax::ast::Expr,
 };
 pub use build::{DEPTH_MAX, PARTS_MAX, TEXT_BYTES_MAX};
+use trace::Compiled;
 pub(crate) use trace::Tracer;
 
 /// A query explained.
@@ -146,10 +147,7 @@ pub fn document(
     let mut found = tracer.found();
     let texts: Vec<&str> = found.iter().map(|one| one.expression.as_str()).collect();
     let expression = texts.join("\n");
-    let promql = match found.as_slice() {
-        [one] if one.is_promql => Some(one.expression.clone()),
-        _ => None,
-    };
+    let (promql, cut) = in_promql(&found);
     // Buckets at the ends may be asked for apart.
     let longest = found.iter().map(|one| span_of(one.when)).max_by_key(|span| span.3);
     let (_, _, step_ms, steps) = longest.unwrap_or((Timestamp(0), Timestamp(0), 0, 0));
@@ -190,8 +188,27 @@ pub fn document(
         promql,
         json: None,
         warnings: reply.meta.warnings,
-        infos: Vec::new(),
+        infos: if cut { vec![CUT.to_owned()] } else { Vec::new() },
     })
+}
+
+/// What PromQL leaves out of a document whose time range does not begin and end with its buckets.
+const CUT: &str =
+    "the buckets at the ends are cut by the time range; in PromQL they are as long as the others";
+
+/// The one expression that a document is, if PromQL has words for it; and whether it left out buckets at the ends, which
+/// are asked for apart where the time range cuts them.
+fn in_promql(found: &[Compiled]) -> (Option<String>, bool) {
+    if let [one] = found {
+        return (one.is_promql.then(|| one.expression.clone()), false);
+    }
+    let mut whole = found.iter().filter(|one| span_of(one.when).3 > 1);
+    match (whole.next(), whole.next()) {
+        (Some(one), None) if found.len() <= 3 && found.iter().all(|one| one.is_promql) => {
+            (Some(one.expression.clone()), true)
+        }
+        _ => (None, false),
+    }
 }
 
 /// First and last time, the step, and how many steps there are.

@@ -227,8 +227,9 @@ fn respelled(labels: &[Spelling], inner: Expr) -> Expr {
 }
 
 fn range(metric: &Metric, name: &str, length: i64) -> Expr {
-    let mut matchers = vec![Matcher::equal(METRIC_NAME, name)];
-    matchers.extend(metric.matchers.iter().cloned());
+    // In the order of the parser, for the tree to be the same.
+    let name_is = Matcher::equal(METRIC_NAME, name);
+    let matchers = metric.matchers.iter().cloned().chain([name_is]).collect();
     let selector =
         Selector { name: Some(name.to_owned()), matchers, shift: Shift::default(), reading: Reading::Plain };
     let value = length as f64 / 1e3;
