@@ -10,7 +10,8 @@
 //! 3. [`json`] is the other language: documents, compiled to the same tree, answered from the tier that suits.
 //! 4. [`explain`] tells what a query comes down to, and what it did.
 //! 5. A [`Cache`] keeps results of range queries; [`Reuse::evaluate_range`] takes from it what still holds.
-//! 6. [`script`] runs files of the upstream script language: load series, evaluate, compare.
+//! 6. A [`QueryEngine`](engine::QueryEngine) asks by calls, for programs that have the engine in their own process.
+//! 7. [`script`] runs files of the upstream script language: load series, evaluate, compare.
 //!
 //! The semantics are those of Prometheus 3.14, experimental parts behind the switches of [`Options`].
 //!
@@ -27,6 +28,7 @@
 //! ```
 
 mod cache;
+pub mod engine;
 mod eval;
 pub mod explain;
 pub mod json;

@@ -1,7 +1,7 @@
 //! YAML as a tree in which every node knows its place.
 //!
 //! Scalars are kept as they were written: what `010` or `yes` means is up to who reads the key. Aliases and `<<`
-//! merges are resolved here, within [`NODES_MAX`].
+//! merges are resolved here, within `NODES_MAX`.
 
 use std::collections::HashMap;
 

@@ -43,7 +43,7 @@ impl Sum {
         }
     }
 
-    pub(super) fn total(self) -> f64 {
+    pub(crate) fn total(self) -> f64 {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.carry }
     }
 }

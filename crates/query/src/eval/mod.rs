@@ -37,7 +37,6 @@ mod windows;
 pub(crate) use calendar::text as time_text;
 pub(crate) use kernels::{Kernel, Over, Special};
 pub(crate) use math::Sum;
-#[cfg(test)]
 pub(crate) use math::quantile;
 pub use notes::go_float;
 pub(crate) use recorder::Recorder;

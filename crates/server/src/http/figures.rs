@@ -11,15 +11,15 @@ use axum::{
     routing::get,
 };
 use barograph_model::{Tier, Timestamp};
-use barograph_query::json::{Function, GroupBy, Query, Reply};
+use barograph_query::{
+    engine::{LATEST_MS, STATISTICS},
+    json::{GroupBy, Moment, Query, Reply},
+};
 use barograph_tsdb::MetricInfo;
 use serde_json::{Value, json};
 
 use super::{App, Caller, params::Params, problem::Problem, query};
 use crate::{errors::chain, storage::catalog};
-
-/// How far back the latest value of a series may lie: as far as that of an instant query.
-const LATEST_MS: i64 = 5 * 60_000;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -83,7 +83,7 @@ async fn latest(
     let query = query::parameters(&name, &params)?;
     let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
     let query = Query {
-        start: query.start.or(Some(barograph_query::json::Moment::FromNow(-LATEST_MS))),
+        start: query.start.or(Some(Moment::FromNow(-LATEST_MS))),
         granularity: Some(Tier::Raw),
         ..query
     };
@@ -96,21 +96,6 @@ async fn latest(
     });
     Ok(Json(json!({"name": name, "points": points.collect::<Vec<_>>()})))
 }
-
-/// What is told of a metric over a time range.
-const FIGURES: [(&str, Function); 11] = [
-    ("count", Function::Count),
-    ("sum", Function::Sum),
-    ("avg", Function::Avg),
-    ("min", Function::Min),
-    ("max", Function::Max),
-    ("p50", Function::Percentile(50.0)),
-    ("p95", Function::Percentile(95.0)),
-    ("p99", Function::Percentile(99.0)),
-    ("stddev", Function::Stddev),
-    ("first", Function::First),
-    ("last", Function::Last),
-];
 
 /// `GET …/metrics/NAME/stats`: figures over a time range (`start`, `end`; the last hour), of all series together or with
 /// `by` of each group; `labels.NAME` as in queries.
@@ -127,7 +112,7 @@ async fn stats(
         names => GroupBy::Attributes(names.iter().map(|&name| name.to_owned()).collect()),
     };
     query.aggregations.clear();
-    let query = FIGURES.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
+    let query = STATISTICS.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
     let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
     let reply = answered(&app, caller, query, now, &name).await?;
     let mut groups: Vec<Value> = Vec::new();
@@ -136,7 +121,7 @@ async fn stats(
         if groups.last().is_none_or(|group| group["labels"] != own) {
             groups.push(json!({"labels": own}));
         }
-        let figure = FIGURES.iter().find(|(_, function)| Some(function.name()) == series.aggregation);
+        let figure = STATISTICS.iter().find(|(_, function)| Some(function.name()) == series.aggregation);
         if let (Some((name, _)), Some(group), Some(point)) = (figure, groups.last_mut(), series.points.last())
         {
             group[*name] = number(point.value);

@@ -1,9 +1,9 @@
 //! Rules: files of them are watched, and their groups evaluated, each at its own pace.
 //!
-//! - [`files`]: rule files, read together and again when they change
-//! - [`board`]: which groups there are and how they fare, for whoever asks
-//! - [`manager`]: starts and stops groups as files say
-//! - [`task`]: one group, evaluated again and again; what its rules ask goes the way of all queries, and what they
+//! - `files`: rule files, read together and again when they change
+//! - `board`: which groups there are and how they fare, for whoever asks
+//! - `manager`: starts and stops groups as files say
+//! - `task`: one group, evaluated again and again; what its rules ask goes the way of all queries, and what they
 //!   record that of all samples
 
 mod board;
