@@ -314,10 +314,8 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_wrap, reason = "the sign bit is moved to the top and back")]
     fn take_signed(&mut self, len: u8) -> Option<i64> {
-        let shift = 64 - 8 * u32::from(len);
-        Some(((self.take_number(len)? << shift) as i64) >> shift)
+        Some(low_bytes(self.take_number(len)?, len))
     }
 
     /// Adds the samples that are left to two columns.

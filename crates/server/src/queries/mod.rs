@@ -50,14 +50,6 @@ pub(crate) struct Question {
     pub(crate) timeout: Duration,
 }
 
-impl Question {
-    /// Says what a look-up finds, before what it looks up.
-    pub(crate) fn which_finds(mut self, what: &str) -> Self {
-        self.expression = format!("{what} {}", self.expression).trim_end().to_owned();
-        self
-    }
-}
-
 /// What is asked, as far as a plan of it can be made.
 pub(crate) enum About {
     /// A PromQL expression.

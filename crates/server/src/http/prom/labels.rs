@@ -12,7 +12,7 @@ use barograph_model::{Budget, Labels, Matcher, Selection, Source, SourceError, T
 use super::{
     answer::{success, write_labels, write_list, write_strings},
     error::ApiError,
-    query::{Asked, cut, truncation},
+    query::{Asked, Wanted, cut, truncation},
 };
 use crate::{
     Engine,
@@ -35,7 +35,7 @@ pub(crate) async fn series(
     let limit = params.limit("limit")?;
     let asked = Asked::new(&engine, &params)?;
     let work = engine.clone();
-    let question = asked.question(caller, &params, None).which_finds("series");
+    let question = asked.question(caller, &params, Wanted::Found("series"));
     let (found, more) = Queries::run(&engine, question, move |budget| {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         let mut more = false;
@@ -102,7 +102,7 @@ async fn strings(
     let limit = params.limit("limit")?;
     let asked = Asked::new(engine, params)?;
     let work = engine.clone();
-    let question = asked.question(caller, params, None).which_finds(what);
+    let question = asked.question(caller, params, Wanted::Found(what));
     let (found, more) = Queries::run(engine, question, move |budget| {
         let mut found = Vec::new();
         for selection in selections.each() {

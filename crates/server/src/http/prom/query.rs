@@ -102,7 +102,7 @@ async fn answer(
     let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
     let (options, source) = (asked.options, engine.clone());
-    let question = asked.question(caller, params, Some((expr.clone(), when)));
+    let question = asked.question(caller, params, Wanted::Value(expr.clone(), when));
     Queries::run(engine, question, move |budget| {
         let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
         budget.reserve(written_bytes(&answer.value, limit)).map_err(SourceError::from)?;
@@ -146,17 +146,18 @@ pub(crate) async fn exemplars(
     let end = params.time("end")?.unwrap_or(barograph_model::Timestamp::MAX);
     let asked = Asked::new(&engine, &params)?;
     let work = engine.clone();
-    let found = Queries::run(&engine, asked.question(caller, &params, None), move |budget| {
-        let mut found: Vec<(Labels, Vec<Exemplar>)> = Vec::new();
-        for matchers in barograph_query::selectors(&expr) {
-            let selection = Selection { matchers: &matchers, range: TimeRange::closed(start, end) };
-            found.extend(work.store.exemplars(&selection, budget)?);
-        }
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        found.dedup_by(|a, b| a.0 == b.0);
-        Ok(found)
-    })
-    .await?;
+    let found =
+        Queries::run(&engine, asked.question(caller, &params, Wanted::Found("exemplars")), move |budget| {
+            let mut found: Vec<(Labels, Vec<Exemplar>)> = Vec::new();
+            for matchers in barograph_query::selectors(&expr) {
+                let selection = Selection { matchers: &matchers, range: TimeRange::closed(start, end) };
+                found.extend(work.store.exemplars(&selection, budget)?);
+            }
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            found.dedup_by(|a, b| a.0 == b.0);
+            Ok(found)
+        })
+        .await?;
     let mut data = String::new();
     write_list(&mut data, &found, |out, (series, exemplars)| {
         out.push_str(r#"{"seriesLabels":"#);
@@ -211,20 +212,27 @@ impl Asked {
         self.options
     }
 
-    /// The question of a request: an expression, or what it looks up.
-    pub(crate) fn question(
-        self,
-        caller: Caller,
-        params: &Params,
-        asked: Option<(Arc<Expr>, When)>,
-    ) -> Question {
-        let texts: Vec<&str> = params.all("query").chain(params.all("match[]")).collect();
-        let about = match asked {
-            Some((expr, when)) => About::Expression(expr, when, self.options),
-            None => About::Index,
+    /// The question of a request.
+    pub(crate) fn question(self, caller: Caller, params: &Params, wanted: Wanted<'_>) -> Question {
+        let texts = params.all("query").chain(params.all("match[]"));
+        let (about, expression) = match wanted {
+            Wanted::Value(expr, when) => {
+                (About::Expression(expr, when, self.options), texts.collect::<Vec<_>>().join(" "))
+            }
+            Wanted::Found(what) => {
+                (About::Index, [what].into_iter().chain(texts).collect::<Vec<_>>().join(" "))
+            }
         };
-        Question { caller, expression: texts.join(" "), about, timeout: self.timeout }
+        Question { caller, expression, about, timeout: self.timeout }
     }
+}
+
+/// What a request is after.
+pub(crate) enum Wanted<'a> {
+    /// The value of its expression.
+    Value(Arc<Expr>, When),
+    /// What is found in the index, by the name of that.
+    Found(&'a str),
 }
 
 /// Why series were left out of an answer.

@@ -26,7 +26,7 @@ use crate::{
         compress::compressed,
         params::Params,
         problem::Problem,
-        prom::{self, Asked},
+        prom::{self, Asked, Wanted},
     },
     queries::Queries,
 };
@@ -88,7 +88,7 @@ async fn text(
     };
     let asked = Asked::new(engine, params)?;
     let (options, source) = (asked.options(), engine.clone());
-    let question = asked.question(caller, params, Some((expr.clone(), when)));
+    let question = asked.question(caller, params, Wanted::Value(expr.clone(), when));
     let work = move |budget: &_| {
         let now = || source.clock.monotonic();
         let clock: Option<&explain::Clock<'_>> = if analyze { Some(&now) } else { None };
