@@ -50,6 +50,7 @@
 //! |---|---|
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | [`collector`] | what reads the outside at an interval |
 
@@ -59,12 +60,14 @@ mod clock;
 pub mod collector;
 mod distribution;
 mod error;
+pub mod errors;
 mod family;
 mod handle;
 mod instrument;
 mod metric;
 mod name;
 mod registry;
+pub mod requests;
 mod shard;
 mod slab;
 mod statics;
@@ -74,10 +77,12 @@ pub use barograph_wire::exposition;
 
 pub use distribution::{Distribution, SECONDS_BOUNDS};
 pub use error::Error;
+pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
+pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use statics::{Static, StaticFamily};
