@@ -48,7 +48,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family` | instruments as one holds them |
+//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
@@ -64,6 +64,7 @@ pub mod errors;
 mod family;
 mod handle;
 mod instrument;
+mod label;
 mod metric;
 mod name;
 mod registry;
@@ -81,8 +82,13 @@ pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
+pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use statics::{Static, StaticFamily};
+pub use statics::{Static, StaticEnumFamily, StaticFamily};
+
+#[cfg(feature = "derive")]
+pub use barograph_macros::{Label, LabelSet};
