@@ -11,6 +11,8 @@
 //! | `http_request_errors_total{error_class}` | those that failed (see [`ErrorClass`]) |
 //! | `http_request_duration_seconds{method, route}` | histogram; its count is the number of requests |
 //! | `http_requests_in_flight` | requests begun and not over |
+//! | `http_request_latency_seconds{quantile}` | gauge: quantiles of the sliding window, all routes together |
+//! | `http_error_rate` | gauge: share of the window's requests that failed |
 //!
 //! A request begun is recorded once, whatever becomes of it: finished, dropped (then it was cancelled), or unwound
 //! (then its code panicked). Recording looks up two label sets that the thread remembers and writes cells of its own:
@@ -31,6 +33,7 @@ use std::{
 use crate::{
     Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
+    window::{QUANTILES, Watch},
 };
 
 pub use figures::RequestFigures;
@@ -45,6 +48,9 @@ pub const REQUEST_BOUNDS: [f64; 11] = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1
 /// The route of requests that no route matched.
 pub const UNROUTED: &str = "none";
 
+const DURATION: &str = "http_request_duration";
+const ERRORS: &str = "http_request_errors_total";
+
 /// The instruments for requests, in one registry. Cloning it is free, and clones are the same instruments.
 #[derive(Clone, Debug)]
 #[doc(alias = "MetricsCollector")]
@@ -57,6 +63,8 @@ struct Instruments {
     errors: Family<Counter, 1>,
     errors_by_class: [Counter; ErrorClass::BUILT_IN.len()],
     in_flight: UpDownCounter,
+    recent: Watch<Histogram>,
+    recent_errors: Watch<Counter>,
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
     unrouted: Mutex<Unrouted>,
@@ -77,20 +85,23 @@ impl Requests {
     /// As [`Requests::register`], and bounds that are not so.
     pub fn with_bounds(registry: &Registry, bounds: &[f64]) -> Result<Self, Error> {
         let errors = registry
-            .counter("http_request_errors_total")
+            .counter(ERRORS)
             .help("Requests that failed, by class: status 400 and above, timeouts, cancellations, panics.")
             .family(["error_class"])?;
+        let durations = registry
+            .histogram(DURATION)
+            .unit(Unit::Seconds)
+            .help("Time from a request to the end of its answer, by method and route.")
+            .bounds(bounds)
+            .family(["method", "route"])?;
         let instruments = Instruments {
+            recent: registry.watch(DURATION).expect("it was registered above"),
+            recent_errors: registry.watch(ERRORS).expect("it was registered above"),
             total: registry
                 .counter("http_requests_total")
                 .help("Requests that are over, by method, route and status.")
                 .family(["method", "route", "status"])?,
-            durations: registry
-                .histogram("http_request_duration")
-                .unit(Unit::Seconds)
-                .help("Time from a request to the end of its answer, by method and route.")
-                .bounds(bounds)
-                .family(["method", "route"])?,
+            durations,
             errors_by_class: ErrorClass::BUILT_IN.map(|class| errors.with([class.as_str()])),
             errors,
             in_flight: registry
@@ -101,7 +112,9 @@ impl Requests {
             classifier: RwLock::default(),
             unrouted: Mutex::default(),
         };
-        Ok(Self(Box::leak(Box::new(instruments))))
+        let requests = Self(Box::leak(Box::new(instruments)));
+        requests.expose_window(registry)?;
+        Ok(requests)
     }
 
     /// Those of the process, in [`Registry::global`]. If that has other metrics of these names, what is recorded here
@@ -168,6 +181,27 @@ impl Requests {
     /// How requests fare: totals since the start, and the sliding window.
     pub fn figures(&self) -> RequestFigures {
         RequestFigures::read(self.0)
+    }
+
+    /// Shows the window beside the totals.
+    fn expose_window(&self, registry: &Registry) -> Result<(), Error> {
+        for (at, (_, quantile)) in QUANTILES.into_iter().enumerate() {
+            let recent = self.0.recent.clone();
+            registry
+                .gauge("http_request_latency")
+                .unit(Unit::Seconds)
+                .help("Quantiles of the time requests took, over the sliding window.")
+                .label("quantile", quantile)
+                .observe(move || {
+                    let figures = recent.figures();
+                    [figures.p50, figures.p90, figures.p95, figures.p99][at].unwrap_or(f64::NAN)
+                })?;
+        }
+        let requests = self.clone();
+        registry
+            .gauge("http_error_rate")
+            .help("Share of requests that failed, over the sliding window, 0 to 1.")
+            .observe(move || requests.figures().error_rate)
     }
 
     fn route(&self, duration: Histogram) -> &'static Route {
