@@ -48,7 +48,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family` | instruments as one holds them |
+//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | [`collector`] | what reads the outside at an interval |
@@ -62,6 +62,7 @@ mod error;
 mod family;
 mod handle;
 mod instrument;
+mod label;
 mod metric;
 mod name;
 mod registry;
@@ -77,7 +78,11 @@ pub use error::Error;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
+pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
-pub use statics::{Static, StaticFamily};
+pub use statics::{Static, StaticEnumFamily, StaticFamily};
+
+#[cfg(feature = "derive")]
+pub use barograph_macros::{Label, LabelSet};
