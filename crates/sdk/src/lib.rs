@@ -50,6 +50,7 @@
 //! |---|---|
 //! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | [`collector`] | what reads the outside at an interval |
 
@@ -59,6 +60,7 @@ mod clock;
 pub mod collector;
 mod distribution;
 mod error;
+pub mod errors;
 mod family;
 mod handle;
 mod instrument;
@@ -66,6 +68,7 @@ mod label;
 mod metric;
 mod name;
 mod registry;
+pub mod requests;
 mod shard;
 mod slab;
 mod statics;
@@ -75,6 +78,7 @@ pub use barograph_wire::exposition;
 
 pub use distribution::{Distribution, SECONDS_BOUNDS};
 pub use error::Error;
+pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
@@ -82,6 +86,8 @@ pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
+pub use requests::{Outcome, Request, RequestFigures, Requests};
+pub use statics::{Static, StaticFamily};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
 
 #[cfg(feature = "derive")]
