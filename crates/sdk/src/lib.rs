@@ -51,6 +51,7 @@
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`sockets`] | WebSocket connections and messages |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
@@ -60,6 +61,7 @@ pub mod collector;
 mod distribution;
 mod error;
 mod family;
+mod global;
 mod handle;
 mod instrument;
 mod metric;
@@ -67,6 +69,7 @@ mod name;
 mod registry;
 mod shard;
 mod slab;
+pub mod sockets;
 mod statics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
@@ -80,4 +83,5 @@ pub use instrument::{Instrument, Observed};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
+pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticFamily};
