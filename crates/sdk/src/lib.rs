@@ -51,11 +51,13 @@
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
