@@ -52,16 +52,20 @@
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`calls`] | calls of functions |
+//! | [`sockets`] | WebSocket connections and messages |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
 mod family;
+mod global;
 mod handle;
 mod instrument;
 mod label;
@@ -71,6 +75,7 @@ mod registry;
 pub mod requests;
 mod shard;
 mod slab;
+pub mod sockets;
 mod statics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
@@ -87,7 +92,7 @@ pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
-pub use statics::{Static, StaticFamily};
+pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
 
 #[cfg(feature = "derive")]
