@@ -51,6 +51,7 @@
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
@@ -65,6 +66,7 @@ mod instrument;
 mod metric;
 mod name;
 mod registry;
+pub mod scope;
 mod shard;
 mod slab;
 mod statics;
