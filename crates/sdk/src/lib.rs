@@ -52,6 +52,7 @@
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
@@ -65,6 +66,7 @@ mod instrument;
 mod metric;
 mod name;
 mod registry;
+pub mod sampling;
 mod shard;
 mod slab;
 mod statics;
