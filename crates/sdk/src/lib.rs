@@ -51,8 +51,11 @@
 //! | `handle`, `statics`, `family` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`record`] | metrics that are named when they are recorded |
+//! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
@@ -65,11 +68,14 @@ mod handle;
 mod instrument;
 mod metric;
 mod name;
+pub mod record;
 mod registry;
+pub mod sampling;
 pub mod scope;
 mod shard;
 mod slab;
 mod statics;
+pub mod statistics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
