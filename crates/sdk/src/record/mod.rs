@@ -12,6 +12,8 @@ mod json;
 mod measure;
 mod recorder;
 mod seen;
+mod stored;
+mod weight;
 
 use std::fmt;
 
@@ -21,6 +23,8 @@ use crate::{Error, sampling::SamplingInfo, scope::Attributes};
 
 pub use measure::Measure;
 pub use recorder::{METRICS_MAX, Recorder};
+pub use stored::StoredAs;
+pub use weight::Parts;
 
 /// The attribute that names the component a record is of.
 pub const COMPONENT: &str = "componentId";

@@ -1,7 +1,6 @@
 //! Records into the metrics of a registry.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{
@@ -10,18 +9,19 @@ use std::{
     },
 };
 
-use barograph_model::{Labels, LabelsBuilder, Sketch};
+use barograph_model::{Labels, LabelsBuilder};
 
 use super::{
     MetricRecord, RecordError, RecordKind, RecordValue, check_number,
     measure::Measure,
     seen::{self, Key, Target},
+    stored::label_name,
+    weight::Parts,
 };
 use crate::{
     Counter, Error, Family, FloatCounter, Gauge, Histogram, Registry, distribution,
     instrument::Instrument,
     metric::{Kind, Metric, OVERFLOW},
-    name,
     scope::{self, Attributes},
 };
 
@@ -43,7 +43,7 @@ struct Inner {
     /// By name as given.
     defined: RwLock<HashMap<Box<str>, Arc<Defined>>>,
     /// Parts of sampled records that do not make a whole one yet.
-    parts: Mutex<f64>,
+    parts: Mutex<Parts>,
     rejected: Option<Family<Counter, 1>>,
 }
 
@@ -64,7 +64,7 @@ impl Recorder {
             .family(["reason"])
             .ok();
         let id = IDS.fetch_add(1, Relaxed);
-        let (defined, parts) = (RwLock::default(), Mutex::new(0.0));
+        let (defined, parts) = (RwLock::default(), Mutex::default());
         Self(Arc::new(Inner { id, registry: registry.clone(), defined, parts, rejected }))
     }
 
@@ -109,10 +109,7 @@ impl Recorder {
             RecordValue::Number(value) if weight == 1.0 || record.kind == RecordKind::Gauge => {
                 target.record(*value);
             }
-            RecordValue::Number(value) => target.record_times(*value, self.whole(weight)),
-            RecordValue::Distribution(sketch) => {
-                distribution::merge(target.index, &scaled(sketch, target.scale));
-            }
+            value => target.record_weighted(value, self.whole(weight)),
         }
         Ok(())
     }
@@ -126,16 +123,7 @@ impl Recorder {
 
     /// A weight as a whole number, such that many of them add up to all weights.
     fn whole(&self, weight: f64) -> u64 {
-        let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = *parts + weight.clamp(0.0, f64::from(u32::MAX));
-        *parts = sum.fract();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it was brought into range"
-        )]
-        let whole = sum as u64;
-        whole
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).whole(weight)
     }
 
     fn target(
@@ -239,15 +227,12 @@ impl Target {
         }
     }
 
-    /// Records the same value so many times.
-    fn record_times(self, value: f64, times: u64) {
-        match self.kind {
-            Kind::Histogram => {
-                let mut sketch = Sketch::new();
-                sketch.add(value * self.scale);
-                distribution::merge(self.index, &times_of(&sketch, times));
-            }
-            _ => self.record(value * times as f64),
+    /// Records the same so many times.
+    fn record_weighted(self, value: &RecordValue, times: u64) {
+        match (self.kind, value) {
+            (Kind::Histogram, value) => distribution::merge(self.index, &value.sketch(self.scale, times)),
+            (_, RecordValue::Number(value)) => self.record(value * times as f64),
+            (_, RecordValue::Distribution(_)) => {}
         }
     }
 }
@@ -259,55 +244,6 @@ fn whole(value: f64) -> u64 {
     whole
 }
 
-/// Each value of a sketch so many times.
-fn times_of(sketch: &Sketch, times: u64) -> Sketch {
-    let mut all = Sketch::new();
-    if times > 0 {
-        for (negative, buckets) in [(false, sketch.positive()), (true, sketch.negative())] {
-            buckets.iter().for_each(|(index, count)| all.add_bucket(negative, *index, count * times));
-        }
-        all.add_zeros(sketch.zeros() * times);
-        let (min, max) = (sketch.min().unwrap_or_default(), sketch.max().unwrap_or_default());
-        all.add_moments(sketch.sum() * times as f64, min, max);
-    }
-    all
-}
-
-/// A sketch of values in another unit: each bucket by its middle.
-fn scaled(sketch: &Sketch, scale: f64) -> Cow<'_, Sketch> {
-    if scale == 1.0 {
-        return Cow::Borrowed(sketch);
-    }
-    let mut all = Sketch::new();
-    for (sign, buckets) in [(1.0, sketch.positive()), (-1.0, sketch.negative())] {
-        for (index, count) in buckets {
-            let mut one = Sketch::new();
-            one.add(sign * scale * Sketch::middle_of(*index, sketch.scale()));
-            for (negative, buckets) in [(false, one.positive()), (true, one.negative())] {
-                buckets.iter().for_each(|(index, _)| all.add_bucket(negative, *index, *count));
-            }
-        }
-    }
-    all.add_zeros(sketch.zeros());
-    if let (Some(min), Some(max)) = (sketch.min(), sketch.max()) {
-        all.add_moments(sketch.sum() * scale, min * scale, max * scale);
-    }
-    Cow::Owned(all)
-}
-
-/// The label for an attribute: letters, digits and underscores of it.
-pub(crate) fn label_name(attribute: &str, histogram: bool) -> Cow<'_, str> {
-    if name::exposed_label(attribute, histogram).is_ok_and(|label| label == attribute) {
-        return Cow::Borrowed(attribute);
-    }
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let label: String = attribute.chars().map(plain).take(name::NAME_BYTES_MAX - 5).collect();
-    match name::exposed_label(&label, histogram) {
-        Ok(label) => Cow::Owned(label),
-        Err(_) => Cow::Owned(format!("attr_{label}")),
-    }
-}
-
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Recorder({:?})", self.0.registry)
@@ -316,6 +252,8 @@ impl fmt::Debug for Recorder {
 
 #[cfg(test)]
 mod tests {
+    use barograph_model::Sketch;
+
     use super::*;
     use crate::{
         Unit,
