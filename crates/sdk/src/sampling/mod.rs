@@ -4,7 +4,36 @@
 //! Sums and counts made of weights are unbiased. What is cheap to have exactly (counters) and what must not be
 //! missed (errors) is never sampled; spans, timings and raw points may be.
 
+pub mod adaptive;
+mod consistent;
+mod cost_benefit;
+pub mod estimate;
+mod impact;
+mod importance;
+mod key_rates;
+mod normal;
+mod optimal;
+mod priority;
+mod random;
+mod significance;
+pub mod size;
+mod threshold;
+mod varopt;
+
 use std::fmt;
+
+pub use adaptive::{AdaptiveRateSampler, Budget, Load};
+pub use consistent::{ConsistentSampler, OtState};
+pub use cost_benefit::{CostBenefit, Costs, Row, SamplingCostBenefitAnalyzer, Total};
+pub use impact::{Bias, Figure, Impact, SamplingImpactAnalyzer, Shadow};
+pub use importance::{Importance, ImportanceBasedSampler, Importances, Item};
+pub use key_rates::KeyRates;
+pub use optimal::{Goal, OptimalSamplingCalculator, Optimum, Stratum};
+pub use priority::{PrioritySample, Weighed};
+pub use random::Random;
+pub use significance::{Margin, Significance, StatisticalSignificanceSampler};
+pub use threshold::{Randomness, Threshold};
+pub use varopt::VarOpt;
 
 /// How a recorded point, timing or span came to be kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
