@@ -57,27 +57,40 @@
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`calls`] | calls of functions |
+//! | [`sockets`] | WebSocket connections and messages |
+//! | [`record`] | metrics that are named when they are recorded |
+//! | [`statistics`] | who records, who asks, who frames: three traits |
+//! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
 mod family;
+mod global;
 mod handle;
 mod instrument;
 mod label;
 mod meter;
 mod metric;
 mod name;
+pub mod record;
 mod registry;
 pub mod requests;
+pub mod sampling;
+pub mod scope;
 mod shard;
 mod slab;
+pub mod sockets;
 mod statics;
+pub mod statistics;
 mod timer;
 pub mod window;
 
@@ -96,6 +109,7 @@ pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
+pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
 pub use timer::{Running, Summary, Timer};
 

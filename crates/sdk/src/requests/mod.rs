@@ -33,6 +33,7 @@ use std::{
 use crate::{
     Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
+    global::group,
     window::{QUANTILES, Watch},
 };
 
@@ -121,12 +122,7 @@ impl Requests {
     /// is shown nowhere, and [`Registry::problems`] tells why.
     #[doc(alias = "unified_metrics_collector")]
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| {
-            Requests::register(Registry::global()).unwrap_or_else(|problem| {
-                Registry::global().note_problem(problem);
-                Requests::register(&Registry::new()).expect("an empty registry takes these names")
-            })
-        });
+        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| group(Requests::register));
         &GLOBAL
     }
 
