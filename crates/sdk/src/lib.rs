@@ -48,9 +48,11 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family` | instruments as one holds them |
+//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`collector`] | what reads the outside at an interval |
@@ -62,13 +64,18 @@ mod clock;
 pub mod collector;
 mod distribution;
 mod error;
+pub mod errors;
 mod family;
 mod global;
 mod handle;
+#[cfg(feature = "tower")]
+pub mod http;
 mod instrument;
+mod label;
 mod metric;
 mod name;
 mod registry;
+pub mod requests;
 mod shard;
 mod slab;
 pub mod sockets;
@@ -79,11 +86,17 @@ pub use barograph_wire::exposition;
 
 pub use distribution::{Distribution, SECONDS_BOUNDS};
 pub use error::Error;
+pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
+pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
+pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
-pub use statics::{Static, StaticFamily};
+pub use statics::{Static, StaticEnumFamily, StaticFamily};
+
+#[cfg(feature = "derive")]
+pub use barograph_macros::{Label, LabelSet};
