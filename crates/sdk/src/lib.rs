@@ -55,7 +55,11 @@
 //! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
+//! | [`record`] | metrics that are named when they are recorded |
+//! | [`statistics`] | who records, who asks, who frames: three traits |
+//! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
@@ -74,12 +78,16 @@ mod instrument;
 mod label;
 mod metric;
 mod name;
+pub mod record;
 mod registry;
 pub mod requests;
+pub mod sampling;
+pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
 mod statics;
+pub mod statistics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
