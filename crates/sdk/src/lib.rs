@@ -57,6 +57,7 @@
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
@@ -76,6 +77,8 @@ pub mod errors;
 mod family;
 mod global;
 mod handle;
+#[cfg(feature = "tower")]
+pub mod http;
 mod instrument;
 mod label;
 mod meter;
