@@ -135,6 +135,11 @@ impl Registry {
         }
     }
 
+    /// The metric that was given this name.
+    pub(crate) fn given(&self, name: &str) -> Option<Arc<Metric>> {
+        self.metrics().by_name.values().find(|metric| metric.given == name).cloned()
+    }
+
     /// The metric of this name, registered if it is new.
     fn metric(&self, new: Metric) -> Result<Arc<Metric>, Error> {
         let mut metrics = self.metrics();
@@ -319,7 +324,7 @@ impl<'r, H: Instrument> Builder<'r, H> {
     }
 
     /// The metric, and the fixed labels.
-    fn metric(self) -> Result<(Arc<Metric>, Labels), Error> {
+    pub(crate) fn metric(self) -> Result<(Arc<Metric>, Labels), Error> {
         let histogram = H::KIND == Kind::Histogram;
         let name = name::exposed(&self.name, self.unit, H::KIND.is_counter())?;
         let mut labels = LabelsBuilder::new();
