@@ -65,7 +65,7 @@ pub fn cases(values: &'static [f64; 1024]) -> Vec<Case> {
     vec![
         case("counter", NAME, |_| COUNTER.inc()),
         case("histogram", NAME, |i| HISTOGRAM.record(values[i as usize % 1024])),
-        case("two static str labels", NAME, |i| LITERAL.with(LITERALS[i as usize % 4]).inc()),
+        case("two static str labels", NAME, |i| LITERAL.with_literals(LITERALS[i as usize % 4]).inc()),
         case("two str labels", NAME, |i| {
             DYNAMIC.with(texts[i as usize % 4].each_ref().map(String::as_str)).inc()
         }),
@@ -87,7 +87,7 @@ pub fn cases(values: &'static [f64; 1024]) -> Vec<Case> {
 pub fn nothing_was_allocated() -> bool {
     let texts = strings();
     let look_up = |i: usize| {
-        LITERAL.with(LITERALS[i % 4]).inc();
+        LITERAL.with_literals(LITERALS[i % 4]).inc();
         DYNAMIC.with(texts[i % 4].each_ref().map(String::as_str)).inc();
         ENUM.with(REPLIES[i % 4]).inc();
         HISTOGRAM.record(0.01);
