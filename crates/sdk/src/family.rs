@@ -46,6 +46,15 @@ impl<H: Instrument, const N: usize> Family<H, N> {
         H::from_index(known.ok().flatten().unwrap_or_else(|| self.find(hash, &key)))
     }
 
+    /// All series there are, with their label values. Takes the metric's lock and allocates.
+    pub(crate) fn series(&self) -> Vec<([String; N], H)> {
+        let values = |labels: Labels| {
+            std::array::from_fn(|i| labels.value(&self.names[i]).unwrap_or_default().to_owned())
+        };
+        let cells = self.metric.cells().into_iter();
+        cells.map(|(labels, index)| (values(labels), H::from_index(index))).collect()
+    }
+
     #[cold]
     #[inline(never)]
     fn find(&self, hash: u64, key: &Key<'_, N>) -> u32 {

@@ -173,6 +173,15 @@ impl Metric {
         Ok(())
     }
 
+    /// The series that have cells, with their indices, in label order.
+    pub(crate) fn cells(&self) -> Vec<(Labels, u32)> {
+        let cell = |(labels, origin): (&Labels, &Origin)| match origin {
+            Origin::Cell(index) => Some((labels.clone(), *index)),
+            Origin::Observer(_) => None,
+        };
+        self.series().iter().filter_map(cell).collect()
+    }
+
     /// How often a label set found the metric at its cap.
     pub(crate) fn overflowed(&self) -> u64 {
         self.overflowed.load(Relaxed)

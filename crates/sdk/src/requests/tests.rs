@@ -1,0 +1,80 @@
+//! What is recorded of requests, however they end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::*;
+
+fn requests() -> Requests {
+    Requests::register(&Registry::new()).unwrap()
+}
+
+/// The failures of a class.
+fn errors(figures: &RequestFigures, class: ErrorClass) -> u64 {
+    figures.errors.iter().find(|(name, _)| name == class.as_str()).map_or(0, |(_, count)| *count)
+}
+
+#[test]
+fn every_end_is_recorded_once() {
+    let requests = requests();
+    requests.begin("GET", "/a").finish(Outcome::Status(200));
+    requests.begin("GET", "/a").finish(Outcome::Status(404));
+    requests.begin("POST", "/b").finish(Outcome::Failed(ErrorClass::Timeout));
+    requests.begin("POST", "/b").finish(Outcome::Grpc(13));
+    requests.begin("POST", "/b").finish(Outcome::Failed(ErrorClass::Custom("quota")));
+    drop(requests.begin("POST", "/b"));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _request = requests.begin("POST", "/b");
+        panic!("in a handler");
+    }));
+    assert!(panicked.is_err());
+    let open = requests.begin("GET", "/a");
+    let figures = requests.figures();
+    assert_eq!((figures.total, figures.failed, figures.succeeded, figures.in_flight), (7, 6, 1, 1));
+    for class in ErrorClass::BUILT_IN {
+        assert_eq!(errors(&figures, class), u64::from(class != ErrorClass::Connection), "{class}");
+    }
+    assert_eq!(errors(&figures, ErrorClass::Custom("quota")), 1);
+    open.finish(Outcome::Status(200));
+    assert_eq!(requests.figures().in_flight, 0);
+}
+
+#[test]
+fn series_are_of_routes() {
+    let registry = Registry::new();
+    let requests = Requests::register(&registry).unwrap();
+    for status in [200, 200, 503] {
+        requests.record("GET", "/users/{id}", status, Duration::from_millis(30));
+    }
+    requests.begin_unrouted("GET", "/secret?x=1").finish(Outcome::Status(404));
+    assert_eq!(requests.unrouted(), [("/secret".to_owned(), 1)]);
+    let text = registry.expose(crate::exposition::Format::Text004);
+    for line in [
+        "http_requests_total{method=\"GET\",route=\"/users/{id}\",status=\"200\"} 2\n",
+        "http_requests_total{method=\"GET\",route=\"/users/{id}\",status=\"503\"} 1\n",
+        "http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1\n",
+        "http_request_errors_total{error_class=\"server\"} 1\n",
+        "http_request_errors_total{error_class=\"panic\"} 0\n",
+        "http_request_duration_seconds_bucket{le=\"0.025\",method=\"GET\",route=\"/users/{id}\"} 0\n",
+        "http_request_duration_seconds_bucket{le=\"0.05\",method=\"GET\",route=\"/users/{id}\"} 3\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(!text.contains("secret"));
+}
+
+#[test]
+fn two_registries_are_apart() {
+    let (one, two) = (requests(), requests());
+    one.record("GET", "/", 200, Duration::ZERO);
+    assert_eq!((one.figures().total, two.figures().total), (1, 0));
+}
+
+#[test]
+fn the_one_of_the_process_is_one() {
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let spawn = |_| scope.spawn(|| std::ptr::from_ref(Requests::global()) as usize);
+        let threads: Vec<_> = (0..100).map(spawn).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|address| *address == all[0]));
+}
