@@ -23,6 +23,7 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod sampling;
 mod service;
 mod storage;
 mod write;
@@ -143,6 +144,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(queries::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(sampling::routes())
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
