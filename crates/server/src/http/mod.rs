@@ -23,6 +23,7 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod record;
 mod service;
 mod storage;
 mod write;
@@ -141,6 +142,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::routes())
         .merge(query::routes())
         .merge(queries::routes())
+        .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
         .merge(service::routes())
