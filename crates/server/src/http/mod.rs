@@ -24,6 +24,7 @@ mod prom;
 mod queries;
 mod query;
 mod sampling;
+mod record;
 mod service;
 mod storage;
 mod write;
@@ -142,6 +143,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::routes())
         .merge(query::routes())
         .merge(queries::routes())
+        .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
         .merge(sampling::routes())
