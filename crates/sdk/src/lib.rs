@@ -58,6 +58,7 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
@@ -83,6 +84,7 @@ pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
+pub mod span;
 mod statics;
 pub mod statistics;
 
