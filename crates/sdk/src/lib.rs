@@ -58,6 +58,7 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`flow`] | executions that fork into branches and go on in steps |
 //! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
@@ -70,6 +71,7 @@ mod distribution;
 mod error;
 pub mod errors;
 mod family;
+pub mod flow;
 mod global;
 mod handle;
 mod instrument;
