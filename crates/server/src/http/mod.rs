@@ -23,6 +23,7 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod reading;
 mod service;
 mod storage;
 mod write;
