@@ -25,6 +25,7 @@ mod queries;
 mod query;
 mod sampling;
 mod record;
+mod reading;
 mod service;
 mod storage;
 mod write;
