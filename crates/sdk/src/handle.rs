@@ -137,6 +137,14 @@ impl Gauge {
         let _ = GAUGES.cell(self.0).fetch_update(Relaxed, Relaxed, plus);
     }
 
+    /// Takes one away, as one step, unless less than one is left.
+    pub(crate) fn lower(self) {
+        let minus = |bits| {
+            Some(f64::from_bits(bits)).filter(|value| *value >= 1.0).map(|value| (value - 1.0).to_bits())
+        };
+        let _ = GAUGES.cell(self.0).fetch_update(Relaxed, Relaxed, minus);
+    }
+
     /// The value set last; 0 before that.
     pub fn value(self) -> f64 {
         f64::from_bits(GAUGES.cell(self.0).load(Relaxed))

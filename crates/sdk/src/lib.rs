@@ -52,6 +52,7 @@
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`sockets`] | WebSocket connections and messages |
 //! | [`collector`] | what reads the outside at an interval |
 
 #![forbid(unsafe_code)]
@@ -62,6 +63,7 @@ mod distribution;
 mod error;
 pub mod errors;
 mod family;
+mod global;
 mod handle;
 mod instrument;
 mod metric;
@@ -70,6 +72,7 @@ mod registry;
 pub mod requests;
 mod shard;
 mod slab;
+pub mod sockets;
 mod statics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
@@ -85,4 +88,5 @@ pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
+pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticFamily};
