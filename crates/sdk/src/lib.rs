@@ -48,15 +48,21 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family` | instruments as one holds them |
+//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
+//! | [`record`] | metrics that are named when they are recorded |
+//! | [`statistics`] | who records, who asks, who frames: three traits |
+//! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
@@ -66,14 +72,19 @@ mod family;
 mod global;
 mod handle;
 mod instrument;
+mod label;
 mod metric;
 mod name;
+pub mod record;
 mod registry;
 pub mod requests;
+pub mod sampling;
+pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
 mod statics;
+pub mod statistics;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
@@ -84,9 +95,13 @@ pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
 pub use instrument::{Instrument, Observed};
+pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
-pub use statics::{Static, StaticFamily};
+pub use statics::{Static, StaticEnumFamily, StaticFamily};
+
+#[cfg(feature = "derive")]
+pub use barograph_macros::{Label, LabelSet};

@@ -20,6 +20,7 @@ use crate::{
     distribution::{Layout, SECONDS_BOUNDS},
     handle::SINK,
     instrument::{Instrument, Observed},
+    label::{EnumFamily, LabelSet},
     metric::{Kind, Metric, OVERFLOW, SERIES_MAX},
     name, shard,
 };
@@ -132,6 +133,11 @@ impl Registry {
         if metrics.problems.len() < PROBLEMS_MAX {
             metrics.problems.push(problem);
         }
+    }
+
+    /// The metric that was given this name.
+    pub(crate) fn given(&self, name: &str) -> Option<Arc<Metric>> {
+        self.metrics().by_name.values().find(|metric| metric.given == name).cloned()
     }
 
     /// The metric of this name, registered if it is new.
@@ -289,20 +295,36 @@ impl<'r, H: Instrument> Builder<'r, H> {
     /// # Errors
     /// As [`Builder::register`].
     pub fn family<const N: usize>(self, names: [&str; N]) -> Result<Family<H, N>, Error> {
-        let mut exposed = names.map(str::to_owned);
-        for name in &mut exposed {
+        let mut names = names.map(str::to_owned);
+        let (metric, fixed) = self.labelled(&mut names)?;
+        Ok(Family::new(metric, names, fixed))
+    }
+
+    /// Registers the metric with labels that are enums, the fastest to find: by an index into an array.
+    ///
+    /// # Errors
+    /// As [`Builder::register`].
+    pub fn enum_family<L: LabelSet>(self) -> Result<EnumFamily<H, L>, Error> {
+        let mut names: Vec<_> = L::LABELS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let (metric, fixed) = self.labelled(&mut names)?;
+        Ok(EnumFamily::new(metric, names, fixed))
+    }
+
+    /// The metric and the fixed labels, where others of these names come with each recording.
+    fn labelled(self, names: &mut [String]) -> Result<(Arc<Metric>, Labels), Error> {
+        for name in &mut *names {
             *name = name::exposed_label(name, H::KIND == Kind::Histogram)?;
         }
         let (metric, fixed) = self.metric()?;
-        let twice = |(i, name): (usize, &String)| exposed[..i].contains(name) || fixed.value(name).is_some();
-        if let Some(name) = exposed.iter().enumerate().find(|pair| twice(*pair)).map(|pair| pair.1) {
-            return Err(Error::InvalidLabel { name: name.clone(), reason: "it stands twice" });
+        let twice = |(i, name): (usize, &String)| names[..i].contains(name) || fixed.value(name).is_some();
+        match names.iter().enumerate().find(|pair| twice(*pair)) {
+            Some((_, name)) => Err(Error::InvalidLabel { name: name.clone(), reason: "it stands twice" }),
+            None => Ok((metric, fixed)),
         }
-        Ok(Family::new(metric, exposed, fixed))
     }
 
     /// The metric, and the fixed labels.
-    fn metric(self) -> Result<(Arc<Metric>, Labels), Error> {
+    pub(crate) fn metric(self) -> Result<(Arc<Metric>, Labels), Error> {
         let histogram = H::KIND == Kind::Histogram;
         let name = name::exposed(&self.name, self.unit, H::KIND.is_counter())?;
         let mut labels = LabelsBuilder::new();

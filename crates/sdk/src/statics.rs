@@ -9,6 +9,7 @@ use crate::{
     Counter, Error, Family, FloatCounter, Gauge, Histogram, Registry, Unit, UpDownCounter,
     distribution::SECONDS_BOUNDS,
     instrument::Instrument,
+    label::{EnumFamily, LabelSet},
     registry::{Builder, or_sink},
 };
 
@@ -48,6 +49,13 @@ pub struct StaticFamily<H, const N: usize> {
     family: OnceLock<Result<Family<H, N>, Error>>,
 }
 
+/// An [`EnumFamily`] of the global registry, kept in a static.
+#[derive(Debug)]
+pub struct StaticEnumFamily<H, L> {
+    definition: Definition,
+    family: OnceLock<EnumFamily<H, L>>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Definition {
     name: &'static str,
@@ -82,6 +90,13 @@ macro_rules! constructors {
             $(#[$doc])*
             pub const fn $make(name: &'static str, help: &'static str, names: [&'static str; N]) -> Self {
                 Self { definition: Definition::new(name, help), names, family: OnceLock::new() }
+            }
+        }
+
+        impl<L: LabelSet> StaticEnumFamily<$handle, L> {
+            $(#[$doc])*
+            pub const fn $make(name: &'static str, help: &'static str) -> Self {
+                Self { definition: Definition::new(name, help), family: OnceLock::new() }
             }
         }
     )*};
@@ -175,6 +190,42 @@ impl<H: Instrument, const N: usize> StaticFamily<H, N> {
         self.family.get_or_init(|| {
             let registered = self.definition.builder().family(self.names);
             registered.inspect_err(|problem| Registry::global().note_problem(problem.clone()))
+        })
+    }
+}
+
+impl<H, L> StaticEnumFamily<H, L> {
+    /// The same in a unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.definition.unit = unit;
+        self
+    }
+}
+
+impl<L> StaticEnumFamily<Histogram, L> {
+    /// The same with other classic bucket bounds.
+    #[must_use]
+    pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {
+        self.definition.bounds = bounds;
+        self
+    }
+}
+
+impl<H: Instrument, L: LabelSet> StaticEnumFamily<H, L> {
+    /// The instrument for these labels; see [`EnumFamily::with`].
+    #[inline]
+    pub fn with(&self, labels: L) -> H {
+        self.family.get().unwrap_or_else(|| self.register()).with(labels)
+    }
+
+    #[cold]
+    fn register(&self) -> &EnumFamily<H, L> {
+        self.family.get_or_init(|| {
+            self.definition.builder().enum_family().unwrap_or_else(|problem| {
+                Registry::global().note_problem(problem);
+                EnumFamily::sink()
+            })
         })
     }
 }

@@ -92,3 +92,32 @@ test("tables show their numbers at any width", async () => {
     await page.context().close();
   }
 });
+
+test("a query that runs can be stopped, and a slow one shows its plan", async (t) => {
+  if (!to.is_mock) return t.skip("nothing there is slow");
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/queries`);
+  const running = page.getByRole("region", { name: "Running and waiting" });
+  await running.getByRole("button", { name: "Stop query 812" }).click();
+  await page.getByText("Query 812 is being stopped").waitFor();
+  await running.getByRole("button", { name: "Stop query 812" }).waitFor({ state: "detached" });
+  await running.getByRole("button", { name: "Stop query 815" }).waitFor();
+  await page.getByRole("button", { name: "Plan of query 790" }).click();
+  const plan = page.getByRole("region", { name: "Plan of query 790" });
+  await plan.getByText("http_requests_total[1d]", { exact: true }).waitFor();
+  const link = page.getByRole("region", { name: "Slow" }).getByRole("link").first();
+  await link.click();
+  await page.waitForURL(/\/ui\/explore\?.*from=.*to=/);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("the queries of a server are told", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/queries`);
+  await page.getByRole("region", { name: "Queries a second" }).waitFor();
+  await page.getByRole("heading", { name: "Slow" }).waitFor();
+  await page.getByText("Asking the server").first().waitFor({ state: "detached" });
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});

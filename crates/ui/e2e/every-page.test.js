@@ -16,6 +16,7 @@ const PAGES = {
   "a heat map": "/ui/explore?q=barograph_query_duration_seconds_bucket&view=heatmap",
   Storage: "/ui/admin/storage",
   Cardinality: "/ui/admin/cardinality",
+  Queries: "/ui/admin/queries",
   "a mistake": "/ui/explore?q=sum(",
 };
 

@@ -11,6 +11,8 @@ const backups = [{ id: 1, time: STARTED - DAY, type: "full", files: 41, bytes: 5
 export function admin(path, method, params) {
   if (path === "storage/stats") return storage();
   if (path === "cardinality") return cardinality(Number(params.get("limit") ?? 20));
+  if (path === "queries") return queries();
+  if (/^queries\/\d+$/.test(path) && method === "DELETE") return stopped(Number(path.slice("queries/".length)));
   if (path !== "backup") return null;
   if (method === "GET") return { backups: [...backups].reverse(), unreadable: [] };
   const made = { id: backups.length + 1, time: now(), type: "full", files: 43, bytes: 5.2 * GIB };
@@ -75,5 +77,24 @@ function cardinality(limit) {
       refused: 0,
       offenders: [{ metric: "http_requests_total", label: "path", limit: "values_per_label", samples: 12_345, merged: 12_000, example: "/users/83412/orders/2026-11-21", first: STARTED, last: now() - 60 }],
     },
+  };
+}
+
+const RUNNING = new Map([
+  [812, { id: 812, expression: 'topk(10, sum by (path) (rate(http_requests_total[30d])))', caller: "grafana", dashboard: "shop-overview", panel: "7", began: Date.now() }],
+  [815, { id: 815, expression: "count by (__name__) ({__name__=~\".+\"})", caller: "127.0.0.1", dashboard: null, panel: null, began: Date.now() }],
+]);
+
+function stopped(id) {
+  return RUNNING.delete(id) ? {} : null;
+}
+
+function queries() {
+  const node = (operation, text, took_ms, children = []) => ({ operation, text, from: null, to: null, detail: null, tier: children.length === 0 ? "raw" : null, reason: null, range: null, estimate: { series: 4_000, samples: 1.4e7 }, actual: { series: 3_912, samples: 1.32e7, took_ms }, children });
+  const plan = node("aggregation", "topk(10, sum by (path) (rate(http_requests_total[1d])))", 1_932, [node("call", "rate(http_requests_total[1d])", 1_870, [node("selector", "http_requests_total[1d]", 1_204)])]);
+  const slow = (id, expression, took_ms, outcome, plan) => ({ id, expression, caller: "grafana", dashboard: "shop-overview", panel: "7", at: Date.now() - id * 400, start: Date.now() - 8.64e7, end: Date.now(), step: 60_000, took_ms, samples: 1.32e7, tier: "raw", outcome, plan });
+  return {
+    running: [...RUNNING.values()].map(({ began, ...query }) => ({ ...query, since_ms: Date.now() - began, samples: 4.1e6, state: query.id === 812 ? "running" : "waiting" })),
+    slow: [slow(790, "topk(10, sum by (path) (rate(http_requests_total[1d])))", 1_932, "ok", plan), slow(744, "sum(http_requests_total) * on() group_left() up", 30_000, "timeout", null)],
   };
 }

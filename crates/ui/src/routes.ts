@@ -22,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   { path: "explore", title: "Explore", key: "e", icon: "explore", page: { later: () => import("./pages/explore/Explore.svelte") } },
   { path: "admin/storage", title: "Storage", rail: "Admin", key: "m", icon: "admin", page: { later: () => import("./pages/admin/Storage.svelte") } },
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
+  { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
 ];
 
 /** A page and its tabs. */

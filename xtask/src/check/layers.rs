@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::dependencies::{Metadata, metadata};
 
 /// Each inner crate and those of ours that it may use. Crates that are not listed are the edge and may use all.
-const INNER: [(&str, &[&str]); 9] = [
+const INNER: [(&str, &[&str]); 10] = [
     ("barograph-yaml", &[]),
     ("barograph-model", &[]),
     ("barograph-codec", &["barograph-model"]),
@@ -14,7 +14,8 @@ const INNER: [(&str, &[&str]); 9] = [
     ("barograph-query", &["barograph-model"]),
     ("barograph-alert", &["barograph-model", "barograph-query", "barograph-yaml"]),
     ("barograph-wire", &["barograph-model"]),
-    ("barograph", &["barograph-model", "barograph-wire"]),
+    ("barograph-macros", &[]),
+    ("barograph", &["barograph-macros", "barograph-model", "barograph-wire"]),
 ];
 /// What would let a crate below the edge wait, spawn or listen.
 const EDGE_ONLY: [&str; 5] = ["tokio", "hyper", "axum", "futures-util", "async-trait"];

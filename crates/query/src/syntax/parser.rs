@@ -137,9 +137,14 @@ impl<'a> Parser<'a> {
 
     /// An expression of operators that bind at least as strong as `least`.
     fn expr(&mut self, least: u8) -> Parsed<Expr> {
-        let depth_before = self.depth;
-        let result = self.deeper(|parser| parser.operators(least));
-        self.depth = depth_before;
+        self.at_this_level(|parser| parser.deeper(|parser| parser.operators(least)))
+    }
+
+    /// Runs `read` and comes back to this level, however deep a chain of operators went.
+    fn at_this_level<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let depth = self.depth;
+        let result = read(self);
+        self.depth = depth;
         result
     }
 
@@ -325,7 +330,12 @@ impl<'a> Parser<'a> {
     fn unary(&mut self) -> Parsed<Expr> {
         let token = self.next();
         let sign = if token.kind == Kind::Sub { Sign::Minus } else { Sign::Plus };
-        let expr = self.expr(power(BinaryOp::Mul) + 1)?;
+        let least = power(BinaryOp::Mul) + 1;
+        let expr = match self.peek().kind {
+            // A number and its sign are one leaf.
+            Kind::Number | Kind::Duration => self.at_this_level(|parser| parser.operators(least))?,
+            _ => self.expr(least)?,
+        };
         let span = token.span.to(expr.span);
         if let Node::Number(number) = expr.node {
             let value = if sign == Sign::Minus { -number.value } else { number.value };

@@ -316,6 +316,22 @@ impl Series {
     }
 }
 
+/// Adds all of a sketch to a series, under its lock. Of its values classic buckets know no more than the buckets of
+/// the sketch, so counts up to a bound may be off by one of these.
+pub(crate) fn merge(index: u32, sketch: &Sketch) {
+    let series = series(index);
+    let mut rest = series.rest();
+    let bounds = &series.layout.bounds;
+    rest.outside.merge(sketch);
+    rest.outside_classic.resize(bounds.len() + 1, 0);
+    let middle = |index: i32| Sketch::middle_of(index, sketch.scale());
+    let negative = sketch.negative().iter().map(|(index, count)| (-middle(*index), *count));
+    let positive = sketch.positive().iter().map(|(index, count)| (middle(*index), *count));
+    for (value, count) in negative.chain(positive).chain([(0.0, sketch.zeros())]) {
+        rest.outside_classic[bounds.partition_point(|bound| *bound < value)] += count;
+    }
+}
+
 /// Sums a series over all shards.
 pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     let series = series(index);

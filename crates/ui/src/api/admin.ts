@@ -1,4 +1,5 @@
 /** What the Admin pages ask of our own API. */
+import type { PlanNode } from "./explore";
 import { call } from "./own";
 
 /** Unix seconds. */
@@ -62,7 +63,42 @@ export interface Cardinality {
   };
 }
 
+interface AskedQuery {
+  id: number;
+  expression: string;
+  caller: string;
+  dashboard: string | null;
+  panel: string | null;
+}
+
+export interface RunningQuery extends AskedQuery {
+  since_ms: number;
+  samples: number;
+  state: "waiting" | "running" | "stopping";
+}
+
+export interface SlowQuery extends AskedQuery {
+  /** When it was asked, and the range and step it was about: milliseconds. */
+  at: number;
+  start: number | null;
+  end: number | null;
+  step: number | null;
+  took_ms: number;
+  samples: number;
+  tier: string | null;
+  /** `ok`, or why there was no answer. */
+  outcome: string;
+  plan: PlanNode | null;
+}
+
+export interface Queries {
+  running: RunningQuery[];
+  slow: SlowQuery[];
+}
+
 export const storageStats = (signal: AbortSignal): Promise<StorageStats> => call("storage/stats", { signal });
 export const listBackups = (signal: AbortSignal): Promise<Backups> => call("backup", { signal });
 export const backUp = (): Promise<Backup & { copied_bytes: number }> => call("backup", { method: "POST" });
 export const cardinality = (limit: number, signal: AbortSignal): Promise<Cardinality> => call("cardinality", { signal }, { limit });
+export const queries = (signal: AbortSignal): Promise<Queries> => call("queries", { signal });
+export const stopQuery = (id: number): Promise<unknown> => call(`queries/${id}`, { method: "DELETE" });

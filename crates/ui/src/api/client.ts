@@ -78,9 +78,19 @@ async function open<T>(url: URL, init: RequestInit): Promise<Answer<T>> {
   const response = await send(url, init);
   const envelope = await bodyOf<T>(response);
   if (envelope.status === "error") throw new ApiError(response.status < 500 ? "refused" : "failed", envelope.error);
-  const provenance = { tier: response.headers.get("x-barograph-tier"), reason: null, cached: null, samples: null, took_ms: performance.now() - asked_at };
+  const samples = response.headers.get("x-barograph-samples");
+  const provenance = {
+    tier: response.headers.get("x-barograph-tier"),
+    reason: null,
+    cached: cachedOf(response.headers.get("x-barograph-cache")),
+    samples: samples === null ? null : Number(samples),
+    took_ms: performance.now() - asked_at,
+  };
   return { data: envelope.data, notes: [...(envelope.warnings ?? []), ...(envelope.infos ?? [])], provenance };
 }
+
+/** `hit` and `partial` reused what was computed before; without the header nobody tried. */
+const cachedOf = (header: string | null): boolean | null => (header === null ? null : header !== "miss");
 
 async function bodyOf<T>(response: Response): Promise<Envelope<T>> {
   const text = await response.text().catch((error: unknown) => {

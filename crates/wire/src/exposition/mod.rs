@@ -6,6 +6,7 @@
 
 mod family;
 pub mod history;
+pub mod json;
 mod negotiate;
 mod parse;
 mod write;

@@ -209,6 +209,13 @@ fn limits_hold() {
     parse(&vec!["a"; DEPTH_MAX / 2].join(" + ")).unwrap();
 }
 
+#[test]
+fn a_sign_before_a_number_is_no_level() {
+    let longest = |chain: usize| parse(&format!("{}-Inf", "a < ".repeat(chain) + "a ")).ok();
+    let deepest = (0..DEPTH_MAX).rev().find_map(longest).unwrap();
+    assert_eq!(parse(&deepest.to_string()).unwrap().to_string(), deepest.to_string());
+}
+
 /// Texts that are nearly PromQL, so that the parser gets past the first word.
 fn nearly() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![

@@ -110,6 +110,7 @@ async fn answer(
         if let Some(reused) = reused {
             response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
         }
+        response.headers_mut().insert(SAMPLES_HEADER, budget.spent().into());
         Ok(response)
     })
     .await
@@ -257,6 +258,9 @@ const TIER_HEADER: HeaderName = HeaderName::from_static("x-barograph-tier");
 
 /// Says how much of an answer was computed before: `hit`, `partial` or `miss`.
 const CACHE_HEADER: HeaderName = HeaderName::from_static("x-barograph-cache");
+
+/// Says how many samples were read for an answer, which is none where all of it was computed before.
+const SAMPLES_HEADER: HeaderName = HeaderName::from_static("x-barograph-samples");
 
 /// The tier that answered, or that more than one did. What reads nothing is as exact as raw.
 fn tiers(answer: &Answer) -> &'static str {

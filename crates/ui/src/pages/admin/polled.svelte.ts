@@ -9,7 +9,10 @@ export class Polled<T> {
   #ask: (signal: AbortSignal) => Promise<T>;
   #under_way: AbortController | null = null;
 
-  constructor(ask: (signal: AbortSignal) => Promise<T>) {
+  constructor(
+    ask: (signal: AbortSignal) => Promise<T>,
+    private readonly every_ms = EVERY_MS,
+  ) {
     this.#ask = ask;
   }
 
@@ -25,10 +28,10 @@ export class Polled<T> {
     }
   };
 
-  /** Asks now and, if `live`, every ten seconds while the page can be seen. Returns how to stop. */
+  /** Asks now and, if `live`, again and again while the page can be seen: every ten seconds unless told otherwise. Returns how to stop. */
   follow(live: boolean): () => void {
     void this.refresh();
-    const timer = live ? setInterval(() => void (document.hidden || this.refresh()), EVERY_MS) : undefined;
+    const timer = live ? setInterval(() => void (document.hidden || this.refresh()), this.every_ms) : undefined;
     return () => (clearInterval(timer), this.#under_way?.abort());
   }
 }

@@ -1,0 +1,194 @@
+//! Totals, means and quantiles of a population of which some were kept, with how far they may be off.
+//!
+//! A total is Horvitz and Thompson's, each value divided by its inclusion probability; a mean is Hájek's quotient of
+//! two of these; a quantile is that of the weighted distribution, its interval Woodruff's. Variances are those of
+//! Poisson sampling (each item decided by itself), which also hold for priority sampling and are cautious for
+//! VarOpt. Sums are compensated (Neumaier), so that a million small values beside a large one are not lost.
+//!
+//! Intervals are normal ones, from about 50 effective values on. Where a handful of values have most of the variance
+//! they are too narrow, since they cannot know of those that were not kept: sample such values by weight.
+
+use super::normal;
+
+/// A value that was kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kept {
+    /// What was measured.
+    pub value: f64,
+    /// The probability with which it was kept, above 0 and up to 1.
+    pub rate: f64,
+}
+
+/// What a population's figure is taken for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The figure, in the unit of the values.
+    pub value: f64,
+    /// The variance of the estimate, in the square of that unit.
+    pub variance: f64,
+    /// How many values it was made of.
+    pub n: usize,
+    /// How many values of equal weight would tell as much (Kish).
+    pub n_effective: f64,
+}
+
+/// A range that holds the true figure with probability `level`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// With which probability, from 0 to 1.
+    pub level: f64,
+    /// Its lower end.
+    pub lower: f64,
+    /// Its upper end.
+    pub upper: f64,
+}
+
+impl Estimate {
+    /// The standard error, in the unit of the values.
+    pub fn standard_error(&self) -> f64 {
+        self.variance.max(0.0).sqrt()
+    }
+
+    /// The normal confidence interval.
+    pub fn interval(&self, level: f64) -> Interval {
+        let half = normal::z_two_sided(level) * self.standard_error();
+        Interval { level, lower: self.value - half, upper: self.value + half }
+    }
+}
+
+impl Interval {
+    /// Whether the figure lies in it.
+    pub fn holds(&self, figure: f64) -> bool {
+        (self.lower..=self.upper).contains(&figure)
+    }
+
+    /// Half of its width.
+    pub fn half_width(&self) -> f64 {
+        (self.upper - self.lower) / 2.0
+    }
+}
+
+/// The sum of the population's values.
+pub fn total(kept: &[Kept]) -> Estimate {
+    Estimate {
+        value: sum(kept.iter().map(|item| item.value / item.rate)),
+        variance: sum(kept.iter().map(|item| (1.0 - item.rate) * (item.value / item.rate).powi(2))),
+        n: kept.len(),
+        n_effective: effective_size(kept),
+    }
+}
+
+/// How many the population has.
+pub fn count(kept: &[Kept]) -> Estimate {
+    let value = sum(kept.iter().map(|item| 1.0 / item.rate));
+    let variance = sum(kept.iter().map(|item| (1.0 - item.rate) / item.rate.powi(2)));
+    Estimate { value, variance, n: kept.len(), n_effective: effective_size(kept) }
+}
+
+/// The mean of the population's values. `None` if nothing was kept.
+pub fn mean(kept: &[Kept]) -> Option<Estimate> {
+    let size = count(kept).value;
+    let value = total(kept).value / size;
+    let spread = |item: &Kept| (1.0 - item.rate) * ((item.value - value) / item.rate).powi(2);
+    let variance = sum(kept.iter().map(spread)) / size.powi(2);
+    (!kept.is_empty()).then(|| Estimate { value, variance, n: kept.len(), n_effective: effective_size(kept) })
+}
+
+/// The value below which the share `q` (0 to 1) of the population lies, with its interval. Sorts: O(n log n).
+/// `None` if nothing was kept.
+pub fn quantile(kept: &[Kept], q: f64, level: f64) -> Option<(f64, Interval)> {
+    let mut sorted = kept.to_vec();
+    sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let value = weighted(&sorted, q)?;
+    let below = |item: &Kept| Kept { value: f64::from(u8::from(item.value <= value)), rate: item.rate };
+    let share = mean(&sorted.iter().map(below).collect::<Vec<_>>())?;
+    let half = normal::z_two_sided(level) * share.standard_error();
+    let (lower, upper) = (weighted(&sorted, q - half)?, weighted(&sorted, q + half)?);
+    Some((value, Interval { level, lower, upper }))
+}
+
+/// How many values of equal weight would tell as much as these: Kish's (Σw)² / Σw².
+pub fn effective_size(kept: &[Kept]) -> f64 {
+    let squares = sum(kept.iter().map(|item| item.rate.powi(-2)));
+    if squares > 0.0 { sum(kept.iter().map(|item| 1.0 / item.rate)).powi(2) / squares } else { 0.0 }
+}
+
+/// The least value at which the weighted distribution reaches `q`.
+fn weighted(sorted: &[Kept], q: f64) -> Option<f64> {
+    let goal = q * sum(sorted.iter().map(|item| 1.0 / item.rate));
+    let mut reached = Sum::default();
+    let found = sorted.iter().find(|item| {
+        reached.add(1.0 / item.rate);
+        reached.value() >= goal
+    });
+    Some(found.or(sorted.last())?.value)
+}
+
+/// A sum that does not lose small values beside large ones (Neumaier 1974).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    sum: f64,
+    lost: f64,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, value: f64) {
+        let sum = self.sum + value;
+        let (large, small) =
+            if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
+        self.lost += (large - sum) + small;
+        self.sum = sum;
+    }
+
+    pub(crate) fn value(&self) -> f64 {
+        self.sum + self.lost
+    }
+}
+
+pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sum = Sum::default();
+    values.for_each(|value| sum.add(value));
+    sum.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(pairs: &[(f64, f64)]) -> Vec<Kept> {
+        pairs.iter().map(|&(value, rate)| Kept { value, rate }).collect()
+    }
+
+    #[test]
+    fn what_is_all_kept_is_exact() {
+        let all = kept(&[(1.0, 1.0), (2.0, 1.0), (3.0, 1.0), (4.0, 1.0)]);
+        assert_eq!((total(&all).value, total(&all).variance), (10.0, 0.0));
+        assert_eq!((mean(&all).unwrap().value, count(&all).value), (2.5, 4.0));
+        let (median, interval) = quantile(&all, 0.5, 0.95).unwrap();
+        assert_eq!((median, interval.lower, interval.upper), (2.0, 2.0, 2.0));
+        assert_eq!(effective_size(&all), 4.0);
+    }
+
+    #[test]
+    fn what_was_kept_stands_for_the_rest() {
+        let some = kept(&[(1.0, 0.5), (3.0, 0.25)]);
+        assert_eq!((total(&some).value, count(&some).value), (14.0, 6.0));
+        assert_eq!(total(&some).variance, 0.5 * 4.0 + 0.75 * 144.0);
+        assert_eq!(mean(&some).unwrap().value, 14.0 / 6.0);
+        assert_eq!(effective_size(&some), 36.0 / 20.0);
+        assert_eq!(quantile(&some, 0.3, 0.95).unwrap().0, 1.0);
+        assert_eq!(quantile(&some, 0.5, 0.95).unwrap().0, 3.0);
+    }
+
+    #[test]
+    fn nothing_has_no_mean() {
+        assert_eq!(mean(&[]), None);
+        assert_eq!(quantile(&[], 0.5, 0.95), None);
+        assert_eq!((total(&[]).value, effective_size(&[])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn small_values_are_not_lost() {
+        assert_eq!(sum([1e100, 1.0, -1e100].into_iter()), 1.0);
+    }
+}
