@@ -3,9 +3,10 @@
 //! The shop goes through them at once. At each step the registries are read as a scrape would read them, and the
 //! samples go to the server's import, some ten thousands a request.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr};
 
 use barograph_model::{Labels, LabelsBuilder, Sample, Timestamp, stale_marker};
+use barograph_server::clock::Clock;
 use barograph_wire::remote_write::Writer;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, header};
@@ -25,19 +26,25 @@ const FINE_FROM: i64 = 15 * 60_000;
 /// Samples in a request; the server takes 100,000.
 const SAMPLES_MAX: usize = 60_000;
 
-/// Lets the shop go through everything until `start`, and writes it to the server. Returns how many samples.
+/// Lets the shop go through everything until now, and writes it to the server. Returns how many samples.
+///
+/// While this is done time goes on; that is written, too, so that what is scraped from then on follows without a gap.
 pub(crate) async fn write(
     shop: &mut Shop,
-    length: Duration,
-    start: Timestamp,
+    from: Timestamp,
+    clock: &dyn Clock,
     server: SocketAddr,
 ) -> Result<u64, DemoError> {
-    let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     let mut notes: Vec<Notes> = shop.processes().iter().map(|_| Notes::default()).collect();
     let mut import = Import::new(server);
-    let mut age = length - length % COARSE;
-    while age > 0 {
-        let now = start.saturating_add(-age);
+    let start = clock.now();
+    let mut now = from;
+    loop {
+        let ahead = start.millis() - now.millis() > FINE_FROM;
+        now = now.saturating_add(if ahead { COARSE } else { FINE });
+        if now > clock.now() {
+            break;
+        }
         shop.advance(now, |call| call.play_at_once());
         for (process, notes) in shop.processes().into_iter().zip(&mut notes) {
             import.waiting += if shop.runs(process) { notes.read(process, now) } else { notes.end(now) };
@@ -45,10 +52,8 @@ pub(crate) async fn write(
         if import.waiting >= SAMPLES_MAX {
             import.send(&mut notes).await?;
         }
-        age -= if age > FINE_FROM { COARSE } else { FINE };
     }
     import.send(&mut notes).await?;
-    shop.advance(start, |call| call.play_at_once());
     Ok(import.sent)
 }
 

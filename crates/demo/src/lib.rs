@@ -126,7 +126,8 @@ pub struct News {
 pub struct Demo {
     server: Server,
     clock: Arc<dyn Clock>,
-    start: Timestamp,
+    /// When the shop begins: before the start, if there is to be a past.
+    from: Timestamp,
     shop: Shop,
     targets: Targets,
     history: Duration,
@@ -150,7 +151,8 @@ impl Demo {
         let before = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
         let days = Days::new(start, options.day.max(Duration::from_secs(60)));
         let rate = options.rate.clamp(0.1, RATE_MAX);
-        let shop = Shop::new(options.seed, rate, days, start.saturating_add(-before))?;
+        let from = start.saturating_add(-before);
+        let shop = Shop::new(options.seed, rate, days, from)?;
         let targets = Targets::open(&shop, files.path().join("targets.json")).await?;
         fs::write(files.path().join("rules.yml"), RULES)?;
         let settings = Settings {
@@ -171,7 +173,7 @@ impl Demo {
             }
             started => started?,
         };
-        Ok(Self { server, clock, start, shop, targets, history, fault: None, _files: files })
+        Ok(Self { server, clock, from, shop, targets, history, fault: None, _files: files })
     }
 
     /// Where the server listens.
@@ -194,7 +196,7 @@ impl Demo {
     /// # Errors
     /// [`DemoError::History`].
     pub async fn write_history(&mut self) -> Result<u64, DemoError> {
-        history::write(&mut self.shop, self.history, self.start, self.server.address()).await
+        history::write(&mut self.shop, self.from, &*self.clock, self.server.address()).await
     }
 
     /// Lets things happen, until it is dropped or fails; it can be called again.

@@ -6,7 +6,7 @@ use super::{Process, Reply, Visit, World};
 use crate::faults::Fault;
 
 /// How long the bank is waited for, in seconds.
-const PATIENCE: f64 = 2.5;
+const PATIENCE: f64 = 2.4;
 
 #[derive(Debug)]
 pub(crate) struct Payment {
