@@ -65,6 +65,8 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`flow`] | executions that fork into branches and go on in steps |
+//! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
@@ -76,6 +78,7 @@ mod distribution;
 mod error;
 pub mod errors;
 mod family;
+pub mod flow;
 mod global;
 mod handle;
 #[cfg(feature = "tower")]
@@ -93,6 +96,7 @@ pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
+pub mod span;
 mod statics;
 pub mod statistics;
 pub mod telemetry;
