@@ -68,6 +68,8 @@ pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+#[cfg(feature = "export")]
+pub mod export;
 mod family;
 mod global;
 mod handle;

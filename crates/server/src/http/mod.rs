@@ -9,6 +9,7 @@ mod caller;
 mod cardinality;
 mod compress;
 mod figures;
+mod follow;
 mod guard;
 mod health;
 mod histograms;
