@@ -77,6 +77,8 @@ pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+#[cfg(feature = "export")]
+pub mod export;
 mod family;
 pub mod flow;
 mod global;

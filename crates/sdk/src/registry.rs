@@ -182,6 +182,19 @@ impl Registry {
         text
     }
 
+    /// What [`Registry::collect`] gives, as a page in any form, protobuf with native histograms among them. Which one a
+    /// scraper wants, [`exposition::negotiate_form`] tells.
+    pub fn page(&self, form: exposition::Form) -> Vec<u8> {
+        form.page(&self.collect())
+    }
+
+    /// What [`Registry::collect`] gives, as a JSON document; see [`exposition::json`].
+    pub fn json(&self) -> String {
+        let mut text = String::new();
+        exposition::json::write(&mut text, &self.collect());
+        text
+    }
+
     /// What is registered, by name.
     pub fn catalog(&self) -> Vec<Described> {
         let describe = |metric: &Arc<Metric>| Described {
