@@ -95,10 +95,13 @@ impl Tally {
 
     /// Within 93.5 % to 96.5 %, and what chance adds to that.
     fn assert_covers(&self, what: &str) {
-        let chance =
-            if self.repeats >= FULL { 0.0 } else { 3.0 * (0.95 * 0.05 / f64::from(self.repeats)).sqrt() };
         let off = (self.coverage() - 0.95).abs();
-        assert!(off <= 0.015 + chance, "{what}: covers {:.2} %", 100.0 * self.coverage());
+        assert!(off <= 0.015 + self.chance(), "{what}: covers {:.2} %", 100.0 * self.coverage());
+    }
+
+    /// How far chance moves the coverage; of the full count nothing is put down to it.
+    fn chance(&self) -> f64 {
+        if self.repeats >= FULL { 0.0 } else { 3.0 * (0.95 * 0.05 / f64::from(self.repeats)).sqrt() }
     }
 }
 
@@ -140,11 +143,14 @@ fn estimates_are_right(population: &Population, repeats: u32) {
         let (bias, coverage) = (tally.bias(), 100.0 * tally.coverage());
         println!("{name:28} {figure:20} bias {bias:5.2} SE  covers {coverage:.2} %");
         let what = format!("{name}, {figure}");
-        // A quantile of a sample is off by less than a rank, which is a bias where values are far apart.
-        if !matches!(figure, "median" | "p90") {
+        // A quantile of a sample is off by less than a rank, which is a bias where values are far apart; where many are
+        // equal, its interval ends on one of them and so holds the truth more often than it says.
+        if matches!(figure, "median" | "p90") {
+            assert!(tally.coverage() > 0.935 - tally.chance(), "{what}: covers {coverage:.2} %");
+        } else {
             tally.assert_unbiased(&what);
+            tally.assert_covers(&what);
         }
-        tally.assert_covers(&what);
     }
 }
 

@@ -7,6 +7,7 @@ mod admin;
 mod body;
 mod caller;
 mod cardinality;
+mod collectors;
 mod compress;
 mod figures;
 mod guard;
@@ -25,6 +26,7 @@ mod queries;
 mod query;
 mod sampling;
 mod record;
+mod reading;
 mod service;
 mod storage;
 mod write;
@@ -139,6 +141,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())
+        .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(query::routes())
