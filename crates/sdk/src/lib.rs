@@ -53,7 +53,9 @@
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
-//! | [`calls`] | calls of functions |
+//! | [`calls`], [`transactions`] | calls of functions, transactions |
+//! | [`caches`], [`pools`] | caches, pools of connections |
+//! | [`event_loop`], `runtime` | how promptly a runtime works (feature `tokio`) |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
@@ -63,12 +65,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caches;
 pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+pub mod event_loop;
 mod family;
 mod global;
 mod handle;
@@ -78,9 +82,12 @@ mod instrument;
 mod label;
 mod metric;
 mod name;
+pub mod pools;
 pub mod record;
 mod registry;
 pub mod requests;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 pub mod sampling;
 pub mod scope;
 mod shard;
@@ -88,6 +95,7 @@ mod slab;
 pub mod sockets;
 mod statics;
 pub mod statistics;
+pub mod transactions;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
@@ -107,4 +115,4 @@ pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
 
 #[cfg(feature = "derive")]
-pub use barograph_macros::{Label, LabelSet};
+pub use barograph_macros::{Label, LabelSet, instrument, instrument_route};
