@@ -11,6 +11,8 @@
 //! | `http_request_errors_total{error_class}` | those that failed (see [`ErrorClass`]) |
 //! | `http_request_duration_seconds{method, route}` | histogram; its count is the number of requests |
 //! | `http_requests_in_flight` | requests begun and not over |
+//! | `http_request_latency_seconds{quantile}` | gauge: quantiles of the sliding window, all routes together |
+//! | `http_error_rate` | gauge: share of the window's requests that failed |
 //! | `http_request_body_bytes_total{method, route}` | bytes of bodies asked with, as far as known |
 //! | `http_response_body_bytes_total{method, route}` | bytes of bodies answered with |
 //!
@@ -36,6 +38,7 @@ use crate::{
     Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
     global::group,
+    window::{QUANTILES, Watch},
 };
 
 pub use figures::RequestFigures;
@@ -64,6 +67,8 @@ struct Instruments {
     received: Family<Counter, 2>,
     sent: Family<Counter, 2>,
     in_flight: UpDownCounter,
+    recent: Watch<Histogram>,
+    recent_errors: Watch<Counter>,
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
     unrouted: Mutex<Unrouted>,
@@ -105,17 +110,20 @@ impl Requests {
             .counter(&name("request_errors_total"))
             .help("Requests that failed, by class: status 400 and above, timeouts, cancellations, panics.")
             .family(["error_class"])?;
+        let durations = registry
+            .histogram(&name("request_duration"))
+            .unit(Unit::Seconds)
+            .help("Time from a request to the end of its answer, by method and route.")
+            .bounds(bounds)
+            .family(["method", "route"])?;
         let instruments = Instruments {
+            recent: registry.watch(&name("request_duration")).expect("it was registered above"),
+            recent_errors: registry.watch(&name("request_errors_total")).expect("it was registered above"),
             total: registry
                 .counter(&name("requests_total"))
                 .help("Requests that are over, by method, route and status.")
                 .family(["method", "route", "status"])?,
-            durations: registry
-                .histogram(&name("request_duration"))
-                .unit(Unit::Seconds)
-                .help("Time from a request to the end of its answer, by method and route.")
-                .bounds(bounds)
-                .family(["method", "route"])?,
+            durations,
             errors_by_class: ErrorClass::BUILT_IN.map(|class| errors.with([class.as_str()])),
             errors,
             received: bytes(
@@ -131,7 +139,9 @@ impl Requests {
             classifier: RwLock::default(),
             unrouted: Mutex::default(),
         };
-        Ok(Self(Box::leak(Box::new(instruments))))
+        let requests = Self(Box::leak(Box::new(instruments)));
+        requests.expose_window(registry, prefix)?;
+        Ok(requests)
     }
 
     /// Those of the process, in [`Registry::global`]. If that has other metrics of these names, what is recorded here
@@ -193,6 +203,27 @@ impl Requests {
     /// How requests fare: totals since the start, and the sliding window.
     pub fn figures(&self) -> RequestFigures {
         RequestFigures::read(self.0)
+    }
+
+    /// Shows the window beside the totals.
+    fn expose_window(&self, registry: &Registry, prefix: &str) -> Result<(), Error> {
+        for (at, (_, quantile)) in QUANTILES.into_iter().enumerate() {
+            let recent = self.0.recent.clone();
+            registry
+                .gauge(&format!("{prefix}_request_latency"))
+                .unit(Unit::Seconds)
+                .help("Quantiles of the time requests took, over the sliding window.")
+                .label("quantile", quantile)
+                .observe(move || {
+                    let figures = recent.figures();
+                    [figures.p50, figures.p90, figures.p95, figures.p99][at].unwrap_or(f64::NAN)
+                })?;
+        }
+        let requests = self.clone();
+        registry
+            .gauge(&format!("{prefix}_error_rate"))
+            .help("Share of requests that failed, over the sliding window, 0 to 1.")
+            .observe(move || requests.figures().error_rate)
     }
 
     fn find(&self, method: &str, route: &str) -> (&'static Route, Histogram) {
