@@ -1,5 +1,5 @@
 //! `#[instrument]` and `#[instrument_route]`: functions as they are written, sync and async, and what is counted.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 #![cfg(all(feature = "derive", feature = "axum"))]
 
 use std::{
