@@ -55,6 +55,7 @@
 //! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
+//! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
@@ -105,6 +106,7 @@ pub mod sockets;
 pub mod span;
 mod statics;
 pub mod statistics;
+pub mod telemetry;
 mod timer;
 pub mod transactions;
 pub mod window;
@@ -126,6 +128,7 @@ pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
+pub use telemetry::Telemetry;
 pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
