@@ -55,14 +55,18 @@
 //! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
+//! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`flow`] | executions that fork into branches and go on in steps |
+//! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
@@ -74,8 +78,11 @@ mod distribution;
 mod error;
 pub mod errors;
 mod family;
+pub mod flow;
 mod global;
 mod handle;
+#[cfg(feature = "tower")]
+pub mod http;
 mod instrument;
 mod label;
 mod meter;
@@ -89,8 +96,10 @@ pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
+pub mod span;
 mod statics;
 pub mod statistics;
+pub mod telemetry;
 mod timer;
 pub mod window;
 
@@ -111,6 +120,7 @@ pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
+pub use telemetry::Telemetry;
 pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]

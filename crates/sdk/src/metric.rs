@@ -59,8 +59,6 @@ enum Origin {
 
 /// A metric and its series.
 pub(crate) struct Metric {
-    /// Unlike that of any other metric of the process.
-    pub(crate) id: u64,
     /// The exposed name, without `_total`.
     pub(crate) name: String,
     /// The name as given.
@@ -143,9 +141,7 @@ impl Metric {
         layout: Option<Arc<Layout>>,
         series_max: usize,
     ) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: IDS.fetch_add(1, Relaxed),
             name,
             given: given.to_owned(),
             metadata,

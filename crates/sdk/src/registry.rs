@@ -140,6 +140,19 @@ impl Registry {
         self.metrics().window = Some(window);
     }
 
+    /// The values of all series of a counter or gauge that is registered under this name, given or exposed; none of a
+    /// metric that is not registered, or has distributions.
+    pub fn values(&self, name: &str) -> Vec<(Labels, f64)> {
+        let exposed = name.strip_suffix("_total").unwrap_or(name);
+        let metric = {
+            let metrics = self.metrics();
+            let is = |metric: &&Arc<Metric>| metric.given == name || metric.name == exposed;
+            metrics.by_name.values().find(is).filter(|metric| !metric.kind.is_distribution()).cloned()
+        };
+        let points = metric.map(|metric| metric.collect(&shard::all()).points).unwrap_or_default();
+        points.into_iter().map(|point| (point.labels, point.value)).collect()
+    }
+
     /// When the registry was last told the time.
     pub fn ticked(&self) -> Option<Timestamp> {
         self.metrics().ticked

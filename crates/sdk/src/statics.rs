@@ -192,6 +192,15 @@ impl<H: Instrument, const N: usize> StaticFamily<H, N> {
         }
     }
 
+    /// The instrument for values that are literals; see [`Family::with_literals`].
+    #[inline]
+    pub fn with_literals(&self, values: [&'static str; N]) -> H {
+        match self.family.get().unwrap_or_else(|| self.register()) {
+            Ok(family) => family.with_literals(values),
+            Err(_) => H::from_index(crate::handle::SINK),
+        }
+    }
+
     #[cold]
     fn register(&self) -> &Result<Family<H, N>, Error> {
         self.family.get_or_init(|| {

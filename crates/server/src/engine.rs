@@ -17,6 +17,7 @@ use crate::{
     config::{self, Durability},
     memory::Memory,
     queries::Queries,
+    records::Records,
     results::Results,
     rules::Board,
     storage::backup::Backups,
@@ -49,6 +50,8 @@ pub struct Engine {
     pub memory: Arc<Memory>,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
+    /// What is known of records by name.
+    pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
     /// The rules that run.

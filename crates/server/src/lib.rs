@@ -31,6 +31,7 @@ mod maintenance;
 mod memory;
 pub mod performance;
 mod queries;
+mod records;
 pub mod results;
 pub mod rules;
 pub mod scrape;

@@ -315,6 +315,7 @@ async fn open(
         admin_api: settings.admin_api,
         memory,
         ticks: watch::Sender::new(clock.now()),
+        records: Default::default(),
         collecting,
         rules: rules::Board::default(),
         clock,

@@ -24,6 +24,9 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod sampling;
+mod record;
+mod reading;
 mod service;
 mod storage;
 mod write;
@@ -143,8 +146,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::routes())
         .merge(query::routes())
         .merge(queries::routes())
+        .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(sampling::routes())
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
