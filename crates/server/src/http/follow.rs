@@ -172,7 +172,7 @@ fn look(engine: &Engine, expr: &Expr, now: Timestamp, budget: &Budget) -> Result
     if let Value::Matrix(series) = answer.value {
         for (labels, track) in series {
             let floats = track.floats.iter().map(|sample| (sample.at.0, sample.value));
-            let histograms = track.histograms.iter().map(|(at, histogram)| (at.0, histogram.count));
+            let histograms = track.histograms.iter().map(|(at, histogram)| (at.0, histogram.count()));
             samples.extend(floats.chain(histograms).map(|(at, value)| (labels.clone(), at, value)));
         }
     }
