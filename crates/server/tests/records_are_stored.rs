@@ -8,7 +8,7 @@ use std::{
 };
 
 use barograph::{
-    Registry,
+    Registry, Timestamp,
     export::{Address, Exporter, OtlpSettings, PushSettings},
     exposition::Format,
     record::{MetricRecord, RecordKind},
@@ -72,7 +72,8 @@ async fn what_is_good_is_stored_and_the_rest_is_told() {
     );
     assert_eq!(value(&running, &format!("depth @ {}", past as f64 / 1e3)).await, "7");
     assert_eq!(value(&running, &format!("depth @ {}", past as f64 / 1e3 - 1.0)).await, "nothing");
-    let metric = running.get("/api/barograph/v1/metrics/job_duration_seconds").await.json();
+    let known = running.data("/api/v1/metadata?metric=job_duration_seconds").await;
+    let metric = &known["job_duration_seconds"][0];
     assert_eq!((&metric["type"], &metric["unit"]), (&"histogram".into(), &"seconds".into()));
     let all_wrong = post(&running, r#"{"name":"x","type":"counter","value":-1}"#, "two").await;
     assert_eq!((all_wrong.status.as_u16(), &all_wrong.json()["accepted"]), (400, &0.into()));
@@ -164,9 +165,11 @@ async fn one_program_with_a_registry_and_with_a_server() {
         assert_eq!(latest.series[0].points.last().unwrap().1, 3.0);
         assert!(consumer.query(&MetricQuery::now("no (expression")).is_err());
         let metrics = consumer.available_metrics().unwrap();
-        assert!(
-            metrics.iter().any(|metric| metric.name == "step_duration_seconds" && metric.unit == "seconds")
-        );
+        let counter = barograph::MetricType::Counter;
+        assert!(metrics.iter().any(|metric| metric.name == "rows_read_total" && metric.kind == counter));
+        let range =
+            consumer.time_range("branches.active", Timestamp(now_ms() - 60_000), Timestamp(now_ms() + 1_000));
+        assert_eq!(range.unwrap().series[0].points.last().unwrap().1, 3.0);
         assert!(consumer.configured_alerts().unwrap().is_empty());
         let policy = RetentionPolicy { raw: Some(Duration::from_secs(7_200)), ..Default::default() };
         asked.set_retention_policy("rows_read_total", policy).unwrap();
@@ -209,7 +212,7 @@ async fn nobody_there_blocks_nothing() {
     }
     let exporter = Exporter::otlp(&Registry::new(), OtlpSettings::new(address, "shop"));
     let ended = tokio::task::spawn_blocking(move || {
-        let began = std::time::Duration::from_millis(300);
+        let began = Duration::from_millis(300);
         (remote.shutdown(began), exporter.shutdown(began))
     });
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap();

@@ -16,9 +16,6 @@ use crate::{
     },
 };
 
-/// So long ago the last value of a series may be.
-const LATEST: Duration = Duration::from_secs(300);
-
 impl StatisticsConsumer for Remote {
     fn query(&self, query: &MetricQuery) -> Result<QueryResult, ConsumerError> {
         match query {
@@ -43,14 +40,15 @@ impl StatisticsConsumer for Remote {
     }
 
     fn latest(&self, metric: &str) -> Result<QueryResult, ConsumerError> {
-        let now = clock::now();
-        let start = Timestamp(now.millis() - i64::try_from(LATEST.as_millis()).unwrap_or(i64::MAX));
-        let mut result = self.time_range(metric, start, Timestamp(now.millis() + 1))?;
-        for series in &mut result.series {
-            let last = series.points.pop();
-            series.points = last.into_iter().collect();
-        }
-        Ok(result)
+        let path = format!("/api/barograph/v1/metrics/{}/latest", encoded(metric));
+        let answer = self.ask("GET", &path, "")?;
+        let series = |one: &Value| SeriesResult {
+            name: text(&one["name"]),
+            labels: pairs(&one["labels"]),
+            points: point(one).into_iter().collect(),
+        };
+        let series = list(&answer["points"]).iter().map(series).collect();
+        Ok(QueryResult { series, warnings: Vec::new() })
     }
 
     fn available_metrics(&self) -> Result<Vec<MetricDefinition>, ConsumerError> {
@@ -146,12 +144,16 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// A time in milliseconds and a value, as our own API gives them.
+fn point(point: &Value) -> Option<(Timestamp, f64)> {
+    Some((Timestamp(point["timestamp"].as_i64()?), number(&point["value"])?))
+}
+
 fn document_series(answer: &Value) -> Vec<SeriesResult> {
-    let point = |point: &Value| Some((Timestamp(point[0].as_i64()?), number(&point[1])?));
     let series = |series: &Value| SeriesResult {
         name: text(&series["name"]),
         labels: pairs(&series["labels"]),
-        points: list(&series["points"]).iter().filter_map(point).collect(),
+        points: list(&series["dataPoints"]).iter().filter_map(point).collect(),
     };
     list(&answer["results"]).iter().map(series).collect()
 }
