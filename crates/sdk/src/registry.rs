@@ -192,6 +192,11 @@ impl Registry {
         self.metrics().by_name.values().map(describe).collect()
     }
 
+    /// Whether points of a metric that is registered appear under this name.
+    pub fn exposes(&self, name: &str) -> bool {
+        self.metrics().exposed.contains_key(name)
+    }
+
     /// The first failed registrations of static instruments, which have no one else to tell.
     pub fn problems(&self) -> Vec<Error> {
         self.metrics().problems.clone()

@@ -27,6 +27,7 @@ mod request;
 mod unrouted;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         LazyLock, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -38,7 +39,7 @@ use crate::{
     Counter, Error, Family, Histogram, Registry, Telemetry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
     global::group,
-    window::{QUANTILES, Watch},
+    window::{Figures, QUANTILES, Watch},
 };
 
 pub use figures::RequestFigures;
@@ -230,6 +231,19 @@ impl Requests {
             .gauge(&format!("{prefix}_error_rate"))
             .help("Share of requests that failed, over the sliding window, 0 to 1.")
             .observe(move || requests.figures().error_rate)
+    }
+
+    /// Requests that are over by route, in the order of their names.
+    pub fn by_route(&self) -> BTreeMap<String, u64> {
+        self.0.durations.series().into_iter().fold(BTreeMap::new(), |mut routes, ([_, route], duration)| {
+            *routes.entry(route).or_default() += duration.read().sketch.count();
+            routes
+        })
+    }
+
+    /// The window of each route.
+    pub fn windows(&self) -> BTreeMap<String, Figures> {
+        self.0.recent.by("route")
     }
 
     fn find(&self, method: &str, route: &str) -> (&'static Route, Histogram) {

@@ -21,8 +21,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = negotiate(accept);
-    let mut families = engine.collectors.families();
-    families.extend(engine.telemetry.registry.collect());
+    let families = engine.collecting.families(&engine.telemetry.registry);
     let mut text = String::with_capacity(32 << 10);
     write(&mut text, &families, format);
     compressed(&headers, ([(header::CONTENT_TYPE, format.content_type())], text).into_response())

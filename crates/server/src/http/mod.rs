@@ -7,6 +7,7 @@ mod admin;
 mod body;
 mod caller;
 mod cardinality;
+mod collectors;
 mod compress;
 mod figures;
 mod guard;
@@ -140,6 +141,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())
+        .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(query::routes())
