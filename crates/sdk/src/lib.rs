@@ -64,12 +64,14 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`bridge`] | what is instrumented with other crates |
 //! | [`flow`] | executions that fork into branches and go on in steps |
 //! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod calls;
 mod clock;
 pub mod collector;
