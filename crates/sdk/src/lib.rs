@@ -67,6 +67,7 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`bridge`] | what is instrumented with other crates |
 //! | [`flow`] | executions that fork into branches and go on in steps |
 //! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
@@ -74,6 +75,7 @@
 #![forbid(unsafe_code)]
 
 pub mod caches;
+pub mod bridge;
 pub mod calls;
 mod clock;
 pub mod collector;
