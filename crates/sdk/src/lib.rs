@@ -125,3 +125,8 @@ pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
 pub use barograph_macros::{Label, LabelSet};
+
+/// The blocks of `docs/sdk.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sdk.md")]
+mod page {}
