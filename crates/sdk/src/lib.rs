@@ -59,24 +59,32 @@
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
-//! | [`calls`] | calls of functions |
+//! | [`calls`], [`transactions`] | calls of functions, transactions |
+//! | [`caches`], [`pools`] | caches, pools of connections |
+//! | [`event_loop`], `runtime` | how promptly a runtime works (feature `tokio`) |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`bridge`] | what is instrumented with other crates |
 //! | [`flow`] | executions that fork into branches and go on in steps |
 //! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
+pub mod caches;
+pub mod bridge;
 pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+#[cfg(feature = "export")]
+pub mod export;
+pub mod event_loop;
 mod family;
 pub mod flow;
 mod global;
@@ -88,9 +96,12 @@ mod label;
 mod meter;
 mod metric;
 mod name;
+pub mod pools;
 pub mod record;
 mod registry;
 pub mod requests;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 pub mod sampling;
 pub mod scope;
 mod shard;
@@ -101,6 +112,7 @@ mod statics;
 pub mod statistics;
 pub mod telemetry;
 mod timer;
+pub mod transactions;
 pub mod window;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
@@ -124,7 +136,7 @@ pub use telemetry::Telemetry;
 pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
-pub use barograph_macros::{Label, LabelSet};
+pub use barograph_macros::{Label, LabelSet, instrument, instrument_route};
 
 /// The blocks of `docs/sdk.md`, compiled and run.
 #[cfg(doctest)]

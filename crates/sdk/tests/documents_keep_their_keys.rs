@@ -1,6 +1,6 @@
 //! The documents of health and diagnostics have the keys that readers rely on, all from one snapshot.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panics")]
 
 use std::{thread, time::Duration};
 

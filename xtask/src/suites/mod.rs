@@ -5,6 +5,7 @@ mod answers;
 mod browser;
 mod compliance;
 mod examples;
+mod exporters;
 mod fuzz;
 mod grafana;
 mod history;
@@ -63,6 +64,7 @@ const SUITES: &[Suite] = &[
     ("compliance", compliance::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("exporters", exporters::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

@@ -3,7 +3,7 @@
 //! What is invalid is refused with the name of the variable and what would do. Some can be changed while the program
 //! runs; those that cannot say why.
 
-use std::{collections::BTreeMap, env, time::Duration};
+use std::{collections::BTreeMap, env, fmt, time::Duration};
 
 use crate::{
     requests::REQUEST_BOUNDS,
@@ -60,11 +60,10 @@ pub enum ExpositionUnits {
 }
 
 /// Why a setting was not taken over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingError {
     /// The value is not one.
-    #[error("{name}: \"{value}\" {reason}; {remedy}")]
     Invalid {
         /// The variable.
         name: &'static str,
@@ -76,7 +75,6 @@ pub enum SettingError {
         remedy: &'static str,
     },
     /// It cannot change while the program runs.
-    #[error("{name} cannot change while running: {reason}; set it in the environment and start again")]
     Fixed {
         /// The variable.
         name: &'static str,
@@ -84,12 +82,36 @@ pub enum SettingError {
         reason: &'static str,
     },
     /// There is no such setting.
-    #[error("there is no setting \"{name}\"; there are {}", Setting::names())]
     Unknown {
         /// What was asked for.
         name: String,
     },
 }
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { name, value, reason, remedy } => {
+                write!(f, "{name}: \"{value}\" {reason}; {remedy}")
+            }
+            Self::Fixed { name, reason } => {
+                write!(
+                    f,
+                    "{name} cannot change while running: {reason}; set it in the environment and start again"
+                )
+            }
+            Self::Unknown { name } => {
+                write!(
+                    f,
+                    "there is no setting \"{name}\"; there are {}",
+                    Setting::ALL.map(Setting::name).join(", ")
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for SettingError {}
 
 /// A setting as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,10 +187,6 @@ impl Setting {
             Self::ExpositionUnits => Some("the names of metrics would change under those who read them"),
             _ => None,
         }
-    }
-
-    fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
     }
 }
 

@@ -10,6 +10,7 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod figures;
+mod follow;
 mod guard;
 mod health;
 mod histograms;
