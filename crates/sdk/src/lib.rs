@@ -137,3 +137,8 @@ pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
 pub use barograph_macros::{Label, LabelSet, instrument, instrument_route};
+
+/// The blocks of `docs/sdk.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sdk.md")]
+mod page {}

@@ -4,6 +4,7 @@
 mod answers;
 mod browser;
 mod compliance;
+mod examples;
 mod exporters;
 mod fuzz;
 mod grafana;
@@ -55,6 +56,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
+    ("examples", examples::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("memory", memory::run),
