@@ -84,12 +84,13 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let settings = Settings {
         config,
         data_dir: args.data_dir,
-        http_addr: args.http_addr,
+        http_addr: Some(args.http_addr),
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,
         backup_dir: args.backup_dir,
         admin_api: args.enable_admin_api,
+        application: None,
     };
     terminal.finish()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -116,17 +117,17 @@ async fn serve(settings: Settings) -> Result<(), Error> {
 }
 
 /// The signals that ask for an end.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -134,6 +135,6 @@ impl Signals {
     }
 }
 
-fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(crate) fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Failed { what, source: Box::new(source) }
 }

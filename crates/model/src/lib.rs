@@ -30,6 +30,7 @@ mod histogram_rollup;
 mod labels;
 mod matcher;
 mod metric;
+mod pattern;
 mod rollup;
 mod rollups;
 mod sample;
@@ -48,8 +49,9 @@ pub use histogram::{
 };
 pub use histogram_rollup::HistogramRollup;
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, RawLabel, encode_label, quote};
-pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use matcher::{MatchOp, Matcher};
 pub use metric::{Exemplar, Metadata, MetricType};
+pub use pattern::{MatcherError, PATTERNS_BYTES_MAX, PatternBudget};
 pub use rollup::Rollup;
 pub use rollups::{Moment, Parts, Rollups};
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};

@@ -5,9 +5,10 @@
 
 use std::{fmt, sync::Arc};
 
-use regex::{Regex, RegexBuilder};
-
-use crate::labels::quote;
+use crate::{
+    labels::quote,
+    pattern::{MatcherError, Pattern, PatternBudget},
+};
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,33 +54,20 @@ enum Test {
     Pattern(Arc<Pattern>),
 }
 
-/// A pattern that needs an automaton.
-#[derive(Debug)]
-struct Pattern {
-    regex: Regex,
-    large: bool,
-}
-
-/// A regular expression that does not compile, or is too large when compiled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp {pattern}: {reason}")]
-pub struct MatcherError {
-    /// The pattern, as given.
-    pub pattern: String,
-    /// What is wrong with it, in one line.
-    pub reason: String,
-}
-
-/// A compiled pattern may take this many bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// One that takes more than these is large.
-const LARGE_PATTERN_BYTES: usize = 64 << 10;
-/// What a search of a pattern may remember, in bytes; with less memory it is slower, never wrong.
-const SEARCH_BYTES_MAX: usize = 256 << 10;
-
 impl Matcher {
-    /// A matcher on the label `name`. Fails only for a regular expression that does not compile within 1 MiB.
+    /// A matcher on the label `name`. Fails only for a regular expression that does not compile, or not within a
+    /// [`PatternBudget`] of its own.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
+        Self::within(name, op, value, &mut PatternBudget::default())
+    }
+
+    /// As [`Matcher::new`], within what other patterns of the same query left.
+    pub fn within(
+        name: &str,
+        op: MatchOp,
+        value: &str,
+        budget: &mut PatternBudget,
+    ) -> Result<Self, MatcherError> {
         let test = match op {
             MatchOp::Equal | MatchOp::NotEqual => Test::Is,
             MatchOp::Regex | MatchOp::NotRegex => match literals(value) {
@@ -89,7 +77,7 @@ impl Matcher {
                 }
                 None => match Within::parse(value) {
                     Some(within) => Test::Within(within),
-                    None => Test::Pattern(Arc::new(Pattern::compile(value)?)),
+                    None => Test::Pattern(Arc::new(Pattern::compile(value, budget)?)),
                 },
             },
         };
@@ -99,6 +87,11 @@ impl Matcher {
     /// `name="value"`, which cannot fail.
     pub fn equal(name: &str, value: &str) -> Self {
         Self { name: name.into(), op: MatchOp::Equal, value: value.into(), test: Test::Is }
+    }
+
+    /// The same condition on another label, without compiling it again.
+    pub fn on(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
     }
 
     /// The label it looks at.
@@ -122,14 +115,9 @@ impl Matcher {
             Test::Is => *self.value == *value,
             Test::OneOf(values) => values.binary_search_by(|v| (**v).cmp(value)).is_ok(),
             Test::Within(within) => within.matches(value),
-            Test::Pattern(pattern) => pattern.regex.is_match(value),
+            Test::Pattern(pattern) => pattern.matches(value),
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
-    }
-
-    /// Whether its pattern takes more than 64 KiB when compiled, of which one query has few.
-    pub fn is_large(&self) -> bool {
-        matches!(&self.test, Test::Pattern(pattern) if pattern.large)
     }
 
     /// Whether a series without the label passes.
@@ -148,34 +136,10 @@ impl Matcher {
     }
 }
 
-impl Pattern {
-    /// Compiles a pattern as Prometheus does: anchored, with `.` matching line ends, its automaton limited.
-    fn compile(pattern: &str) -> Result<Self, MatcherError> {
-        let build = |text: &str, limit: usize| {
-            RegexBuilder::new(text).size_limit(limit).dfa_size_limit(SEARCH_BYTES_MAX).build()
-        };
-        // The pattern alone first, so that `a)(b` cannot borrow the parentheses of the anchors.
-        let anchored = |limit| build(pattern, limit).and_then(|_| build(&format!("^(?s:{pattern})$"), limit));
-        match anchored(LARGE_PATTERN_BYTES) {
-            Ok(regex) => Ok(Self { regex, large: false }),
-            Err(regex::Error::CompiledTooBig(_)) => match anchored(PATTERN_BYTES_MAX) {
-                Ok(regex) => Ok(Self { regex, large: true }),
-                Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
-            },
-            Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
-        }
-    }
-}
-
-/// The last line of the library's many-line message says what is wrong.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
-}
-
-/// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`. `None` if any part is more than that.
+/// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`, `a\.b`. `None` if any part is more than
+/// that.
 fn literals(pattern: &str) -> Option<Vec<Box<str>>> {
+    // An escaped bar leaves a backslash at the end of a part, which is no literal.
     let parts: Option<Vec<_>> = pattern.split('|').map(spelled_out).collect();
     Some(parts?.into_iter().flatten().collect())
 }
@@ -197,6 +161,11 @@ fn spelled_out(pattern: &str) -> Option<Vec<Box<str>>> {
             let longer = |text: &String| members.iter().map(|&c| format!("{text}{c}")).collect::<Vec<_>>();
             texts = texts.iter().flat_map(longer).collect();
             rest = after;
+        } else if c == '\\' {
+            // What is escaped stands for itself, if it means anything else at all without.
+            let escaped = rest[1..].chars().next().filter(|&c| special(c) || "|-#&~".contains(c))?;
+            texts.iter_mut().for_each(|text| text.push(escaped));
+            rest = &rest[1 + escaped.len_utf8()..];
         } else if special(c) || c == '|' {
             return None;
         } else {
@@ -228,6 +197,12 @@ fn members_of(class: &str) -> Option<Vec<char>> {
     members.sort_unstable();
     members.dedup();
     (!members.is_empty()).then_some(members)
+}
+
+/// Whether the next character would be escaped.
+fn ends_escaped(pattern: &str) -> bool {
+    let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
+    !backslashes.is_multiple_of(2)
 }
 
 /// Whether a character means something else than itself in a pattern, alternatives aside.
@@ -273,13 +248,19 @@ impl Within {
             (_, Some(rest)) => (Wild::Something, rest),
             _ => (Wild::Nothing, pattern),
         };
-        let (after, literal) = match (rest.strip_suffix(".*"), rest.strip_suffix(".+")) {
+        // After a backslash a dot is only that.
+        let bare = |end: &str| rest.strip_suffix(end).filter(|rest| !ends_escaped(rest));
+        let (after, literal) = match (bare(".*"), bare(".+")) {
             (Some(rest), _) => (Wild::Anything, rest),
             (_, Some(rest)) => (Wild::Something, rest),
-            _ => match rest.trim_end_matches('.') {
-                literal if literal.len() == rest.len() => (Wild::Nothing, rest),
-                literal => (Wild::Exactly(rest.len() - literal.len()), literal),
-            },
+            _ => {
+                let literal = rest.trim_end_matches('.');
+                let literal = &rest[..literal.len() + usize::from(ends_escaped(literal))];
+                match rest.len() - literal.len() {
+                    0 => (Wild::Nothing, rest),
+                    count => (Wild::Exactly(count), literal),
+                }
+            }
         };
         // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
         let one_end = before == Wild::Nothing || after == Wild::Nothing;
@@ -360,6 +341,15 @@ mod tests {
         check(MatchOp::Regex, "x[a|b]", &["xa", "x|"], &["b]"]);
         check(MatchOp::Regex, "x[0-9&&5]", &["x5"], &["x1", "x&"]);
         check(MatchOp::Regex, r"a\.*", &["a", "a.."], &["ax"]);
+        check(MatchOp::Regex, r"a\.b|c\-d|e\|f", &["a.b", "c-d", "e|f"], &["axb", "e"]);
+        check(MatchOp::Regex, r"a\.|b", &["a.", "b"], &["a", "ax"]);
+        check(MatchOp::Regex, r"a\..*", &["a.", "a.b"], &["a", "ab"]);
+        check(MatchOp::Regex, r"a\.\..", &["a..x"], &["a..", "a.xx"]);
+        check(MatchOp::Regex, r"a\\.", &["a\\x"], &["a.", "a\\"]);
+        check(MatchOp::Regex, r"a\\.*", &["a\\", "a\\x"], &["a."]);
+        check(MatchOp::Regex, r"a\\\.", &["a\\."], &["a\\x"]);
+        check(MatchOp::Regex, r".*a\.b.*", &["xa.by"], &["xaxby"]);
+        check(MatchOp::Regex, r"\d+|a\x41", &["12", "aA"], &["d", "ax41"]);
     }
 
     #[test]
@@ -380,5 +370,7 @@ mod tests {
             Some(vec!["a1", "a2"])
         );
         assert_eq!(Matcher::new("l", MatchOp::NotRegex, "a|b").unwrap().allowed_values(), None);
+        let matcher = Matcher::new("l", MatchOp::Regex, r"10\.0\.0\.1:9100|b").unwrap();
+        assert_eq!(matcher.allowed_values(), Some(vec!["10.0.0.1:9100", "b"]));
     }
 }

@@ -116,7 +116,7 @@ fn refuses_what_contradicts_itself() {
     );
     check(
         registry.histogram("x").family(["le"]).err(),
-        "invalid label name \"le\": le names the bounds of buckets",
+        "invalid label name \"le\": this kind of metric tells its points apart by it",
     );
     check(
         registry.gauge("x_total").register().err(),
@@ -181,6 +181,44 @@ fn label_values_are_not_run_together() {
         family.with(values).inc();
     }
     assert!(registry.collect()[0].points.iter().all(|point| point.value == 2.0));
+}
+
+#[test]
+fn families_of_one_metric_are_told_apart() {
+    let registry = Registry::new();
+    let of_site = |site: &str| registry.counter("visits").label("site", site).family(["page"]).unwrap();
+    let by = |names| registry.counter("moves").family(names).unwrap();
+    let (a, b, from, to) = (of_site("a"), of_site("b"), by(["from", "to"]), by(["to", "from"]));
+    for _ in 0..2 {
+        a.with(["start"]).inc();
+        b.with_literals(["start"]).add(10);
+        from.with_literals(["x", "y"]).inc();
+        to.with(["x", "y"]).add(10);
+    }
+    let text = registry.expose(Format::Text004);
+    for line in [
+        "visits_total{page=\"start\",site=\"a\"} 2\n",
+        "visits_total{page=\"start\",site=\"b\"} 20\n",
+        "moves_total{from=\"x\",to=\"y\"} 2\n",
+        "moves_total{from=\"y\",to=\"x\"} 20\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn literals_find_the_series_that_their_letters_find() {
+    let registry = Registry::new();
+    let family = registry.counter("letters").series_max(3).family(["a", "b"]).unwrap();
+    for _ in 0..3 {
+        for values in [["x", "y"], ["y", "x"], ["x", ""], ["over", "the cap"]] {
+            family.with_literals(values).inc();
+            family.with(values).inc();
+        }
+    }
+    let text = registry.expose(Format::Text004);
+    assert_eq!(text.matches("} 6\n").count(), 5, "{text}");
+    assert!(text.contains("barograph_sdk_overflow_total{metric=\"letters\"} 6\n"), "{text}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Benchmarks against the peers: both sides get the same bytes in the same run, by turns, and the median counts.
+//! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
 mod contender;
 mod ingest;
 mod query;
+mod record;
 mod refusals;
 mod replay;
 mod report;
@@ -33,6 +34,8 @@ pub(crate) enum Subject {
     Replay,
     /// Queries made to hurt: how fast each is refused or stopped, and how soon a turn is free again.
     Refusals,
+    /// The SDK: nanoseconds a recording, beside the other crates that record.
+    Record,
 }
 
 /// How to measure it.
@@ -68,7 +71,7 @@ pub(crate) struct Arguments {
     /// When Barograph acknowledges a write: `batch`, which is its default, `sync` or `relaxed`.
     #[arg(long)]
     durability: Option<String>,
-    /// Ask only the questions whose names contain this (query).
+    /// Ask only the questions whose names contain this (query), or measure only such rows (record).
     #[arg(long)]
     only: Option<String>,
     /// Leave out contenders, by name.
@@ -78,6 +81,24 @@ pub(crate) struct Arguments {
 
 /// Measures, prints the table, and writes the rows if asked to.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut report = Report::new(arguments.seed);
+    let contenders = if arguments.subject == Subject::Record { Vec::new() } else { servers(arguments)? };
+    match arguments.subject {
+        Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
+        Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
+        Subject::Query => query::run(arguments, &contenders, &mut report)?,
+        Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
+        Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
+        Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
+        Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
+        Subject::Record => record::run(arguments, &mut report)?,
+    }
+    report.print();
+    arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+}
+
+/// The servers to be measured.
+fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
     let mut contenders = Vec::new();
     if !arguments.leaves_out(contender::BAROGRAPH) {
         let binary = arguments.binary.clone().map_or_else(barograph::build_for_benches, Ok)?;
@@ -88,22 +109,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     contenders.retain(|contender| !arguments.leaves_out(contender.name));
     ensure!(!contenders.is_empty(), "every contender is left out");
-    let mut report = Report::new(arguments.seed);
-    match arguments.subject {
-        Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
-        Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
-        Subject::Query => query::run(arguments, &contenders, &mut report)?,
-        Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
-        Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
-        Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
-        Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
-    }
-    report.print();
-    arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
+    Ok(contenders)
 }
 
 impl Subject {
-    /// Whether the peers are measured too.
+    /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
         !matches!(self, Self::Tiers | Self::Replay | Self::Refusals)
     }

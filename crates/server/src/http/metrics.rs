@@ -21,8 +21,6 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let form = negotiate_form(accept);
-    let mut families = engine.collectors.families();
-    families.extend(engine.telemetry.registry.collect());
-    let page = form.page(&families);
+    let page = form.page(&engine.collecting.families(&engine.telemetry.registry));
     compressed(&headers, ([(header::CONTENT_TYPE, form.content_type())], page).into_response())
 }

@@ -7,6 +7,7 @@ mod admin;
 mod body;
 mod caller;
 mod cardinality;
+mod collectors;
 mod compress;
 mod figures;
 mod follow;
@@ -24,7 +25,9 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod sampling;
 mod record;
+mod reading;
 mod service;
 mod storage;
 mod write;
@@ -139,6 +142,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())
+        .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(query::routes())
@@ -146,6 +150,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(sampling::routes())
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)

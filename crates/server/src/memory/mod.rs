@@ -33,6 +33,9 @@ const CUT_PAUSE: Duration = Duration::from_secs(5);
 const CUT_PAUSE_MAX: Duration = Duration::from_secs(300);
 /// From this share of the budget on, what is freed goes back to the system at once; below, it may stay for a while.
 const GIVE_BACK: f64 = 0.45;
+/// When queries that held so much are over, what they freed goes back too. Else each arena of the allocator would keep as
+/// much for a second.
+const HEAVY_BYTES: u64 = 64 << 20;
 /// Series without a sample for so long are forgotten when the head is cut early.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -40,6 +43,8 @@ const IDLE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Memory {
     budget: u64,
+    /// Whether the process is ours alone, so that what is resident in it counts.
+    alone: bool,
     /// What the process took before it opened its store.
     base: u64,
     /// What all running queries hold.
@@ -91,12 +96,14 @@ impl Reading {
 }
 
 impl Memory {
-    /// A budget of `bytes`. To be made before there is anything in memory.
-    pub(crate) fn new(bytes: u64) -> Self {
+    /// A budget of `bytes`. To be made before there is anything in memory. In a process that is not ours alone, only what
+    /// the accounts hold counts.
+    pub(crate) fn new(bytes: u64, alone: bool) -> Self {
         let budget = bytes.max(budget::LEAST);
         Self {
             budget,
-            base: budget::resident().unwrap_or(0),
+            alone,
+            base: budget::resident().filter(|_| alone).unwrap_or(0),
             queries: Arc::new(MemoryPool::new(budget::query_share(budget))),
             requests: Arc::new(Semaphore::new(budget::requests_share(budget))),
             taken: Default::default(),
@@ -136,7 +143,7 @@ impl Memory {
     /// Takes a look; the steps that changed.
     fn look(&self, stats: &Stats, results: usize) -> Vec<(Step, bool)> {
         let seen = Reading {
-            resident: budget::resident().unwrap_or(0),
+            resident: budget::resident().filter(|_| self.alone).unwrap_or(0),
             head: stats.head_bytes,
             caches: (stats.cache_bytes + results) as u64,
             log_queue: stats.wal_pending_bytes as u64,
@@ -194,6 +201,9 @@ pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: 
         if fills != gives_back {
             gives_back = fills;
             give_back(fills);
+        }
+        if memory.queries.take_given_back() >= HEAVY_BYTES && !gives_back {
+            drop(tokio::task::spawn_blocking(move || [true, false].map(give_back)));
         }
         let now = engine.clock.monotonic();
         if !memory.sheds(Step::Head) {

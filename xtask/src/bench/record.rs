@@ -1,0 +1,80 @@
+//! What recording costs, beside the other crates that record: built and run from a workspace of its own, so that
+//! nobody else depends on those crates, and reported in the form of all benches.
+
+use anyhow::{Context, Result};
+
+use super::{Arguments, Better, Report, contender::BAROGRAPH};
+use crate::{place, shell};
+
+const CONTENDERS: [&str; 5] = [BAROGRAPH, "metrics", "prometheus", "prometheus-client", "opentelemetry_sdk"];
+const UNITS: [&str; 2] = ["ns", "bytes"];
+
+pub(crate) fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let manifest = place::root().join("benches/record/Cargo.toml").display().to_string();
+    let target = place::target().join("bench-record").display().to_string();
+    let seed = arguments.seed.to_string();
+    let only = arguments.only.clone().unwrap_or_default();
+    let text = shell::output(&mut shell::cargo(&[
+        "run",
+        "--release",
+        "--quiet",
+        "--manifest-path",
+        &manifest,
+        "--target-dir",
+        &target,
+        "--",
+        "--seed",
+        &seed,
+        "--only",
+        &only,
+    ]))?;
+    let mut rows: Vec<Row> = Vec::new();
+    for line in text.lines() {
+        if let Some(note) = line.strip_prefix("# ") {
+            report.note(note.to_owned());
+            continue;
+        }
+        let row = parse(line).with_context(|| format!("not a row: {line}"))?;
+        if arguments.leaves_out(row.values[0].0) {
+            continue;
+        }
+        match rows.last_mut().filter(|last| (&last.name, last.threads) == (&row.name, row.threads)) {
+            Some(last) => last.values.extend(row.values),
+            None => rows.push(row),
+        }
+    }
+    for row in rows {
+        report.add(&row.name, Some(row.threads), (row.unit, Better::Lower), row.values);
+    }
+    Ok(())
+}
+
+struct Row {
+    name: String,
+    threads: usize,
+    unit: &'static str,
+    values: Vec<(&'static str, f64)>,
+}
+
+/// A line of one contender: name, threads, contender, value and unit between tabs.
+fn parse(line: &str) -> Option<Row> {
+    let [name, threads, contender, value, unit] = line.split('\t').collect::<Vec<_>>().try_into().ok()?;
+    let contender = CONTENDERS.iter().find(|known| **known == contender)?;
+    let unit = UNITS.iter().find(|known| **known == unit)?;
+    let values = vec![(*contender, value.parse().ok()?)];
+    Some(Row { name: name.to_owned(), threads: threads.parse().ok()?, unit, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_rows() {
+        let row = parse("two str labels\t2\tprometheus\t301.25\tns").unwrap();
+        assert_eq!((row.name.as_str(), row.threads, row.unit), ("two str labels", 2, "ns"));
+        assert_eq!(row.values, [("prometheus", 301.25)]);
+        assert!(parse("two str labels\t2\tnobody\t301.25\tns").is_none());
+        assert!(parse("error").is_none());
+    }
+}
