@@ -84,12 +84,13 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let settings = Settings {
         config,
         data_dir: args.data_dir,
-        http_addr: args.http_addr,
+        http_addr: Some(args.http_addr),
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,
         backup_dir: args.backup_dir,
         admin_api: args.enable_admin_api,
+        application: None,
     };
     terminal.finish()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -19,19 +19,20 @@ impl Running {
     fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let quiet = "collectors:\n  system:\n    enabled: false\n  process:\n    enabled: false\n";
+        let quiet = "collectors: {built_in: false}\n";
         let settings = Settings {
             config: Config::parse(quiet, "test.yml", Path::new(""), []).expect("a configuration"),
             data_dir: dir.path().to_owned(),
-            http_addr: "127.0.0.1:0".parse().expect("an address"),
+            http_addr: Some("127.0.0.1:0".parse().expect("an address")),
             grpc_addr: None,
             backup_dir: None,
             admin_api: false,
+            application: None,
             memory: None,
             give_back: |_| {},
         };
         let server = runtime.block_on(Server::start(settings)).expect("it starts");
-        let url = format!("http://{}", server.address());
+        let url = format!("http://{}", server.address().expect("an HTTP port"));
         Self { server: Some(server), runtime, url, _dir: dir }
     }
 

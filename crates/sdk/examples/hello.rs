@@ -12,7 +12,7 @@ use std::{
 
 use barograph::{
     Counter, Histogram, Registry, Static, StaticFamily, Timestamp, Unit,
-    collector::{Collector, Process, System, Writer},
+    collector::{MetricCollector, ProcessMetricsCollector, SystemMetricsCollector, Writer},
     exposition::{self, negotiate},
 };
 
@@ -39,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// All metrics in the format an `Accept` header asks for: the registry's, then those of host and process.
 fn page(accept: Option<&str>) -> Result<String, Box<dyn Error>> {
     let mut readings = Writer::new();
-    System::new().collect(Timestamp(0), &mut readings)?;
-    Process::new().collect(Timestamp(0), &mut readings)?;
+    SystemMetricsCollector::new().perform_collection(Timestamp(0), &mut readings)?;
+    ProcessMetricsCollector::new().perform_collection(Timestamp(0), &mut readings)?;
     let mut families = Registry::global().collect();
     families.extend(readings.families());
     let mut text = String::new();

@@ -114,7 +114,7 @@ pub(crate) fn exposed_label(given: &str, reserved: &[&str]) -> Result<String, Er
     Ok(name)
 }
 
-fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     starts && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -145,6 +145,19 @@ impl Registry {
         self.metrics().window = Some(window);
     }
 
+    /// The values of all series of a counter or gauge that is registered under this name, given or exposed; none of a
+    /// metric that is not registered, or has distributions.
+    pub fn values(&self, name: &str) -> Vec<(Labels, f64)> {
+        let exposed = name.strip_suffix("_total").unwrap_or(name);
+        let metric = {
+            let metrics = self.metrics();
+            let is = |metric: &&Arc<Metric>| metric.given == name || metric.name == exposed;
+            metrics.by_name.values().find(is).filter(|metric| !metric.kind.is_distribution()).cloned()
+        };
+        let points = metric.map(|metric| metric.collect(&shard::all()).points).unwrap_or_default();
+        points.into_iter().map(|point| (point.labels, point.value)).collect()
+    }
+
     /// When the registry was last told the time.
     pub fn ticked(&self) -> Option<Timestamp> {
         self.metrics().ticked
@@ -184,6 +197,19 @@ impl Registry {
         text
     }
 
+    /// What [`Registry::collect`] gives, as a page in any form, protobuf with native histograms among them. Which one a
+    /// scraper wants, [`exposition::negotiate_form`] tells.
+    pub fn page(&self, form: exposition::Form) -> Vec<u8> {
+        form.page(&self.collect())
+    }
+
+    /// What [`Registry::collect`] gives, as a JSON document; see [`exposition::json`].
+    pub fn json(&self) -> String {
+        let mut text = String::new();
+        exposition::json::write(&mut text, &self.collect());
+        text
+    }
+
     /// What is registered, by name.
     pub fn catalog(&self) -> Vec<Described> {
         let describe = |metric: &Arc<Metric>| Described {
@@ -192,6 +218,11 @@ impl Registry {
             metadata: metric.metadata.clone(),
         };
         self.metrics().by_name.values().map(describe).collect()
+    }
+
+    /// Whether points of a metric that is registered appear under this name.
+    pub fn exposes(&self, name: &str) -> bool {
+        self.metrics().exposed.contains_key(name)
     }
 
     /// The first failed registrations of static instruments, which have no one else to tell.

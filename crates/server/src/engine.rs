@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     clock::Clock,
-    collect::Collectors,
+    collect::Collecting,
     commits::{CommitError, Commits},
     config::{self, Durability},
     memory::Memory,
@@ -50,10 +50,10 @@ pub struct Engine {
     pub memory: Arc<Memory>,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
-    /// The built-in collectors.
-    pub collectors: Collectors,
     /// What is known of records by name.
     pub(crate) records: Records,
+    /// The collectors, and what is stored of our own metrics.
+    pub collecting: Collecting,
     /// The rules that run.
     pub(crate) rules: Board,
     /// Where the store lies.

@@ -4,8 +4,13 @@
 //! call it. Everything asynchronous, every thread and every clock of the product is in this crate; what it calls
 //! below is synchronous and told the time.
 //!
+//! An application that wants all of it in its own process uses [`Barograph::builder`], see [`embed`]; this crate
+//! re-exports the SDK (`barograph`) for it.
+//!
 //! - [`config`]: the configuration file
+//! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
 //! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
@@ -16,6 +21,7 @@ pub mod clock;
 mod collect;
 mod commits;
 pub mod config;
+pub mod embed;
 pub mod engine;
 mod errors;
 mod grpc;
@@ -23,6 +29,7 @@ mod http;
 pub mod logging;
 mod maintenance;
 mod memory;
+pub mod performance;
 mod queries;
 mod records;
 pub mod results;
@@ -30,12 +37,33 @@ pub mod rules;
 pub mod scrape;
 mod scraping;
 mod server;
+pub mod snapshot;
 pub mod storage;
 mod telemetry;
 
+pub use barograph::{
+    self as sdk,
+    collector::{
+        self, APIMetricsCollector, ApiMetricsCollector, BusinessMetricsCollector, CollectorStats,
+        DataMetricsCollector, MetricCollector, MetricCollectorConfig, MetricDataPoint,
+        ProcessMetricsCollector, SystemMetricsCollector, WebSocketMetricsCollector,
+    },
+};
+pub use barograph_model::{MetricType, Tier, Tier as TimeSeriesGranularity, Timestamp};
+pub use barograph_query::engine::{AggregationFunction, MetricsQueryFilter, MetricsQueryResult, QueryEngine};
+pub use barograph_tsdb::Store as MetricsStorage;
 pub use commits::CommitError;
+pub use embed::{
+    Barograph, MetricMetadata, MetricsAggregator, MetricsService, MetricsServiceConfig, MetricsServiceStats,
+    MetricsStorageConfig, MetricsStorageStats,
+};
 pub use engine::Engine;
-pub use server::{Server, Settings, StartError};
+pub use server::{Application, Server, Settings, StartError};
+pub use snapshot::{
+    ApiMetricsSnapshot, ApiMetricsSnapshot as APIMetricsSnapshot, BusinessMetricsSnapshot,
+    DataMetricsSnapshot, MetricsSnapshot, ProcessMetricsSnapshot, SystemMetricsSnapshot,
+    WebSocketMetricsSnapshot,
+};
 
 /// The version of this crate, which is that of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,6 +6,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
@@ -24,7 +25,7 @@ use tokio::{
 
 use crate::{
     clock::{Clock, SystemClock},
-    collect::{self, Collectors},
+    collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
     engine::Engine,
@@ -53,8 +54,9 @@ pub struct Settings {
     pub config: Config,
     /// Where everything is kept.
     pub data_dir: PathBuf,
-    /// Where HTTP listens; port 0 takes a free one. Must be a loopback address until authentication exists.
-    pub http_addr: SocketAddr,
+    /// Where HTTP listens, which also has the pages; port 0 takes a free one, `None` opens none. Must be a loopback
+    /// address until authentication exists.
+    pub http_addr: Option<SocketAddr>,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
     /// The directory below which backups may be made; `None` makes none.
@@ -66,6 +68,27 @@ pub struct Settings {
     /// Called when memory is half full, with `true`, and when it is not any more, with `false`: for the allocator to give
     /// back at once, or to keep for a while, what is freed. `|_| {}` if there is nothing to tell it.
     pub give_back: fn(bool),
+    /// The application in whose process this runs; `None` if the server is a program of its own.
+    pub application: Option<Application>,
+}
+
+/// An application that has the server in its own process.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Its name, which becomes the label `job` of what is collected here.
+    pub name: String,
+    /// The label `instance` of the same.
+    pub instance: String,
+    /// What it records, which is stored every second.
+    pub registry: Registry,
+    /// The requests it answers.
+    pub requests: Requests,
+    /// Its WebSocket connections.
+    pub sockets: Sockets,
+    /// Its own collectors; the built-in ones are added while the server runs.
+    pub collectors: barograph::collector::Collectors,
+    /// What its business counts.
+    pub business: BusinessMetricsCollector,
 }
 
 /// Why a server does not start.
@@ -112,7 +135,7 @@ pub enum StartError {
 
 /// A running server.
 pub struct Server {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
@@ -150,19 +173,26 @@ impl Server {
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
-        let (listener, address) = listen(settings.http_addr).await?;
-        let grpc = match settings.grpc_addr {
-            Some(asked) => Some(listen(asked).await?),
-            None => None,
-        };
-        let http = format!("http://{address}");
+        let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
+        let address = http.as_ref().map(|(_, address)| *address);
         let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
-        tracing::info!(http, grpc = grpc_at, data_dir = path, version = crate::VERSION, "listening");
+        let http_at = address.map(|address| tracing::field::display(format!("http://{address}")));
+        tracing::info!(
+            http = http_at,
+            grpc = grpc_at,
+            data_dir = path,
+            version = crate::VERSION,
+            "listening"
+        );
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(clock.now(), address, (&settings.config.limits).into(), stopping.clone());
-        let mut serving = vec![tokio::spawn(accept(listener, app.clone(), stopping.clone()))];
+        let limits = (&settings.config.limits).into();
+        let app = address.map(|address| App::new(clock.now(), address, limits, stopping.clone()));
+        let mut serving = Vec::new();
+        if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+            serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
+        }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
@@ -176,15 +206,22 @@ impl Server {
                 return Err(error);
             }
         };
-        app.set_ready(running.engine.clone());
+        if let Some(app) = app {
+            app.set_ready(running.engine.clone());
+        }
         let _ = ready.send(true);
         tracing::info!("ready");
         Ok(Self { address, grpc_address, stop, serving, running })
     }
 
-    /// Where HTTP listens.
-    pub fn address(&self) -> SocketAddr {
+    /// Where HTTP listens, if it does.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.running.engine
     }
 
     /// Where gRPC listens, if it does.
@@ -199,6 +236,7 @@ impl Server {
         for task in self.running.tasks.into_iter().chain(self.serving) {
             let _ = task.await;
         }
+        self.running.engine.collecting.end();
         self.running.engine.commits.stop();
         let committing = self.running.committing;
         let _ = tokio::task::spawn_blocking(move || committing.join()).await;
@@ -207,16 +245,17 @@ impl Server {
 }
 
 fn check_addresses(settings: &Settings) -> Result<(), StartError> {
-    let addresses = [Some(settings.http_addr), settings.grpc_addr];
+    let addresses = [settings.http_addr, settings.grpc_addr];
     let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn listen(address: Option<SocketAddr>) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = address else { return Ok(None) };
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+    Ok(Some((listener, bound)))
 }
 
 /// Opens the store and starts what drives it.
@@ -226,10 +265,11 @@ async fn open(
     disk: Arc<dyn Disk>,
     path: String,
     clock: Arc<dyn Clock>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
-    let memory = Arc::new(Memory::new(settings.memory.unwrap_or_else(memory::default_budget)));
+    let bytes = settings.memory.unwrap_or_else(memory::default_budget);
+    let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
@@ -257,6 +297,8 @@ async fn open(
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
+    let collecting = Collecting::new(settings, &store, &telemetry, address).map_err(StartError::Telemetry)?;
+    let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
         commits,
@@ -273,8 +315,8 @@ async fn open(
         admin_api: settings.admin_api,
         memory,
         ticks: watch::Sender::new(clock.now()),
-        collectors: Collectors::new(&settings.config, address),
         records: Default::default(),
+        collecting,
         rules: rules::Board::default(),
         clock,
     });
@@ -282,7 +324,7 @@ async fn open(
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
-        tokio::spawn(rules::run(engine.clone(), rules, format!("http://{address}"), stopping.clone())),
+        tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })

@@ -40,7 +40,7 @@ async fn a_first_visit_shows_live_data() {
     );
     assert!(snapshot["process"]["memoryRss"].as_f64() > Some(1e6), "{snapshot}");
     let stats = running.get("/api/barograph/v1/stats").await.json();
-    assert_eq!((&stats["totalCollectors"], &stats["collectionErrors"]), (&2.into(), &0.into()), "{stats}");
+    assert_eq!((&stats["totalCollectors"], &stats["collectionErrors"]), (&6.into(), &0.into()), "{stats}");
     assert!(stats["totalMetricsCollected"].as_u64() > Some(0), "{stats}");
 
     // A client that comes back gets what it missed, once, in order.

@@ -18,11 +18,7 @@ async fn count(running: &Running, at: i64) -> String {
 
 async fn survives(fault: Fault) {
     let disk = MemoryDisk::new();
-    let config = || {
-        configured(
-            "storage: {aggregation_interval: 1s}\ncollectors: {system: {enabled: false}, process: {enabled: false}}\n",
-        )
-    };
+    let config = || configured("storage: {aggregation_interval: 1s}\ncollectors: {built_in: false}\n");
     let running = start_on(Arc::new(disk.clone()), config()).await;
     let t = now_ms() - 60_000;
     for second in 0..10 {

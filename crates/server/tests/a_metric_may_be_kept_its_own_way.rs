@@ -47,7 +47,7 @@ async fn a_metric_may_be_kept_its_own_way() {
     let config = "\
 storage: {aggregation_interval: 1s}
 retention: {by_type: {histogram: {raw: 3d}}, rules: [{match: up, 1m: 1d}]}
-collectors: {system: {enabled: false}, process: {enabled: false}}
+collectors: {built_in: false}
 ";
     let running = start(dir.path(), configured(config)).await;
     assert_eq!(running.get(&retention).await.json(), expected);

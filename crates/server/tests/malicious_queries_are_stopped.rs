@@ -6,7 +6,7 @@ use hyper::Method;
 use support::{Running, configured, now_ms, request, start};
 
 const CONFIG: &str = "
-collectors: {system: {enabled: false}, process: {enabled: false}}
+collectors: {built_in: false}
 query: {max_samples: 5_000_000, max_series: 500, max_bytes: 100MiB, timeout: 2s, experimental: true}
 ";
 

@@ -13,7 +13,7 @@ async fn only_this_machine_may_call() {
     assert_eq!(rebound.status, 403);
     let page = running.call(Method::POST, "/api/v1/write", &[("origin", "https://evil.example")], b"").await;
     assert_eq!(page.status, 403);
-    let own = format!("http://{}", running.server.address());
+    let own = format!("http://{}", running.server.address().unwrap());
     let own = running.call(Method::GET, "/api/v1/labels", &[("origin", &own)], b"").await;
     assert_eq!(own.status, 200);
 

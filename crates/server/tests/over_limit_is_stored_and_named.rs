@@ -7,8 +7,7 @@ use support::{configured, now_ms, start};
 #[tokio::test]
 async fn by_the_api_and_by_own_metrics() {
     let dir = tempfile::tempdir().unwrap();
-    let text =
-        "collectors: {system: {enabled: false}, process: {enabled: false}}\nlimits: {values_per_label: 3}\n";
+    let text = "collectors: {built_in: false}\nlimits: {values_per_label: 3}\n";
     let running = start(dir.path(), configured(text)).await;
     let t = now_ms();
     for user in 0..5 {

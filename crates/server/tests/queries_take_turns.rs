@@ -40,7 +40,7 @@ async fn running(running: &Running, seen: impl Fn(&[Value]) -> bool) -> Vec<Valu
 }
 
 fn one_at_a_time(more: &str) -> barograph_server::config::Config {
-    let collectors = "collectors: {system: {enabled: false}, process: {enabled: false}}\n";
+    let collectors = "collectors: {built_in: false}\n";
     configured(&format!("{collectors}query: {{max_concurrency: 1, experimental: true, {more}}}\n"))
 }
 

@@ -29,7 +29,7 @@ const RULES: &str = "groups:
 /// A server with this rule file, and series that it speaks of.
 async fn serve(dir: &Path, rules: &str) -> Running {
     fs::write(dir.join("rules.yml"), rules).expect("a file");
-    let config = "collectors: {system: {enabled: false}, process: {enabled: false}}\nrule_files: ['*.yml']\n";
+    let config = "collectors: {built_in: false}\nrule_files: ['*.yml']\n";
     let config = Config::parse(config, "b.yaml", dir, []).expect("it can be used");
     let running = start(&dir.join("data"), config).await;
     let now = now_ms();

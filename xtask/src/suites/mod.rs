@@ -4,6 +4,7 @@
 mod answers;
 mod browser;
 mod compliance;
+mod exporters;
 mod fuzz;
 mod grafana;
 mod history;
@@ -61,6 +62,7 @@ const SUITES: &[Suite] = &[
     ("compliance", compliance::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("exporters", exporters::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

@@ -1,75 +1,123 @@
 //! Collectors: what reads metrics from the outside at an interval, rather than being told by the program.
 //!
-//! A [`Collector`] reads and writes [`Reading`]s into a [`Writer`]; a [`Runner`] keeps its interval and statistics
-//! and holds its failures back from everyone else. Nothing here has a thread or a clock for deciding: whoever
-//! embeds the collectors calls [`Runner::tick`] with the time. [`System`] reads the host, [`Process`] this process.
+//! A [`MetricCollector`] reads and writes [`Reading`]s into a [`Writer`]; a [`Runner`] keeps its interval and statistics
+//! and holds its failures back from everyone else; [`Collectors`] are many of them. Nothing here has a thread or a clock
+//! for deciding: whoever embeds the collectors calls [`Collectors::tick`] with the time.
+//!
+//! A collector of one's own is a few lines:
 //!
 //! ```
-//! use barograph::collector::{CollectError, Collector, Definition, Runner, Writer};
-//! use barograph::{Timestamp, Unit};
+//! use std::time::Duration;
+//! use barograph::collector::{CollectError, Collectors, MetricCollector, MetricCollectorConfig, Writer};
+//! use barograph::{MetricType, Timestamp};
 //!
-//! static DEPTH: Definition = Definition::gauge("spool.depth", Unit::None, "Files waiting to be sent.");
+//! struct CustomMetricsCollector;
 //!
-//! struct Spool;
-//! impl Collector for Spool {
-//!     fn name(&self) -> &str {
-//!         "spool"
+//! impl MetricCollector for CustomMetricsCollector {
+//!     fn config(&self) -> MetricCollectorConfig {
+//!         MetricCollectorConfig::new("custom").every(Duration::from_secs(30))
 //!     }
-//!     fn collect(&mut self, _now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
-//!         out.write(&DEPTH, 3.0);
+//!     fn metric_type(&self) -> MetricType {
+//!         MetricType::Gauge
+//!     }
+//!     fn perform_collection(&mut self, _now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
+//!         out.data_point("custom.metric", 123.45, &[("unit", "ms")]);
 //!         Ok(())
 //!     }
 //! }
 //!
-//! let mut runner = Runner::new(Box::new(Spool));
-//! let mut out = Writer::new();
-//! assert!(runner.tick(Timestamp(1_000), &mut out));
-//! assert_eq!(out.readings()[0].stored_name(), "spool_depth");
-//! assert_eq!(runner.stats().runs, 1);
+//! let collectors = Collectors::new();
+//! collectors.add(CustomMetricsCollector)?;
+//! let readings = collectors.tick(Timestamp(30_000));
+//! assert_eq!((readings[0].stored_name().as_str(), readings[0].value), ("custom_metric", 123.45));
+//! assert_eq!(collectors.totals().points, 1);
+//! # Ok::<(), barograph::collector::AddError>(())
 //! ```
+//!
+//! Metrics with a unit and a line of help have a [`Definition`], as a constant or made at run time.
 
+mod api;
+mod business;
+mod config;
+mod data;
 mod definition;
 mod probe;
 #[cfg(target_os = "linux")]
 mod proc_file;
 mod process;
+mod resources;
 mod runner;
+mod set;
 mod system;
+mod websocket;
 mod writer;
 
-use std::time::Duration;
+use std::borrow::Cow;
 
-use barograph_model::Timestamp;
+use barograph_model::{MetricType, Timestamp};
 
-pub use definition::Definition;
+pub use api::{APIMetricsCollector, ApiMetricsCollector};
+pub use business::{
+    BUSINESS_NAMES_MAX, BusinessConfig, BusinessMetricsCollector, DistinctCount, EXACT_MAX, Ratio,
+};
+pub use config::{ConfigChange, INTERVAL_MIN, MetricCollectorConfig};
+pub use data::{DATA_FILES_MAX, DataDirectories, DataMetricsCollector, DataSize, DataSizes};
+pub use definition::{Defined, Definition};
 pub use probe::{Active, RuntimeProbe};
-pub use process::Process;
-pub use runner::{Failure, INTERVAL_MIN, Runner, Stats};
-pub use system::System;
-pub use writer::{READINGS_MAX, Reading, Writer};
+pub use process::ProcessMetricsCollector;
+pub use runner::{CollectorStats, Failure, Ran, Run, Runner};
+pub use set::{AddError, COLLECTORS_MAX, CollectorStatus, CollectorTotals, Collectors, Due};
+pub use system::SystemMetricsCollector;
+pub use websocket::WebSocketMetricsCollector;
+pub use writer::{MetricDataPoint, READINGS_MAX, Reading, Writer};
 
 /// Something that reads metrics when it is asked to.
-pub trait Collector: Send {
-    /// A short name, unlike that of any other collector of the program.
-    fn name(&self) -> &str;
+#[doc(alias = "Collector")]
+pub trait MetricCollector: Send {
+    /// Its name, how often to ask, and whether at all, unless told otherwise.
+    fn config(&self) -> MetricCollectorConfig;
 
-    /// How often to ask, unless told otherwise. One second by default.
-    fn interval(&self) -> Duration {
-        Duration::from_secs(1)
+    /// What metrics are that it writes by name alone. Gauges by default.
+    #[doc(alias = "getMetricType")]
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
     }
 
-    /// Reads everything as it stands at `now`.
+    /// Reads everything as it stands at `now`. It may take its time, which only its own readings wait for.
     ///
     /// # Errors
     /// What could not be read. Readings written before stand, so one broken part need not cost the others.
-    fn collect(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError>;
+    #[doc(alias = "performCollection")]
+    fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError>;
 
     /// Forgets what earlier runs left behind, such as the counts that differences are taken from.
     fn reset(&mut self) {}
 
     /// The given names of metrics that this collector has on other systems or in other set-ups, but not here.
-    fn unsupported(&self) -> Vec<&'static str> {
+    fn unsupported(&self) -> Vec<Cow<'static, str>> {
         Vec::new()
+    }
+}
+
+impl MetricCollector for Box<dyn MetricCollector> {
+    fn config(&self) -> MetricCollectorConfig {
+        (**self).config()
+    }
+
+    fn metric_type(&self) -> MetricType {
+        (**self).metric_type()
+    }
+
+    fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
+        (**self).perform_collection(now, out)
+    }
+
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn unsupported(&self) -> Vec<Cow<'static, str>> {
+        (**self).unsupported()
     }
 }
 
@@ -96,4 +144,10 @@ pub enum CollectError {
     /// Another failure, of a collector of the application.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// `None` unless `now` is later.
+fn seconds_between(earlier: Timestamp, now: Timestamp) -> Option<f64> {
+    let millis = now.millis().checked_sub(earlier.millis())?;
+    (millis > 0).then(|| millis as f64 / 1e3)
 }

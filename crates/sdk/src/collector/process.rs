@@ -1,16 +1,18 @@
 //! This process: its memory, processor time, files and requests.
 //!
 //! Read from `/proc/self`, and from the [`RuntimeProbe`] if there is one; what cannot be had is left out and
-//! named by [`Collector::unsupported`]. Of the memory, *heap used* is the resident memory private to the process
+//! named by [`MetricCollector::unsupported`]. Of the memory, *heap used* is the resident memory private to the process
 //! (`RssAnon`), *heap total* the data segment the allocator draws from (`VmData`), though no less than what is used
 //! (changed pages of mapped files are private, but no data segment), *external* what is resident of mapped files and
 //! shared pages.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use barograph_model::Timestamp;
 
-use super::{CollectError, Collector, Definition, RuntimeProbe, Writer};
+use super::{
+    CollectError, Definition, MetricCollector, MetricCollectorConfig, RuntimeProbe, Writer, seconds_between,
+};
 use crate::Unit;
 
 static PID: Definition = Definition::gauge("process.pid", Unit::None, "Id of the process.").plain();
@@ -64,14 +66,14 @@ static OF_PROBE: [&Definition; 2] = [&EVENTLOOP_UTILIZATION, &REQUESTS_ACTIVE];
 
 /// Collects the metrics of this process.
 #[derive(Debug)]
-pub struct Process {
+pub struct ProcessMetricsCollector {
     probe: Option<RuntimeProbe>,
     busy: Option<(Timestamp, Duration)>,
     #[cfg(target_os = "linux")]
     files: linux::Files,
 }
 
-impl Process {
+impl ProcessMetricsCollector {
     /// A collector without the metrics of a runtime.
     pub fn new() -> Self {
         Self {
@@ -112,24 +114,18 @@ fn utilization(earlier: (Timestamp, Duration), now: (Timestamp, Duration), worke
     Some((busy / (wall * workers as f64)).min(1.0))
 }
 
-/// `None` unless `now` is later.
-fn seconds_between(earlier: Timestamp, now: Timestamp) -> Option<f64> {
-    let millis = now.millis().checked_sub(earlier.millis())?;
-    (millis > 0).then(|| millis as f64 / 1e3)
-}
-
-impl Default for Process {
+impl Default for ProcessMetricsCollector {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Collector for Process {
-    fn name(&self) -> &str {
-        "process"
+impl MetricCollector for ProcessMetricsCollector {
+    fn config(&self) -> MetricCollectorConfig {
+        MetricCollectorConfig::new("process")
     }
 
-    fn collect(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
+    fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
         self.collect_probe(now, out);
         #[cfg(target_os = "linux")]
         {
@@ -149,10 +145,10 @@ impl Collector for Process {
         *self = Self { probe, ..Self::new() };
     }
 
-    fn unsupported(&self) -> Vec<&'static str> {
+    fn unsupported(&self) -> Vec<Cow<'static, str>> {
         let hostless = if cfg!(target_os = "linux") { &[] } else { &OF_HOST[1..] };
         let probeless = if self.probe.is_some() { &[] } else { &OF_PROBE[..] };
-        hostless.iter().chain(probeless).map(|definition| definition.given).collect()
+        hostless.iter().chain(probeless).map(|definition| definition.given.clone()).collect()
     }
 }
 
@@ -254,19 +250,16 @@ mod linux {
             let probe = RuntimeProbe::new();
             probe.set_busy(Duration::from_secs(1), 2);
             let _active = [probe.begin(), probe.begin()];
-            let mut process = Process::new().with_probe(probe.clone());
+            let mut process = ProcessMetricsCollector::new().with_probe(probe.clone());
             assert!(process.unsupported().is_empty());
-            process.collect(Timestamp(1000), &mut Writer::new()).unwrap();
+            process.perform_collection(Timestamp(1000), &mut Writer::new()).unwrap();
             probe.set_busy(Duration::from_millis(1500), 2);
             process.files.earlier = Some((0.0, 0.0));
             let mut out = Writer::new();
-            process.collect(Timestamp(2000), &mut out).unwrap();
-            let value = |given| {
-                let reading = out.readings().iter().find(|reading| reading.definition.given == given);
-                reading.unwrap_or_else(|| panic!("no {given}")).value
-            };
-            for definition in Process::definitions() {
-                assert!(value(definition.given) >= 0.0);
+            process.perform_collection(Timestamp(2000), &mut out).unwrap();
+            let value = |given: &str| out.value(given).unwrap_or_else(|| panic!("no {given}"));
+            for definition in ProcessMetricsCollector::definitions() {
+                assert!(value(&definition.given) >= 0.0);
             }
             assert_eq!(out.readings().len(), 10);
             assert_eq!(value("process.eventloop.utilization"), 0.25);
@@ -295,7 +288,9 @@ mod tests {
 
     #[test]
     fn without_a_probe_two_metrics_are_not_to_be_had() {
-        let missing = Process::new().unsupported();
-        assert!(missing.ends_with(&["process.eventloop.utilization", "process.requests.active"]));
+        let missing = ProcessMetricsCollector::new().unsupported();
+        assert!(
+            missing.ends_with(&["process.eventloop.utilization".into(), "process.requests.active".into()])
+        );
     }
 }

@@ -1,38 +1,47 @@
 //! A collector's schedule and statistics, and the wall between its failures and everyone else.
+//!
+//! A run has three parts, so that nobody who holds a runner waits for its collector: [`Runner::begin`] hands the collector
+//! out, [`Run::perform`] lets it read, [`Runner::finish`] takes it back. [`Runner::tick`] is all three in one.
 
 use std::{
     any::Any,
+    borrow::Cow,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
-use barograph_model::Timestamp;
+use barograph_model::{MetricType, Timestamp};
 
-use super::{CollectError, Collector, Writer};
+use super::{
+    CollectError, ConfigChange, INTERVAL_MIN, MetricCollector, MetricCollectorConfig, MetricDataPoint, Writer,
+};
 use crate::clock;
-
-/// The shortest interval a collector can have.
-pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// A collector, when it is due, and how it did so far.
 pub struct Runner {
-    collector: Box<dyn Collector>,
-    interval: Duration,
-    enabled: bool,
+    /// `None` while it is out.
+    collector: Option<Box<dyn MetricCollector>>,
+    kind: MetricType,
+    unsupported: Vec<Cow<'static, str>>,
+    config: MetricCollectorConfig,
     due: Timestamp,
-    stats: Stats,
+    stats: CollectorStats,
+    /// It is to forget what it kept when it comes back.
+    forget: bool,
 }
 
 /// How the runs of a collector went since it was made or reset.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stats {
+pub struct CollectorStats {
     /// Runs, with those that failed.
     pub runs: u64,
     /// Readings written.
     pub points: u64,
     /// Runs that failed or panicked.
     pub errors: u64,
+    /// Runs that were left out because the one before had not ended.
+    pub missed: u64,
     /// The last failure.
     pub last_error: Option<Failure>,
     /// When the collector ran last.
@@ -52,49 +61,89 @@ pub struct Failure {
     pub message: String,
 }
 
-impl Stats {
+impl CollectorStats {
     /// How long a run takes on average; zero before the first.
     pub fn average_duration(&self) -> Duration {
         if self.runs == 0 { Duration::ZERO } else { self.total_duration.div_f64(self.runs as f64) }
     }
 }
 
+/// A collector that is about to run.
+#[must_use = "a collector that is out comes back by `Runner::finish`"]
+pub struct Run {
+    collector: Box<dyn MetricCollector>,
+    kind: MetricType,
+    now: Timestamp,
+}
+
+/// A collector that has run.
+#[must_use = "a collector that is out comes back by `Runner::finish`"]
+pub struct Ran {
+    collector: Box<dyn MetricCollector>,
+    now: Timestamp,
+    took: Duration,
+    points: u64,
+    failure: Option<String>,
+}
+
+impl Run {
+    /// Lets the collector read, and holds back what it throws.
+    #[doc(alias = "collect")]
+    pub fn perform(self, out: &mut Writer) -> Ran {
+        let Self { mut collector, kind, now } = self;
+        out.set_kind(kind);
+        let (before, start) = (out.readings().len(), clock::monotonic());
+        let outcome = catch_unwind(AssertUnwindSafe(|| collector.perform_collection(now, out)));
+        let failure = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(with_causes(&error)),
+            Err(panic) => Some(format!("panicked: {}", said(&*panic))),
+        };
+        let points = out.readings().len().saturating_sub(before) as u64;
+        Ran { collector, now, took: start.elapsed(), points, failure }
+    }
+}
+
 impl Runner {
-    /// A runner whose first tick is due at once, at the collector's own interval.
-    pub fn new(collector: Box<dyn Collector>) -> Self {
-        let interval = collector.interval().max(INTERVAL_MIN);
-        Self { collector, interval, enabled: true, due: Timestamp::MIN, stats: Stats::default() }
+    /// A runner whose first tick is due at once.
+    pub fn new(collector: Box<dyn MetricCollector>) -> Self {
+        let mut config = collector.config();
+        config.interval = config.interval.max(INTERVAL_MIN);
+        Self {
+            kind: collector.metric_type(),
+            unsupported: collector.unsupported(),
+            collector: Some(collector),
+            config,
+            due: Timestamp::MIN,
+            stats: CollectorStats::default(),
+            forget: false,
+        }
     }
 
-    /// The collector's name.
-    pub fn name(&self) -> &str {
-        self.collector.name()
+    /// The collector's name, interval, and whether it runs.
+    pub fn config(&self) -> &MetricCollectorConfig {
+        &self.config
+    }
+
+    /// What the collector says its metrics are.
+    #[doc(alias = "getMetricType")]
+    pub fn metric_type(&self) -> MetricType {
+        self.kind
     }
 
     /// The given names of the collector's metrics that are not to be had here.
-    pub fn unsupported(&self) -> Vec<&'static str> {
-        self.collector.unsupported()
+    pub fn unsupported(&self) -> &[Cow<'static, str>] {
+        &self.unsupported
     }
 
-    /// How often the collector runs.
-    pub fn interval(&self) -> Duration {
-        self.interval
-    }
-
-    /// Changes the interval, to no less than [`INTERVAL_MIN`]. The next tick is due at once.
-    pub fn set_interval(&mut self, interval: Duration) {
-        self.interval = interval.max(INTERVAL_MIN);
-        self.due = Timestamp::MIN;
-    }
-
-    /// Whether the collector runs at all.
-    pub fn enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// Starts or stops the collector.
-    pub fn set_enabled(&mut self, enabled: bool) {
-        self.enabled = enabled;
+    /// Changes how the collector runs, from the next tick on.
+    #[doc(alias = "updateConfig")]
+    pub fn update_config(&mut self, change: ConfigChange) {
+        if let Some(interval) = change.interval {
+            self.config.interval = interval.max(INTERVAL_MIN);
+            self.due = Timestamp::MIN;
+        }
+        self.config.enabled = change.enabled.unwrap_or(self.config.enabled);
     }
 
     /// When the next run is due: [`Timestamp::MIN`] before the first.
@@ -102,56 +151,92 @@ impl Runner {
         self.due
     }
 
-    /// Runs the collector if it is enabled and due, and tells whether it did. Runs fall on multiples of the
-    /// interval since the epoch; one that was missed is not made up for.
-    pub fn tick(&mut self, now: Timestamp, out: &mut Writer) -> bool {
-        // A clock that was set back must not silence the collector until it has caught up.
-        let interval = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
-        let waiting = now < self.due && self.due <= now.saturating_add(interval);
-        if !self.enabled || waiting {
-            return false;
-        }
-        self.due = Timestamp(now.millis().div_euclid(interval).saturating_add(1).saturating_mul(interval));
-        self.run(now, out);
-        true
+    /// Whether the collector is to run now. A clock that was set back does not silence it until it has caught up.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let waiting = now < self.due && self.due <= now.saturating_add(self.interval_ms());
+        self.config.enabled && !waiting
     }
 
-    /// Runs the collector now.
-    pub fn run(&mut self, now: Timestamp, out: &mut Writer) {
-        let (before, start) = (out.readings().len(), clock::monotonic());
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.collector.collect(now, out)));
-        let duration = start.elapsed();
-        let stats = &mut self.stats;
-        stats.runs += 1;
-        stats.points += out.readings().len().saturating_sub(before) as u64;
-        stats.last_run = Some(now);
-        stats.last_duration = duration;
-        stats.total_duration += duration;
-        let message = match outcome {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => with_causes(&error),
-            Err(panic) => format!("panicked: {}", said(&*panic)),
-        };
-        stats.errors += 1;
-        stats.last_error = Some(Failure { at: now, message });
+    /// Hands the collector out if it is enabled and due. Runs fall on multiples of the interval since the epoch; one
+    /// that was missed is not made up for, and is counted if the collector was still out.
+    pub fn begin(&mut self, now: Timestamp) -> Option<Run> {
+        if !self.is_due(now) {
+            return None;
+        }
+        let interval = self.interval_ms();
+        self.due = Timestamp(now.millis().div_euclid(interval).saturating_add(1).saturating_mul(interval));
+        let run = self.begin_early(now);
+        self.stats.missed += u64::from(run.is_none());
+        run
+    }
+
+    /// Hands the collector out, due or not, unless it is out.
+    pub(super) fn begin_early(&mut self, now: Timestamp) -> Option<Run> {
+        let collector = self.collector.take()?;
+        Some(Run { collector, kind: self.kind, now })
+    }
+
+    /// Takes the collector back and counts its run.
+    pub fn finish(&mut self, ran: Ran) {
+        let Ran { mut collector, now, took, points, failure } = ran;
+        if std::mem::take(&mut self.forget) {
+            collector.reset();
+        } else {
+            let stats = &mut self.stats;
+            stats.runs += 1;
+            stats.points += points;
+            stats.last_run = Some(now);
+            stats.last_duration = took;
+            stats.total_duration += took;
+            if let Some(message) = failure {
+                stats.errors += 1;
+                stats.last_error = Some(Failure { at: now, message });
+            }
+        }
+        self.collector = Some(collector);
+    }
+
+    /// Runs the collector if it is enabled and due, and tells whether it did.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Writer) -> bool {
+        let ran = self.begin(now).map(|run| run.perform(out));
+        let did = ran.is_some();
+        ran.into_iter().for_each(|ran| self.finish(ran));
+        did
+    }
+
+    /// Runs the collector now, whether or not it is due, and returns what it read.
+    pub fn collect(&mut self, now: Timestamp) -> Vec<MetricDataPoint> {
+        let mut out = Writer::new();
+        if let Some(run) = self.begin_early(now) {
+            self.finish(run.perform(&mut out));
+        }
+        out.readings().iter().map(|reading| reading.data_point(now)).collect()
     }
 
     /// How the runs went.
-    pub fn stats(&self) -> &Stats {
+    #[doc(alias = "getStats")]
+    pub fn stats(&self) -> &CollectorStats {
         &self.stats
     }
 
-    /// Forgets the statistics and what the collector kept between runs.
+    /// Forgets the statistics and what the collector kept between runs. A run that is under way is not counted.
     pub fn reset(&mut self) {
-        self.stats = Stats::default();
+        self.stats = CollectorStats::default();
         self.due = Timestamp::MIN;
-        self.collector.reset();
+        match &mut self.collector {
+            Some(collector) => collector.reset(),
+            None => self.forget = true,
+        }
+    }
+
+    fn interval_ms(&self) -> i64 {
+        i64::try_from(self.config.interval.as_millis()).unwrap_or(i64::MAX)
     }
 }
 
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Runner({}, {:?}, {:?})", self.name(), self.interval, self.stats)
+        write!(f, "Runner({:?}, {:?})", self.config, self.stats)
     }
 }
 
@@ -180,12 +265,12 @@ mod tests {
     /// Fails on the second run and panics on the third.
     struct Frail(u32);
 
-    impl Collector for Frail {
-        fn name(&self) -> &str {
-            "frail"
+    impl MetricCollector for Frail {
+        fn config(&self) -> MetricCollectorConfig {
+            MetricCollectorConfig::new("frail")
         }
 
-        fn collect(&mut self, _now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
+        fn perform_collection(&mut self, _now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
             self.0 += 1;
             out.write(&VALUE, f64::from(self.0));
             match self.0 {
@@ -217,7 +302,7 @@ mod tests {
         assert_eq!(stats.last_error.as_ref().map(|failure| failure.at), Some(Timestamp(3000)));
         assert!(stats.average_duration() <= stats.total_duration);
         runner.reset();
-        assert_eq!(*runner.stats(), Stats::default());
+        assert_eq!(*runner.stats(), CollectorStats::default());
     }
 
     #[test]
@@ -241,12 +326,26 @@ mod tests {
     fn obeys_changes() {
         let mut runner = Runner::new(Box::new(Frail(10)));
         let mut out = Writer::new();
-        runner.set_interval(Duration::from_millis(1));
-        assert_eq!(runner.interval(), INTERVAL_MIN);
-        runner.set_enabled(false);
-        assert!(!runner.tick(Timestamp(1), &mut out));
-        runner.set_enabled(true);
-        assert!(runner.tick(Timestamp(1), &mut out));
+        let mut change = |runner: &mut Runner, interval, enabled| {
+            runner.update_config(ConfigChange { interval, enabled });
+            runner.tick(Timestamp(1), &mut out)
+        };
+        assert!(!change(&mut runner, Some(Duration::from_millis(1)), Some(false)));
+        assert_eq!(runner.config().interval, INTERVAL_MIN);
+        assert!(change(&mut runner, None, Some(true)));
         assert_eq!(runner.due(), Timestamp(100));
+    }
+
+    #[test]
+    fn what_is_still_out_misses_its_turn() {
+        let mut runner = Runner::new(Box::new(Frail(10)));
+        let run = runner.begin(Timestamp(0)).unwrap();
+        assert!(runner.begin(Timestamp(1000)).is_none());
+        assert_eq!(runner.collect(Timestamp(1500)), []);
+        runner.reset();
+        runner.finish(run.perform(&mut Writer::new()));
+        assert_eq!(*runner.stats(), CollectorStats::default(), "a run before the reset is not counted");
+        let points = runner.collect(Timestamp(2000));
+        assert_eq!((&*points[0].name, points[0].value, points[0].timestamp), ("value", 1.0, Timestamp(2000)));
     }
 }

@@ -1,11 +1,16 @@
-//! The host: its processors, memory, load and uptime.
+//! The host: its processors, memory, load, uptime, disk and network.
 //!
-//! Read from `/proc`; on systems without it the collector has no metrics and says so. *Free* memory is what programs
+//! Read from `/proc` and of the file system; on systems without it the collector has no metrics and says so. *Free* memory is what programs
 //! could get without swapping, caches included, as the kernel estimates it; *used* is the rest.
+
+use std::path::PathBuf;
 
 use barograph_model::Timestamp;
 
-use super::{CollectError, Collector, Definition, Writer};
+use super::{
+    CollectError, Definition, MetricCollector, MetricCollectorConfig, Writer,
+    resources::{self, Resources},
+};
 use crate::Unit;
 
 static CPU_USAGE: Definition = Definition::gauge(
@@ -32,7 +37,7 @@ static LOAD_15M: Definition =
 static UPTIME: Definition =
     Definition::gauge("system.uptime", Unit::Seconds, "Time since the host started.").plain();
 
-/// All metrics of the collector.
+/// All metrics of the collector but those of disk and network.
 static ALL: [&Definition; 9] = [
     &CPU_USAGE,
     &MEMORY_USED,
@@ -47,62 +52,81 @@ static ALL: [&Definition; 9] = [
 
 /// Collects the host's metrics.
 #[derive(Debug)]
-pub struct System {
+pub struct SystemMetricsCollector {
     #[cfg(target_os = "linux")]
     host: linux::Host,
+    resources: Resources,
 }
 
-impl System {
-    /// A collector that tells the use of processors from now on.
+impl SystemMetricsCollector {
+    /// A collector that tells the use of processors from now on, and that of the root's file system.
     pub fn new() -> Self {
         Self {
             #[cfg(target_os = "linux")]
             host: linux::Host::new(),
+            resources: Resources::new(PathBuf::from("/")),
         }
     }
 
+    /// The same with the file system that a path lies on.
+    #[must_use]
+    pub fn with_disk(self, path: impl Into<PathBuf>) -> Self {
+        Self { resources: Resources::new(path.into()), ..self }
+    }
+
+    /// How many processors the program may use.
+    pub fn processors() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
     /// What the collector's metrics are, on systems that have them.
-    pub fn definitions() -> &'static [&'static Definition] {
-        &ALL
+    pub fn definitions() -> impl Iterator<Item = &'static Definition> {
+        ALL.iter().chain(&resources::ALL).copied()
     }
 }
 
-impl Default for System {
+impl Default for SystemMetricsCollector {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Collector for System {
-    fn name(&self) -> &str {
-        "system"
+impl MetricCollector for SystemMetricsCollector {
+    fn config(&self) -> MetricCollectorConfig {
+        MetricCollectorConfig::new("system")
     }
 
-    fn collect(&mut self, _now: Timestamp, _out: &mut Writer) -> Result<(), CollectError> {
+    fn perform_collection(&mut self, _now: Timestamp, _out: &mut Writer) -> Result<(), CollectError> {
         Ok(())
     }
 
-    fn unsupported(&self) -> Vec<&'static str> {
-        ALL.iter().map(|definition| definition.given).collect()
+    fn unsupported(&self) -> Vec<std::borrow::Cow<'static, str>> {
+        Self::definitions().map(|definition| definition.given.clone()).collect()
     }
 }
 
 #[cfg(target_os = "linux")]
-impl Collector for System {
-    fn name(&self) -> &str {
-        "system"
+impl MetricCollector for SystemMetricsCollector {
+    fn config(&self) -> MetricCollectorConfig {
+        MetricCollectorConfig::new("system")
     }
 
-    fn collect(&mut self, _now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
+    fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
         // Each part stands for itself; the first failure is told at the end.
-        let parts =
-            [self.host.processors(out), self.host.memory(out), self.host.load(out), self.host.uptime(out)];
+        let parts = [
+            self.host.processors(out),
+            self.host.memory(out),
+            self.host.load(out),
+            self.host.uptime(out),
+            self.resources.disk(out),
+            self.resources.network(now, out),
+        ];
         parts.into_iter().collect()
     }
 
     fn reset(&mut self) {
-        *self = Self::new();
+        *self = Self::new().with_disk(std::mem::take(&mut self.resources.disk));
     }
 }
 
@@ -224,13 +248,16 @@ mod linux {
 
         #[test]
         fn reads_the_host_it_runs_on() {
-            let mut system = System::new();
+            let mut system = SystemMetricsCollector::new();
             system.host.ticks = Some(Ticks { total: 0, idle: 0 });
             let mut out = Writer::new();
-            system.collect(Timestamp(0), &mut out).unwrap();
-            let read: Vec<_> = out.readings().iter().map(|reading| reading.definition.given).collect();
-            assert_eq!(read, ALL.map(|definition| definition.given));
-            let value = |given| out.readings().iter().find(|r| r.definition.given == given).unwrap().value;
+            system.perform_collection(Timestamp(0), &mut out).unwrap();
+            system.perform_collection(Timestamp(1000), &mut out).unwrap();
+            assert_eq!(SystemMetricsCollector::definitions().count(), 16);
+            for definition in SystemMetricsCollector::definitions() {
+                assert!(out.value(&definition.given).is_some(), "no {}", definition.given);
+            }
+            let value = |given| out.value(given).unwrap();
             assert!((0.0..=100.0).contains(&value("system.cpu.usage")));
             assert!((0.0..=100.0).contains(&value("system.memory.percentage")));
             let memory = value("system.memory.used") + value("system.memory.free");

@@ -27,6 +27,7 @@ mod request;
 mod unrouted;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         LazyLock, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -35,10 +36,10 @@ use std::{
 };
 
 use crate::{
-    Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
+    Counter, Error, Family, Histogram, Registry, Telemetry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
     global::group,
-    window::{QUANTILES, Watch},
+    window::{Figures, QUANTILES, Watch},
 };
 
 pub use figures::RequestFigures;
@@ -68,6 +69,7 @@ struct Instruments {
     sent: Family<Counter, 2>,
     in_flight: UpDownCounter,
     recent: Watch<Histogram>,
+    bounds: Box<[f64]>,
     recent_errors: Watch<Counter>,
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
@@ -124,6 +126,7 @@ impl Requests {
                 .help("Requests that are over, by method, route and status.")
                 .family(["method", "route", "status"])?,
             durations,
+            bounds: bounds.into(),
             errors_by_class: ErrorClass::BUILT_IN.map(|class| errors.with([class.as_str()])),
             errors,
             received: bytes(
@@ -144,12 +147,11 @@ impl Requests {
         Ok(requests)
     }
 
-    /// Those of the process, in [`Registry::global`]. If that has other metrics of these names, what is recorded here
-    /// is shown nowhere, and [`Registry::problems`] tells why.
+    /// Those of [`Telemetry::global`], in [`Registry::global`]. If that has other metrics of these names, what is recorded
+    /// here is shown nowhere, and [`Registry::problems`] tells why.
     #[doc(alias = "unified_metrics_collector")]
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| group(Requests::register));
-        &GLOBAL
+        Telemetry::global().requests()
     }
 
     /// Those of the process for what it asks of others.
@@ -205,6 +207,11 @@ impl Requests {
         RequestFigures::read(self.0)
     }
 
+    /// The sliding window of the durations, by the labels `method` and `route`.
+    pub fn recent(&self) -> &Watch<Histogram> {
+        &self.0.recent
+    }
+
     /// Shows the window beside the totals.
     fn expose_window(&self, registry: &Registry, prefix: &str) -> Result<(), Error> {
         for (at, (_, quantile)) in QUANTILES.into_iter().enumerate() {
@@ -224,6 +231,19 @@ impl Requests {
             .gauge(&format!("{prefix}_error_rate"))
             .help("Share of requests that failed, over the sliding window, 0 to 1.")
             .observe(move || requests.figures().error_rate)
+    }
+
+    /// Requests that are over by route, in the order of their names.
+    pub fn by_route(&self) -> BTreeMap<String, u64> {
+        self.0.durations.series().into_iter().fold(BTreeMap::new(), |mut routes, ([_, route], duration)| {
+            *routes.entry(route).or_default() += duration.read().sketch.count();
+            routes
+        })
+    }
+
+    /// The window of each route.
+    pub fn windows(&self) -> BTreeMap<String, Figures> {
+        self.0.recent.by("route")
     }
 
     fn find(&self, method: &str, route: &str) -> (&'static Route, Histogram) {

@@ -8,6 +8,7 @@
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
+mod collectors;
 mod patterns;
 pub mod relabel;
 mod retention;
@@ -22,12 +23,13 @@ use std::{
 
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
+pub use collectors::{Collector, Collectors};
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
-pub use settings::{Collector, Collectors, Durability, Limits, Query, Storage};
+pub use settings::{Durability, Limits, Query, Storage};
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
 
@@ -149,7 +151,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let storage = settings::read_storage(node("storage"), findings);
     let mut retention = retention::read_retention(node("retention"), findings);
     retention.tiers[0] = retention.tiers[0].or(storage.retention_raw);
-    let collectors = settings::read_collectors(node("collectors"), findings);
+    let collectors = collectors::read_collectors(node("collectors"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);

@@ -1,4 +1,4 @@
-//! The sections that are ours: storage, collectors, query, limits.
+//! The sections that are ours: storage, query, limits.
 
 use std::time::Duration;
 
@@ -46,30 +46,6 @@ pub enum Durability {
     Sync,
     /// At once; a crash may lose what came in its last second.
     Relaxed,
-}
-
-/// What the server collects by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Collectors {
-    /// The host: processors, memory, load.
-    pub system: Collector,
-    /// The server's own process.
-    pub process: Collector,
-}
-
-/// One collector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collector {
-    /// Whether it runs, as by default.
-    pub enabled: bool,
-    /// Time from one sample to the next; 1 second by default.
-    pub interval: Duration,
-}
-
-impl Default for Collector {
-    fn default() -> Self {
-        Self { enabled: true, interval: Duration::from_secs(1) }
-    }
 }
 
 /// What a query may cost.
@@ -175,26 +151,6 @@ pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     storage
 }
 
-pub(super) fn read_collectors(node: &Node, findings: &mut Findings) -> Collectors {
-    let mut section = Section::open(node, "`collectors`", findings);
-    let mut read = |key, name, findings: &mut Findings| {
-        section.node(key).map(|node| read_collector(node, name, findings)).unwrap_or_default()
-    };
-    let system = read("system", "`collectors.system`", findings);
-    let process = read("process", "`collectors.process`", findings);
-    section.finish(&[], findings);
-    Collectors { system, process }
-}
-
-fn read_collector(node: &Node, name: &'static str, findings: &mut Findings) -> Collector {
-    let mut collector = Collector::default();
-    let mut section = Section::open(node, name, findings);
-    section.set("enabled", &mut collector.enabled, boolean, findings);
-    section.set("interval", &mut collector.interval, positive_duration, findings);
-    section.finish(&[], findings);
-    collector
-}
-
 pub(super) fn read_query(node: &Node, findings: &mut Findings) -> Query {
     let mut query = Query::default();
     let mut section = Section::open(node, "`query`", findings);
@@ -239,7 +195,7 @@ fn parse_durability(word: &str) -> Result<Durability, String> {
     }
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     positive(parse_duration(text)?, Duration::ZERO)
 }
 

@@ -15,7 +15,6 @@ use crate::{errors::chain, memory::Step};
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/admin/flush", post(flush))
-        .route("/api/barograph/v1/collectors", get(collectors))
         .route("/api/barograph/v1/memory", get(memory))
 }
 
@@ -41,12 +40,6 @@ async fn flush(State(app): State<App>) -> Result<Response, Problem> {
         "windows": sizes.windows,
     });
     Ok(Json(body).into_response())
-}
-
-/// `GET …/collectors`: the built-in collectors and how they fare.
-async fn collectors(State(app): State<App>) -> Result<Response, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    Ok(Json(engine.collectors.document()).into_response())
 }
 
 /// `GET …/memory`: the budget, what draws from it, and what is given up.

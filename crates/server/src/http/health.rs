@@ -113,10 +113,13 @@ pub(crate) async fn count_requests(State(app): State<App>, request: Request, nex
         return next.run(request).await;
     };
     let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collectors.probe.begin());
+    let method = request.method().clone();
+    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collecting.probe.begin());
     let began = engine.clock.monotonic();
     let response = next.run(request).await;
     let took = engine.clock.monotonic() - began;
-    engine.telemetry.answered(route.as_deref().unwrap_or("none"), response.status().as_u16(), took);
+    let (route, status) = (route.as_deref().unwrap_or("none"), response.status().as_u16());
+    engine.telemetry.answered(route, status, took);
+    engine.collecting.answered(method.as_str(), route, status, took);
     response
 }

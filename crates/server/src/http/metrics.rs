@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use barograph::exposition::{negotiate, write};
+use barograph::exposition::negotiate_form;
 
 use super::{App, compress::compressed};
 
@@ -20,10 +20,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n").into_response();
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let format = negotiate(accept);
-    let mut families = engine.collectors.families();
-    families.extend(engine.telemetry.registry.collect());
-    let mut text = String::with_capacity(32 << 10);
-    write(&mut text, &families, format);
-    compressed(&headers, ([(header::CONTENT_TYPE, format.content_type())], text).into_response())
+    let form = negotiate_form(accept);
+    let page = form.page(&engine.collecting.families(&engine.telemetry.registry));
+    compressed(&headers, ([(header::CONTENT_TYPE, form.content_type())], page).into_response())
 }

@@ -7,8 +7,10 @@ mod admin;
 mod body;
 mod caller;
 mod cardinality;
+mod collectors;
 mod compress;
 mod figures;
+mod follow;
 mod guard;
 mod health;
 mod histograms;
@@ -140,6 +142,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(cardinality::routes())
+        .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
         .merge(query::routes())

@@ -1,5 +1,4 @@
-//! `/api/barograph/v1/stats`, `…/config` and `…/snapshot`: what the service does by itself, what it was told, and what its
-//! collectors read last.
+//! `/api/barograph/v1/stats` and `…/config`: what the service does by itself, and what it was told.
 
 use std::time::Duration;
 
@@ -17,7 +16,6 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/barograph/v1/stats", get(service_stats))
         .route("/api/barograph/v1/config", get(config))
-        .route("/api/barograph/v1/snapshot", get(snapshot))
 }
 
 /// `GET …/stats`: upkeep, memory and size in numbers.
@@ -27,11 +25,11 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let at = |ms: i64| (ms != i64::MIN).then(|| Timestamp(ms).seconds());
     let accounts: Map<String, Value> =
         seen.accounts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
-    let (collectors, points, errors) = engine.collectors.totals();
+    let collected = engine.collecting.collectors.totals();
     Ok(Json(json!({
-        "totalCollectors": collectors,
-        "totalMetricsCollected": points,
-        "collectionErrors": errors,
+        "totalCollectors": collected.collectors,
+        "totalMetricsCollected": collected.points,
+        "collectionErrors": collected.errors,
         "aggregation": {
             "interval_seconds": engine.storage.aggregation_interval.as_secs_f64(),
             "last_run": at(store.maintained_at),
@@ -54,12 +52,6 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
         "query_cache": engine.results.document(),
         "policies": store.policies,
     })))
-}
-
-/// `GET …/snapshot`: the last reading of every collector.
-async fn snapshot(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    Ok(Json(engine.collectors.snapshot(engine.clock.now())))
 }
 
 /// `GET …/config`: how samples are kept, as it holds now: file, environment and flags together.

@@ -43,6 +43,8 @@ const IDLE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Memory {
     budget: u64,
+    /// Whether the process is ours alone, so that what is resident in it counts.
+    alone: bool,
     /// What the process took before it opened its store.
     base: u64,
     /// What all running queries hold.
@@ -94,12 +96,14 @@ impl Reading {
 }
 
 impl Memory {
-    /// A budget of `bytes`. To be made before there is anything in memory.
-    pub(crate) fn new(bytes: u64) -> Self {
+    /// A budget of `bytes`. To be made before there is anything in memory. In a process that is not ours alone, only what
+    /// the accounts hold counts.
+    pub(crate) fn new(bytes: u64, alone: bool) -> Self {
         let budget = bytes.max(budget::LEAST);
         Self {
             budget,
-            base: budget::resident().unwrap_or(0),
+            alone,
+            base: budget::resident().filter(|_| alone).unwrap_or(0),
             queries: Arc::new(MemoryPool::new(budget::query_share(budget))),
             requests: Arc::new(Semaphore::new(budget::requests_share(budget))),
             taken: Default::default(),
@@ -139,7 +143,7 @@ impl Memory {
     /// Takes a look; the steps that changed.
     fn look(&self, stats: &Stats, results: usize) -> Vec<(Step, bool)> {
         let seen = Reading {
-            resident: budget::resident().unwrap_or(0),
+            resident: budget::resident().filter(|_| self.alone).unwrap_or(0),
             head: stats.head_bytes,
             caches: (stats.cache_bytes + results) as u64,
             log_queue: stats.wal_pending_bytes as u64,

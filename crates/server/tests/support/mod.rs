@@ -42,8 +42,7 @@ impl Reply {
 
 /// Starts a server on `dir` with the built-in collectors off, so that a test sees only what it sent.
 pub async fn start_quiet(dir: &Path) -> Running {
-    let config = "collectors:\n  system:\n    enabled: false\n  process:\n    enabled: false\n";
-    start(dir, configured(config)).await
+    start(dir, configured("collectors: {built_in: false}\n")).await
 }
 
 /// Starts a server on `dir`.
@@ -85,12 +84,13 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     Settings {
         config,
         data_dir: dir.to_owned(),
-        http_addr,
+        http_addr: Some(http_addr),
         grpc_addr: None,
         memory: None,
         give_back: |_| {},
         backup_dir: Some(dir.join("backups")),
         admin_api: true,
+        application: None,
     }
 }
 
@@ -104,7 +104,7 @@ impl Running {
         body: &[u8],
     ) -> Response<Incoming> {
         let mut request =
-            Request::builder().method(method).uri(format!("http://{}{path}", self.server.address()));
+            Request::builder().method(method).uri(format!("http://{}{path}", self.server.address().unwrap()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
