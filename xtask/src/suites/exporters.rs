@@ -1,5 +1,5 @@
-//! What an application exports, taken by a real Prometheus: pages of protobuf with native histograms, which it scrapes,
-//! and OTLP, which is pushed to it.
+//! What an application exports, taken by real receivers: pages of protobuf with native histograms, which Prometheus
+//! scrapes, and OTLP, which is pushed to VictoriaMetrics.
 
 use std::{
     fs,
@@ -32,20 +32,28 @@ const ARRIVE_MAX: Duration = Duration::from_secs(20);
 /// How often Prometheus asks for a page before the test ends, at most.
 const SCRAPES_MAX: usize = 120;
 
-/// Expressions and their one value, the same by either way, within rounding. Scraped values have another job.
-const EXPECTED: [(&str, f64); 5] = [
-    ("shop_orders_total{JOB, kind=\"express\"}", 3.0),
-    ("shop_stock{JOB}", 7.0),
-    ("histogram_count(shop_wait_seconds{JOB})", 1_000.0),
-    ("histogram_sum(shop_wait_seconds{JOB})", 500.5),
-    ("histogram_quantile(0.9, shop_wait_seconds{JOB})", 0.9),
+/// Expressions and their one value where pages are scraped.
+const SCRAPED: [(&str, f64); 5] = [
+    ("shop_orders_total{kind=\"express\"}", 3.0),
+    ("shop_stock", 7.0),
+    ("histogram_count(shop_wait_seconds)", 1_000.0),
+    ("histogram_sum(shop_wait_seconds)", 500.5),
+    ("histogram_quantile(0.9, shop_wait_seconds)", 0.9),
+];
+/// The same where OTLP is pushed; the receiver makes buckets of its own of an exponential histogram.
+const PUSHED: [(&str, f64); 5] = [
+    ("shop_orders_total{kind=\"express\"}", 3.0),
+    ("shop_stock", 7.0),
+    ("shop_wait_seconds_count", 1_000.0),
+    ("shop_wait_seconds_sum", 500.5),
+    ("histogram_quantile(0.9, sum by (vmrange) (shop_wait_seconds_bucket))", 0.9),
 ];
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let peers = match ground.peers() {
         Ok(peers) => peers,
         Err(why) => {
-            tally.skip("exporters to Prometheus", why);
+            tally.skip("exporters to Prometheus and VictoriaMetrics", why);
             return Ok(());
         }
     };
@@ -53,7 +61,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let registry = shop()?;
     let page = serve(&registry)?;
     let prometheus = start_prometheus(peers, &folder, &page)?;
-    let endpoint = Address::parse(&format!("{}/api/v1/otlp/v1/metrics", prometheus.url()))?;
+    let victoria = start_victoria(peers, &folder)?;
+    let endpoint = Address::parse(&format!("{}/opentelemetry/v1/metrics", victoria.url()))?;
     // All of it was recorded before there was an exporter.
     let exporter = Exporter::otlp(&registry, OtlpSettings::new(endpoint, "pushed"));
     let taken = exporter.shutdown(Duration::from_secs(10));
@@ -61,11 +70,10 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         "a push of OTLP is taken",
         if taken { Ok(()) } else { Err(anyhow::anyhow!("{:?}", exporter.problem())) },
     );
-    let mut client = prometheus.client();
-    for job in ["scraped", "pushed"] {
-        for (expression, expected) in EXPECTED {
-            let expression = expression.replace("JOB", &format!("job=\"{job}\""));
-            tally.check(&expression, arrives(&mut client, &expression, expected));
+    for (receiver, how, expected) in [(&prometheus, "scraped", SCRAPED), (&victoria, "pushed", PUSHED)] {
+        let mut client = receiver.client();
+        for (expression, expected) in expected {
+            tally.check(&format!("{how} {expression}"), arrives(&mut client, expression, expected));
         }
     }
     Ok(())
@@ -129,11 +137,27 @@ fn start_prometheus(peers: &Peers, folder: &Path, page: &str) -> Result<Server> 
     let mut command = Command::new(&peers.prometheus);
     command.current_dir(folder).arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()));
-    command.args(["--web.enable-otlp-receiver", "--enable-feature=native-histograms", "--log.level=warn"]);
+    command.args(["--enable-feature=native-histograms", "--log.level=warn"]);
     command.arg(format!("--web.listen-address={address}"));
     let mut prometheus = Server::start(command, &address, &folder.join("prometheus.log"))?;
     prometheus.wait_ready("/-/ready")?;
     Ok(prometheus)
+}
+
+fn start_victoria(peers: &Peers, folder: &Path) -> Result<Server> {
+    let address = server::free_address()?;
+    let mut command = Command::new(&peers.victoria_metrics);
+    command.arg(format!("-storageDataPath={}", folder.join("victoria").display()));
+    command.arg(format!("-httpListenAddr={address}"));
+    // What was just pushed is to be found at once.
+    command.args([
+        "-opentelemetry.usePrometheusNaming",
+        "-search.latencyOffset=0s",
+        "-memory.allowedBytes=200MB",
+    ]);
+    let mut victoria = Server::start(command, &address, &folder.join("victoria.log"))?;
+    victoria.wait_ready("/health")?;
+    Ok(victoria)
 }
 
 /// Waits until an expression has the one value that is expected.

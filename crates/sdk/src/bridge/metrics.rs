@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use metrics::{CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, SetRecorderError, SharedString};
+use metrics::{CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, SharedString};
 
 use super::plain;
 use crate::{Counter, Gauge, Histogram, Registry, instrument::Instrument, registry::Builder};
@@ -47,12 +47,9 @@ impl Recorder {
         Self { registry, help, counters: Known::new(), gauges: Known::new(), histograms: Known::new() }
     }
 
-    /// Makes one the recorder of the process, for the global registry.
-    ///
-    /// # Errors
-    /// There is another.
-    pub fn install() -> Result<(), SetRecorderError<Self>> {
-        metrics::set_global_recorder(Self::new(Registry::global()))
+    /// Makes one the recorder of the process, for the global registry; `false` says that there was one already.
+    pub fn install() -> bool {
+        metrics::set_global_recorder(Self::new(Registry::global())).is_ok()
     }
 
     fn describe(&self, name: KeyName, description: SharedString) {
