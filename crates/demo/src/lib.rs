@@ -171,7 +171,8 @@ impl Demo {
             Err(StartError::Listen { source, .. })
                 if options.http_addr.is_none() && source.kind() == io::ErrorKind::AddrInUse =>
             {
-                Server::start(Settings { http_addr: Some(SocketAddr::new(USUAL.ip(), 0)), ..settings }).await?
+                Server::start(Settings { http_addr: Some(SocketAddr::new(USUAL.ip(), 0)), ..settings })
+                    .await?
             }
             started => started?,
         };
