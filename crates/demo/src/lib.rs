@@ -158,18 +158,20 @@ impl Demo {
         let settings = Settings {
             config: Config::parse(CONFIG, "the configuration of the demo", files.path(), [])?,
             data_dir,
-            http_addr: options.http_addr.unwrap_or(USUAL),
+            http_addr: Some(options.http_addr.unwrap_or(USUAL)),
             grpc_addr: None,
             memory: options.memory,
             give_back: options.give_back,
             backup_dir: None,
             admin_api: false,
+            application: None,
         };
         let server = match Server::start(settings.clone()).await {
             Err(StartError::Listen { source, .. })
                 if options.http_addr.is_none() && source.kind() == io::ErrorKind::AddrInUse =>
             {
-                Server::start(Settings { http_addr: SocketAddr::new(USUAL.ip(), 0), ..settings }).await?
+                Server::start(Settings { http_addr: Some(SocketAddr::new(USUAL.ip(), 0)), ..settings })
+                    .await?
             }
             started => started?,
         };
@@ -178,7 +180,7 @@ impl Demo {
 
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.server.address().expect("the demo has an HTTP port")
     }
 
     /// Every instance of a service: its name, its version, and where its metrics are read.
@@ -196,7 +198,8 @@ impl Demo {
     /// # Errors
     /// [`DemoError::History`].
     pub async fn write_history(&mut self) -> Result<u64, DemoError> {
-        history::write(&mut self.shop, self.from, &*self.clock, self.server.address()).await
+        let address = self.address();
+        history::write(&mut self.shop, self.from, &*self.clock, address).await
     }
 
     /// Lets things happen, until it is dropped or fails; it can be called again.
@@ -242,7 +245,7 @@ impl Demo {
             .append_pair("q", fault.query())
             .append_pair("range", "15m")
             .finish();
-        let url = format!("http://{}/ui/explore?{query}", self.server.address());
+        let url = format!("http://{}/ui/explore?{query}", self.address());
         News { at, text: if begins { fault.begins() } else { fault.ends() }, begins, url }
     }
 }
