@@ -12,6 +12,8 @@
 //! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`]; [`Changes`]: what results do not hold any
 //!    more.
 //!
+//! Regular expressions in matchers need the feature `regex`.
+//!
 //! This crate knows no files, no formats of the outside, no clock and no threads.
 //!
 //! ```
@@ -30,6 +32,7 @@ mod histogram_rollup;
 mod labels;
 mod matcher;
 mod metric;
+mod pattern;
 mod rollup;
 mod rollups;
 mod sample;

@@ -5,9 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use regex::{Regex, RegexBuilder};
-
-use crate::labels::quote;
+use crate::{labels::quote, pattern::Pattern};
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,16 +51,8 @@ enum Test {
     Pattern(Arc<Pattern>),
 }
 
-/// A pattern that needs an automaton.
-#[derive(Debug)]
-struct Pattern {
-    regex: Regex,
-    large: bool,
-}
-
 /// A regular expression that does not compile, or is too large when compiled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp {pattern}: {reason}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatcherError {
     /// The pattern, as given.
     pub pattern: String,
@@ -70,12 +60,14 @@ pub struct MatcherError {
     pub reason: String,
 }
 
-/// A compiled pattern may take this many bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// One that takes more than these is large.
-const LARGE_PATTERN_BYTES: usize = 64 << 10;
-/// What a search of a pattern may remember, in bytes; with less memory it is slower, never wrong.
-const SEARCH_BYTES_MAX: usize = 256 << 10;
+impl fmt::Display for MatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, reason } = self;
+        write!(f, "error parsing regexp {pattern}: {reason}")
+    }
+}
+
+impl std::error::Error for MatcherError {}
 
 impl Matcher {
     /// A matcher on the label `name`. Fails only for a regular expression that does not compile within 1 MiB.
@@ -122,14 +114,14 @@ impl Matcher {
             Test::Is => *self.value == *value,
             Test::OneOf(values) => values.binary_search_by(|v| (**v).cmp(value)).is_ok(),
             Test::Within(within) => within.matches(value),
-            Test::Pattern(pattern) => pattern.regex.is_match(value),
+            Test::Pattern(pattern) => pattern.matches(value),
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
     /// Whether its pattern takes more than 64 KiB when compiled, of which one query has few.
     pub fn is_large(&self) -> bool {
-        matches!(&self.test, Test::Pattern(pattern) if pattern.large)
+        matches!(&self.test, Test::Pattern(pattern) if pattern.is_large())
     }
 
     /// Whether a series without the label passes.
@@ -146,32 +138,6 @@ impl Matcher {
             _ => None,
         }
     }
-}
-
-impl Pattern {
-    /// Compiles a pattern as Prometheus does: anchored, with `.` matching line ends, its automaton limited.
-    fn compile(pattern: &str) -> Result<Self, MatcherError> {
-        let build = |text: &str, limit: usize| {
-            RegexBuilder::new(text).size_limit(limit).dfa_size_limit(SEARCH_BYTES_MAX).build()
-        };
-        // The pattern alone first, so that `a)(b` cannot borrow the parentheses of the anchors.
-        let anchored = |limit| build(pattern, limit).and_then(|_| build(&format!("^(?s:{pattern})$"), limit));
-        match anchored(LARGE_PATTERN_BYTES) {
-            Ok(regex) => Ok(Self { regex, large: false }),
-            Err(regex::Error::CompiledTooBig(_)) => match anchored(PATTERN_BYTES_MAX) {
-                Ok(regex) => Ok(Self { regex, large: true }),
-                Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
-            },
-            Err(error) => Err(MatcherError { pattern: pattern.into(), reason: reason(&error) }),
-        }
-    }
-}
-
-/// The last line of the library's many-line message says what is wrong.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 /// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`. `None` if any part is more than that.

@@ -4,9 +4,12 @@
 //! takes bytes that anyone may have sent: malformed ones are an error that says where, never a panic, and nothing
 //! is allocated on the word of a sender alone.
 //!
-//! - [`remote_write`]: Prometheus remote write 1.0, read in place and written.
 //! - [`exposition`]: the text formats of `/metrics` pages.
 //! - [`csv`]: lines for spreadsheets, written.
+//!
+//! With the feature `remote-write`:
+//!
+//! - `remote_write`: Prometheus remote write 1.0, read in place and written.
 //!
 //! With the feature `history`, the formats in which history moves in and out:
 //!
@@ -19,5 +22,7 @@ pub mod exposition;
 pub mod json_lines;
 #[cfg(feature = "history")]
 pub mod prometheus_tsdb;
+#[cfg(feature = "remote-write")]
 mod protobuf;
+#[cfg(feature = "remote-write")]
 pub mod remote_write;

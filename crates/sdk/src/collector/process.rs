@@ -67,7 +67,7 @@ static OF_PROBE: [&Definition; 2] = [&EVENTLOOP_UTILIZATION, &REQUESTS_ACTIVE];
 pub struct Process {
     probe: Option<RuntimeProbe>,
     busy: Option<(Timestamp, Duration)>,
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "host"))]
     files: linux::Files,
 }
 
@@ -77,7 +77,7 @@ impl Process {
         Self {
             probe: None,
             busy: None,
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "host"))]
             files: linux::Files::new(),
         }
     }
@@ -131,13 +131,13 @@ impl Collector for Process {
 
     fn collect(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
         self.collect_probe(now, out);
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "host"))]
         {
             // Each part stands for itself; the first failure is told at the end.
             out.write(&PID, f64::from(std::process::id()));
             [self.files.times(out), self.files.memory(out), self.files.handles(out)].into_iter().collect()
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(all(target_os = "linux", feature = "host")))]
         {
             out.write(&PID, f64::from(std::process::id()));
             Ok(())
@@ -150,13 +150,13 @@ impl Collector for Process {
     }
 
     fn unsupported(&self) -> Vec<&'static str> {
-        let hostless = if cfg!(target_os = "linux") { &[] } else { &OF_HOST[1..] };
+        let hostless = if cfg!(all(target_os = "linux", feature = "host")) { &[] } else { &OF_HOST[1..] };
         let probeless = if self.probe.is_some() { &[] } else { &OF_PROBE[..] };
         hostless.iter().chain(probeless).map(|definition| definition.given).collect()
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod linux {
     use procfs::{
         FromRead, Uptime,

@@ -48,7 +48,7 @@ static ALL: [&Definition; 9] = [
 /// Collects the host's metrics.
 #[derive(Debug)]
 pub struct System {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "host"))]
     host: linux::Host,
 }
 
@@ -56,7 +56,7 @@ impl System {
     /// A collector that tells the use of processors from now on.
     pub fn new() -> Self {
         Self {
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "host"))]
             host: linux::Host::new(),
         }
     }
@@ -73,7 +73,7 @@ impl Default for System {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 impl Collector for System {
     fn name(&self) -> &str {
         "system"
@@ -88,7 +88,7 @@ impl Collector for System {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 impl Collector for System {
     fn name(&self) -> &str {
         "system"
@@ -106,7 +106,7 @@ impl Collector for System {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod linux {
     use procfs::{CpuTime, FromRead, FromReadSI, KernelStats, LoadAverage, Meminfo, Uptime};
 
