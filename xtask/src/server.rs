@@ -108,6 +108,11 @@ impl Server {
         self.memory("VmHWM:")
     }
 
+    /// Forgets the most it held so far, so that [`Server::peak_bytes`] tells of what comes.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
     /// All that it has said.
     pub(crate) fn log_whole(&self) -> Result<String> {
         Ok(fs::read_to_string(&self.log)?)

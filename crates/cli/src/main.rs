@@ -9,6 +9,7 @@ mod answer;
 mod backup;
 mod check;
 mod client;
+mod demo;
 mod error;
 mod exit;
 mod export;
@@ -48,6 +49,8 @@ struct Cli {
 enum Command {
     /// Run the server: take samples, keep them, answer questions, serve the pages.
     Serve(serve::Args),
+    /// See it alive: a server with a small shop of services to watch, under load, with faults that come and go.
+    Demo(demo::Args),
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Command),
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
 fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::Serve(args) => serve::run(args, terminal),
+        Command::Demo(args) => demo::run(args, terminal),
         Command::Query(command) => query::run(command, terminal),
         Command::Export(command) => export::run(command, terminal),
         Command::Import(command) => import::run(command, terminal),

@@ -116,17 +116,17 @@ async fn serve(settings: Settings) -> Result<(), Error> {
 }
 
 /// The signals that ask for an end.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -134,6 +134,6 @@ impl Signals {
     }
 }
 
-fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(crate) fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Failed { what, source: Box::new(source) }
 }

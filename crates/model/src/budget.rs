@@ -44,12 +44,14 @@ pub struct Budget {
 pub struct MemoryPool {
     bytes_max: u64,
     bytes: AtomicU64,
+    /// The most that was reserved since someone asked.
+    peak: AtomicU64,
 }
 
 impl MemoryPool {
     /// A pool of `bytes_max` bytes.
     pub const fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: AtomicU64::new(0) }
+        Self { bytes_max, bytes: AtomicU64::new(0), peak: AtomicU64::new(0) }
     }
 
     /// Bytes that are reserved now.
@@ -57,10 +59,18 @@ impl MemoryPool {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// How many bytes were given back since the most were reserved, of what was reserved since this was asked last.
+    pub fn take_given_back(&self) -> u64 {
+        let now = self.reserved();
+        self.peak.swap(now, Ordering::Relaxed).saturating_sub(now)
+    }
+
     fn reserve(&self, bytes: u64) -> Result<(), BudgetError> {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
         let taken = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-        taken.map(drop).map_err(|_| BudgetError::OutOfMemory { limit: self.bytes_max })
+        let before = taken.map_err(|_| BudgetError::OutOfMemory { limit: self.bytes_max })?;
+        self.peak.fetch_max(before.saturating_add(bytes), Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -229,6 +239,7 @@ mod tests {
         assert_eq!((two.hold(6), pool.reserved()), (Ok(()), 160));
         drop(two);
         assert_eq!(pool.reserved(), 0);
+        assert_eq!([pool.take_given_back(), pool.take_given_back()], [160, 0]);
     }
 
     #[test]

@@ -25,6 +25,8 @@
 //! assert_eq!(series.to_string(), r#"up{job="api"}"#);
 //! ```
 
+#[cfg(feature = "regex")]
+mod automaton;
 mod budget;
 mod changes;
 mod histogram;
@@ -51,8 +53,9 @@ pub use histogram::{
 };
 pub use histogram_rollup::HistogramRollup;
 pub use labels::{LabelError, Labels, LabelsBuilder, LabelsIter, METRIC_NAME, RawLabel, encode_label, quote};
-pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use matcher::{MatchOp, Matcher};
 pub use metric::{Exemplar, Metadata, MetricType};
+pub use pattern::{MatcherError, PATTERNS_BYTES_MAX, PatternBudget};
 pub use rollup::Rollup;
 pub use rollups::{Moment, Parts, Rollups};
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};

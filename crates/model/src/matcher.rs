@@ -5,7 +5,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{labels::quote, pattern::Pattern};
+use crate::{
+    labels::quote,
+    pattern::{MatcherError, Pattern, PatternBudget},
+};
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,27 +54,20 @@ enum Test {
     Pattern(Arc<Pattern>),
 }
 
-/// A regular expression that does not compile, or is too large when compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatcherError {
-    /// The pattern, as given.
-    pub pattern: String,
-    /// What is wrong with it, in one line.
-    pub reason: String,
-}
-
-impl fmt::Display for MatcherError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, reason } = self;
-        write!(f, "error parsing regexp {pattern}: {reason}")
-    }
-}
-
-impl std::error::Error for MatcherError {}
-
 impl Matcher {
-    /// A matcher on the label `name`. Fails only for a regular expression that does not compile within 1 MiB.
+    /// A matcher on the label `name`. Fails only for a regular expression that does not compile, or not within a
+    /// [`PatternBudget`] of its own.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
+        Self::within(name, op, value, &mut PatternBudget::default())
+    }
+
+    /// As [`Matcher::new`], within what other patterns of the same query left.
+    pub fn within(
+        name: &str,
+        op: MatchOp,
+        value: &str,
+        budget: &mut PatternBudget,
+    ) -> Result<Self, MatcherError> {
         let test = match op {
             MatchOp::Equal | MatchOp::NotEqual => Test::Is,
             MatchOp::Regex | MatchOp::NotRegex => match literals(value) {
@@ -81,7 +77,7 @@ impl Matcher {
                 }
                 None => match Within::parse(value) {
                     Some(within) => Test::Within(within),
-                    None => Test::Pattern(Arc::new(Pattern::compile(value)?)),
+                    None => Test::Pattern(Arc::new(Pattern::compile(value, budget)?)),
                 },
             },
         };
@@ -91,6 +87,11 @@ impl Matcher {
     /// `name="value"`, which cannot fail.
     pub fn equal(name: &str, value: &str) -> Self {
         Self { name: name.into(), op: MatchOp::Equal, value: value.into(), test: Test::Is }
+    }
+
+    /// The same condition on another label, without compiling it again.
+    pub fn on(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
     }
 
     /// The label it looks at.
@@ -119,11 +120,6 @@ impl Matcher {
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
-    /// Whether its pattern takes more than 64 KiB when compiled, of which one query has few.
-    pub fn is_large(&self) -> bool {
-        matches!(&self.test, Test::Pattern(pattern) if pattern.is_large())
-    }
-
     /// Whether a series without the label passes.
     pub fn matches_absent(&self) -> bool {
         self.matches("")
@@ -140,8 +136,10 @@ impl Matcher {
     }
 }
 
-/// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`. `None` if any part is more than that.
+/// The alternatives of a pattern that is only literals: `a`, `a|b`, `a[12]`, `a\.b`. `None` if any part is more than
+/// that.
 fn literals(pattern: &str) -> Option<Vec<Box<str>>> {
+    // An escaped bar leaves a backslash at the end of a part, which is no literal.
     let parts: Option<Vec<_>> = pattern.split('|').map(spelled_out).collect();
     Some(parts?.into_iter().flatten().collect())
 }
@@ -163,6 +161,11 @@ fn spelled_out(pattern: &str) -> Option<Vec<Box<str>>> {
             let longer = |text: &String| members.iter().map(|&c| format!("{text}{c}")).collect::<Vec<_>>();
             texts = texts.iter().flat_map(longer).collect();
             rest = after;
+        } else if c == '\\' {
+            // What is escaped stands for itself, if it means anything else at all without.
+            let escaped = rest[1..].chars().next().filter(|&c| special(c) || "|-#&~".contains(c))?;
+            texts.iter_mut().for_each(|text| text.push(escaped));
+            rest = &rest[1 + escaped.len_utf8()..];
         } else if special(c) || c == '|' {
             return None;
         } else {
@@ -194,6 +197,12 @@ fn members_of(class: &str) -> Option<Vec<char>> {
     members.sort_unstable();
     members.dedup();
     (!members.is_empty()).then_some(members)
+}
+
+/// Whether the next character would be escaped.
+fn ends_escaped(pattern: &str) -> bool {
+    let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
+    !backslashes.is_multiple_of(2)
 }
 
 /// Whether a character means something else than itself in a pattern, alternatives aside.
@@ -239,13 +248,19 @@ impl Within {
             (_, Some(rest)) => (Wild::Something, rest),
             _ => (Wild::Nothing, pattern),
         };
-        let (after, literal) = match (rest.strip_suffix(".*"), rest.strip_suffix(".+")) {
+        // After a backslash a dot is only that.
+        let bare = |end: &str| rest.strip_suffix(end).filter(|rest| !ends_escaped(rest));
+        let (after, literal) = match (bare(".*"), bare(".+")) {
             (Some(rest), _) => (Wild::Anything, rest),
             (_, Some(rest)) => (Wild::Something, rest),
-            _ => match rest.trim_end_matches('.') {
-                literal if literal.len() == rest.len() => (Wild::Nothing, rest),
-                literal => (Wild::Exactly(rest.len() - literal.len()), literal),
-            },
+            _ => {
+                let literal = rest.trim_end_matches('.');
+                let literal = &rest[..literal.len() + usize::from(ends_escaped(literal))];
+                match rest.len() - literal.len() {
+                    0 => (Wild::Nothing, rest),
+                    count => (Wild::Exactly(count), literal),
+                }
+            }
         };
         // Between two ends the literal may stand in several places; with `.*` on both sides any will do.
         let one_end = before == Wild::Nothing || after == Wild::Nothing;
@@ -326,6 +341,15 @@ mod tests {
         check(MatchOp::Regex, "x[a|b]", &["xa", "x|"], &["b]"]);
         check(MatchOp::Regex, "x[0-9&&5]", &["x5"], &["x1", "x&"]);
         check(MatchOp::Regex, r"a\.*", &["a", "a.."], &["ax"]);
+        check(MatchOp::Regex, r"a\.b|c\-d|e\|f", &["a.b", "c-d", "e|f"], &["axb", "e"]);
+        check(MatchOp::Regex, r"a\.|b", &["a.", "b"], &["a", "ax"]);
+        check(MatchOp::Regex, r"a\..*", &["a.", "a.b"], &["a", "ab"]);
+        check(MatchOp::Regex, r"a\.\..", &["a..x"], &["a..", "a.xx"]);
+        check(MatchOp::Regex, r"a\\.", &["a\\x"], &["a.", "a\\"]);
+        check(MatchOp::Regex, r"a\\.*", &["a\\", "a\\x"], &["a."]);
+        check(MatchOp::Regex, r"a\\\.", &["a\\."], &["a\\x"]);
+        check(MatchOp::Regex, r".*a\.b.*", &["xa.by"], &["xaxby"]);
+        check(MatchOp::Regex, r"\d+|a\x41", &["12", "aA"], &["d", "ax41"]);
     }
 
     #[test]
@@ -346,5 +370,7 @@ mod tests {
             Some(vec!["a1", "a2"])
         );
         assert_eq!(Matcher::new("l", MatchOp::NotRegex, "a|b").unwrap().allowed_values(), None);
+        let matcher = Matcher::new("l", MatchOp::Regex, r"10\.0\.0\.1:9100|b").unwrap();
+        assert_eq!(matcher.allowed_values(), Some(vec!["10.0.0.1:9100", "b"]));
     }
 }

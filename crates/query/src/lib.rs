@@ -44,6 +44,6 @@ pub use eval::{
 };
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{
-    Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, parse, parse_duration,
-    parse_selector, selectors, unquote,
+    Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, is_light, parse,
+    parse_duration, parse_selector, selectors, unquote,
 };

@@ -1,8 +1,9 @@
 //! What the kinds of handles have in common, so that builders and families are written once.
 
-use crate::{Counter, FloatCounter, Gauge, Histogram, UpDownCounter, metric::Kind};
+use crate::{Counter, FloatCounter, Gauge, Histogram, Meter, Summary, Timer, UpDownCounter, metric::Kind};
 
-/// A handle a registry gives out: [`Counter`], [`FloatCounter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
+/// A handle a registry gives out: [`Counter`], [`FloatCounter`], [`UpDownCounter`], [`Gauge`], [`Histogram`],
+/// [`Meter`], [`Timer`] or [`Summary`].
 pub trait Instrument: sealed::Indexed {}
 
 impl<H: sealed::Indexed> Instrument for H {}
@@ -32,7 +33,12 @@ macro_rules! instruments {
     )*};
 }
 
-instruments!(Counter, FloatCounter, UpDownCounter, Gauge, Histogram);
+instruments!(Counter, FloatCounter, UpDownCounter, Gauge, Histogram, Meter, Timer, Summary);
+
+/// Instruments that are exposed with classic buckets.
+pub trait Bucketed: Instrument {}
+impl Bucketed for Histogram {}
+impl Bucketed for Timer {}
 
 /// Instruments whose value a closure may tell instead.
 pub trait Observed: Instrument {}

@@ -3,8 +3,10 @@
 //! # Concepts
 //!
 //! 1. An *instrument* records: a [`Counter`] counts what happened, an [`UpDownCounter`] what is there, a [`Gauge`]
-//!    holds a value that is set, a [`Histogram`] keeps the distribution of values. Each is a small `Copy` index;
-//!    recording takes no lock and no atomic read-modify-write, since each thread writes cells of its own.
+//!    holds a value that is set, a [`Histogram`] keeps the distribution of values, a [`Timer`] of durations, a
+//!    [`Meter`] tells how often something happens, a [`Summary`] quantiles of the last minutes. Each is a small
+//!    `Copy` index; recording takes no lock and no atomic read-modify-write, since each thread writes cells of its
+//!    own.
 //! 2. A *metric* has a name, a [`Unit`], a line of help, and *series*: one for each set of label values. Where the
 //!    values are known beforehand they are fixed labels; where they come with each recording, the metric is a
 //!    [`Family`]. A metric has at most 2,000 series unless it says otherwise; what is over goes to the series
@@ -13,7 +15,9 @@
 //!    where they are used; libraries and tests may have registries of their own.
 //! 4. *Collecting* sums what all threads recorded into [`exposition::Family`]s, which [`exposition::write`] spells
 //!    in the text formats that scrapers read.
-//! 5. A *[collector]* reads what nobody tells: the host, the process, a queue.
+//! 5. A *[window]* holds what was recorded in the last five minutes. It moves as the registry is told the time
+//!    ([`Registry::tick`]).
+//! 6. A *[collector]* reads what nobody tells: the host, the process, a queue.
 //!
 //! ```
 //! use barograph::{Counter, Histogram, Registry, Static, StaticFamily, Unit, exposition::Format};
@@ -50,14 +54,18 @@
 //! |---|---|
 //! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
 //! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`] | calls of functions |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`flow`] | executions that fork into branches and go on in steps |
+//! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
@@ -69,10 +77,14 @@ mod distribution;
 mod error;
 pub mod errors;
 mod family;
+pub mod flow;
 mod global;
 mod handle;
+#[cfg(feature = "tower")]
+pub mod http;
 mod instrument;
 mod label;
+mod meter;
 mod metric;
 mod name;
 pub mod record;
@@ -83,8 +95,11 @@ pub mod scope;
 mod shard;
 mod slab;
 pub mod sockets;
+pub mod span;
 mod statics;
 pub mod statistics;
+mod timer;
+pub mod window;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
 pub use barograph_wire::exposition;
@@ -94,14 +109,16 @@ pub use error::Error;
 pub use errors::ErrorClass;
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
-pub use instrument::{Instrument, Observed};
+pub use instrument::{Bucketed, Instrument, Observed};
 pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
+pub use meter::Meter;
 pub use metric::{OVERFLOW, SERIES_MAX, VALUE_BYTES_MAX};
 pub use name::{NAME_BYTES_MAX, Unit};
 pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
+pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
 pub use barograph_macros::{Label, LabelSet};

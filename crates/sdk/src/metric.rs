@@ -5,12 +5,13 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use barograph_model::{Labels, Metadata, MetricType};
+use barograph_model::{Labels, Metadata, MetricType, Timestamp};
 use barograph_wire::exposition::{Family, Point, format_float};
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     distribution::{self, Layout},
     handle::{self, COUNTER_INDICES, GAUGE_INDICES, Gauge, HISTOGRAM_INDICES, Indices},
     shard::Shard,
+    window::{self, Windows},
 };
 
 /// The value that stands for all label values beyond the cap of a metric.
@@ -37,7 +39,13 @@ pub(crate) enum Kind {
     UpDownCounter,
     Gauge,
     Histogram,
+    Meter,
+    Timer,
+    Summary,
 }
+
+/// What follows the name of a summary in its points.
+const SUMMARY_SUFFIXES: &[&str] = &["", "_sum", "_count", "_created"];
 
 /// A closure that tells a value when it is collected.
 pub(crate) type Observer = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -60,6 +68,7 @@ pub(crate) struct Metric {
     pub(crate) layout: Option<Arc<Layout>>,
     series_max: usize,
     series: Mutex<BTreeMap<Labels, Origin>>,
+    windows: OnceLock<Windows>,
     overflowed: AtomicU64,
     panics: AtomicU64,
 }
@@ -67,21 +76,43 @@ pub(crate) struct Metric {
 impl Kind {
     pub(crate) const fn metric_type(self) -> MetricType {
         match self {
-            Self::Counter | Self::FloatCounter => MetricType::Counter,
+            Self::Counter | Self::FloatCounter | Self::Meter => MetricType::Counter,
             Self::UpDownCounter | Self::Gauge => MetricType::Gauge,
-            Self::Histogram => MetricType::Histogram,
+            Self::Histogram | Self::Timer => MetricType::Histogram,
+            Self::Summary => MetricType::Summary,
         }
     }
 
     pub(crate) const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::FloatCounter)
+        matches!(self, Self::Counter | Self::FloatCounter | Self::Meter)
+    }
+
+    /// Whether its cells hold distributions.
+    pub(crate) const fn is_distribution(self) -> bool {
+        matches!(self, Self::Histogram | Self::Timer | Self::Summary)
+    }
+
+    /// Whether it is exposed with what its window holds.
+    const fn is_windowed(self) -> bool {
+        matches!(self, Self::Meter | Self::Timer | Self::Summary)
+    }
+
+    /// Labels that its points are told apart by.
+    pub(crate) const fn reserved_labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter | Self::FloatCounter | Self::UpDownCounter | Self::Gauge => &[],
+            Self::Histogram => &["le"],
+            Self::Meter => &["window"],
+            Self::Timer => &["le", "quantile"],
+            Self::Summary => &["quantile"],
+        }
     }
 
     fn indices(self) -> &'static Indices {
         match self {
-            Self::Counter | Self::FloatCounter | Self::UpDownCounter => &COUNTER_INDICES,
+            Self::Counter | Self::FloatCounter | Self::UpDownCounter | Self::Meter => &COUNTER_INDICES,
             Self::Gauge => &GAUGE_INDICES,
-            Self::Histogram => &HISTOGRAM_INDICES,
+            Self::Histogram | Self::Timer | Self::Summary => &HISTOGRAM_INDICES,
         }
     }
 }
@@ -94,6 +125,9 @@ impl fmt::Display for Kind {
             Self::UpDownCounter => "up-down counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::Meter => "meter",
+            Self::Timer => "timer",
+            Self::Summary => "summary",
         })
     }
 }
@@ -115,6 +149,7 @@ impl Metric {
             layout,
             series_max,
             series: Mutex::default(),
+            windows: OnceLock::new(),
             overflowed: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
@@ -122,12 +157,52 @@ impl Metric {
 
     /// All names under which points of this metric appear.
     pub(crate) fn exposed_names(&self) -> Vec<String> {
-        let suffixes: &[&str] = match self.kind {
-            Kind::Counter | Kind::FloatCounter => &["", "_total", "_created"],
-            Kind::UpDownCounter | Kind::Gauge => &[""],
-            Kind::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+        let suffixes: &[&str] = match self.kind.metric_type() {
+            MetricType::Counter => &["", "_total", "_created"],
+            MetricType::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            MetricType::Summary => SUMMARY_SUFFIXES,
+            _ => &[""],
         };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", self.name)).collect()
+        let of = |name: &str, suffixes: &[&str]| -> Vec<_> {
+            suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect()
+        };
+        let mut names = of(&self.name, suffixes);
+        match self.kind {
+            Kind::Meter => names.push(self.window_name()),
+            Kind::Timer => names.extend(of(&self.window_name(), SUMMARY_SUFFIXES)),
+            _ => {}
+        }
+        names
+    }
+
+    /// The name of the family that shows the window of a meter or timer.
+    fn window_name(&self) -> String {
+        if self.kind == Kind::Meter {
+            return format!("{}_per_second", self.name);
+        }
+        let unit = &self.metadata.unit;
+        let stem = self.name.strip_suffix(unit.as_str()).filter(|_| !unit.is_empty());
+        match stem {
+            Some(stem) => format!("{stem}window_{unit}"),
+            None => format!("{}_window", self.name),
+        }
+    }
+
+    /// The windows of its series, which it has from now on.
+    pub(crate) fn windows(&self, window: Duration, now: Option<Timestamp>) -> &Windows {
+        self.windows.get_or_init(|| Windows::new(self, window, now))
+    }
+
+    /// Moves its windows, if it has any.
+    pub(crate) fn tick(&self, window: Duration, now: Timestamp) {
+        if let Some(windows) = self.windows.get() {
+            windows.tick(self, window, now);
+        }
+    }
+
+    /// Whether it has windows by nature.
+    pub(crate) fn is_windowed(&self) -> bool {
+        self.kind.is_windowed()
     }
 
     /// The cell of a series, made if it is new; that of the overflow series once the cap is reached, and `true`.
@@ -215,13 +290,55 @@ impl Metric {
 
     fn collect_cell(&self, labels: Labels, index: u32, shards: &[&'static Shard], points: &mut Vec<Point>) {
         let value = match self.kind {
-            Kind::Counter => handle::sum_cells(index, shards) as f64,
+            Kind::Counter | Kind::Meter => handle::sum_cells(index, shards) as f64,
             Kind::UpDownCounter => handle::sum_cells(index, shards).cast_signed() as f64,
             Kind::FloatCounter => handle::sum_float_cells(index, shards),
             Kind::Gauge => Gauge(index).value(),
-            Kind::Histogram => return collect_histogram(&labels, index, shards, points),
+            Kind::Histogram | Kind::Timer => return collect_histogram(&labels, index, shards, points),
+            // It is shown with its window.
+            Kind::Summary => return,
         };
         points.push(Point::new(self.suffix(), labels, value));
+    }
+
+    /// What the windows of a meter, timer or summary show.
+    pub(crate) fn collect_window(&self, shards: &[&'static Shard]) -> Option<Family> {
+        let windows = self.windows.get().filter(|_| self.is_windowed())?;
+        let mut points = Vec::new();
+        if self.kind == Kind::Meter {
+            for (labels, index) in self.cells() {
+                let rates = window::read_rates(index).by_window();
+                let point = |(window, rate)| Point::new("", labels.with("window", window), rate);
+                points.extend(rates.map(point));
+            }
+            let help = format!("Per second: {}", self.metadata.help);
+            return Some(Family {
+                name: self.window_name(),
+                help,
+                unit: String::new(),
+                kind: MetricType::Gauge,
+                points,
+            });
+        }
+        let mut figures = windows.by(self, Labels::clone);
+        for (labels, index) in self.cells() {
+            let window = figures.remove(&labels).unwrap_or_default();
+            let quantiles = [window.p50, window.p90, window.p95, window.p99];
+            for ((_, quantile), value) in window::QUANTILES.into_iter().zip(quantiles) {
+                points.push(Point::new("", labels.with("quantile", quantile), value.unwrap_or(f64::NAN)));
+            }
+            let all = distribution::read(index, shards).sketch;
+            points.push(Point::new("_sum", labels.clone(), all.sum()));
+            points.push(Point::new("_count", labels, all.count() as f64));
+        }
+        let timer = self.kind == Kind::Timer;
+        Some(Family {
+            name: if timer { self.window_name() } else { self.name.clone() },
+            help: self.metadata.help.clone(),
+            unit: self.metadata.unit.clone(),
+            kind: MetricType::Summary,
+            points,
+        })
     }
 
     const fn suffix(&self) -> &'static str {

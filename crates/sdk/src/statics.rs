@@ -6,9 +6,10 @@
 use std::{ops::Deref, sync::OnceLock};
 
 use crate::{
-    Counter, Error, Family, FloatCounter, Gauge, Histogram, Registry, Unit, UpDownCounter,
+    Counter, Error, Family, FloatCounter, Gauge, Histogram, Meter, Registry, Summary, Timer, Unit,
+    UpDownCounter,
     distribution::SECONDS_BOUNDS,
-    instrument::Instrument,
+    instrument::{Bucketed, Instrument},
     label::{EnumFamily, LabelSet},
     registry::{Builder, or_sink},
 };
@@ -66,8 +67,8 @@ struct Definition {
 }
 
 impl Definition {
-    const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, unit: Unit::None, labels: &[], bounds: &SECONDS_BOUNDS }
+    const fn new(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self { name, help, unit, labels: &[], bounds: &SECONDS_BOUNDS }
     }
 
     fn builder<H: Instrument>(&self) -> Builder<'static, H> {
@@ -78,25 +79,25 @@ impl Definition {
 }
 
 macro_rules! constructors {
-    ($($(#[$doc:meta])* $make:ident: $handle:ident;)*) => {$(
+    ($($(#[$doc:meta])* $make:ident: $handle:ident in $unit:expr;)*) => {$(
         impl Static<$handle> {
             $(#[$doc])*
             pub const fn $make(name: &'static str, help: &'static str) -> Self {
-                Self { definition: Definition::new(name, help), handle: OnceLock::new() }
+                Self { definition: Definition::new(name, help, $unit), handle: OnceLock::new() }
             }
         }
 
         impl<const N: usize> StaticFamily<$handle, N> {
             $(#[$doc])*
             pub const fn $make(name: &'static str, help: &'static str, names: [&'static str; N]) -> Self {
-                Self { definition: Definition::new(name, help), names, family: OnceLock::new() }
+                Self { definition: Definition::new(name, help, $unit), names, family: OnceLock::new() }
             }
         }
 
         impl<L: LabelSet> StaticEnumFamily<$handle, L> {
             $(#[$doc])*
             pub const fn $make(name: &'static str, help: &'static str) -> Self {
-                Self { definition: Definition::new(name, help), family: OnceLock::new() }
+                Self { definition: Definition::new(name, help, $unit), family: OnceLock::new() }
             }
         }
     )*};
@@ -104,15 +105,21 @@ macro_rules! constructors {
 
 constructors! {
     /// Defines a counter.
-    counter: Counter;
+    counter: Counter in Unit::None;
     /// Defines a counter of amounts that are no whole numbers.
-    float_counter: FloatCounter;
+    float_counter: FloatCounter in Unit::None;
     /// Defines a counter that goes up and down.
-    up_down_counter: UpDownCounter;
+    up_down_counter: UpDownCounter in Unit::None;
     /// Defines a gauge.
-    gauge: Gauge;
+    gauge: Gauge in Unit::None;
     /// Defines a histogram.
-    histogram: Histogram;
+    histogram: Histogram in Unit::None;
+    /// Defines a meter.
+    meter: Meter in Unit::None;
+    /// Defines a timer.
+    timer: Timer in Unit::Seconds;
+    /// Defines a summary.
+    summary: Summary in Unit::None;
 }
 
 impl<H> Static<H> {
@@ -131,7 +138,7 @@ impl<H> Static<H> {
     }
 }
 
-impl Static<Histogram> {
+impl<H: Bucketed> Static<H> {
     /// The same with other classic bucket bounds.
     #[must_use]
     pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {
@@ -166,7 +173,7 @@ impl<H, const N: usize> StaticFamily<H, N> {
     }
 }
 
-impl<const N: usize> StaticFamily<Histogram, N> {
+impl<H: Bucketed, const N: usize> StaticFamily<H, N> {
     /// The same with other classic bucket bounds.
     #[must_use]
     pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {
@@ -212,7 +219,7 @@ impl<H, L> StaticEnumFamily<H, L> {
     }
 }
 
-impl<L> StaticEnumFamily<Histogram, L> {
+impl<H: Bucketed, L> StaticEnumFamily<H, L> {
     /// The same with other classic bucket bounds.
     #[must_use]
     pub const fn bounds(mut self, bounds: &'static [f64]) -> Self {

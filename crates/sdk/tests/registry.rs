@@ -116,7 +116,7 @@ fn refuses_what_contradicts_itself() {
     );
     check(
         registry.histogram("x").family(["le"]).err(),
-        "invalid label name \"le\": le names the bounds of buckets",
+        "invalid label name \"le\": this kind of metric tells its points apart by it",
     );
     check(
         registry.gauge("x_total").register().err(),

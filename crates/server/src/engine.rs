@@ -17,6 +17,7 @@ use crate::{
     config::{self, Durability},
     memory::Memory,
     queries::Queries,
+    records::Records,
     results::Results,
     rules::Board,
     storage::backup::Backups,
@@ -51,6 +52,8 @@ pub struct Engine {
     pub exports: Arc<Semaphore>,
     /// The built-in collectors.
     pub collectors: Collectors,
+    /// What is known of records by name.
+    pub(crate) records: Records,
     /// The rules that run.
     pub(crate) rules: Board,
     /// Where the store lies.

@@ -24,6 +24,7 @@ pub mod logging;
 mod maintenance;
 mod memory;
 mod queries;
+mod records;
 pub mod results;
 pub mod rules;
 pub mod scrape;

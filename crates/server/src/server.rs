@@ -274,6 +274,7 @@ async fn open(
         memory,
         ticks: watch::Sender::new(clock.now()),
         collectors: Collectors::new(&settings.config, address),
+        records: Default::default(),
         rules: rules::Board::default(),
         clock,
     });

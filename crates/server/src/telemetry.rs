@@ -24,6 +24,8 @@ pub enum Origin {
     Import,
     /// Samples of any age that were moved in.
     History,
+    /// Records by name.
+    Record,
     /// The built-in collectors and our own metrics.
     Own,
     /// Rules: what they record, and the states of their alerts.
@@ -31,8 +33,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 6] =
-        [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Own, Self::Rules];
+    const ALL: [Self; 7] =
+        [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Record, Self::Own, Self::Rules];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +42,7 @@ impl Origin {
             Self::Scrape => "scrape",
             Self::Import => "import",
             Self::History => "history",
+            Self::Record => "record",
             Self::Own => "self",
             Self::Rules => "rules",
         }

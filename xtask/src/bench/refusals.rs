@@ -15,6 +15,7 @@ use crate::{
     http::Client,
     load::{self, Fleet, Round},
     place,
+    server::Server,
 };
 
 const SERIES: usize = 10_000;
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
             .collect();
         load::send(&server.address, &lanes, 4)?;
     }
+    let mut peak = 0.0_f64;
     let before = server.peak_bytes()?;
     let mut client = server.client();
     let end_s = end_ms / 1_000;
@@ -56,22 +58,21 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
             ("step", "1"),
             ("timeout", "5s"),
         ];
-        ask(&mut client, report, (ours.name, name, arguments), |client| {
+        peak = peak.max(ask(&server, &mut client, report, (name, arguments), |client| {
             client.post_form("/api/v1/query_range", &fields).map(|reply| (reply.status, reply.excerpt()))
-        })?;
+        })?);
     }
     let steps = [("query", "up"), ("start", "0"), ("end", "1000000000"), ("step", "1")];
-    ask(&mut client, report, (ours.name, "a thousand million steps", arguments), |client| {
+    peak = peak.max(ask(&server, &mut client, report, ("a thousand million steps", arguments), |client| {
         client.post_form("/api/v1/query_range", &steps).map(|reply| (reply.status, reply.excerpt()))
-    })?;
+    })?);
     for (name, document) in documents() {
         let headers = [("Content-Type", "application/json")];
-        ask(&mut client, report, (ours.name, name, arguments), |client| {
+        peak = peak.max(ask(&server, &mut client, report, (name, arguments), |client| {
             let reply = client.send("POST", "/api/barograph/v1/query", &headers, document.as_bytes())?;
             Ok((reply.status, reply.excerpt()))
-        })?;
+        })?);
     }
-    let peak = server.peak_bytes()?;
     report.note(format!(
         "peak of resident memory: {:.0} MiB, {:.0} MiB before the first",
         mib(peak),
@@ -90,24 +91,28 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     Ok(())
 }
 
-/// Asks a few times; the median counts, and the first words of the answer stand below the table.
+/// Asks a few times; the median counts, and the first words of the answer stand below the table with the most bytes that
+/// the server held meanwhile, which are given back.
 fn ask(
+    server: &Server,
     client: &mut Client,
     report: &mut Report,
-    (side, name, arguments): (&'static str, &str, &Arguments),
+    (name, arguments): (&str, &Arguments),
     ask: impl Fn(&mut Client) -> Result<(u16, String)>,
-) -> Result<()> {
+) -> Result<f64> {
+    server.forget_peak()?;
     let mut times = Vec::new();
     let mut told = String::new();
     for _ in 0..arguments.repeat.unwrap_or(REPEAT) {
         let began = Instant::now();
         let (status, text) = ask(client).with_context(|| format!("while asking for {name}"))?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
-        told = format!("{name}: {status} {}", text.chars().skip(9).take(150).collect::<String>());
+        told = format!("{status} {}", text.chars().skip(9).take(150).collect::<String>());
     }
-    report.add(name, None, ("ms", Better::Lower), vec![(side, median(times))]);
-    report.note(told);
-    Ok(())
+    let peak = server.peak_bytes()?;
+    report.add(name, None, ("ms", Better::Lower), vec![(contender::BAROGRAPH, median(times))]);
+    report.note(format!("{name}: {:.0} MiB, {told}", mib(peak)));
+    Ok(peak)
 }
 
 /// Milliseconds from when a client goes away until its query does.

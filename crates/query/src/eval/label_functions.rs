@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use barograph_model::{Labels, METRIC_NAME};
+use barograph_model::{Labels, METRIC_NAME, PatternBudget};
 use regex::RegexBuilder;
 
 use super::{
@@ -30,6 +30,7 @@ pub(super) fn replace(context: &Context<'_>, args: &[Expr], vector: Vector) -> R
     let invalid = || Error::Execution(format!("invalid regular expression in label_replace(): {pattern}"));
     let build =
         |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build().map_err(|_| invalid());
+    PatternBudget::default().read(pattern).map_err(|_| invalid())?;
     build(pattern)?;
     let regex = build(&format!("^(?s:{pattern})$"))?;
     relabel(context, vector, destination, |labels| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use barograph_model::{MatchOp, Matcher, Tier, Timestamp};
+use barograph_model::{MatchOp, Matcher, PatternBudget, Tier, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -27,6 +27,10 @@ pub const DIMENSIONS_MAX: usize = 32;
 pub const VALUES_MAX: usize = 1_000;
 /// The greatest limit of groups, and of points a series is thinned out to.
 pub const LIMIT_MAX: usize = 11_000;
+/// How long a light document is.
+const LIGHT_BYTES_MAX: usize = 4 << 10;
+/// How many characters of a light document may belong to patterns of names.
+const LIGHT_MARKS_MAX: usize = 4;
 /// How far back a query looks that does not say, in milliseconds.
 pub const SPAN_MS: i64 = 3_600_000;
 
@@ -102,8 +106,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The same on a label.
-    pub(super) fn matcher(&self, label: &str) -> Result<Matcher, String> {
+    /// The same on a label, within what other patterns of the query left.
+    pub(super) fn matcher(&self, label: &str, budget: &mut PatternBudget) -> Result<Matcher, String> {
         let any = |values: &[String]| values.iter().map(|v| regex::escape(v)).collect::<Vec<_>>().join("|");
         let (op, value) = match self {
             Self::Equals(value) => (MatchOp::Equal, value.clone()),
@@ -116,7 +120,7 @@ impl Condition {
             Self::Exists(true) => (MatchOp::NotEqual, String::new()),
             Self::Exists(false) => (MatchOp::Equal, String::new()),
         };
-        Matcher::new(label, op, &value).map_err(|e| e.to_string())
+        Matcher::within(label, op, &value, budget).map_err(|e| e.to_string())
     }
 }
 
@@ -208,6 +212,13 @@ impl Query {
         }
     }
 
+    /// Whether [`Query::parse`] needs well below a millisecond: the document is short, and has few patterns.
+    pub fn is_light(text: &[u8]) -> bool {
+        let marks = text.iter().filter(|c| matches!(c, b'*' | b'?' | b'/')).count();
+        let patterns = text.windows(4).any(|part| part.eq_ignore_ascii_case(b"rege"));
+        text.len() <= LIGHT_BYTES_MAX && marks <= LIGHT_MARKS_MAX && !patterns
+    }
+
     /// Reads a document: `{"query": {...}}`.
     ///
     /// # Errors
@@ -227,12 +238,14 @@ impl Query {
     pub fn read(document: &Value) -> Result<Self, Invalid> {
         let fields = At::root(document).object(&["query"])?.need("query")?.object(QUERY_KEYS)?;
         let mut query = Self::new(Vec::new());
+        let mut patterns = PatternBudget::default();
         if let Some(metrics) = fields.get("metrics") {
             let metrics = metrics.list(METRICS_MAX)?;
-            query.metrics = metrics.into_iter().map(names).collect::<Result<_, _>>()?;
+            query.metrics =
+                metrics.into_iter().map(|at| names(at, &mut patterns)).collect::<Result<_, _>>()?;
         }
         if let Some(filter) = fields.get("filter") {
-            filter_into(&mut query, filter)?;
+            filter_into(&mut query, filter, &mut patterns)?;
         }
         if let Some(group_by) = fields.get("groupBy") {
             query.group_by = grouping(group_by)?;
@@ -272,15 +285,16 @@ impl Query {
     }
 }
 
-fn names(at: At<'_>) -> Result<Names, Invalid> {
+fn names(at: At<'_>, budget: &mut PatternBudget) -> Result<Names, Invalid> {
     if at.value.is_object() {
         let pattern = at.object(&["regex"])?.need("regex")?;
-        return NamePattern::regex(pattern.text()?).map(Names::Pattern).map_err(|e| pattern.wrong(e));
+        let read = NamePattern::regex(pattern.text()?, budget);
+        return read.map(Names::Pattern).map_err(|e| pattern.wrong(e));
     }
-    Names::read(at.text()?).map_err(|e| at.wrong(e))
+    Names::within(at.text()?, budget).map_err(|e| at.wrong(e))
 }
 
-fn filter_into(query: &mut Query, filter: At<'_>) -> Result<(), Invalid> {
+fn filter_into(query: &mut Query, filter: At<'_>, budget: &mut PatternBudget) -> Result<(), Invalid> {
     let fields = filter.object(&["timeRange", "dimensions"])?;
     if let Some(range) = fields.get("timeRange") {
         let range = range.object(&["start", "end"])?;
@@ -298,7 +312,7 @@ fn filter_into(query: &mut Query, filter: At<'_>) -> Result<(), Invalid> {
             return Err(dimensions.wrong(format!("more than {DIMENSIONS_MAX} attributes")));
         }
         for (name, at) in dimensions.all() {
-            conditions(&mut query.dimensions, name, at)?;
+            conditions(&mut query.dimensions, name, at, budget)?;
         }
     }
     Ok(())
@@ -308,11 +322,16 @@ const CONDITION_KEYS: &[&str] =
     &["equals", "notEquals", "in", "notIn", "regex", "notRegex", "prefix", "exists"];
 
 /// `"x": "value"`, `"x": ["one", "of"]`, `"x": {"prefix": "v"}`; several keys must all hold.
-fn conditions(into: &mut Vec<(String, Condition)>, name: &str, at: At<'_>) -> Result<(), Invalid> {
+fn conditions(
+    into: &mut Vec<(String, Condition)>,
+    name: &str,
+    at: At<'_>,
+    budget: &mut PatternBudget,
+) -> Result<(), Invalid> {
     if name.is_empty() {
         return Err(at.wrong("the name of an attribute is empty"));
     }
-    let mut add = |condition: Condition, path: &str| match condition.matcher("x") {
+    let mut add = |condition: Condition, path: &str| match condition.matcher("x", budget) {
         Ok(_) => {
             into.push((name.to_owned(), condition));
             Ok(())

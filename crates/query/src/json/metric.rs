@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
+use barograph_model::{METRIC_NAME, MatchOp, Matcher, PatternBudget};
 
 /// Units that names end with.
 const UNITS: &str = "seconds|milliseconds|microseconds|nanoseconds|minutes|hours|days|bytes|kilobytes|kibibytes|\
@@ -15,8 +15,6 @@ const UNITS: &str = "seconds|milliseconds|microseconds|nanoseconds|minutes|hours
 
 /// How long a pattern of names may be.
 const PATTERN_BYTES_MAX: usize = 1 << 10;
-/// The most memory a compiled pattern of names takes.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// A metric, or a pattern of names, in a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +30,7 @@ pub enum Names {
 pub struct Pattern {
     /// As it was written.
     text: String,
-    test: Regex,
+    test: Matcher,
 }
 
 impl PartialEq for Pattern {
@@ -47,11 +45,16 @@ impl Names {
     /// # Errors
     /// The pattern is none, or too long.
     pub fn read(text: &str) -> Result<Self, String> {
+        Self::within(text, &mut PatternBudget::default())
+    }
+
+    /// As [`Names::read`], within what other patterns of the same query left.
+    pub(super) fn within(text: &str, budget: &mut PatternBudget) -> Result<Self, String> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-            return Pattern::regex(pattern).map(Self::Pattern);
+            return Pattern::regex(pattern, budget).map(Self::Pattern);
         }
         if text.contains(['*', '?']) {
-            return Pattern::glob(text).map(Self::Pattern);
+            return Pattern::glob(text, budget).map(Self::Pattern);
         }
         Ok(Self::One(text.to_owned()))
     }
@@ -75,37 +78,32 @@ impl Names {
 
 impl Pattern {
     /// A regular expression, which has to match all of a name as stored, or as it is with dots for underscores.
-    pub(super) fn regex(pattern: &str) -> Result<Self, String> {
-        Self::compiled(format!("/{pattern}/"), pattern)
+    pub(super) fn regex(pattern: &str, budget: &mut PatternBudget) -> Result<Self, String> {
+        Self::compiled(format!("/{pattern}/"), pattern, budget)
     }
 
     /// `*` stands for any characters, `?` for one; dots and dashes are the underscores they are stored as.
-    fn glob(glob: &str) -> Result<Self, String> {
+    fn glob(glob: &str, budget: &mut PatternBudget) -> Result<Self, String> {
         let part = |c: char| match c {
             '*' => ".*".to_owned(),
             '?' => ".".to_owned(),
             c => regex::escape(&stored(c).to_string()),
         };
         let pattern: String = glob.chars().map(part).collect();
-        Self::compiled(glob.to_owned(), &format!("{pattern}(_({UNITS}))?(_total)?"))
+        Self::compiled(glob.to_owned(), &format!("{pattern}(_({UNITS}))?(_total)?"), budget)
     }
 
-    fn compiled(text: String, pattern: &str) -> Result<Self, String> {
+    fn compiled(text: String, pattern: &str, budget: &mut PatternBudget) -> Result<Self, String> {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes"));
         }
-        let build = |pattern: &str| {
-            let built = regex::RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).build();
-            built.map_err(|e| format!("is no pattern: {}", e.to_string().lines().last().unwrap_or_default()))
-        };
-        // Alone first, so that `a)|(b` cannot borrow the parentheses.
-        build(pattern)?;
-        Ok(Self { text, test: build(&format!("^(?:{pattern})$"))? })
+        let test = Matcher::within(METRIC_NAME, MatchOp::Regex, pattern, budget);
+        Ok(Self { text, test: test.map_err(|e| format!("is no pattern: {}", e.reason))? })
     }
 
     fn matches(&self, name: &str) -> bool {
-        self.test.is_match(name) || self.test.is_match(&name.replace(['.', '-'], "_")) || {
-            name.contains('_') && self.test.is_match(&name.replace('_', "."))
+        self.test.matches(name) || self.test.matches(&name.replace(['.', '-'], "_")) || {
+            name.contains('_') && self.test.matches(&name.replace('_', "."))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use barograph_model::{Budget, METRIC_NAME, Matcher, Selection, Source, SourceError, TimeRange};
+use barograph_model::{Budget, METRIC_NAME, Matcher, PatternBudget, Selection, Source, TimeRange};
 
 use super::{
     compile::{By, Metric, Spelling},
@@ -21,6 +21,8 @@ pub(super) struct Directory<'a> {
     source: &'a dyn Source,
     budget: &'a Budget,
     range: TimeRange,
+    /// The conditions on attributes, in the order of the query; they are put on labels as metrics spell these.
+    conditions: Vec<Matcher>,
     catalog: Catalog,
     /// Names of labels in the store by what they have in common.
     labels: BTreeMap<String, Vec<String>>,
@@ -35,7 +37,13 @@ impl<'a> Directory<'a> {
         source: &'a dyn Source,
         range: TimeRange,
         budget: &'a Budget,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, Error> {
+        let mut patterns = PatternBudget::default();
+        let compiled = query.dimensions.iter().map(|(attribute, condition)| {
+            let wrong = |e| Invalid::new(format!("query.filter.dimensions.{attribute}"), e);
+            condition.matcher(attribute, &mut patterns).map_err(wrong)
+        });
+        let conditions = compiled.collect::<Result<_, _>>()?;
         let all = Selection { matchers: &[], range };
         let catalog = Catalog::new(source.label_values(METRIC_NAME, &all, budget)?);
         let attributes = match &query.group_by {
@@ -53,6 +61,7 @@ impl<'a> Directory<'a> {
             source,
             budget,
             range,
+            conditions,
             catalog,
             labels,
             groups: RefCell::new(vec![None; attributes]),
@@ -104,10 +113,10 @@ impl<'a> Directory<'a> {
     fn metric(&self, stored: Stored) -> Result<Metric, Error> {
         self.used.borrow_mut().extend(stored.names());
         let mut matchers = Vec::with_capacity(self.query.dimensions.len());
-        for (attribute, condition) in &self.query.dimensions {
+        for ((attribute, _), condition) in self.query.dimensions.iter().zip(&self.conditions) {
             let path = || format!("query.filter.dimensions.{attribute}");
             let label = self.label(attribute, &stored, path)?;
-            matchers.push(condition.matcher(&label).map_err(|e| Invalid::new(path(), e))?);
+            matchers.push(condition.on(&label));
         }
         let by = match &self.query.group_by {
             GroupBy::Series => By::Series,

@@ -1,34 +1,14 @@
 //! Text to words, each with its place.
 //!
-//! The whole text is cut at once. Words mean different things in braces (label names) and in brackets
-//! (durations, where a colon separates), so the lexer follows both. A mistake becomes a [`Kind::Bad`] word, which
-//! ends the list: the parser reports it when it gets there, unless something before it is wrong.
+//! Words are cut one at a time, as the parser asks for them, so that a text it refuses early costs no more than what it
+//! read. Words mean different things in braces (label names) and in brackets (durations, where a colon separates), so the
+//! lexer follows both. A mistake becomes a [`Kind::Bad`] word, which is the last: the parser reports it when it gets
+//! there, unless something before it is wrong.
 
 use super::{
     span::Span,
     token::{Kind, Token},
 };
-
-/// The words of a text, the last one [`Kind::End`] or [`Kind::Bad`].
-pub(super) struct Words {
-    pub(super) tokens: Vec<Token>,
-    /// What is wrong at the last word, if it is [`Kind::Bad`].
-    pub(super) mistake: String,
-}
-
-pub(super) fn lex(text: &str) -> Words {
-    let tokens = Vec::with_capacity(text.len() / 3 + 4);
-    let mut lexer = Lexer { text, at: 0, line: 1, line_start: 0, tokens, parens: 0, place: Place::Open };
-    let mistake = match lexer.run() {
-        Ok(()) => String::new(),
-        Err(Mistake { start, message }) => {
-            lexer.at = lexer.at.max(start);
-            lexer.push(Kind::Bad, start);
-            message
-        }
-    };
-    Words { tokens: lexer.tokens, mistake }
-}
 
 /// Between which delimiters the lexer is; parentheses do not change the words.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,47 +23,70 @@ struct Mistake {
     message: String,
 }
 
-struct Lexer<'a> {
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     line: u32,
     /// Where the current line starts.
     line_start: usize,
-    tokens: Vec<Token>,
     parens: usize,
     place: Place,
+    /// What is wrong, after a [`Kind::Bad`] word.
+    mistake: String,
 }
 
-impl Lexer<'_> {
-    fn run(&mut self) -> Result<(), Mistake> {
-        loop {
-            let before = self.at;
-            self.skip_blanks();
-            self.count_lines(before);
-            let start = self.at;
-            let Some(c) = self.peek() else {
-                return self.finish();
-            };
-            let kind = match (self.place, c) {
-                (_, b'"' | b'\'' | b'`') => self.quoted(c)?,
-                (Place::Braces, _) => self.in_braces(c)?,
-                (_, b'_' | b'a'..=b'z' | b'A'..=b'Z') => self.word(),
-                (Place::Open, b':') => self.word(),
-                (_, b'0'..=b'9') => self.number()?,
-                (_, b'.') if self.peek_after(1).is_some_and(|next| next.is_ascii_digit()) => self.number()?,
-                _ => self.sign(c)?,
-            };
-            self.push(kind, start);
-            self.count_lines(start);
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1, line_start: 0, parens: 0, place: Place::Open, mistake: String::new() }
+    }
+
+    /// What is wrong where the text stopped being words.
+    pub(super) fn mistake(&self) -> &str {
+        &self.mistake
+    }
+
+    /// The next word. Not to be called after [`Kind::End`] or [`Kind::Bad`].
+    pub(super) fn next(&mut self) -> Token {
+        let before = self.at;
+        self.skip_blanks();
+        self.count_lines(before);
+        let start = self.at;
+        match self.kind() {
+            Ok(kind) => {
+                let token = self.token(kind, start);
+                self.count_lines(start);
+                token
+            }
+            Err(Mistake { start, message }) => {
+                self.at = self.at.max(start);
+                self.mistake = message;
+                self.token(Kind::Bad, start)
+            }
         }
     }
 
-    /// Adds the word from `start`, which is in the current line, to where the lexer is.
-    fn push(&mut self, kind: Kind, start: usize) {
+    /// Reads a word that begins where the lexer is.
+    fn kind(&mut self) -> Result<Kind, Mistake> {
+        let Some(c) = self.peek() else {
+            return self.finish();
+        };
+        match (self.place, c) {
+            (_, b'"' | b'\'' | b'`') => self.quoted(c),
+            (Place::Braces, _) => self.in_braces(c),
+            (_, b'_' | b'a'..=b'z' | b'A'..=b'Z') => Ok(self.word()),
+            (Place::Open, b':') => Ok(self.word()),
+            (_, b'0'..=b'9') => self.number(),
+            (_, b'.') if self.peek_after(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
+            _ => self.sign(c),
+        }
+    }
+
+    /// The word from `start`, which is in the current line, to where the lexer is.
+    fn token(&self, kind: Kind, start: usize) -> Token {
         let narrow = |at: usize| u32::try_from(at).expect("a query is at most QUERY_BYTES_MAX long");
         let column = narrow(start - self.line_start) + 1;
         let span = Span { start: narrow(start), end: narrow(self.at), line: self.line, column };
-        self.tokens.push(Token { kind, span });
+        Token { kind, span }
     }
 
     /// Counts the lines that end between `start` and where the lexer is.
@@ -95,20 +98,14 @@ impl Lexer<'_> {
         }
     }
 
-    fn finish(&mut self) -> Result<(), Mistake> {
+    fn finish(&mut self) -> Result<Kind, Mistake> {
         let problem = match self.place {
             Place::Braces => Some("unexpected end of input inside braces"),
             Place::Brackets => Some("unclosed left bracket"),
             Place::Open if self.parens > 0 => Some("unclosed left parenthesis"),
             Place::Open => None,
         };
-        match problem {
-            Some(message) => self.fail(self.at, message),
-            None => {
-                self.push(Kind::End, self.at);
-                Ok(())
-            }
-        }
+        problem.map_or(Ok(Kind::End), |message| self.fail(self.at, message))
     }
 
     fn peek(&self) -> Option<u8> {

@@ -19,7 +19,7 @@ mod token;
 
 pub use functions::{Arity, Function};
 pub use number::{duration_text, parse_duration, unquote};
-pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, parse};
+pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, is_light, parse};
 pub use series::{parse_selector, selectors};
 pub use span::{ParseError, Span};
 

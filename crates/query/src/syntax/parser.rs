@@ -4,12 +4,14 @@
 //! before. What follows an operand (`[5m]`, `offset`, `@`, `anchored`) binds strongest. Selectors are in
 //! `selector`, lengths of time in `length`, types in `check`.
 
+use barograph_model::PatternBudget;
+
 use super::{
     ast::*,
     check,
     describe::describe,
     functions::Function,
-    lexer::{Words, lex},
+    lexer::Lexer,
     span::{ParseError, Span},
     token::{Kind, Token, is_aggregator, is_keyword, may_name_metric},
 };
@@ -18,6 +20,24 @@ use super::{
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// A deeper tree is refused: reading, evaluating and dropping it walk it recursively.
 pub const DEPTH_MAX: usize = 200;
+
+/// A text is light up to this length.
+const LIGHT_BYTES_MAX: usize = 4 << 10;
+/// One with regular expressions, up to this one.
+const LIGHT_PATTERN_BYTES_MAX: usize = 512;
+
+/// Whether [`parse`] needs well below a millisecond: the text is short, and has no regular expression whose classes or
+/// repetitions could make it large.
+pub fn is_light(text: &str) -> bool {
+    let large = |pair: &[u8]| match *pair {
+        [b'\\', next] => next.is_ascii_alphabetic(),
+        [b'{', next] => next.is_ascii_digit(),
+        _ => false,
+    };
+    let patterns = text.contains('~');
+    let bytes_max = if patterns { LIGHT_PATTERN_BYTES_MAX } else { LIGHT_BYTES_MAX };
+    text.len() <= bytes_max && !(patterns && text.as_bytes().windows(2).any(large))
+}
 
 /// Reads a query.
 ///
@@ -43,32 +63,39 @@ pub(super) type Parsed<T> = Result<T, ParseError>;
 
 pub(super) struct Parser<'a> {
     pub(super) text: &'a str,
-    words: Words,
-    at: usize,
+    lexer: Lexer<'a>,
+    /// The word that was taken last, the one at hand, and the one after it.
+    last: Token,
+    now: Token,
+    second: Token,
     depth: usize,
     /// Whether a selector may match everything.
     pub(super) lenient: bool,
-    /// How many patterns so far take much memory and time to compile.
-    pub(super) large_patterns: usize,
+    /// What its patterns may still cost.
+    pub(super) patterns: PatternBudget,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, words: lex(text), at: 0, depth: 0, lenient: false, large_patterns: 0 }
+        let mut lexer = Lexer::new(text);
+        let now = lexer.next();
+        let second = after(now, &mut lexer);
+        let patterns = PatternBudget::default();
+        Self { text, lexer, last: now, now, second, depth: 0, lenient: false, patterns }
     }
 
     pub(super) fn peek(&self) -> Token {
-        self.words.tokens[self.at.min(self.words.tokens.len() - 1)]
+        self.now
     }
 
     pub(super) fn peek_second(&self) -> Kind {
-        self.words.tokens.get(self.at + 1).map_or(Kind::End, |token| token.kind)
+        self.second.kind
     }
 
     pub(super) fn next(&mut self) -> Token {
-        let token = self.peek();
-        self.at += 1;
-        token
+        (self.last, self.now) = (self.now, self.second);
+        self.second = after(self.now, &mut self.lexer);
+        self.last
     }
 
     /// Takes the next word if it is of that kind.
@@ -89,7 +116,7 @@ impl<'a> Parser<'a> {
 
     /// Where the word before the next one stands.
     pub(super) fn end_of_last(&self) -> Span {
-        self.words.tokens[self.at.saturating_sub(1)].span
+        self.last.span
     }
 
     /// Whether the next word is this keyword.
@@ -110,7 +137,7 @@ impl<'a> Parser<'a> {
     pub(super) fn unexpected<T>(&self, context: &str, expected: &str) -> Parsed<T> {
         let token = self.peek();
         if token.kind == Kind::Bad {
-            return self.fail(token.span, self.words.mistake.clone());
+            return self.fail(token.span, self.lexer.mistake());
         }
         let mut message = format!("unexpected {}", describe(token, self.text));
         if !context.is_empty() {
@@ -350,14 +377,12 @@ impl<'a> Parser<'a> {
         let token = self.peek();
         let word = self.word(token);
         let lower = word.to_ascii_lowercase();
-        let second = self.words.tokens.get(self.at + 1).copied();
-        let called = second.is_some_and(|next| next.kind == Kind::LeftParen);
+        let second = self.second;
+        let called = second.kind == Kind::LeftParen;
         if is_aggregator(&lower) {
-            let modified = second.is_some_and(|next| {
-                let word = self.word(next);
-                next.kind == Kind::Word
-                    && (word.eq_ignore_ascii_case("by") || word.eq_ignore_ascii_case("without"))
-            });
+            let word = self.word(second);
+            let modified = second.kind == Kind::Word
+                && (word.eq_ignore_ascii_case("by") || word.eq_ignore_ascii_case("without"));
             if called || modified {
                 return self.aggregate();
             }
@@ -456,6 +481,11 @@ impl<'a> Parser<'a> {
         self.next();
         Ok(Some((without, self.grouping_labels()?)))
     }
+}
+
+/// The word after another. The last one is followed by itself.
+fn after(token: Token, lexer: &mut Lexer<'_>) -> Token {
+    if matches!(token.kind, Kind::End | Kind::Bad) { token } else { lexer.next() }
 }
 
 pub(super) fn sign_operator(kind: Kind) -> Option<BinaryOp> {

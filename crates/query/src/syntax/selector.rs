@@ -10,8 +10,6 @@ use super::{
 };
 
 const CONTEXT: &str = "label matching";
-/// How many regular expressions of a query may be large ([`Matcher::is_large`]): each takes up to a megabyte.
-const LARGE_PATTERNS_MAX: usize = 16;
 
 impl Parser<'_> {
     /// `up`, `up{job="api"}`, `{"my.metric", job="api"}`
@@ -100,13 +98,8 @@ impl Parser<'_> {
         let token = self.expect(Kind::Text, CONTEXT, "string")?;
         let value = self.unquoted(token)?.value;
         let span = name_span.to(token.span);
-        let matcher = Matcher::new(name, op, &value).or_else(|error| self.fail(span, error.to_string()))?;
-        self.large_patterns += usize::from(matcher.is_large());
-        if self.large_patterns > LARGE_PATTERNS_MAX {
-            return self
-                .fail(span, format!("query has more than {LARGE_PATTERNS_MAX} large regular expressions"));
-        }
-        Ok(matcher)
+        Matcher::within(name, op, &value, &mut self.patterns)
+            .or_else(|error| self.fail(span, error.to_string()))
     }
 
     /// What follows an operand, all that there is.

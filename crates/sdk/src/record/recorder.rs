@@ -146,10 +146,10 @@ impl Recorder {
     fn find(&self, hash: u64, key: &Key<'_>) -> Result<Target, RecordError> {
         let measure = Measure::of(key.kind, key.unit);
         let defined = self.defined(key.kind, key.name, measure)?;
-        let histogram = key.kind.distributes();
+        let reserved = defined.kind.reserved_labels();
         let mut labels = LabelsBuilder::new();
         for (name, value) in key.pairs() {
-            labels.set(&label_name(name, histogram), value);
+            labels.set(&label_name(name, reserved), value);
         }
         let overflow = Labels::empty().with("attributes", OVERFLOW);
         let (index, overflowed) = defined.metric.cell(&labels.build(), &overflow)?;
@@ -177,7 +177,7 @@ impl Recorder {
         let same_kind = match kind {
             RecordKind::Counter | RecordKind::Meter => defined.kind.is_counter(),
             RecordKind::Gauge => defined.kind == Kind::Gauge,
-            RecordKind::Histogram | RecordKind::Timer => defined.kind == Kind::Histogram,
+            RecordKind::Histogram | RecordKind::Timer => defined.kind.is_distribution(),
         };
         if !same_kind {
             return Err(conflict("type", defined.kind.to_string()).into());
@@ -220,9 +220,9 @@ impl Target {
     fn record(self, value: f64) {
         let value = value * self.scale;
         match self.kind {
-            Kind::Counter => Counter(self.index).add(whole(value)),
+            Kind::Counter | Kind::Meter => Counter(self.index).add(whole(value)),
             Kind::FloatCounter => FloatCounter(self.index).add(value),
-            Kind::Histogram => Histogram(self.index).record(value),
+            Kind::Histogram | Kind::Timer | Kind::Summary => Histogram(self.index).record(value),
             Kind::Gauge | Kind::UpDownCounter => Gauge(self.index).set(value),
         }
     }
@@ -230,7 +230,9 @@ impl Target {
     /// Records the same so many times.
     fn record_weighted(self, value: &RecordValue, times: u64) {
         match (self.kind, value) {
-            (Kind::Histogram, value) => distribution::merge(self.index, &value.sketch(self.scale, times)),
+            (kind, value) if kind.is_distribution() => {
+                distribution::merge(self.index, &value.sketch(self.scale, times));
+            }
             (_, RecordValue::Number(value)) => self.record(value * times as f64),
             (_, RecordValue::Distribution(_)) => {}
         }

@@ -34,7 +34,7 @@ impl MetricRecord {
         }
         let mut labels = LabelsBuilder::new();
         for (attribute, value) in self.full_attributes().iter() {
-            labels.set(&label_name(attribute, self.kind.distributes()), value);
+            labels.set(&label_name(attribute, if self.kind.distributes() { &["le"] } else { &[] }), value);
         }
         labels.set(METRIC_NAME, &name);
         let kind = match self.kind {
@@ -48,13 +48,13 @@ impl MetricRecord {
 }
 
 /// The label for an attribute: letters, digits and underscores of it.
-pub(super) fn label_name(attribute: &str, histogram: bool) -> Cow<'_, str> {
-    if name::exposed_label(attribute, histogram).is_ok_and(|label| label == attribute) {
+pub(super) fn label_name<'a>(attribute: &'a str, reserved: &[&str]) -> Cow<'a, str> {
+    if name::exposed_label(attribute, reserved).is_ok_and(|label| label == attribute) {
         return Cow::Borrowed(attribute);
     }
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let label: String = attribute.chars().map(plain).take(name::NAME_BYTES_MAX - 5).collect();
-    match name::exposed_label(&label, histogram) {
+    match name::exposed_label(&label, reserved) {
         Ok(label) => Cow::Owned(label),
         Err(_) => Cow::Owned(format!("attr_{label}")),
     }

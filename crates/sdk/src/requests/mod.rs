@@ -11,6 +11,12 @@
 //! | `http_request_errors_total{error_class}` | those that failed (see [`ErrorClass`]) |
 //! | `http_request_duration_seconds{method, route}` | histogram; its count is the number of requests |
 //! | `http_requests_in_flight` | requests begun and not over |
+//! | `http_request_latency_seconds{quantile}` | gauge: quantiles of the sliding window, all routes together |
+//! | `http_error_rate` | gauge: share of the window's requests that failed |
+//! | `http_request_body_bytes_total{method, route}` | bytes of bodies asked with, as far as known |
+//! | `http_response_body_bytes_total{method, route}` | bytes of bodies answered with |
+//!
+//! [`Requests::client`] are the same for what a program asks of others; their names begin with `http_client_`.
 //!
 //! A request begun is recorded once, whatever becomes of it: finished, dropped (then it was cancelled), or unwound
 //! (then its code panicked). Recording looks up two label sets that the thread remembers and writes cells of its own:
@@ -31,6 +37,8 @@ use std::{
 use crate::{
     Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
+    global::group,
+    window::{QUANTILES, Watch},
 };
 
 pub use figures::RequestFigures;
@@ -56,7 +64,11 @@ struct Instruments {
     durations: Family<Histogram, 2>,
     errors: Family<Counter, 1>,
     errors_by_class: [Counter; ErrorClass::BUILT_IN.len()],
+    received: Family<Counter, 2>,
+    sent: Family<Counter, 2>,
     in_flight: UpDownCounter,
+    recent: Watch<Histogram>,
+    recent_errors: Watch<Counter>,
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
     unrouted: Mutex<Unrouted>,
@@ -76,59 +88,82 @@ impl Requests {
     /// # Errors
     /// As [`Requests::register`], and bounds that are not so.
     pub fn with_bounds(registry: &Registry, bounds: &[f64]) -> Result<Self, Error> {
+        Self::define(registry, "http", bounds)
+    }
+
+    /// The instruments for what a program asks of others, with [`REQUEST_BOUNDS`].
+    ///
+    /// # Errors
+    /// As [`Requests::register`].
+    pub fn register_client(registry: &Registry) -> Result<Self, Error> {
+        Self::define(registry, "http_client", &REQUEST_BOUNDS)
+    }
+
+    /// The instruments whose names begin with `prefix`.
+    fn define(registry: &Registry, prefix: &str, bounds: &[f64]) -> Result<Self, Error> {
+        let name = |rest| format!("{prefix}_{rest}");
+        let bytes = |rest, help| {
+            let counter = registry.counter(&name(rest)).unit(Unit::Bytes).help(help);
+            counter.family(["method", "route"])
+        };
         let errors = registry
-            .counter("http_request_errors_total")
+            .counter(&name("request_errors_total"))
             .help("Requests that failed, by class: status 400 and above, timeouts, cancellations, panics.")
             .family(["error_class"])?;
+        let durations = registry
+            .histogram(&name("request_duration"))
+            .unit(Unit::Seconds)
+            .help("Time from a request to the end of its answer, by method and route.")
+            .bounds(bounds)
+            .family(["method", "route"])?;
         let instruments = Instruments {
+            recent: registry.watch(&name("request_duration")).expect("it was registered above"),
+            recent_errors: registry.watch(&name("request_errors_total")).expect("it was registered above"),
             total: registry
-                .counter("http_requests_total")
+                .counter(&name("requests_total"))
                 .help("Requests that are over, by method, route and status.")
                 .family(["method", "route", "status"])?,
-            durations: registry
-                .histogram("http_request_duration")
-                .unit(Unit::Seconds)
-                .help("Time from a request to the end of its answer, by method and route.")
-                .bounds(bounds)
-                .family(["method", "route"])?,
+            durations,
             errors_by_class: ErrorClass::BUILT_IN.map(|class| errors.with([class.as_str()])),
             errors,
+            received: bytes(
+                "request_body",
+                "Bytes of bodies asked with, as far as known, by method and route.",
+            )?,
+            sent: bytes("response_body", "Bytes of bodies answered with, by method and route.")?,
             in_flight: registry
-                .up_down_counter("http_requests_in_flight")
+                .up_down_counter(&name("requests_in_flight"))
                 .help("Requests begun and not over.")
                 .register()?,
             client_errors_count: AtomicBool::new(true),
             classifier: RwLock::default(),
             unrouted: Mutex::default(),
         };
-        Ok(Self(Box::leak(Box::new(instruments))))
+        let requests = Self(Box::leak(Box::new(instruments)));
+        requests.expose_window(registry, prefix)?;
+        Ok(requests)
     }
 
     /// Those of the process, in [`Registry::global`]. If that has other metrics of these names, what is recorded here
     /// is shown nowhere, and [`Registry::problems`] tells why.
     #[doc(alias = "unified_metrics_collector")]
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| {
-            Requests::register(Registry::global()).unwrap_or_else(|problem| {
-                Registry::global().note_problem(problem);
-                Requests::register(&Registry::new()).expect("an empty registry takes these names")
-            })
-        });
+        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| group(Requests::register));
         &GLOBAL
+    }
+
+    /// Those of the process for what it asks of others.
+    pub fn client() -> &'static Self {
+        static CLIENT: LazyLock<Requests> = LazyLock::new(|| group(Requests::register_client));
+        &CLIENT
     }
 
     /// Begins a request. `method` is one of a few words; `route` the template that matched, such as
     /// `/users/{id}`.
     #[doc(alias("record_http_request", "instrument_route"))]
     pub fn begin(&self, method: &str, route: &str) -> Request {
-        let duration = self.0.durations.with([method, route]);
-        Request::new(
-            self.clone(),
-            self.route(duration),
-            duration,
-            self.0.in_flight.hold(),
-            clock::monotonic(),
-        )
+        let (route, duration) = self.find(method, route);
+        Request::new(self.clone(), route, duration, self.0.in_flight.hold(), clock::monotonic())
     }
 
     /// Begins a request that no route matched: it is counted under [`UNROUTED`], and `path`, without its query, is
@@ -141,8 +176,8 @@ impl Requests {
     /// Records a request that is over and was answered with an HTTP status.
     #[doc(alias = "record_request")]
     pub fn record(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let duration = self.0.durations.with([method, route]);
-        self.note(self.route(duration), duration, Outcome::Status(status), took);
+        let (route, duration) = self.find(method, route);
+        self.note(route, duration, Outcome::Status(status), took);
     }
 
     /// The paths that were asked for and matched no route, the most frequent first, and how often.
@@ -170,14 +205,38 @@ impl Requests {
         RequestFigures::read(self.0)
     }
 
-    fn route(&self, duration: Histogram) -> &'static Route {
-        Route::of(duration, || {
+    /// Shows the window beside the totals.
+    fn expose_window(&self, registry: &Registry, prefix: &str) -> Result<(), Error> {
+        for (at, (_, quantile)) in QUANTILES.into_iter().enumerate() {
+            let recent = self.0.recent.clone();
+            registry
+                .gauge(&format!("{prefix}_request_latency"))
+                .unit(Unit::Seconds)
+                .help("Quantiles of the time requests took, over the sliding window.")
+                .label("quantile", quantile)
+                .observe(move || {
+                    let figures = recent.figures();
+                    [figures.p50, figures.p90, figures.p95, figures.p99][at].unwrap_or(f64::NAN)
+                })?;
+        }
+        let requests = self.clone();
+        registry
+            .gauge(&format!("{prefix}_error_rate"))
+            .help("Share of requests that failed, over the sliding window, 0 to 1.")
+            .observe(move || requests.figures().error_rate)
+    }
+
+    fn find(&self, method: &str, route: &str) -> (&'static Route, Histogram) {
+        let duration = self.0.durations.with([method, route]);
+        let labels = || {
             let series = self.0.durations.series().into_iter();
             series
                 .map(|(labels, of)| (labels, of.0))
                 .find(|(_, of)| *of == duration.0)
                 .map(|(labels, _)| labels)
-        })
+        };
+        let bytes = |labels: [&str; 2]| [self.0.received.with(labels), self.0.sent.with(labels)];
+        (Route::of(duration, labels, bytes), duration)
     }
 
     /// Records a request that is over.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Requests;
-use crate::{Held, Histogram, OVERFLOW, errors::ErrorClass, slab::Slab};
+use crate::{Counter, Held, Histogram, OVERFLOW, errors::ErrorClass, slab::Slab};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,37 @@ impl Request {
         self.end(outcome);
     }
 
+    /// The same request under another method and route, which came out later.
+    pub fn rename(&mut self, method: &str, route: &str) {
+        (self.route, self.duration) = self.requests.find(method, route);
+    }
+
+    /// The same request under another route.
+    pub fn reroute(&mut self, route: &str) {
+        self.rename(&self.route.method, route);
+    }
+
+    /// Counts bytes of the body asked with.
+    pub fn received(&self, bytes: u64) {
+        self.route.received.add(bytes);
+    }
+
+    /// Counts bytes of the body answered with.
+    pub fn sent(&self, bytes: u64) {
+        self.route.sent.add(bytes);
+    }
+
+    /// What it is recorded into.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Lists the path of a request that turned out to have no route.
+    #[cfg(feature = "tower")]
+    pub(crate) fn unrouted(&self, path: &str) {
+        self.requests.list().note(path);
+    }
+
     /// How long it has taken so far.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
@@ -135,20 +166,28 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The labels of a histogram of durations, so that a request need not carry texts of its own.
+/// The labels of a histogram of durations, and the counters beside it, so that a request need not carry texts of its
+/// own, nor look anything up.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) method: Box<str>,
     pub(super) route: Box<str>,
+    pub(super) received: Counter,
+    pub(super) sent: Counter,
 }
 
 impl Route {
     /// That of a histogram, whose series tells `labels` when it is met for the first time.
-    pub(super) fn of(duration: Histogram, labels: impl FnOnce() -> Option<[String; 2]>) -> &'static Self {
+    pub(super) fn of(
+        duration: Histogram,
+        labels: impl FnOnce() -> Option<[String; 2]>,
+        bytes: impl FnOnce([&str; 2]) -> [Counter; 2],
+    ) -> &'static Self {
         static ROUTES: Slab<OnceLock<Route>, 256, 256> = Slab::new();
         ROUTES.cell(duration.0).get_or_init(|| {
             let [method, route] = labels().unwrap_or_else(|| [OVERFLOW, OVERFLOW].map(str::to_owned));
-            Self { method: method.into(), route: route.into() }
+            let [received, sent] = bytes([&method, &route]);
+            Self { method: method.into(), route: route.into(), received, sent }
         })
     }
 }

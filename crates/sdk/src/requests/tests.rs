@@ -78,3 +78,32 @@ fn the_one_of_the_process_is_one() {
     });
     assert!(all.iter().all(|address| *address == all[0]));
 }
+
+#[test]
+fn the_window_forgets_and_totals_do_not() {
+    let registry = Registry::new();
+    let requests = Requests::register(&registry).unwrap();
+    registry.tick(crate::Timestamp(0));
+    for i in 0..90 {
+        requests.record("GET", "/a", 200, Duration::from_millis(10 + i));
+    }
+    for status in [404, 404, 404, 404, 404, 404, 500, 500, 500, 500] {
+        requests.record("POST", "/b", status, Duration::from_millis(400));
+    }
+    registry.tick(crate::Timestamp(20_000));
+    let figures = requests.figures();
+    assert_eq!((figures.window.count, figures.window.per_second, figures.window_errors), (100, 5.0, 10));
+    assert_eq!(figures.error_rate, 0.1);
+    requests.set_client_errors_count(false);
+    assert_eq!(requests.figures().error_rate, 0.04);
+    let near = |is: Option<f64>, exact: f64| assert!((is.unwrap() - exact).abs() <= exact * 0.011, "{is:?}");
+    near(figures.window.p50, 0.059);
+    near(figures.window.p99, 0.4);
+    near(figures.window.mean, 0.08905);
+    assert_eq!(figures.buckets[0], (0.025, 16));
+
+    registry.tick(crate::Timestamp(310_000));
+    let later = requests.figures();
+    assert_eq!((later.total, later.failed, later.buckets.clone()), (100, 10, figures.buckets));
+    assert_eq!((later.window.count, later.window.p99, later.error_rate), (0, None, 0.0));
+}

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Randomness, SamplingInfo, Strategy, Threshold};
+use super::{Randomness, SamplingInfo, Threshold};
 
 /// The most bytes of the value of a `tracestate` entry.
 const VALUE_BYTES_MAX: usize = 256;
@@ -77,6 +77,9 @@ impl ConsistentSampler {
         Threshold::of(probability).map(|threshold| Self(threshold.rounded(4)))
     }
 
+    /// One that keeps all.
+    pub const ALL: Self = Self(Threshold::KEEP_ALL);
+
     /// One with this threshold.
     pub const fn with_threshold(threshold: Threshold) -> Self {
         Self(threshold)
@@ -92,11 +95,7 @@ impl ConsistentSampler {
         let threshold = came.unwrap_or(Threshold::KEEP_ALL).max(self.0);
         let kept = threshold.keeps(randomness);
         state.threshold = kept.then_some(threshold);
-        kept.then(|| SamplingInfo {
-            strategy: Strategy::Consistent,
-            rate: threshold.probability(),
-            weight: threshold.adjusted_count(),
-        })
+        kept.then(|| SamplingInfo::of_threshold(threshold))
     }
 }
 

@@ -5,7 +5,8 @@
 //! Poisson sampling (each item decided by itself), which also hold for priority sampling and are cautious for
 //! VarOpt. Sums are compensated (Neumaier), so that a million small values beside a large one are not lost.
 //!
-//! Intervals are normal ones: from about 50 effective values on, of distributions that are not extremely skewed.
+//! Intervals are normal ones, from about 50 effective values on. Where a handful of values have most of the variance
+//! they are too narrow, since they cannot know of those that were not kept: sample such values by weight.
 
 use super::normal;
 

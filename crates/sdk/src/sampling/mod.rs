@@ -56,6 +56,12 @@ impl SamplingInfo {
         Self { strategy, rate, weight: 1.0 / rate }
     }
 
+    /// Kept by a threshold on the randomness of its trace.
+    pub fn of_threshold(threshold: Threshold) -> Self {
+        let (rate, weight) = (threshold.probability(), threshold.adjusted_count());
+        Self { strategy: Strategy::Consistent, rate, weight }
+    }
+
     /// The same, kept once more by something later that knows nothing of the first: probabilities multiply.
     #[must_use]
     pub fn then(self, later: Self) -> Self {

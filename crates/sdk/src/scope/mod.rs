@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Counter, Histogram, Static, StaticFamily, Unit, clock};
+use crate::{Counter, Histogram, Static, StaticFamily, Unit, clock, flow};
 
 pub use attributes::{ATTRIBUTES_MAX, Attributes};
 pub use future::{InContext, InScope};
@@ -72,6 +72,8 @@ struct Open {
     started: Instant,
     outer: Context,
     depth: usize,
+    /// Where in a flow this is.
+    flow: Option<flow::Held>,
 }
 
 /// A scope that is over.
@@ -212,12 +214,26 @@ impl Context {
     /// A scope inside this one, begun now and open nowhere yet.
     #[must_use = "the context is returned"]
     pub fn child(&self, name: &str, attributes: Attributes) -> Self {
+        self.inner(name, attributes, self.carried().cloned())
+    }
+
+    /// A scope inside this one that is a place in a flow.
+    pub(crate) fn carrying(&self, name: &str, attributes: Attributes, flow: flow::Held) -> Self {
+        self.inner(name, attributes, Some(flow))
+    }
+
+    /// Where in a flow this is.
+    pub(crate) fn carried(&self) -> Option<&flow::Held> {
+        self.0.as_ref()?.flow.as_ref()
+    }
+
+    fn inner(&self, name: &str, attributes: Attributes, flow: Option<flow::Held>) -> Self {
         let attributes = self.attributes().under(&attributes);
         let full = self.0.as_ref().filter(|open| open.depth >= DEPTH_MAX);
         let outer = full.map_or(self, |open| &open.outer).clone();
         let depth = outer.0.as_ref().map_or(0, |open| open.depth) + 1;
         let started = clock::monotonic();
-        Self(Some(Arc::new(Open { name: name.into(), attributes, started, outer, depth })))
+        Self(Some(Arc::new(Open { name: name.into(), attributes, started, outer, depth, flow })))
     }
 
     /// The name of the innermost scope.

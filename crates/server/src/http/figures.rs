@@ -105,7 +105,17 @@ async fn stats(
     caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
-    let mut query = query::parameters(&name, &params)?;
+    Ok(Json(statistics(&app, &name, caller, &params).await?))
+}
+
+/// The figures of a metric as `…/metrics/NAME/stats` answers them.
+pub(super) async fn statistics(
+    app: &App,
+    name: &str,
+    caller: Caller,
+    params: &Params,
+) -> Result<Value, Problem> {
+    let mut query = query::parameters(name, params)?;
     let by: Vec<&str> = params.all("by").flat_map(|by| by.split(',')).filter(|by| !by.is_empty()).collect();
     query.group_by = match by.as_slice() {
         ["*"] => GroupBy::Series,
@@ -114,7 +124,7 @@ async fn stats(
     query.aggregations.clear();
     let query = STATISTICS.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
     let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
-    let reply = answered(&app, caller, query, now, &name).await?;
+    let reply = answered(app, caller, query, now, name).await?;
     let mut groups: Vec<Value> = Vec::new();
     for series in &reply.results {
         let own = labels(series);
@@ -128,18 +138,18 @@ async fn stats(
         }
     }
     let meta = &reply.meta;
-    Ok(Json(json!({
+    Ok(json!({
         "name": name,
         "start": meta.start.0,
         "end": meta.end.0,
         "stats": groups.first(),
         "groups": groups,
         "meta": {"tier": meta.tier, "reason": meta.reason, "error": meta.error, "points_read": meta.points_read},
-    })))
+    }))
 }
 
 /// The answer; 404 if there is no such metric at all.
-async fn answered(
+pub(super) async fn answered(
     app: &App,
     caller: Caller,
     query: Query,
@@ -169,7 +179,7 @@ fn labels(series: &barograph_query::json::Series) -> Value {
 }
 
 /// A number, or a text where JSON has none for it.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     match serde_json::Number::from_f64(value) {
         Some(number) => number.into(),
         None if value.is_nan() => "NaN".into(),

@@ -23,6 +23,9 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod reading;
+mod record;
+mod sampling;
 mod service;
 mod storage;
 mod write;
@@ -141,8 +144,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::routes())
         .merge(query::routes())
         .merge(queries::routes())
+        .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(sampling::routes())
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)

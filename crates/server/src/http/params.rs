@@ -84,6 +84,19 @@ impl Params {
         Ok(limit.filter(|&limit| limit > 0).unwrap_or(usize::MAX))
     }
 
+    /// A number that is finite.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, ApiError> {
+        self.parsed(name, |text| {
+            let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.ok_or_else(|| format!("cannot parse {text:?} to a number"))
+        })
+    }
+
+    /// All parameters but those of one name.
+    pub(crate) fn without(&self, name: &'static str) -> Self {
+        Self(self.but(name).collect())
+    }
+
     fn parsed<T>(
         &self,
         name: &str,

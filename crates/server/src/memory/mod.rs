@@ -33,6 +33,9 @@ const CUT_PAUSE: Duration = Duration::from_secs(5);
 const CUT_PAUSE_MAX: Duration = Duration::from_secs(300);
 /// From this share of the budget on, what is freed goes back to the system at once; below, it may stay for a while.
 const GIVE_BACK: f64 = 0.45;
+/// When queries that held so much are over, what they freed goes back too. Else each arena of the allocator would keep as
+/// much for a second.
+const HEAVY_BYTES: u64 = 64 << 20;
 /// Series without a sample for so long are forgotten when the head is cut early.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -194,6 +197,9 @@ pub(crate) async fn run(engine: Arc<Engine>, give_back: fn(bool), mut stopping: 
         if fills != gives_back {
             gives_back = fills;
             give_back(fills);
+        }
+        if memory.queries.take_given_back() >= HEAVY_BYTES && !gives_back {
+            drop(tokio::task::spawn_blocking(move || [true, false].map(give_back)));
         }
         let now = engine.clock.monotonic();
         if !memory.sheds(Step::Head) {

@@ -206,6 +206,9 @@ fn limits_hold() {
     assert!(parse(&"-".repeat(10_000)).is_err());
     assert!(parse(&"a[".repeat(10_000)).is_err());
     assert!(parse(&" ".repeat(QUERY_BYTES_MAX + 1)).unwrap_err().message.contains("longer than"));
+    let patterns: Vec<_> = (0..40).map(|i| format!(r#"a=~"[a-z]{{20}}(\\w{{{i}}})""#)).collect();
+    let refused = parse(&format!("up{{{}}}", patterns.join(","))).unwrap_err().message;
+    assert!(refused.contains("regular expressions of one query may take 1048576 bytes"), "{refused}");
     parse(&vec!["a"; DEPTH_MAX / 2].join(" + ")).unwrap();
 }
 
@@ -214,6 +217,20 @@ fn a_sign_before_a_number_is_no_level() {
     let longest = |chain: usize| parse(&format!("{}-Inf", "a < ".repeat(chain) + "a ")).ok();
     let deepest = (0..DEPTH_MAX).rev().find_map(longest).unwrap();
     assert_eq!(parse(&deepest.to_string()).unwrap().to_string(), deepest.to_string());
+}
+
+#[test]
+fn what_is_light_has_no_large_pattern() {
+    let check =
+        |text: &str, light: bool| assert_eq!(is_light(text), light, "{}", &text[..text.len().min(80)]);
+    check("sum by (job) (rate(requests_total[5m])) / 5", true);
+    check(r#"up{job=~"a|b.*", instance!~"10\\.0.*"}"#, true);
+    check(r#"up{job=~"\\w+"}"#, false);
+    check(r"up{job=~`\d`}", false);
+    check(r#"up{job=~"(a{100}){100}"}"#, false);
+    check(&format!(r#"up{{job=~"{}"}}"#, ".?".repeat(300)), false);
+    check(&vec!["up"; 500].join(" or "), true);
+    check(&vec!["up"; 10_000].join(" or "), false);
 }
 
 /// Texts that are nearly PromQL, so that the parser gets past the first word.

@@ -26,7 +26,7 @@ pub(crate) async fn series(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = allowed(&app)?;
-    let selections = Selections::new(&params)?;
+    let selections = Selections::new(&params).await?;
     if selections.selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use barograph_model::{Budget, Labels, Matcher, Selection, Source, SourceError, TimeRange, Timestamp};
+use barograph_query::is_light;
 
 use super::{
     answer::{success, write_labels, write_list, write_strings},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     Engine,
-    http::{App, Caller, params::Params},
+    http::{App, Caller, params::Params, reading::read},
     queries::Queries,
 };
 
@@ -28,7 +29,7 @@ pub(crate) async fn series(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let selections = Selections::new(&params)?;
+    let selections = Selections::new(&params).await?;
     if selections.selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -98,7 +99,7 @@ async fn strings(
     what: &str,
     find: impl Fn(&Engine, &Selection<'_>, &Budget) -> Result<Vec<String>, SourceError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let selections = Selections::new(params)?;
+    let selections = Selections::new(params).await?;
     let limit = params.limit("limit")?;
     let asked = Asked::new(engine, params)?;
     let work = engine.clone();
@@ -119,6 +120,9 @@ async fn strings(
     Ok(success(headers, &data, &truncation(more), &[]))
 }
 
+/// So many short selectors are read at once.
+const LIGHT_SELECTORS_MAX: usize = 4;
+
 /// The `match[]`, `start` and `end` parameters.
 pub(super) struct Selections {
     pub(super) selectors: Vec<Vec<Matcher>>,
@@ -126,13 +130,13 @@ pub(super) struct Selections {
 }
 
 impl Selections {
-    pub(super) fn new(params: &Params) -> Result<Self, ApiError> {
-        let selectors = params
-            .all("match[]")
-            .map(|text| {
-                barograph_query::parse_selector(text).map_err(|e| ApiError::bad_parameter("match[]", &e))
-            })
-            .collect::<Result<_, _>>()?;
+    pub(super) async fn new(params: &Params) -> Result<Self, ApiError> {
+        let texts: Vec<String> = params.all("match[]").map(str::to_owned).collect();
+        let light = texts.len() <= LIGHT_SELECTORS_MAX && texts.iter().all(|text| is_light(text));
+        let parse = |text: &String| {
+            barograph_query::parse_selector(text).map_err(|e| ApiError::bad_parameter("match[]", &e))
+        };
+        let selectors = read(light, move || texts.iter().map(parse).collect()).await?;
         let start = params.time("start")?.unwrap_or(Timestamp::MIN);
         let end = params.time("end")?.unwrap_or(Timestamp::MAX);
         if end < start {

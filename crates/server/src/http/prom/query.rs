@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use barograph_model::{Budget, Exemplar, Labels, Selection, Source, SourceError, Tier, TimeRange};
-use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, When, ast::Expr};
+use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, When, ast::Expr, is_light};
 use barograph_tsdb::Store;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Engine,
-    http::{App, Caller, params::Params},
+    http::{App, Caller, params::Params, reading::read},
     queries::{About, Queries, Question},
 };
 
@@ -97,7 +97,7 @@ async fn answer(
     + Send
     + 'static,
 ) -> Result<Response, ApiError> {
-    let expr = Arc::new(expression(params)?);
+    let expr = Arc::new(expression(params).await?);
     engine.note_queried(&expr);
     let asked = Asked::new(engine, params)?;
     let limit = params.limit("limit")?;
@@ -142,7 +142,7 @@ pub(crate) async fn exemplars(
     params: Params,
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let expr = expression(&params)?;
+    let expr = expression(&params).await?;
     let start = params.time("start")?.unwrap_or(barograph_model::Timestamp::MIN);
     let end = params.time("end")?.unwrap_or(barograph_model::Timestamp::MAX);
     let asked = Asked::new(&engine, &params)?;
@@ -179,14 +179,19 @@ pub(crate) async fn exemplars(
 /// `GET|POST /api/v1/format_query`
 pub(crate) async fn format(headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
     let mut data = String::new();
-    write_string(&mut data, &expression(&params)?.to_string());
+    write_string(&mut data, &expression(&params).await?.to_string());
     Ok(success(&headers, &data, &[], &[]))
 }
 
 /// The parsed `query` parameter.
-pub(crate) fn expression(params: &Params) -> Result<Expr, ApiError> {
+pub(crate) async fn expression(params: &Params) -> Result<Expr, ApiError> {
     let text = params.first("query").unwrap_or_default();
-    barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e))
+    let parse = |text: &str| barograph_query::parse(text).map_err(|e| ApiError::bad_parameter("query", &e));
+    if is_light(text) {
+        return parse(text);
+    }
+    let text = text.to_owned();
+    read(false, move || parse(&text)).await
 }
 
 /// What a request asks for beside its expression: how long it may take and how far to look back.

@@ -27,6 +27,7 @@ use crate::{
         params::Params,
         problem::Problem,
         prom::{self, Asked, Wanted},
+        reading::read,
     },
     queries::Queries,
 };
@@ -71,7 +72,8 @@ async fn question(app: &App, headers: &HeaderMap, request: Request) -> Result<(Q
     if !kind.starts_with("application/json") {
         return form(Params::new(&url, &body));
     }
-    let query = Query::read(&asked_document(&body)?).map_err(refused)?;
+    let light = Query::is_light(&body);
+    let query = read(light, move || Query::read(&asked_document(&body)?).map_err(refused)).await?;
     Ok((Question::Document(Box::new(query)), Params::new(&url, &[]).flag("analyze")?))
 }
 
@@ -81,7 +83,7 @@ async fn text(
     params: &Params,
     analyze: bool,
 ) -> Result<Plan, ApiError> {
-    let expr = Arc::new(prom::expression(params)?);
+    let expr = Arc::new(prom::expression(params).await?);
     let when = match params.first("start") {
         Some(_) => When::Range(prom::steps(engine, params)?),
         None => When::Instant(params.time("time")?.unwrap_or_else(|| engine.clock.now())),

@@ -31,6 +31,7 @@ use super::{
     compress::compressed,
     params::Params,
     problem::Problem,
+    reading::read,
 };
 use crate::{
     Engine,
@@ -158,14 +159,15 @@ async fn asked(app: &App, headers: &HeaderMap, request: Request) -> Result<(Quer
     if kind.starts_with("application/x-www-form-urlencoded") {
         return Ok((form::query(&Params::new(&url, &body))?, true));
     }
-    match asked_document(&body)? {
+    read(Query::is_light(&body), move || match asked_document(&body)? {
         Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
             let params =
                 form::of_object(fields).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
             Ok((form::query(&params)?, true))
         }
         document => Ok((Query::read(&document).map_err(refused)?, false)),
-    }
+    })
+    .await
 }
 
 /// The document that a body is.

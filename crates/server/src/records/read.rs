@@ -1,0 +1,189 @@
+//! Records as JSON, read.
+
+use barograph::{
+    record::{MetricRecord, RecordKind, RecordValue},
+    sampling::{SamplingInfo, Strategy},
+    scope::{ATTRIBUTES_MAX, Attributes},
+};
+use barograph_model::{BUCKETS_MAX, Sketch, Timestamp};
+use serde_json::{Map, Value};
+
+/// Why something is no record, and where in it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct Unreadable {
+    what: String,
+}
+
+const STRATEGIES: [Strategy; 6] = [
+    Strategy::All,
+    Strategy::Consistent,
+    Strategy::StatisticalSignificance,
+    Strategy::AdaptiveRate,
+    Strategy::ImportanceBased,
+    Strategy::Reservoir,
+];
+
+fn wrong<T>(what: impl Into<String>) -> Result<T, Unreadable> {
+    Err(Unreadable { what: what.into() })
+}
+
+/// Reads one record; its form is that of `barograph::record`.
+pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
+    const KEYS: [&str; 8] =
+        ["name", "type", "value", "unit", "attributes", "timestamp", "component", "sampling"];
+    let Some(object) = document.as_object() else { return wrong("a record is an object") };
+    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return wrong(format!("unknown key {key:?}; known are {}", KEYS.join(", ")));
+    }
+    let text = |key: &str| match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => wrong(format!("{key} must be text")),
+    };
+    let Some(name) = text("name")? else { return wrong("name is missing") };
+    let Some(kind) = text("type")? else { return wrong("type is missing") };
+    let Some(kind) = RecordKind::named(kind) else {
+        let known = RecordKind::ALL.map(RecordKind::as_str).join(", ");
+        return wrong(format!("type {kind:?} is none of {known}"));
+    };
+    let value = match object.get("value") {
+        Some(Value::Number(number)) => RecordValue::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Some(Value::Object(parts)) => RecordValue::Distribution(distribution(parts)?),
+        Some(_) => return wrong("value must be a number or a distribution"),
+        None => return wrong("value is missing"),
+    };
+    Ok(MetricRecord {
+        unit: text("unit")?.map(str::to_owned),
+        attributes: attributes(object.get("attributes"))?,
+        timestamp: timestamp(object.get("timestamp"))?,
+        component: text("component")?.map(str::to_owned),
+        sampling: sampling(object.get("sampling"))?,
+        ..MetricRecord::new(kind, name, value)
+    })
+}
+
+fn attributes(value: Option<&Value>) -> Result<Attributes, Unreadable> {
+    let map = match value {
+        None | Some(Value::Null) => return Ok(Attributes::new()),
+        Some(Value::Object(map)) if map.len() <= ATTRIBUTES_MAX => map,
+        Some(Value::Object(_)) => return wrong(format!("more than {ATTRIBUTES_MAX} attributes")),
+        Some(_) => return wrong("attributes must be an object"),
+    };
+    let pair = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => Ok((name.clone(), text.clone())),
+        Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
+        _ => wrong(format!("attribute {name:?} must be text")),
+    };
+    let pairs: Result<Vec<_>, _> = map.iter().map(pair).collect();
+    Ok(pairs?.into_iter().collect())
+}
+
+/// Milliseconds since the epoch, or RFC 3339.
+fn timestamp(value: Option<&Value>) -> Result<Option<Timestamp>, Unreadable> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => match number.as_i64() {
+            Some(ms) => Ok(Some(Timestamp(ms))),
+            None => wrong("timestamp must be whole milliseconds"),
+        },
+        Some(Value::String(text)) => match Timestamp::from_rfc3339(text) {
+            Some(at) => Ok(Some(at)),
+            None => wrong(format!("timestamp {text:?} is no time")),
+        },
+        Some(_) => wrong("timestamp must be milliseconds or a time as text"),
+    }
+}
+
+fn sampling(value: Option<&Value>) -> Result<Option<SamplingInfo>, Unreadable> {
+    let object = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(object)) => object,
+        Some(_) => return wrong("sampling must be an object"),
+    };
+    let strategy = object.get("strategy").and_then(Value::as_str).unwrap_or("all");
+    let Some(strategy) = STRATEGIES.into_iter().find(|known| known.as_str() == strategy) else {
+        return wrong(format!("sampling strategy {strategy:?} is not known"));
+    };
+    let number = |key: &str| object.get(key).and_then(Value::as_f64);
+    let rate = number("rate").unwrap_or(1.0);
+    let weight = number("weight").unwrap_or(1.0 / rate);
+    if !(rate > 0.0 && rate <= 1.0 && (1.0..=1e9).contains(&weight)) {
+        return wrong("sampling needs a rate above 0 and up to 1, and a weight from 1 to 1e9");
+    }
+    Ok(Some(SamplingInfo { strategy, rate, weight }))
+}
+
+/// Buckets are upper bounds with counts; bounds of negative values are those farther from zero.
+fn distribution(parts: &Map<String, Value>) -> Result<Sketch, Unreadable> {
+    let number = |key: &str| parts.get(key).and_then(Value::as_f64);
+    let mut sketch = Sketch::new();
+    sketch.add_zeros(parts.get("zeros").and_then(Value::as_u64).unwrap_or(0).min(COUNT_MAX));
+    let buckets = parts.get("buckets").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if buckets.len() > 2 * BUCKETS_MAX {
+        return wrong("a distribution has too many buckets");
+    }
+    let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for bucket in buckets {
+        let pair = bucket.as_array().filter(|pair| pair.len() == 2);
+        let pair = pair.and_then(|pair| Some((pair[0].as_f64()?, pair[1].as_u64()?)));
+        let Some((bound, count)) = pair.filter(|(bound, count)| *bound != 0.0 && *count <= COUNT_MAX) else {
+            return wrong("a bucket is [bound, count], the bound not zero");
+        };
+        if count > 0 {
+            (least, greatest) = (least.min(bound), greatest.max(bound));
+            sketch.add_bucket(bound < 0.0, barograph_model::index_of(bound.abs()), count);
+        }
+    }
+    match number("count") {
+        Some(count) if count == sketch.count() as f64 => {}
+        _ => return wrong("the count of a distribution must be that of its buckets and zeros"),
+    }
+    let Some(sum) = number("sum") else { return wrong("a distribution has a sum") };
+    let (min, max) = (number("min").unwrap_or(least), number("max").unwrap_or(greatest));
+    sketch.add_moments(sum, min, max);
+    Ok(sketch)
+}
+
+/// So many values one bucket of one record may claim.
+const COUNT_MAX: u64 = 1 << 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut sketch = Sketch::new();
+        [0.0, 1.0, 2.5, 2.5, -7.0, 1e-9].into_iter().for_each(|value| sketch.add(value));
+        let whole = MetricRecord::new(RecordKind::Timer, "a.b", 12.5)
+            .unit("ms")
+            .attributes([("flowId", "F \"1\"")])
+            .at(Timestamp(1_234))
+            .component("importer")
+            .sampled(SamplingInfo::kept(Strategy::Reservoir, 0.25));
+        let spread = MetricRecord::new(RecordKind::Histogram, "h", RecordValue::Distribution(sketch));
+        for record in [whole, spread, MetricRecord::new(RecordKind::Counter, "c", 1.0)] {
+            let mut text = String::new();
+            record.write_json(&mut text);
+            assert_eq!(read(&serde_json::from_str(&text).unwrap()).unwrap(), record, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_told() {
+        let check = |text: &str, expected: &str| {
+            let refused = read(&serde_json::from_str(text).unwrap()).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{text}: {refused}");
+        };
+        check("7", "an object");
+        check("{}", "name is missing");
+        check(r#"{"name":"a"}"#, "type is missing");
+        check(r#"{"name":"a","type":"sum","value":1}"#, "none of counter");
+        check(r#"{"name":"a","type":"gauge"}"#, "value is missing");
+        check(r#"{"name":"a","type":"gauge","value":1,"tags":{}}"#, "unknown key");
+        check(r#"{"name":"a","type":"gauge","value":1,"timestamp":"then"}"#, "no time");
+        check(r#"{"name":"a","type":"gauge","value":1,"sampling":{"rate":0}}"#, "rate");
+        check(r#"{"name":"a","type":"histogram","value":{"count":3,"sum":1,"buckets":[[1,2]]}}"#, "count");
+    }
+}
