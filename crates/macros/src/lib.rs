@@ -1,10 +1,11 @@
-//! The macros of the SDK. Use them as `barograph::Label` and `barograph::LabelSet`, by its feature `derive`.
+//! The macros of the SDK. Use them as `barograph::Label` and so on, by its feature `derive`.
 //!
 //! Each macro is a function from tokens to tokens in a file of its own, where it is tested; here they are declared.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{DeriveInput, ItemFn, parse_macro_input};
 
+mod function;
 mod label;
 
 /// Makes an enum of plain variants a label whose values are its variants.
@@ -24,4 +25,29 @@ pub fn derive_label(input: TokenStream) -> TokenStream {
 pub fn derive_label_set(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     label::derive_label_set(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Measures the calls of a function, as `barograph::calls` says: how often, how long, and how they ended.
+///
+/// The name is the path of the function unless it is given: `#[instrument(name = "orders.place")]`. If the function
+/// returns a `Result`, an `Err` is a call that failed. An async function begins when it is first polled, and is
+/// cancelled if it is dropped before it is done. A function that returns a future, rather than being async, is
+/// measured until it has made the future.
+#[proc_macro_attribute]
+pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as function::Name);
+    let item = parse_macro_input!(item as ItemFn);
+    function::instrument(&arguments, &item).into()
+}
+
+/// Measures one handler of axum by itself: `#[instrument_route("/status")]`, and
+/// `#[instrument_route("/orders", method = "POST")]` for another method than `GET`.
+///
+/// Where the layer `barograph::http::RequestsLayer` measures the request already, it is counted once, under the route
+/// given here. The handler's answer becomes an `axum::response::Response`.
+#[proc_macro_attribute]
+pub fn instrument_route(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as function::Route);
+    let item = parse_macro_input!(item as ItemFn);
+    function::instrument_route(&arguments, &item).into()
 }

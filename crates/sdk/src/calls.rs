@@ -237,6 +237,11 @@ pub mod expanded {
         }
     }
 
+    /// What `body` gives, which runs once and so may give away what it captured.
+    pub fn run<T>(body: impl FnOnce() -> T) -> T {
+        body()
+    }
+
     /// A value that is never made, which tells a block the type it returns.
     pub fn typed<T>() -> T {
         unreachable!("stands behind a condition that is never true")

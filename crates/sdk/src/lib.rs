@@ -52,13 +52,16 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
-//! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | `handle`, `statics`, `family`, `label`, `exemplar` | instruments as one holds them |
+//! | `registry`, `metric`, `idle`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
+//! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
 //! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
-//! | [`calls`] | calls of functions |
+//! | [`calls`], [`transactions`] | calls of functions, transactions |
+//! | [`caches`], [`pools`] | caches, pools of connections |
+//! | [`event_loop`], `runtime` | how promptly a runtime works (feature `tokio`) |
 //! | [`sockets`] | WebSocket connections and messages |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
@@ -70,26 +73,33 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caches;
 pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+pub mod event_loop;
+mod exemplar;
 mod family;
 pub mod flow;
 mod global;
 mod handle;
 #[cfg(feature = "tower")]
 pub mod http;
+mod idle;
 mod instrument;
 mod label;
 mod meter;
 mod metric;
 mod name;
+pub mod pools;
 pub mod record;
 mod registry;
 pub mod requests;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 pub mod sampling;
 pub mod scope;
 mod shard;
@@ -98,7 +108,9 @@ pub mod sockets;
 pub mod span;
 mod statics;
 pub mod statistics;
+pub mod telemetry;
 mod timer;
+pub mod transactions;
 pub mod window;
 
 pub use barograph_model::{BUCKETS_MAX, Labels, Metadata, MetricType, SCALE, Sketch, Timestamp, upper_bound};
@@ -107,8 +119,10 @@ pub use barograph_wire::exposition;
 pub use distribution::{Distribution, SECONDS_BOUNDS};
 pub use error::Error;
 pub use errors::ErrorClass;
+pub use exemplar::{EXEMPLAR_INTERVAL, Trace};
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
+pub use idle::IDLE;
 pub use instrument::{Bucketed, Instrument, Observed};
 pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use meter::Meter;
@@ -118,7 +132,8 @@ pub use registry::{Builder, Described, Registry};
 pub use requests::{Outcome, Request, RequestFigures, Requests};
 pub use sockets::{Socket, SocketFigures, Sockets};
 pub use statics::{Static, StaticEnumFamily, StaticFamily};
+pub use telemetry::Telemetry;
 pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
-pub use barograph_macros::{Label, LabelSet};
+pub use barograph_macros::{Label, LabelSet, instrument, instrument_route};

@@ -1,12 +1,14 @@
 //! What only axum has: an extractor, and handlers that are measured by themselves.
 
-use std::convert::Infallible;
-
-use axum::{
-    body::Body,
-    extract::FromRequestParts,
-    response::{IntoResponse, Response},
+use std::{
+    convert::Infallible,
+    pin::pin,
+    task::{Context, Poll, Waker},
 };
+
+#[doc(hidden)]
+pub use axum::response::Response;
+use axum::{body::Body, extract::FromRequestParts, response::IntoResponse};
 use http::request::Parts;
 
 use super::{
@@ -39,5 +41,14 @@ pub async fn answer<R: IntoResponse>(
     let response = async { Ok::<_, Infallible>(handler.await.into_response()) };
     match Answering::new(response, begun, None).await {
         Ok(response) => response.map(Body::new),
+    }
+}
+
+/// What `#[barograph::instrument_route]` makes of a handler that is not async: what answers without waiting.
+#[doc(hidden)]
+pub fn now(answer: impl Future<Output = Response>) -> Response {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(response) => response,
+        Poll::Pending => unreachable!("the handler does not wait"),
     }
 }

@@ -40,7 +40,7 @@ mod layer;
 
 #[cfg(feature = "axum")]
 #[doc(hidden)]
-pub use self::axum::answer;
+pub use self::axum::{Response, answer, now};
 pub use answering::Answering;
 pub use body::Measured;
 pub use current::CurrentRequest;

@@ -39,13 +39,13 @@ impl RequestFigures {
         errors.sort_unstable();
         let window_errors = instruments.recent_errors.by("error_class");
         let mut figures = Self { in_flight: instruments.in_flight.value().max(0), ..Self::default() };
+        figures.buckets = instruments.bounds.iter().map(|bound| (*bound, 0)).collect();
         for (_, duration) in instruments.durations.series() {
             let read = duration.read();
             figures.total += read.sketch.count();
             figures.sum += read.sketch.sum();
-            figures.buckets.resize(read.classic.len(), (0.0, 0));
-            for (sum, (bound, count)) in figures.buckets.iter_mut().zip(read.classic) {
-                *sum = (bound, sum.1 + count);
+            for (sum, (_, count)) in figures.buckets.iter_mut().zip(read.classic) {
+                sum.1 += count;
             }
         }
         figures.window = instruments.recent.figures();

@@ -35,7 +35,7 @@ use std::{
 };
 
 use crate::{
-    Counter, Error, Family, Histogram, Registry, Unit, UpDownCounter, clock,
+    Counter, Error, Family, Histogram, Registry, Telemetry, Unit, UpDownCounter, clock,
     errors::{Classifier, ErrorClass},
     global::group,
     window::{QUANTILES, Watch},
@@ -68,6 +68,7 @@ struct Instruments {
     sent: Family<Counter, 2>,
     in_flight: UpDownCounter,
     recent: Watch<Histogram>,
+    bounds: Box<[f64]>,
     recent_errors: Watch<Counter>,
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
@@ -124,6 +125,7 @@ impl Requests {
                 .help("Requests that are over, by method, route and status.")
                 .family(["method", "route", "status"])?,
             durations,
+            bounds: bounds.into(),
             errors_by_class: ErrorClass::BUILT_IN.map(|class| errors.with([class.as_str()])),
             errors,
             received: bytes(
@@ -144,12 +146,11 @@ impl Requests {
         Ok(requests)
     }
 
-    /// Those of the process, in [`Registry::global`]. If that has other metrics of these names, what is recorded here
-    /// is shown nowhere, and [`Registry::problems`] tells why.
+    /// Those of [`Telemetry::global`], in [`Registry::global`]. If that has other metrics of these names, what is recorded
+    /// here is shown nowhere, and [`Registry::problems`] tells why.
     #[doc(alias = "unified_metrics_collector")]
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Requests> = LazyLock::new(|| group(Requests::register));
-        &GLOBAL
+        Telemetry::global().requests()
     }
 
     /// Those of the process for what it asks of others.
@@ -203,6 +204,11 @@ impl Requests {
     /// How requests fare: totals since the start, and the sliding window.
     pub fn figures(&self) -> RequestFigures {
         RequestFigures::read(self.0)
+    }
+
+    /// The sliding window of the durations, by the labels `method` and `route`.
+    pub fn recent(&self) -> &Watch<Histogram> {
+        &self.0.recent
     }
 
     /// Shows the window beside the totals.

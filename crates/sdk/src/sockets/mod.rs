@@ -4,7 +4,15 @@
 //! open connections is an estimate and never negative: a connection that is closed twice counts once, and one that
 //! was silent for long ([`Sockets::sweep`]) counts as closed until it is heard of again.
 //!
+//! With the feature `websocket`, `InstrumentedWebSocket` does this around a socket that is a stream and a sink.
+//!
 //! Recording a message costs two counters; opening and closing take a lock.
+
+#[cfg(feature = "websocket")]
+mod wrapped;
+
+#[cfg(feature = "websocket")]
+pub use wrapped::{InstrumentedWebSocket, Message};
 
 use std::{
     collections::BTreeMap,

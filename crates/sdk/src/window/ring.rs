@@ -62,6 +62,11 @@ impl<T: Cumulative> Ring<T> {
         self.slices.drain(..old);
     }
 
+    /// Lets go of all slices.
+    pub(crate) fn empty(&mut self) {
+        self.slices.clear();
+    }
+
     /// Adds all slices to a sum.
     pub(crate) fn add_to(&self, sum: &mut T) {
         self.slices.iter().for_each(|(_, slice)| sum.add(slice));

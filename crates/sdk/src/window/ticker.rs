@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use barograph_model::Timestamp;
+
 use crate::{Registry, clock};
 
 /// How often a registry is told the time.
@@ -28,14 +30,20 @@ impl Ticker {
     /// # Errors
     /// The system has no thread left.
     pub fn start(registry: &Registry) -> io::Result<Self> {
+        let registry = registry.clone();
+        Self::every_second(move |now| registry.tick(now))
+    }
+
+    /// The same for anything that wants the time every second.
+    pub(crate) fn every_second(mut tick: impl FnMut(Timestamp) + Send + 'static) -> io::Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let (registry, told) = (registry.clone(), Arc::clone(&stop));
+        let told = Arc::clone(&stop);
         let run = move || {
             let (stopped, wake) = &*told;
             let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             while !*stopped {
                 drop(stopped);
-                registry.tick(clock::now());
+                tick(clock::now());
                 stopped = told.0.lock().unwrap_or_else(PoisonError::into_inner);
                 if !*stopped {
                     stopped = wake.wait_timeout(stopped, EVERY).unwrap_or_else(PoisonError::into_inner).0;

@@ -71,7 +71,12 @@ impl<H: Watched> Watch<H> {
 
     /// By each value that a label has, all series with that value together.
     pub fn by(&self, label: &str) -> BTreeMap<String, Figures> {
-        self.windows().by(&self.metric, |labels| labels.value(label).unwrap_or_default().to_owned())
+        self.group_by(|labels| labels.value(label).unwrap_or_default().to_owned())
+    }
+
+    /// By any key, all series with that key together.
+    pub fn group_by<K: Ord>(&self, key: impl Fn(&Labels) -> K) -> BTreeMap<K, Figures> {
+        self.windows().by(&self.metric, key)
     }
 
     /// How many buckets and sums the window keeps, of 16 bytes each: what its memory is bounded by.
@@ -118,6 +123,16 @@ impl Rings {
     }
 }
 
+impl Rings {
+    /// Everything up to the last reading is over.
+    fn empty(&mut self) {
+        match self {
+            Self::Amounts(rings) => rings.values_mut().for_each(|(_, ring)| ring.empty()),
+            Self::Values(rings) => rings.values_mut().for_each(|(_, ring)| ring.empty()),
+        }
+    }
+}
+
 impl Windows {
     /// Windows in which everything that was recorded up to now is over.
     pub(crate) fn new(metric: &Metric, window: Duration, now: Option<Timestamp>) -> Self {
@@ -144,7 +159,8 @@ impl Windows {
         let cells = metric.cells();
         let mut state = self.lock();
         if state.window != window {
-            state.rings = Rings::of(metric.kind);
+            state.take(metric.kind, &cells, &shard::all());
+            state.rings.empty();
             state.pace = Pace::new(window);
             state.window = window;
         }
