@@ -10,7 +10,8 @@
 //! 2. A *metric* has a name, a [`Unit`], a line of help, and *series*: one for each set of label values. Where the
 //!    values are known beforehand they are fixed labels; where they come with each recording, the metric is a
 //!    [`Family`]. A metric has at most 2,000 series unless it says otherwise; what is over goes to the series
-//!    `__overflow__`, counted.
+//!    `__overflow__`, counted. Series of a family that nobody recorded into for an hour are left out until they are
+//!    recorded again ([`Registry::set_idle`]).
 //! 3. A [`Registry`] holds metrics by name. [`Static`] and [`StaticFamily`] define metrics of the global registry
 //!    where they are used; libraries and tests may have registries of their own.
 //! 4. *Collecting* sums what all threads recorded into [`exposition::Family`]s, which [`exposition::write`] spells
