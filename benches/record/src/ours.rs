@@ -7,7 +7,8 @@ use std::{
 };
 
 use barograph::{
-    Counter, FloatCounter, Gauge, Histogram, Label, LabelSet, Static, StaticEnumFamily, StaticFamily,
+    Counter, FloatCounter, Gauge, Histogram, Label, LabelSet, Meter, Static, StaticEnumFamily, StaticFamily,
+    Timer,
 };
 
 use crate::{
@@ -22,7 +23,8 @@ static FLOAT_COUNTER: Static<FloatCounter> = Static::float_counter("spent_second
 static GAUGE: Static<Gauge> = Static::gauge("depth", "Depth.");
 static ONE_VALUE: Static<Histogram> = Static::histogram("narrow_seconds", "One value.");
 static HISTOGRAM: Static<Histogram> = Static::histogram("wide_seconds", "Values of a service.");
-static TIMED: Static<Histogram> = Static::histogram("timed_seconds", "Time taken.");
+static METER: Static<Meter> = Static::meter("events_total", "Events.");
+static TIMED: Static<Timer> = Static::timer("timed", "Time taken.");
 static LITERAL: StaticFamily<Counter, 2> =
     StaticFamily::counter("literal_calls_total", "Calls by literals.", ["method", "status"]);
 static DYNAMIC: StaticFamily<Counter, 2> =
@@ -74,9 +76,9 @@ pub fn cases(values: &'static [f64; 1024]) -> Vec<Case> {
             black_box(Instant::now().elapsed());
         }),
         case("timer", NAME, |_| {
-            let start = Instant::now();
-            TIMED.record_duration(start.elapsed());
+            TIMED.start().stop();
         }),
+        case("meter", NAME, |_| METER.mark()),
         case("gauge set", NAME, |i| GAUGE.set(f64::from(i))),
         case("float counter", NAME, |i| FLOAT_COUNTER.add(f64::from(i))),
         case("histogram, one value", NAME, |_| ONE_VALUE.record(black_box(0.0123))),

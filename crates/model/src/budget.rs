@@ -3,9 +3,12 @@
 //! The one who asks makes a budget; whoever reads samples for it charges them. The budget knows no clock: the
 //! edge that does cancels it when time is up.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// What one query may cost.
@@ -77,36 +80,53 @@ const SAMPLE_BYTES: u64 = 16;
 const SERIES_BYTES: u64 = 96;
 
 /// Why a query has to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetError {
     /// The one who asked went away, or time was up.
-    #[error("query was cancelled")]
     Cancelled,
     /// The query would read more samples than it may.
-    #[error("query processing would load too many samples into memory in query execution (limit {limit})")]
     TooManySamples {
         /// How many samples one query may read.
         limit: u64,
     },
     /// The query would read more series than it may.
-    #[error("query would read too many series (limit {limit})")]
     TooManySeries {
         /// How many series one query may read.
         limit: u64,
     },
     /// The query would hold more memory than one may.
-    #[error("query would take too much memory (limit {limit} bytes)")]
     TooManyBytes {
         /// How many bytes one query may hold.
         limit: u64,
     },
     /// All queries together would take more memory than they may. It may do later, or with less asked for.
-    #[error("query would take more memory than is left for queries (limit {limit} bytes for all)")]
     OutOfMemory {
         /// How many bytes all queries may hold together.
         limit: u64,
     },
 }
+
+impl fmt::Display for BudgetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("query was cancelled"),
+            Self::TooManySamples { limit } => write!(
+                f,
+                "query processing would load too many samples into memory in query execution (limit {limit})"
+            ),
+            Self::TooManySeries { limit } => write!(f, "query would read too many series (limit {limit})"),
+            Self::TooManyBytes { limit } => {
+                write!(f, "query would take too much memory (limit {limit} bytes)")
+            }
+            Self::OutOfMemory { limit } => write!(
+                f,
+                "query would take more memory than is left for queries (limit {limit} bytes for all)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BudgetError {}
 
 impl Budget {
     /// A budget of `samples_max` samples.

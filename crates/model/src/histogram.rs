@@ -6,6 +6,8 @@
 //!
 //! A histogram that exists is valid: buckets ascend, no count is negative, and they fit the schema.
 
+use std::fmt;
+
 /// The schema of custom bounds.
 pub const CUSTOM_BOUNDS: i8 = -53;
 
@@ -77,38 +79,54 @@ pub struct HistogramParts {
 }
 
 /// Why a histogram was refused. Sending it again will not help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistogramError {
     /// No such schema.
-    #[error("histogram schema is neither -4 to 52 nor -53")]
     Schema,
     /// A count is below zero or not a number.
-    #[error("histogram has a negative count")]
     NegativeCount,
     /// Buckets do not ascend.
-    #[error("histogram buckets are not in order")]
     Order,
     /// Spans do not cover the buckets, or go backwards.
-    #[error("histogram spans do not cover its buckets")]
     Spans,
     /// The buckets hold more or less than the histogram.
-    #[error("histogram count does not match its buckets")]
     Count,
     /// A threshold that is negative or not a number.
-    #[error("histogram zero threshold is negative")]
     ZeroThreshold,
     /// Custom bounds that are not finite or do not ascend, or that do not go with the rest.
-    #[error("histogram custom bounds are malformed")]
     Bounds,
     /// More buckets than a histogram may have.
-    #[error("histogram has too many buckets")]
     TooManyBuckets,
 }
 
+impl fmt::Display for HistogramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Schema => f.write_str("histogram schema is neither -4 to 52 nor -53"),
+            Self::NegativeCount => f.write_str("histogram has a negative count"),
+            Self::Order => f.write_str("histogram buckets are not in order"),
+            Self::Spans => f.write_str("histogram spans do not cover its buckets"),
+            Self::Count => f.write_str("histogram count does not match its buckets"),
+            Self::ZeroThreshold => f.write_str("histogram zero threshold is negative"),
+            Self::Bounds => f.write_str("histogram custom bounds are malformed"),
+            Self::TooManyBuckets => f.write_str("histogram has too many buckets"),
+        }
+    }
+}
+
+impl std::error::Error for HistogramError {}
+
 /// Histograms whose custom bounds differ cannot be joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("histograms with different custom bounds cannot be joined")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DifferentBounds;
+
+impl fmt::Display for DifferentBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("histograms with different custom bounds cannot be joined")
+    }
+}
+
+impl std::error::Error for DifferentBounds {}
 
 /// Gives counts the indices that spans of (offset, length) say: the first offset is an index, the others are gaps.
 ///

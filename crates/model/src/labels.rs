@@ -20,22 +20,31 @@ const TAG_VALUE: u8 = 0x12;
 pub struct Labels(Arc<[u8]>);
 
 /// Why some pairs are no label set.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LabelError {
     /// A label has no name.
-    #[error("a label name is empty")]
     EmptyName,
     /// A name stands twice.
-    #[error("label name \"{0}\" is not unique")]
     Duplicate(String),
     /// A name or a value is not UTF-8.
-    #[error("label {0} is not valid UTF-8")]
     NotUtf8(String),
     /// The bytes are not those of a label set.
-    #[error("label bytes are malformed at offset {0}")]
     Malformed(usize),
 }
+
+impl fmt::Display for LabelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyName => f.write_str("a label name is empty"),
+            Self::Duplicate(it) => write!(f, "label name \"{it}\" is not unique"),
+            Self::NotUtf8(it) => write!(f, "label {it} is not valid UTF-8"),
+            Self::Malformed(it) => write!(f, "label bytes are malformed at offset {it}"),
+        }
+    }
+}
+
+impl std::error::Error for LabelError {}
 
 impl Labels {
     /// The label set with no labels.

@@ -12,6 +12,8 @@
 //! 7. [`Source`]: how series are read, a batch at a time, under a [`Budget`]; [`Changes`]: what results do not hold any
 //!    more.
 //!
+//! Regular expressions in matchers need the feature `regex`.
+//!
 //! This crate knows no files, no formats of the outside, no clock and no threads.
 //!
 //! ```
@@ -23,6 +25,8 @@
 //! assert_eq!(series.to_string(), r#"up{job="api"}"#);
 //! ```
 
+#[cfg(feature = "regex")]
+mod automaton;
 mod budget;
 mod changes;
 mod histogram;

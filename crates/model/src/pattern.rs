@@ -3,13 +3,13 @@
 //! Reading and compiling one takes time and memory that its length does not tell, and a query may have many. So all
 //! patterns of a query share one budget of bytes, which is charged before the bytes are taken.
 
-use regex_automata::{meta::Regex, nfa::thompson::WhichCaptures};
-use regex_syntax::hir::{Hir, Look};
+use std::fmt;
+
+#[cfg(feature = "regex")]
+pub(crate) use crate::automaton::Pattern;
 
 /// All patterns of one query may take this many bytes; to compile so much takes some milliseconds.
 pub const PATTERNS_BYTES_MAX: usize = 1 << 20;
-/// What a search of a pattern may remember, in bytes; with less memory it is slower, never wrong.
-const SEARCH_BYTES_MAX: usize = 256 << 10;
 /// A byte of a pattern takes at most about so many while it is read.
 const READ_BYTES: usize = 32;
 /// A class of characters such as `\w` is a list of hundreds of ranges.
@@ -22,7 +22,7 @@ const SHOWN_BYTES_MAX: usize = 256;
 /// What the patterns of one query may still take.
 #[derive(Clone, Debug)]
 pub struct PatternBudget {
-    left: usize,
+    pub(crate) left: usize,
 }
 
 impl Default for PatternBudget {
@@ -46,15 +46,14 @@ impl PatternBudget {
         self.take(bytes).ok_or_else(|| MatcherError::too_large(pattern))
     }
 
-    fn take(&mut self, bytes: usize) -> Option<()> {
+    pub(crate) fn take(&mut self, bytes: usize) -> Option<()> {
         self.left = self.left.checked_sub(bytes)?;
         Some(())
     }
 }
 
 /// A regular expression that does not compile, or takes too much.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp {pattern}: {reason}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatcherError {
     /// The pattern, as given; its beginning, if it is long.
     pub pattern: String,
@@ -62,8 +61,17 @@ pub struct MatcherError {
     pub reason: String,
 }
 
+impl fmt::Display for MatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, reason } = self;
+        write!(f, "error parsing regexp {pattern}: {reason}")
+    }
+}
+
+impl std::error::Error for MatcherError {}
+
 impl MatcherError {
-    fn new(pattern: &str, reason: String) -> Self {
+    pub(crate) fn new(pattern: &str, reason: String) -> Self {
         let mut shown = pattern.to_owned();
         if shown.len() > SHOWN_BYTES_MAX {
             shown.truncate(shown.floor_char_boundary(SHOWN_BYTES_MAX));
@@ -72,44 +80,27 @@ impl MatcherError {
         Self { pattern: shown, reason }
     }
 
-    fn too_large(pattern: &str) -> Self {
+    pub(crate) fn too_large(pattern: &str) -> Self {
         let reason =
             format!("regular expressions of one query may take {PATTERNS_BYTES_MAX} bytes when compiled");
         Self::new(pattern, reason)
     }
 }
 
-/// A pattern that needs an automaton.
+/// No pattern that there could be: those that need an automaton need the feature `regex`.
+#[cfg(not(feature = "regex"))]
 #[derive(Debug)]
-pub(crate) struct Pattern(Regex);
+pub(crate) enum Pattern {}
 
+#[cfg(not(feature = "regex"))]
 impl Pattern {
     pub(crate) fn compile(pattern: &str, budget: &mut PatternBudget) -> Result<Self, MatcherError> {
         budget.read(pattern)?;
-        let read = regex_syntax::ParserBuilder::new().dot_matches_new_line(true).build().parse(pattern);
-        let read = read.map_err(|error| {
-            // The last line of the library's many-line message says what is wrong.
-            let text = error.to_string();
-            let line = text.lines().last().unwrap_or_default();
-            MatcherError::new(pattern, line.strip_prefix("error: ").unwrap_or(line).to_owned())
-        })?;
-        let anchored = Hir::concat(vec![Hir::look(Look::Start), read, Hir::look(Look::End)]);
-        // Whole automata ahead of the first search take ten times as long to make as most patterns are ever run.
-        let config = Regex::config()
-            .nfa_size_limit(Some(budget.left))
-            .hybrid_cache_capacity(SEARCH_BYTES_MAX)
-            .which_captures(WhichCaptures::None)
-            .dfa(false)
-            .onepass(false);
-        let built = Regex::builder().configure(config).build_from_hir(&anchored);
-        let too_large = || MatcherError::too_large(pattern);
-        let regex = built.map_err(|_| too_large())?;
-        budget.take(regex.memory_usage()).ok_or_else(too_large)?;
-        Ok(Self(regex))
+        Err(MatcherError::new(pattern, "it needs the feature `regex` of barograph-model".to_owned()))
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text)
+    pub(crate) fn matches(&self, _: &str) -> bool {
+        match *self {}
     }
 }
 

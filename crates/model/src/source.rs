@@ -3,6 +3,8 @@
 //! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
+use std::fmt;
+
 use crate::{
     Budget, BudgetError, Changes, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
     Rollups, Sample, Tier, TimeRange, Timestamp,
@@ -246,13 +248,35 @@ pub fn last_of_each(cursor: &mut dyn SeriesCursor) -> Result<Vec<(Labels, Sample
 }
 
 /// Why reading stopped.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SourceError {
     /// The query may not read any further.
-    #[error(transparent)]
-    Budget(#[from] BudgetError),
+    Budget(BudgetError),
     /// The store cannot read what it should have; the cause says which file and where.
-    #[error("cannot read stored samples")]
-    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Storage(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Budget(cause) => cause.fmt(f),
+            Self::Storage(_) => f.write_str("cannot read stored samples"),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Budget(cause) => std::error::Error::source(cause),
+            Self::Storage(cause) => Some(&**cause),
+        }
+    }
+}
+
+impl From<BudgetError> for SourceError {
+    fn from(cause: BudgetError) -> Self {
+        Self::Budget(cause)
+    }
 }

@@ -67,9 +67,16 @@ impl fmt::Display for Tier {
 }
 
 /// A name that no tier has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown tier, one of raw, 1m, 5m, 1h is expected")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierError;
+
+impl fmt::Display for TierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown tier, one of raw, 1m, 5m, 1h is expected")
+    }
+}
+
+impl std::error::Error for TierError {}
 
 impl FromStr for Tier {
     type Err = TierError;

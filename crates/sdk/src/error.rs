@@ -1,11 +1,12 @@
 //! Why a metric cannot be registered.
 
+use std::fmt;
+
 /// Why a metric cannot be registered. All but the last are mistakes in its definition.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// The name would not be a good one to expose.
-    #[error("invalid metric name \"{name}\": {reason}")]
     InvalidName {
         /// The name as given.
         name: String,
@@ -13,7 +14,6 @@ pub enum Error {
         reason: &'static str,
     },
     /// A label name would not be a good one to expose, or stands twice.
-    #[error("invalid label name \"{name}\": {reason}")]
     InvalidLabel {
         /// The name as given.
         name: String,
@@ -21,13 +21,11 @@ pub enum Error {
         reason: &'static str,
     },
     /// Bucket bounds are not finite and strictly ascending.
-    #[error("bucket bounds of \"{name}\" must be finite and strictly ascending")]
     InvalidBounds {
         /// The histogram.
         name: String,
     },
     /// The name is taken by a metric of another kind.
-    #[error("metric \"{name}\" is already registered with another {what}: {existing}")]
     Conflict {
         /// The exposed name.
         name: String,
@@ -37,7 +35,6 @@ pub enum Error {
         existing: String,
     },
     /// The series is given by a closure or by a handle, and was asked for as the other.
-    #[error("series {series} is already registered as {existing}")]
     Taken {
         /// The series.
         series: String,
@@ -45,9 +42,29 @@ pub enum Error {
         existing: &'static str,
     },
     /// The process has as many series as it can hold.
-    #[error("no room for another series: the process holds {max}")]
     Full {
         /// How many of this kind there can be.
         max: u32,
     },
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidName { name, reason } => write!(f, "invalid metric name \"{name}\": {reason}"),
+            Self::InvalidLabel { name, reason } => write!(f, "invalid label name \"{name}\": {reason}"),
+            Self::InvalidBounds { name } => {
+                write!(f, "bucket bounds of \"{name}\" must be finite and strictly ascending")
+            }
+            Self::Conflict { name, what, existing } => {
+                write!(f, "metric \"{name}\" is already registered with another {what}: {existing}")
+            }
+            Self::Taken { series, existing } => {
+                write!(f, "series {series} is already registered as {existing}")
+            }
+            Self::Full { max } => write!(f, "no room for another series: the process holds {max}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

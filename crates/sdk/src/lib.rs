@@ -10,7 +10,8 @@
 //! 2. A *metric* has a name, a [`Unit`], a line of help, and *series*: one for each set of label values. Where the
 //!    values are known beforehand they are fixed labels; where they come with each recording, the metric is a
 //!    [`Family`]. A metric has at most 2,000 series unless it says otherwise; what is over goes to the series
-//!    `__overflow__`, counted.
+//!    `__overflow__`, counted. Series of a family that nobody recorded into for an hour are left out until they are
+//!    recorded again ([`Registry::set_idle`]).
 //! 3. A [`Registry`] holds metrics by name. [`Static`] and [`StaticFamily`] define metrics of the global registry
 //!    where they are used; libraries and tests may have registries of their own.
 //! 4. *Collecting* sums what all threads recorded into [`exposition::Family`]s, which [`exposition::write`] spells
@@ -52,8 +53,8 @@
 //!
 //! | | |
 //! |---|---|
-//! | `handle`, `statics`, `family`, `label` | instruments as one holds them |
-//! | `registry`, `metric`, `name`, `error` | metrics by name, their series, what is refused |
+//! | `handle`, `statics`, `family`, `label`, `exemplar` | instruments as one holds them |
+//! | `registry`, `metric`, `idle`, `name`, `error` | metrics by name, their series, what is refused |
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
@@ -74,23 +75,25 @@
 
 #![forbid(unsafe_code)]
 
-pub mod caches;
 pub mod bridge;
+pub mod caches;
 pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+pub mod event_loop;
+mod exemplar;
 #[cfg(feature = "export")]
 pub mod export;
-pub mod event_loop;
 mod family;
 pub mod flow;
 mod global;
 mod handle;
 #[cfg(feature = "tower")]
 pub mod http;
+mod idle;
 mod instrument;
 mod label;
 mod meter;
@@ -121,8 +124,10 @@ pub use barograph_wire::exposition;
 pub use distribution::{Distribution, SECONDS_BOUNDS};
 pub use error::Error;
 pub use errors::ErrorClass;
+pub use exemplar::{EXEMPLAR_INTERVAL, Trace};
 pub use family::Family;
 pub use handle::{Counter, FloatCounter, Gauge, Held, Histogram, UpDownCounter};
+pub use idle::IDLE;
 pub use instrument::{Bucketed, Instrument, Observed};
 pub use label::{COMBINATIONS_MAX, EnumFamily, Label, LabelSet};
 pub use meter::Meter;

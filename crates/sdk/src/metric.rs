@@ -17,8 +17,10 @@ use barograph_wire::exposition::{Family, Point, format_float};
 use crate::{
     Error,
     distribution::{self, Layout},
+    exemplar,
     handle::{self, COUNTER_INDICES, GAUGE_INDICES, Gauge, HISTOGRAM_INDICES, Indices},
-    shard::Shard,
+    idle::Idle,
+    shard::{self, Shard},
     window::{self, Windows},
 };
 
@@ -57,6 +59,15 @@ enum Origin {
     Observer(Observer),
 }
 
+impl Origin {
+    fn cell(&self) -> Option<u32> {
+        match self {
+            Self::Cell(index) => Some(*index),
+            Self::Observer(_) => None,
+        }
+    }
+}
+
 /// A metric and its series.
 pub(crate) struct Metric {
     /// The exposed name, without `_total`.
@@ -69,6 +80,7 @@ pub(crate) struct Metric {
     series_max: usize,
     series: Mutex<BTreeMap<Labels, Origin>>,
     windows: OnceLock<Windows>,
+    idle: Idle,
     overflowed: AtomicU64,
     panics: AtomicU64,
 }
@@ -150,6 +162,7 @@ impl Metric {
             series_max,
             series: Mutex::default(),
             windows: OnceLock::new(),
+            idle: Idle::default(),
             overflowed: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
@@ -193,8 +206,10 @@ impl Metric {
         self.windows.get_or_init(|| Windows::new(self, window, now))
     }
 
-    /// Moves its windows, if it has any.
-    pub(crate) fn tick(&self, window: Duration, now: Timestamp) {
+    /// Moves its windows, if it has any, and lets series expire that were idle for so long.
+    pub(crate) fn tick(&self, window: Duration, idle: Duration, now: Timestamp) {
+        let shards = shard::all();
+        self.idle.tick(idle, now, |index| self.mark(index, &shards));
         if let Some(windows) = self.windows.get() {
             windows.tick(self, window, now);
         }
@@ -229,6 +244,36 @@ impl Metric {
         Ok((index, full))
     }
 
+    /// The same for a family, whose series may expire.
+    pub(crate) fn cell_of_family(&self, labels: &Labels, overflow: &Labels) -> Result<(u32, bool), Error> {
+        let found = self.cell(labels, overflow)?;
+        if !matches!(self.kind, Kind::Gauge | Kind::UpDownCounter) {
+            self.idle.note(found.0);
+        }
+        Ok(found)
+    }
+
+    /// A number that is another after something was recorded into a series.
+    fn mark(&self, index: u32, shards: &[&'static Shard]) -> u64 {
+        match self.kind {
+            kind if kind.is_distribution() => distribution::mark(index, shards),
+            Kind::Gauge => Gauge(index).value().to_bits(),
+            // Amounts are added up as the bits they are, which change all the same.
+            _ => handle::sum_cells(index, shards),
+        }
+    }
+
+    /// The series to be shown, in label order.
+    fn shown(&self, shards: &[&'static Shard]) -> Vec<(Labels, Origin)> {
+        let hidden = self.idle.hidden(|index| self.mark(index, shards));
+        let series = self.series();
+        let shown = series.iter().filter(|(_, origin)| match origin {
+            Origin::Cell(index) => !hidden.contains(index),
+            Origin::Observer(_) => true,
+        });
+        shown.map(|(labels, origin)| (labels.clone(), origin.clone())).collect()
+    }
+
     /// Lets `observer` tell the value of a series; in place of an earlier one.
     pub(crate) fn observe(&self, labels: Labels, observer: Observer) -> Result<(), Error> {
         let mut series = self.series();
@@ -246,11 +291,12 @@ impl Metric {
 
     /// The series that have cells, with their indices, in label order.
     pub(crate) fn cells(&self) -> Vec<(Labels, u32)> {
-        let cell = |(labels, origin): (&Labels, &Origin)| match origin {
-            Origin::Cell(index) => Some((labels.clone(), *index)),
-            Origin::Observer(_) => None,
-        };
-        self.series().iter().filter_map(cell).collect()
+        let series = self.series();
+        series.iter().filter_map(|(labels, origin)| Some((labels.clone(), origin.cell()?))).collect()
+    }
+
+    fn shown_cells(&self, shards: &[&'static Shard]) -> impl Iterator<Item = (Labels, u32)> {
+        self.shown(shards).into_iter().filter_map(|(labels, origin)| Some((labels, origin.cell()?)))
     }
 
     /// How often a label set found the metric at its cap.
@@ -265,8 +311,7 @@ impl Metric {
 
     /// The points of all series, in label order. Observers run without a lock held.
     pub(crate) fn collect(&self, shards: &[&'static Shard]) -> Family {
-        let series: Vec<_> =
-            self.series().iter().map(|(labels, origin)| (labels.clone(), origin.clone())).collect();
+        let series = self.shown(shards);
         let mut points = Vec::with_capacity(series.len());
         for (labels, origin) in series {
             match origin {
@@ -298,7 +343,9 @@ impl Metric {
             // It is shown with its window.
             Kind::Summary => return,
         };
-        points.push(Point::new(self.suffix(), labels, value));
+        let exemplar =
+            self.kind.is_counter().then(|| exemplar::read(&exemplar::COUNTERS, index, 0)).flatten();
+        points.push(Point { exemplar, ..Point::new(self.suffix(), labels, value) });
     }
 
     /// What the windows of a meter, timer or summary show.
@@ -306,7 +353,7 @@ impl Metric {
         let windows = self.windows.get().filter(|_| self.is_windowed())?;
         let mut points = Vec::new();
         if self.kind == Kind::Meter {
-            for (labels, index) in self.cells() {
+            for (labels, index) in self.shown_cells(shards) {
                 let rates = window::read_rates(index).by_window();
                 let point = |(window, rate)| Point::new("", labels.with("window", window), rate);
                 points.extend(rates.map(point));
@@ -321,7 +368,7 @@ impl Metric {
             });
         }
         let mut figures = windows.by(self, Labels::clone);
-        for (labels, index) in self.cells() {
+        for (labels, index) in self.shown_cells(shards) {
             let window = figures.remove(&labels).unwrap_or_default();
             let quantiles = [window.p50, window.p90, window.p95, window.p99];
             for ((_, quantile), value) in window::QUANTILES.into_iter().zip(quantiles) {
@@ -358,8 +405,9 @@ fn collect_histogram(labels: &Labels, index: u32, shards: &[&'static Shard], poi
     let read = distribution::read(index, shards);
     let count = read.sketch.count() as f64;
     let bounds = read.classic.iter().map(|(bound, count)| (format_float(*bound), *count as f64));
-    for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
-        points.push(Point::new("_bucket", labels.with("le", &bound), count));
+    for (bucket, (bound, count)) in bounds.chain([("+Inf".to_owned(), count)]).enumerate() {
+        let exemplar = exemplar::read(&exemplar::DISTRIBUTIONS, index, bucket);
+        points.push(Point { exemplar, ..Point::new("_bucket", labels.with("le", &bound), count) });
     }
     points.push(Point::new("_sum", labels.clone(), read.sketch.sum()));
     let sketch = Some(Arc::new(read.sketch));

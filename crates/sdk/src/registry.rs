@@ -20,6 +20,7 @@ use crate::{
     Counter, Error, Family, FloatCounter, Gauge, Histogram, Meter, Summary, Timer, Unit, UpDownCounter,
     distribution::{Layout, SECONDS_BOUNDS},
     handle::SINK,
+    idle::IDLE,
     instrument::{Bucketed, Instrument, Observed},
     label::{EnumFamily, LabelSet},
     metric::{Kind, Metric, OVERFLOW, SERIES_MAX},
@@ -45,6 +46,8 @@ struct Metrics {
     problem_count: u64,
     /// How long windows are, if not [`WINDOW`].
     window: Option<Duration>,
+    /// How long series may be idle, if not [`IDLE`].
+    idle: Option<Duration>,
     /// When the registry was last told the time.
     ticked: Option<Timestamp>,
 }
@@ -119,12 +122,13 @@ impl Registry {
     /// second, which a [`Ticker`](crate::window::Ticker) does. When a slice of the windows ends it costs some 10 µs
     /// a watched series, else next to nothing.
     pub fn tick(&self, now: Timestamp) {
-        let (watched, window) = {
+        let (watched, window, idle) = {
             let mut metrics = self.metrics();
             metrics.ticked = Some(now);
-            (metrics.by_name.values().cloned().collect::<Vec<_>>(), metrics.window.unwrap_or(WINDOW))
+            let (window, idle) = (metrics.window.unwrap_or(WINDOW), metrics.idle.unwrap_or(IDLE));
+            (metrics.by_name.values().cloned().collect::<Vec<_>>(), window, idle)
         };
-        watched.iter().for_each(|metric| metric.tick(window, now));
+        watched.iter().for_each(|metric| metric.tick(window, idle, now));
     }
 
     /// The sliding window of a metric that is registered under this name, given or exposed, and of this kind.
@@ -143,6 +147,13 @@ impl Registry {
     /// another length start empty.
     pub fn set_window(&self, window: Duration) {
         self.metrics().window = Some(window);
+    }
+
+    /// How long nothing has to be recorded into a series of a family before it is left out of what is collected:
+    /// [`IDLE`](crate::IDLE), an hour, unless set; zero is for ever. It is shown again, with all it counted, once
+    /// something is recorded. Gauges and up-down counters are always shown. [`Registry::tick`] finds who is idle.
+    pub fn set_idle(&self, idle: Duration) {
+        self.metrics().idle = Some(idle);
     }
 
     /// The values of all series of a counter or gauge that is registered under this name, given or exposed; none of a

@@ -4,16 +4,20 @@
 //! takes bytes that anyone may have sent: malformed ones are an error that says where, never a panic, and nothing
 //! is allocated on the word of a sender alone.
 //!
-//! - [`remote_write`]: Prometheus remote write 1.0, read in place and written.
 //! - [`exposition`]: the formats of `/metrics` pages.
 //! - [`otlp`]: metrics of OpenTelemetry, written.
 //! - [`csv`]: lines for spreadsheets, written.
+//!
+//! With the feature `remote-write`:
+//!
+//! - `remote_write`: Prometheus remote write 1.0, read in place and written.
 //!
 //! With the feature `history`, the formats in which history moves in and out:
 //!
 //! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
 //! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
 
+mod buckets;
 pub mod csv;
 pub mod exposition;
 #[cfg(feature = "history")]
@@ -21,5 +25,7 @@ pub mod json_lines;
 pub mod otlp;
 #[cfg(feature = "history")]
 pub mod prometheus_tsdb;
+#[cfg_attr(not(feature = "remote-write"), expect(dead_code, reason = "remote write alone is read"))]
 mod protobuf;
+#[cfg(feature = "remote-write")]
 pub mod remote_write;

@@ -4,15 +4,26 @@
 //! of a small message can still be read eight bytes at once. Nothing recurses: skipping nested groups counts their
 //! depth. Wire format: <https://protobuf.dev/programming-guides/encoding/>.
 
+use std::fmt;
+
 /// The bytes are not the protobuf message they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed protobuf at byte {offset}: {what}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "remote-write"), expect(unreachable_pub, reason = "public with what reads"))]
 pub struct Malformed {
     /// Where in the decoded body.
     pub offset: usize,
     /// What is wrong there.
     pub what: &'static str,
 }
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, what } = self;
+        write!(f, "malformed protobuf at byte {offset}: {what}")
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// Groups (a retired part of protobuf) nested deeper than this are refused.
 const GROUP_DEPTH_MAX: usize = 64;

@@ -1,6 +1,7 @@
 //! What is checked before the tests run: format, lints, documentation, dependencies, pages, tidiness.
 
 mod dependencies;
+mod features;
 mod layers;
 mod licence;
 mod links;
@@ -15,12 +16,13 @@ use crate::{npm, shell};
 type Check = (&'static str, fn() -> Result<()>);
 
 /// The quick ones first.
-const CHECKS: [Check; 8] = [
-    ("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))),
+const CHECKS: [Check; 9] = [
+    ("format", format),
     ("tidy", tidy::check),
     ("links", links::check),
     ("dependencies", dependencies::check),
     ("layers", layers::check),
+    ("features", features::check),
     ("lints", lints),
     ("docs", docs),
     ("pages", pages),
@@ -53,6 +55,11 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
         println!("failed: {}", failed.join(", "));
     }
     Ok(failed.is_empty())
+}
+
+fn format() -> Result<()> {
+    shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
+    shell::run(&mut shell::cargo(&["fmt", "--manifest-path", "benches/record/Cargo.toml", "--check"]))
 }
 
 fn lints() -> Result<()> {

@@ -41,8 +41,10 @@ mod business;
 mod config;
 mod data;
 mod definition;
+#[cfg(all(target_os = "linux", feature = "host"))]
+mod linux_resources;
 mod probe;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod proc_file;
 mod process;
 mod resources;
@@ -52,7 +54,7 @@ mod system;
 mod websocket;
 mod writer;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use barograph_model::{MetricType, Timestamp};
 
@@ -122,11 +124,10 @@ impl MetricCollector for Box<dyn MetricCollector> {
 }
 
 /// Why a collector could not read everything. It is asked again all the same.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CollectError {
     /// A file or device could not be read.
-    #[error("cannot read {path}")]
     Read {
         /// Which.
         path: String,
@@ -134,7 +135,6 @@ pub enum CollectError {
         source: std::io::Error,
     },
     /// What was read is not in the form it should have.
-    #[error("cannot understand {path}: {reason}")]
     Malformed {
         /// Where it was read.
         path: String,
@@ -142,8 +142,33 @@ pub enum CollectError {
         reason: String,
     },
     /// Another failure, of a collector of the application.
-    #[error(transparent)]
-    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Display for CollectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, .. } => write!(f, "cannot read {path}"),
+            Self::Malformed { path, reason } => write!(f, "cannot understand {path}: {reason}"),
+            Self::Other(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CollectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Other(cause) => cause.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Box<dyn std::error::Error + Send + Sync>> for CollectError {
+    fn from(cause: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self::Other(cause)
+    }
 }
 
 /// `None` unless `now` is later.

@@ -69,7 +69,7 @@ static OF_PROBE: [&Definition; 2] = [&EVENTLOOP_UTILIZATION, &REQUESTS_ACTIVE];
 pub struct ProcessMetricsCollector {
     probe: Option<RuntimeProbe>,
     busy: Option<(Timestamp, Duration)>,
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "host"))]
     files: linux::Files,
 }
 
@@ -79,7 +79,7 @@ impl ProcessMetricsCollector {
         Self {
             probe: None,
             busy: None,
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "host"))]
             files: linux::Files::new(),
         }
     }
@@ -127,13 +127,13 @@ impl MetricCollector for ProcessMetricsCollector {
 
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
         self.collect_probe(now, out);
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "host"))]
         {
             // Each part stands for itself; the first failure is told at the end.
             out.write(&PID, f64::from(std::process::id()));
             [self.files.times(out), self.files.memory(out), self.files.handles(out)].into_iter().collect()
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(all(target_os = "linux", feature = "host")))]
         {
             out.write(&PID, f64::from(std::process::id()));
             Ok(())
@@ -146,13 +146,13 @@ impl MetricCollector for ProcessMetricsCollector {
     }
 
     fn unsupported(&self) -> Vec<Cow<'static, str>> {
-        let hostless = if cfg!(target_os = "linux") { &[] } else { &OF_HOST[1..] };
+        let hostless = if cfg!(all(target_os = "linux", feature = "host")) { &[] } else { &OF_HOST[1..] };
         let probeless = if self.probe.is_some() { &[] } else { &OF_PROBE[..] };
         hostless.iter().chain(probeless).map(|definition| definition.given.clone()).collect()
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod linux {
     use procfs::{
         FromRead, Uptime,

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -46,19 +47,28 @@ struct Held {
 }
 
 /// Why a collector is not taken in.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddError {
     /// There is one of that name.
-    #[error("there is a collector {name:?} already")]
     Taken {
         /// The name.
         name: String,
     },
     /// There are [`COLLECTORS_MAX`].
-    #[error("there are {COLLECTORS_MAX} collectors already")]
     Full,
 }
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { name } => write!(f, "there is a collector {name:?} already"),
+            Self::Full => write!(f, "there are {COLLECTORS_MAX} collectors already"),
+        }
+    }
+}
+
+impl std::error::Error for AddError {}
 
 /// A collector as it stands.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 
 use barograph_model::Timestamp;
 
-use super::{
-    CollectError, Definition, MetricCollector, MetricCollectorConfig, Writer,
-    resources::{self, Resources},
-};
+#[cfg(all(target_os = "linux", feature = "host"))]
+use super::linux_resources::Resources;
+use super::{CollectError, Definition, MetricCollector, MetricCollectorConfig, Writer, resources};
 use crate::Unit;
 
 static CPU_USAGE: Definition = Definition::gauge(
@@ -53,25 +52,32 @@ static ALL: [&Definition; 9] = [
 /// Collects the host's metrics.
 #[derive(Debug)]
 pub struct SystemMetricsCollector {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "host"))]
     host: linux::Host,
+    #[cfg(all(target_os = "linux", feature = "host"))]
     resources: Resources,
 }
 
 impl SystemMetricsCollector {
     /// A collector that tells the use of processors from now on, and that of the root's file system.
     pub fn new() -> Self {
-        Self {
-            #[cfg(target_os = "linux")]
-            host: linux::Host::new(),
-            resources: Resources::new(PathBuf::from("/")),
-        }
+        Self::of_disk(PathBuf::from("/"))
     }
 
     /// The same with the file system that a path lies on.
     #[must_use]
     pub fn with_disk(self, path: impl Into<PathBuf>) -> Self {
-        Self { resources: Resources::new(path.into()), ..self }
+        Self::of_disk(path.into())
+    }
+
+    #[cfg(all(target_os = "linux", feature = "host"))]
+    fn of_disk(disk: PathBuf) -> Self {
+        Self { host: linux::Host::new(), resources: Resources::new(disk) }
+    }
+
+    #[cfg(not(all(target_os = "linux", feature = "host")))]
+    fn of_disk(_: PathBuf) -> Self {
+        Self {}
     }
 
     /// How many processors the program may use.
@@ -91,7 +97,7 @@ impl Default for SystemMetricsCollector {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 impl MetricCollector for SystemMetricsCollector {
     fn config(&self) -> MetricCollectorConfig {
         MetricCollectorConfig::new("system")
@@ -106,7 +112,7 @@ impl MetricCollector for SystemMetricsCollector {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 impl MetricCollector for SystemMetricsCollector {
     fn config(&self) -> MetricCollectorConfig {
         MetricCollectorConfig::new("system")
@@ -126,11 +132,11 @@ impl MetricCollector for SystemMetricsCollector {
     }
 
     fn reset(&mut self) {
-        *self = Self::new().with_disk(std::mem::take(&mut self.resources.disk));
+        *self = Self::of_disk(std::mem::take(&mut self.resources.disk));
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod linux {
     use procfs::{CpuTime, FromRead, FromReadSI, KernelStats, LoadAverage, Meminfo, Uptime};
 

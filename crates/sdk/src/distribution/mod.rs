@@ -367,6 +367,22 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     Distribution { sketch, classic, not_finite: rest.not_finite }
 }
 
+/// Which classic bucket of a series a value belongs to, `+Inf` being the last, and how many there are.
+pub(crate) fn classic_bucket(index: u32, value: f64) -> (usize, usize) {
+    let bounds = &series(index).layout.bounds;
+    (bounds.partition_point(|bound| *bound < value), bounds.len() + 1)
+}
+
+/// A number that is another after something was recorded into a series: its sums and counts of what is in no bucket,
+/// mixed. (A value so small beside a sum that it does not change it goes unnoticed.)
+pub(crate) fn mark(index: u32, shards: &[&'static Shard]) -> u64 {
+    let rest = series(index).rest();
+    let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
+    let of_cells = cells.map(|cell| cell.sum.load(Relaxed).wrapping_add(cell.zeros.load(Relaxed)));
+    let of_rest = rest.outside.count().wrapping_add(rest.not_finite);
+    of_cells.fold(of_rest, |mark, cell| mark.wrapping_mul(31).wrapping_add(cell))
+}
+
 /// How many series there can be.
 pub(crate) const SERIES_MAX: u32 = DistributionCells::CELLS_MAX;
 

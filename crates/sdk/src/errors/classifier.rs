@@ -113,14 +113,32 @@ fn by_words(text: &str) -> Option<ErrorClass> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
 
-    #[derive(Debug, thiserror::Error)]
+    #[derive(Debug)]
     enum Failure {
-        #[error("pool is empty")]
         Pool,
-        #[error("cannot ask the ledger")]
-        Ledger(#[source] io::Error),
+        Ledger(io::Error),
+    }
+
+    impl fmt::Display for Failure {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Pool => f.write_str("pool is empty"),
+                Self::Ledger(_) => f.write_str("cannot ask the ledger"),
+            }
+        }
+    }
+
+    impl std::error::Error for Failure {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            match self {
+                Self::Ledger(cause) => Some(cause),
+                _ => None,
+            }
+        }
     }
 
     #[test]

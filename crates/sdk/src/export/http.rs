@@ -4,6 +4,7 @@
 //! it is refused. Answers are read up to a limit. RFC 9112.
 
 use std::{
+    fmt,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     time::{Duration, Instant},
@@ -26,14 +27,22 @@ pub struct Address {
 }
 
 /// Why an address is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot send to {address:?}: {reason}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressError {
     /// The address as given.
     pub address: String,
     /// What is wrong with it.
     pub reason: &'static str,
 }
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, reason } = self;
+        write!(f, "cannot send to {address:?}: {reason}")
+    }
+}
+
+impl std::error::Error for AddressError {}
 
 impl Address {
     /// Reads `http://host[:port][/prefix]`, or `host:port`.

@@ -16,7 +16,7 @@
 //! Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter". What cannot be used
 //! is an error, never silently something else.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Address, AddressError};
 
@@ -36,14 +36,12 @@ pub struct OtlpSettings {
 }
 
 /// Why the environment cannot be followed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// The endpoint is no address that can be sent to.
-    #[error(transparent)]
-    Address(#[from] AddressError),
+    Address(AddressError),
     /// A value that is not known, or not to be had here.
-    #[error("{variable} is {value:?}; {expected}")]
     Value {
         /// The variable.
         variable: String,
@@ -52,6 +50,23 @@ pub enum SettingsError {
         /// What it should be.
         expected: &'static str,
     },
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Value { variable, value, expected } => write!(f, "{variable} is {value:?}; {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl From<AddressError> for SettingsError {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
+    }
 }
 
 impl OtlpSettings {

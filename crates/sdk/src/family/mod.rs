@@ -92,7 +92,7 @@ impl<H: Instrument, const N: usize> Family<H, N> {
     fn find(&self, hash: u64, key: &Key<'_, N>) -> (u32, bool) {
         let labels = self.labels(key.values);
         let overflow = self.labels([OVERFLOW; N]);
-        let Ok((index, overflowed)) = self.metric.cell(&labels, &overflow) else {
+        let Ok((index, overflowed)) = self.metric.cell_of_family(&labels, &overflow) else {
             return (SINK, true);
         };
         if !overflowed {

@@ -44,9 +44,16 @@ struct Waiting {
 }
 
 /// Too many wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no room to wait: {WAITING_MAX} flows wait already")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no room to wait: {WAITING_MAX} flows wait already")
+    }
+}
+
+impl std::error::Error for Full {}
 
 impl FlowPriorityManager {
     /// One that lets this many run at a time.

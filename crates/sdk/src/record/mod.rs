@@ -210,11 +210,10 @@ fn check_number(kind: RecordKind, number: f64) -> Result<(), RecordError> {
 const COUNT_MAX: f64 = (1u64 << 53) as f64;
 
 /// Why a record was not taken.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RecordError {
     /// A counter or meter only increases.
-    #[error("a {kind} only increases; {value} is negative")]
     Negative {
         /// The kind of metric.
         kind: RecordKind,
@@ -222,7 +221,6 @@ pub enum RecordError {
         value: f64,
     },
     /// A counter or meter counts by whole numbers up to 2^53.
-    #[error("a {kind} counts by whole numbers up to 2^53; {value} is none")]
     NotWhole {
         /// The kind of metric.
         kind: RecordKind,
@@ -230,26 +228,52 @@ pub enum RecordError {
         value: f64,
     },
     /// An infinite value, or NaN.
-    #[error("the value is not a finite number")]
     NotFinite,
     /// A distribution for a metric that has single values.
-    #[error("a {kind} takes numbers, not distributions")]
     NoDistribution {
         /// The kind of metric.
         kind: RecordKind,
     },
     /// The metric cannot be registered, or is another one.
-    #[error(transparent)]
-    Definition(#[from] Error),
+    Definition(Error),
     /// As many metrics are recorded by name as can be.
-    #[error("more than {METRICS_MAX} metrics are recorded by name")]
     TooManyMetrics,
     /// The queue to the server is full.
-    #[error("the queue to the server is full")]
     QueueFull,
     /// Nothing is taken any more.
-    #[error("the recorder was shut down")]
     ShutDown,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negative { kind, value } => write!(f, "a {kind} only increases; {value} is negative"),
+            Self::NotWhole { kind, value } => {
+                write!(f, "a {kind} counts by whole numbers up to 2^53; {value} is none")
+            }
+            Self::NotFinite => f.write_str("the value is not a finite number"),
+            Self::NoDistribution { kind } => write!(f, "a {kind} takes numbers, not distributions"),
+            Self::Definition(cause) => cause.fmt(f),
+            Self::TooManyMetrics => write!(f, "more than {METRICS_MAX} metrics are recorded by name"),
+            Self::QueueFull => f.write_str("the queue to the server is full"),
+            Self::ShutDown => f.write_str("the recorder was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Definition(cause) => std::error::Error::source(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for RecordError {
+    fn from(cause: Error) -> Self {
+        Self::Definition(cause)
+    }
 }
 
 impl RecordError {

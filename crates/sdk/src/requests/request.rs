@@ -134,6 +134,7 @@ impl Request {
     }
 
     /// Lists the path of a request that turned out to have no route.
+    #[cfg(feature = "tower")]
     pub(crate) fn unrouted(&self, path: &str) {
         self.requests.list().note(path);
     }

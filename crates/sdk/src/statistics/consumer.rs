@@ -217,25 +217,34 @@ impl fmt::Debug for SubscriptionHandle {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConsumerError {
     /// The question is wrong, or too heavy. Asking again will not help.
-    #[error("{reason}")]
     Refused {
         /// What is wrong with it.
         reason: String,
     },
     /// It could not be asked, or not now. Try again.
-    #[error("cannot ask: {reason}")]
     Unavailable {
         /// What went wrong.
         reason: String,
     },
     /// As many subscriptions as there can be.
-    #[error("there are {max} subscriptions already")]
     TooManySubscriptions {
         /// How many there can be.
         max: usize,
     },
 }
+
+impl fmt::Display for ConsumerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { reason } => write!(f, "{reason}"),
+            Self::Unavailable { reason } => write!(f, "cannot ask: {reason}"),
+            Self::TooManySubscriptions { max } => write!(f, "there are {max} subscriptions already"),
+        }
+    }
+}
+
+impl std::error::Error for ConsumerError {}

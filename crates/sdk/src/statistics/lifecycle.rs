@@ -170,22 +170,31 @@ impl Importance {
 }
 
 /// Why a policy was not set.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// A registry keeps no history of which something could be kept.
-    #[error("there is no store here; policies belong to a server")]
     NoStore,
     /// The store said no: the policy is wrong, or there are too many.
-    #[error("the policy was refused: {reason}")]
     Refused {
         /// Why, in the words of the store.
         reason: String,
     },
     /// The store could not be asked; try again.
-    #[error("the policy could not be set: {reason}")]
     Unavailable {
         /// What went wrong.
         reason: String,
     },
 }
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStore => f.write_str("there is no store here; policies belong to a server"),
+            Self::Refused { reason } => write!(f, "the policy was refused: {reason}"),
+            Self::Unavailable { reason } => write!(f, "the policy could not be set: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}

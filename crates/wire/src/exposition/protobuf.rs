@@ -7,8 +7,8 @@ use barograph_model::{Exemplar, Labels, MetricType, Sketch};
 
 use super::{Family, Point};
 use crate::{
+    buckets::put_side,
     protobuf::{put_bytes, put_double, put_message, put_number, put_varint, zigzag},
-    remote_write::histogram_writer::put_side,
 };
 
 /// A value this near to zero is in the zero bucket. The field must not be absent: that would be a gauge of text.

@@ -1,6 +1,10 @@
 //! Lines, written and read.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use barograph_model::{
     Histogram, HistogramError, HistogramRollup, LabelError, Labels, METRIC_NAME, Rollup, Sample, Sketch,
@@ -54,26 +58,62 @@ pub enum Line {
 }
 
 /// Why a line cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum LineError {
     /// It is not JSON, or not the object that is expected.
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// Its labels are no label set.
-    #[error("{0}")]
-    Labels(#[from] LabelError),
+    Labels(LabelError),
     /// Its histogram breaks a rule of histograms.
-    #[error("{0}")]
-    Histogram(#[from] HistogramError),
+    Histogram(HistogramError),
     /// A field cannot hold what it holds.
-    #[error("{field:?} cannot be {found}")]
     Field {
         /// The name of the field.
         field: &'static str,
         /// What it holds, cut short.
         found: String,
     },
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(it) => write!(f, "{it}"),
+            Self::Labels(it) => write!(f, "{it}"),
+            Self::Histogram(it) => write!(f, "{it}"),
+            Self::Field { field, found } => write!(f, "{field:?} cannot be {found}"),
+        }
+    }
+}
+
+impl std::error::Error for LineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Json(cause) => Some(cause),
+            Self::Labels(cause) => Some(cause),
+            Self::Histogram(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<serde_json::Error> for LineError {
+    fn from(cause: serde_json::Error) -> Self {
+        Self::Json(cause)
+    }
+}
+
+impl From<LabelError> for LineError {
+    fn from(cause: LabelError) -> Self {
+        Self::Labels(cause)
+    }
+}
+
+impl From<HistogramError> for LineError {
+    fn from(cause: HistogramError) -> Self {
+        Self::Histogram(cause)
+    }
 }
 
 impl SeriesText {

@@ -13,6 +13,8 @@
 //!
 //! Formats: `tsdb/docs/format/` of Prometheus (index, chunks, tombstones).
 
+use std::fmt;
+
 mod bits;
 mod chunk;
 mod cursor;
@@ -28,8 +30,7 @@ pub use meta::{Meta, Stats};
 pub use tombstones::Tombstones;
 
 /// Bytes that are not what Prometheus writes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file} at byte {offset}: {what}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The file, as the caller named it.
     pub file: String,
@@ -38,6 +39,15 @@ pub struct Malformed {
     /// What is wrong there.
     pub what: String,
 }
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, what } = self;
+        write!(f, "{file} at byte {offset}: {what}")
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 impl Malformed {
     fn new(file: &str, offset: u64, what: impl Into<String>) -> Self {

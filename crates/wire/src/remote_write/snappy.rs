@@ -3,6 +3,8 @@
 //! A block begins with the length it claims to decode to. That claim is checked against the limit and against what
 //! a block of its size can hold at all, before a byte is allocated for it.
 
+use std::fmt;
+
 /// The most bytes a request may decode to, unless configured otherwise.
 pub const DECODED_BYTES_MAX: usize = 128 << 20;
 
@@ -13,14 +15,12 @@ const EXPANSION_MAX: usize = 22;
 const FRAMED_START: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
 /// Why a body is not a snappy block we take.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SnappyError {
     /// The sender used the other of snappy's two formats.
-    #[error("body is in snappy's framed format; remote write sends the block format")]
     Framed,
     /// It would decode to more than is allowed.
-    #[error("body declares {declared} bytes after decompression, more than the limit of {limit}")]
     TooLarge {
         /// What it claims.
         declared: usize,
@@ -28,12 +28,28 @@ pub enum SnappyError {
         limit: usize,
     },
     /// It is not snappy.
-    #[error("body is not a snappy block: {reason}")]
     Malformed {
         /// What the decoder met.
         reason: String,
     },
 }
+
+impl fmt::Display for SnappyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Framed => {
+                f.write_str("body is in snappy's framed format; remote write sends the block format")
+            }
+            Self::TooLarge { declared, limit } => write!(
+                f,
+                "body declares {declared} bytes after decompression, more than the limit of {limit}"
+            ),
+            Self::Malformed { reason } => write!(f, "body is not a snappy block: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SnappyError {}
 
 /// Bytes that a body says it decodes to; zero if it says nothing.
 pub fn declared_len(body: &[u8]) -> usize {

@@ -14,7 +14,7 @@
 mod cursor;
 mod series;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use barograph_model::{MetricType, Timestamp};
 use cursor::Cursor;
@@ -89,8 +89,7 @@ pub struct Sample<'a> {
 }
 
 /// A line that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: expected {expected}, found {found}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The line, from 1.
     pub line: usize,
@@ -101,6 +100,15 @@ pub struct ParseError {
     /// What was there instead, quoted and cut short.
     pub found: String,
 }
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, expected, found } = self;
+        write!(f, "line {line}, column {column}: expected {expected}, found {found}")
+    }
+}
+
+impl std::error::Error for ParseError {}
 
 /// Reads a page.
 pub fn parse(text: &[u8], dialect: Dialect) -> Parser<'_> {
