@@ -128,7 +128,7 @@ impl Built {
     fn use_a_little(&self, busy: Duration) {
         self.probe.set_busy(busy, 2);
         (0..1000).for_each(|i| {
-            self.requests.record("GET", &format!("/{}", i % 20), 200, Duration::from_millis(i))
+            self.requests.record("GET", &format!("/{}", i % 20), 200, Duration::from_millis(i));
         });
     }
 }

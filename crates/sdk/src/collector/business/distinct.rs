@@ -20,7 +20,8 @@ pub const EXACT_MAX: usize = 1_024;
 const PRECISION: u32 = 14;
 const REGISTERS: usize = 1 << PRECISION;
 /// The rest of the bits: registers hold 0 to one more than this.
-const REST: usize = 64 - PRECISION as usize;
+const REST: usize = REST_BITS as usize;
+const REST_BITS: u32 = 64 - PRECISION;
 
 /// A window is this many slots, which go one after the other, and the one being filled.
 const SLOTS: i64 = 24;
@@ -83,7 +84,7 @@ impl Distinct {
 
 fn raise(registers: &mut [u8], hash: u64) {
     let (index, rest) = ((hash >> REST), hash << PRECISION);
-    let rank = (rest.leading_zeros() + 1).min(REST as u32 + 1);
+    let rank = (rest.leading_zeros() + 1).min(REST_BITS + 1);
     let (Ok(index), Ok(rank)) = (usize::try_from(index), u8::try_from(rank)) else { return };
     registers[index] = registers[index].max(rank);
 }
