@@ -4,7 +4,11 @@
 //! `cargo run -p barograph --example axum_service --features axum-websocket,moka,tokio,derive [ADDRESS]`, then
 //! `curl http://127.0.0.1:3000/model/llama/health` a few times, and `curl http://127.0.0.1:3000/metrics`.
 
-use std::{env, sync::LazyLock, time::Duration};
+use std::{
+    env,
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Json, Router,
@@ -17,8 +21,8 @@ use axum::{
     routing::get,
 };
 use barograph::{
-    Registry, Requests, Sockets,
-    caches::{Caches, InstrumentedCache, Listened},
+    Registry, Telemetry, Timestamp,
+    caches::{InstrumentedCache, Listened},
     errors::ErrorClass,
     exposition::Format,
     http::{CurrentRequest, RequestsLayer},
@@ -95,21 +99,12 @@ async fn ws(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(echo)
 }
 
-async fn system() -> Json<Value> {
-    let runtime = RuntimeMonitor::global().map(|monitor| monitor.figures()).unwrap_or_default();
-    let (requests, sockets, caches) =
-        (Requests::global().figures(), Sockets::global().figures(), Caches::global().figures());
-    Json(json!({
-        "event_loop": {
-            "avg_lag_ms": runtime.avg_lag * 1e3,
-            "p95_lag_ms": runtime.p95_lag * 1e3,
-            "monitoring_active": runtime.monitoring_active,
-        },
-        "total_requests": requests.total,
-        "websocket": { "open_connections_estimate": sockets.open, "messages_sent": sockets.messages_sent },
-        "cache": { "hits": caches.hits, "misses": caches.misses, "hit_rate": caches.hit_rate() },
-        "uninstrumented_routes": Requests::global().unrouted(),
-    }))
+/// What `/diagnostics/metrics` of a server shows.
+#[expect(clippy::disallowed_methods, reason = "a program knows the time")]
+async fn system() -> impl IntoResponse {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    ([("content-type", "application/json")], Telemetry::global().snapshot(now).metrics())
 }
 
 async fn metrics() -> impl IntoResponse {
@@ -119,7 +114,7 @@ async fn metrics() -> impl IntoResponse {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     if let Some(monitor) = RuntimeMonitor::global() {
-        monitor.start();
+        monitor.obey(&Telemetry::global().settings());
     }
     let app = Router::new()
         .route("/version", get(async || env!("CARGO_PKG_VERSION")))

@@ -27,6 +27,7 @@ use crate::{
     collector::RuntimeProbe,
     event_loop::{EventLoopFigures, LAG_INTERVAL, Lags},
     global::group,
+    telemetry::Settings,
 };
 
 /// How many runtimes can be monitored by [`RuntimeMonitor::global`]; no more are told apart.
@@ -133,6 +134,11 @@ impl RuntimeMonitor {
         if !self.0.wanted.swap(true, AcqRel) {
             *task = Some(spawn(Arc::clone(&self.0), false));
         }
+    }
+
+    /// Starts or stops the monitor as `METRICS_EVENT_LOOP_MONITORING` says.
+    pub fn obey(&self, settings: &Settings) {
+        if settings.event_loop_monitoring() { self.start() } else { self.stop() }
     }
 
     /// Stops the monitor. What was sampled stays.

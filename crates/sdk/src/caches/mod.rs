@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -29,7 +29,7 @@ pub use self::moka::Listened;
 pub use backend::{AsyncCacheBackend, CacheBackend};
 pub use instrumented::InstrumentedCache;
 
-use crate::{Counter, Error, Family, Registry, Unit, global::group};
+use crate::{Counter, Error, Family, Registry, Telemetry, Unit};
 
 /// How many names of caches are known; those beyond share the name [`OVERFLOW`](crate::OVERFLOW) and are always
 /// tracked.
@@ -203,10 +203,9 @@ impl Caches {
         })))
     }
 
-    /// Those of the global registry.
+    /// Those of [`Telemetry::global`].
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Caches> = LazyLock::new(|| group(Caches::register));
-        &GLOBAL
+        Telemetry::global().caches()
     }
 
     /// The instruments of the caches of this name, which are tracked from now on.

@@ -17,7 +17,7 @@ pub use wrapped::{InstrumentedWebSocket, Message};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicU8, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed},
@@ -28,7 +28,7 @@ use std::{
 
 use barograph_model::Timestamp;
 
-use crate::{Counter, Error, Gauge, Registry, Unit, global::group};
+use crate::{Counter, Error, Gauge, Registry, Telemetry, Unit};
 
 /// How long a connection may be silent before [`Sockets::sweep`] takes it for gone, if nothing else is said.
 pub const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -128,10 +128,9 @@ impl Sockets {
         })
     }
 
-    /// Those of the global registry.
+    /// Those of [`Telemetry::global`], which also sweeps them.
     pub fn global() -> &'static Self {
-        static GLOBAL: LazyLock<Sockets> = LazyLock::new(|| group(Sockets::register));
-        &GLOBAL
+        Telemetry::global().sockets()
     }
 
     /// Counts a connection as open until the guard is dropped.

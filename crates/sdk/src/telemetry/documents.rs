@@ -78,6 +78,16 @@ impl Snapshot {
                 object.text("path", path);
                 object.count("requests", *requests);
             });
+            object.list("cache_hooks", &self.cache_hooks, |object, cache| {
+                object.text("cache", &cache.name);
+                object.flag("tracked", cache.tracked);
+                object.flag("available", cache.available);
+                object.count("hits", cache.figures.hits);
+                object.count("misses", cache.figures.misses);
+                object.count("evictions", cache.figures.evictions);
+                object.count("errors", cache.figures.errors);
+                object.number("hit_rate", cache.figures.hit_rate());
+            });
             object.object("settings", |object| {
                 for entry in &self.settings {
                     object.object(entry.name, |object| {

@@ -34,7 +34,9 @@ use std::{
 use barograph_model::Timestamp;
 use barograph_wire::exposition::{self, Format};
 
-use crate::{Error, Registry, Requests, Sockets, global::group, sockets::SILENCE_MAX, window::Ticker};
+use crate::{
+    Error, Registry, Requests, Sockets, caches, global::group, sockets::SILENCE_MAX, window::Ticker,
+};
 
 pub use settings::{Entry, ExpositionUnits, Origin, SAMPLES_MAX, Setting, SettingError, Settings};
 pub use snapshot::{Caches, EventLoop, RouteFigures, Snapshot, TrendPoint};
@@ -64,6 +66,7 @@ struct Parts {
     registry: Registry,
     requests: Requests,
     sockets: Sockets,
+    caches: caches::Caches,
     trend: Arc<Mutex<VecDeque<TrendPoint>>>,
 }
 
@@ -79,7 +82,7 @@ impl Telemetry {
     /// Telemetry in a registry that may have other metrics too. Nothing ticks it.
     ///
     /// # Errors
-    /// The registry has other metrics of the names of [`Requests`] or [`Sockets`].
+    /// The registry has other metrics of the names of [`Requests`], [`Sockets`] or [`caches::Caches`].
     pub fn within(registry: &Registry, settings: Settings) -> Result<Self, Error> {
         Self::make(registry, settings, Vec::new())
     }
@@ -89,6 +92,7 @@ impl Telemetry {
         let parts = Parts {
             requests: Requests::with_bounds(registry, settings.bounds())?,
             sockets: Sockets::register(registry)?,
+            caches: caches::Caches::register(registry)?,
             registry: registry.clone(),
             trend: Arc::default(),
         };
@@ -123,6 +127,11 @@ impl Telemetry {
     /// The instruments for WebSockets.
     pub fn sockets(&self) -> &Sockets {
         &self.0.parts.sockets
+    }
+
+    /// The instruments for caches.
+    pub fn caches(&self) -> &caches::Caches {
+        &self.0.parts.caches
     }
 
     /// The settings as they are now.
@@ -177,7 +186,7 @@ impl Telemetry {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         self.tick(now);
         let trend = self.0.parts.trend().iter().copied().collect();
-        Snapshot::take(self.registry(), self.requests(), self.sockets(), &self.settings(), trend, now)
+        Snapshot::take(&self.0.parts, &self.settings(), trend, now)
     }
 
     /// All metrics as text, in the units of the settings; `None` where the settings say that nothing is exposed.

@@ -2,8 +2,11 @@
 
 use barograph_model::{Labels, Timestamp};
 
-use super::settings::{Entry, Settings};
-use crate::{Registry, RequestFigures, Requests, SocketFigures, Sockets, window::Figures};
+use super::{
+    Parts,
+    settings::{Entry, Settings},
+};
+use crate::{Registry, RequestFigures, Requests, SocketFigures, caches::CacheState, window::Figures};
 
 /// How a program fares. Durations are in seconds, rates are shares from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Snapshot {
     pub unrouted: Vec<(String, u64)>,
     /// All caches together.
     pub caches: Caches,
+    /// Each cache that is known by name, whether it is tracked or not.
+    pub cache_hooks: Vec<CacheState>,
     /// The async runtime.
     pub event_loop: EventLoop,
     /// WebSockets.
@@ -108,20 +113,15 @@ impl EventLoop {
 }
 
 impl Snapshot {
-    pub(super) fn take(
-        registry: &Registry,
-        requests: &Requests,
-        sockets: &Sockets,
-        settings: &Settings,
-        trend: Vec<TrendPoint>,
-        at: Timestamp,
-    ) -> Self {
+    pub(super) fn take(parts: &Parts, settings: &Settings, trend: Vec<TrendPoint>, at: Timestamp) -> Self {
+        let Parts { registry, requests, sockets, caches, .. } = parts;
         Self {
             at,
             requests: requests.figures(),
             routes: routes(requests),
             unrouted: requests.unrouted(),
             caches: Caches::read(registry),
+            cache_hooks: caches.states(),
             event_loop: EventLoop::read(registry),
             sockets: sockets.figures(),
             trend,
