@@ -74,17 +74,17 @@
 
 #![forbid(unsafe_code)]
 
-pub mod caches;
 pub mod bridge;
+pub mod caches;
 pub mod calls;
 mod clock;
 pub mod collector;
 mod distribution;
 mod error;
 pub mod errors;
+pub mod event_loop;
 #[cfg(feature = "export")]
 pub mod export;
-pub mod event_loop;
 mod family;
 pub mod flow;
 mod global;
