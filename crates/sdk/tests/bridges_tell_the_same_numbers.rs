@@ -30,7 +30,7 @@ fn metrics_arrive() {
     metrics::with_local_recorder(&recorder, || {
         metrics::describe_counter!("jobs.done", "Jobs that were done.");
         (0..10).for_each(|i| {
-            metrics::counter!("jobs.done", "queue" => if i < 3 { "mail" } else { "print" }).increment(2)
+            metrics::counter!("jobs.done", "queue" => if i < 3 { "mail" } else { "print" }).increment(2);
         });
         metrics::counter!("bytes_read_total").absolute(70);
         metrics::counter!("bytes_read_total").absolute(50);

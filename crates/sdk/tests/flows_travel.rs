@@ -19,7 +19,8 @@ use barograph::{
 
 fn flows() -> (Registry, Spans, Flows) {
     let (registry, spans) = (Registry::new(), Spans::default());
-    let flows = Flows::register(&registry, &spans).unwrap().service(&ServiceType::Processor, "1.2.0");
+    let flows = Flows::register(&registry, &spans).expect("the registry is empty");
+    let flows = flows.service(&ServiceType::Processor, "1.2.0");
     (registry, spans, flows)
 }
 

@@ -110,12 +110,14 @@ fn estimates_are_right(population: &Population, repeats: u32) {
     let (n, total) = (values.len() as f64, values.iter().sum::<f64>());
     let mut sorted = values.clone();
     sorted.sort_by(f64::total_cmp);
-    let at =
-        |q: f64| sorted.iter().enumerate().find(|(i, _)| (*i + 1) as f64 >= q * n).map(|(_, v)| *v).unwrap();
+    let at = |q: f64| {
+        sorted.iter().enumerate().find(|(i, _)| (*i + 1) as f64 >= q * n).map_or(f64::NAN, |(_, v)| *v)
+    };
+    let longest = at(1.0);
     let mut random = Random::new(1);
     let mut importance = ImportanceBasedSampler::new(Importances {
         base: 0.15,
-        slow: Duration::from_secs_f64((at(0.9) / at(1.0)).max(0.0)),
+        slow: Duration::from_secs_f64((at(0.9) / longest).max(0.0)),
         slow_factor: 3.0,
         ..Importances::default()
     });
@@ -123,15 +125,15 @@ fn estimates_are_right(population: &Population, repeats: u32) {
     for _ in 0..repeats {
         let kept: Vec<Kept> =
             values.iter().filter(|_| random.chance(0.2)).map(|&value| Kept { value, rate: 0.2 }).collect();
-        let (sum, mean) = (estimate::total(&kept), estimate::mean(&kept).unwrap());
+        let (sum, mean) = (estimate::total(&kept), estimate::mean(&kept).expect("some are kept"));
         tallies[0].add(sum.value, sum.interval(0.95).holds(total));
         tallies[1].add(mean.value, mean.interval(0.95).holds(total / n));
         for (tally, q) in [(2, 0.5), (3, 0.9)] {
-            let (value, interval) = estimate::quantile(&kept, q, 0.95).unwrap();
+            let (value, interval) = estimate::quantile(&kept, q, 0.95).expect("some are kept");
             tallies[tally].add(value, interval.holds(tallies[tally].truth));
         }
         let weighed = values.iter().filter_map(|&value| {
-            let took = Duration::from_secs_f64((value / at(1.0)).max(0.0));
+            let took = Duration::from_secs_f64((value / longest).max(0.0));
             let item = Item { operation: "get", error: false, took, importance: Importance::Normal };
             importance.offer(&item, &mut random).map(|info| Kept { value, rate: info.rate })
         });
@@ -220,7 +222,9 @@ fn margins_are_kept_to(population: &Population, windows: u32) {
         let (mut sum, mut kept) = (0.0, Vec::new());
         for i in 0..items {
             let value = values[random.below(values.len())];
-            let at = Timestamp(window * 60_000 + i64::try_from(i * 60_000 / items).unwrap());
+            let at = Timestamp(
+                window * 60_000 + i64::try_from(i * 60_000 / items).expect("a minute of milliseconds"),
+            );
             sum += value;
             if let Some(info) = sampler.offer("key", value, at, &mut random) {
                 kept.push(Kept { value, rate: info.rate });
@@ -228,7 +232,7 @@ fn margins_are_kept_to(population: &Population, windows: u32) {
         }
         // The first windows find out how values stray.
         if window >= 5 {
-            let (mean, truth) = (estimate::mean(&kept).unwrap().value, sum / items as f64);
+            let (mean, truth) = (estimate::mean(&kept).expect("some are kept").value, sum / items as f64);
             met += u32::from((mean - truth).abs() <= 0.05 * truth);
             (judged, seen, kept_all) = (judged + 1, seen + items, kept_all + kept.len());
         }

@@ -148,13 +148,13 @@ mod tests {
     fn threads_lose_none_that_are_not_counted() {
         let spans = Spans::new(1_000_000);
         std::thread::scope(|scope| {
-            (0..4).for_each(|_| {
-                drop(scope.spawn(|| {
-                    (0..1_000).for_each(|i| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for i in 0..1_000 {
                         spans.push(span(i));
-                    })
-                }))
-            });
+                    }
+                });
+            }
         });
         assert_eq!(spans.recorded() + spans.dropped(), 4_000);
         assert_eq!(spans.drain().len() as u64, spans.recorded());

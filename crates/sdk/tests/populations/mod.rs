@@ -47,7 +47,10 @@ pub(crate) fn populations() -> Vec<Population> {
     for name in NAB {
         let text = unpack(&folder.join("nab/data").join(format!("{name}.csv.gz")));
         let values = text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok());
-        all.push(Population { name: name.rsplit('/').next().unwrap(), values: thinned(values.collect()) });
+        all.push(Population {
+            name: name.rsplit('/').next().unwrap_or(name),
+            values: thinned(values.collect()),
+        });
     }
     all.push(Population { name: "PetShop p90 latencies", values: petshop(&folder) });
     all
@@ -66,8 +69,7 @@ fn zipf() -> Vec<f64> {
 fn petshop(folder: &Path) -> Vec<f64> {
     let text = unpack(&folder.join("petshop/low_traffic/noissue/metrics.csv.gz"));
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let (_, metric, statistic, _) =
-        (lines.next().unwrap(), lines.next().unwrap(), lines.next().unwrap(), lines.next());
+    let [_, metric, statistic, _] = [(); 4].map(|()| lines.next().unwrap_or_default());
     let rows: Vec<Vec<f64>> =
         lines.map(|row| row.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()).collect();
     let columns = (1..metric.len()).filter(|i| metric[*i] == "latency" && statistic[*i] == "p90");
@@ -90,6 +92,6 @@ fn thinned(values: Vec<f64>) -> Vec<f64> {
 fn unpack(path: &Path) -> String {
     let mut text = String::new();
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    GzDecoder::new(BufReader::new(file)).read_to_string(&mut text).unwrap();
+    GzDecoder::new(BufReader::new(file)).read_to_string(&mut text).expect("it is a text");
     text
 }
