@@ -122,7 +122,7 @@ async fn one_program_with_a_registry_and_with_a_server() {
 
     let dir = tempfile::tempdir().unwrap();
     let running = start_quiet(dir.path()).await;
-    let address = Address::parse(&running.server.address().to_string()).unwrap();
+    let address = Address::parse(&running.server.address().unwrap().to_string()).unwrap();
     let remote = Remote::start(RemoteSettings::new(address));
     let (told, updates) = mpsc::channel();
     let asked = remote.clone();
@@ -190,7 +190,7 @@ async fn a_registry_is_pushed_with_all_that_came_before() {
     [0.1, 0.2, 0.4].into_iter().for_each(|seconds| latency.record(seconds));
     let dir = tempfile::tempdir().unwrap();
     let running = start_quiet(dir.path()).await;
-    let address = Address::parse(&running.server.address().to_string()).unwrap();
+    let address = Address::parse(&running.server.address().unwrap().to_string()).unwrap();
     let exporter = Exporter::push(&registry, PushSettings::new(address, "shop"));
     let ended =
         tokio::task::spawn_blocking(move || (exporter.shutdown(Duration::from_secs(10)), exporter.problem()));
