@@ -132,8 +132,8 @@ mod tests {
         }
     }
 
-    impl std::error::Error for Failure {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    impl Error for Failure {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
             match self {
                 Self::Ledger(cause) => Some(cause),
                 _ => None,
