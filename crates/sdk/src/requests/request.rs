@@ -135,7 +135,7 @@ impl Request {
 
     /// Lists the path of a request that turned out to have no route.
     pub(crate) fn unrouted(&self, path: &str) {
-        self.requests.list().note(path);
+        self.requests.note_unrouted(path);
     }
 
     /// How long it has taken so far.
