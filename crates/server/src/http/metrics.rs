@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use barograph::exposition::{negotiate, write};
+use barograph::{
+    exposition::{negotiate, write},
+    telemetry::in_units,
+};
 
 use super::{App, compress::compressed};
 
@@ -21,7 +24,12 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = negotiate(accept);
+    let settings = engine.collecting.telemetry.settings();
+    if !settings.prometheus_enabled() {
+        return (StatusCode::NOT_FOUND, "METRICS_PROMETHEUS_ENABLED is false\n").into_response();
+    }
     let families = engine.collecting.families(&engine.telemetry.registry);
+    let families = in_units(families, settings.exposition_units());
     let mut text = String::with_capacity(32 << 10);
     write(&mut text, &families, format);
     compressed(&headers, ([(header::CONTENT_TYPE, format.content_type())], text).into_response())

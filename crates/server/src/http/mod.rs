@@ -9,6 +9,7 @@ mod caller;
 mod cardinality;
 mod collectors;
 mod compress;
+mod diagnostics;
 mod figures;
 mod guard;
 mod health;
@@ -24,9 +25,9 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
-mod sampling;
-mod record;
 mod reading;
+mod record;
+mod sampling;
 mod service;
 mod storage;
 mod write;
@@ -137,6 +138,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(diagnostics::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
