@@ -125,6 +125,7 @@ pub struct News {
 /// A running demo.
 pub struct Demo {
     server: Server,
+    address: SocketAddr,
     clock: Arc<dyn Clock>,
     /// When the shop begins: before the start, if there is to be a past.
     from: Timestamp,
@@ -158,27 +159,30 @@ impl Demo {
         let settings = Settings {
             config: Config::parse(CONFIG, "the configuration of the demo", files.path(), [])?,
             data_dir,
-            http_addr: options.http_addr.unwrap_or(USUAL),
+            http_addr: Some(options.http_addr.unwrap_or(USUAL)),
             grpc_addr: None,
             memory: options.memory,
             give_back: options.give_back,
             backup_dir: None,
             admin_api: false,
+            application: None,
         };
         let server = match Server::start(settings.clone()).await {
             Err(StartError::Listen { source, .. })
                 if options.http_addr.is_none() && source.kind() == io::ErrorKind::AddrInUse =>
             {
-                Server::start(Settings { http_addr: SocketAddr::new(USUAL.ip(), 0), ..settings }).await?
+                Server::start(Settings { http_addr: Some(SocketAddr::new(USUAL.ip(), 0)), ..settings })
+                    .await?
             }
             started => started?,
         };
-        Ok(Self { server, clock, from, shop, targets, history, fault: None, _files: files })
+        let address = server.address().unwrap_or(USUAL);
+        Ok(Self { server, address, clock, from, shop, targets, history, fault: None, _files: files })
     }
 
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.address
     }
 
     /// Every instance of a service: its name, its version, and where its metrics are read.
@@ -196,7 +200,7 @@ impl Demo {
     /// # Errors
     /// [`DemoError::History`].
     pub async fn write_history(&mut self) -> Result<u64, DemoError> {
-        history::write(&mut self.shop, self.from, &*self.clock, self.server.address()).await
+        history::write(&mut self.shop, self.from, &*self.clock, self.address).await
     }
 
     /// Lets things happen, until it is dropped or fails; it can be called again.
@@ -242,7 +246,7 @@ impl Demo {
             .append_pair("q", fault.query())
             .append_pair("range", "15m")
             .finish();
-        let url = format!("http://{}/ui/explore?{query}", self.server.address());
+        let url = format!("http://{}/ui/explore?{query}", self.address);
         News { at, text: if begins { fault.begins() } else { fault.ends() }, begins, url }
     }
 }

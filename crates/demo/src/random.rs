@@ -1,25 +1,19 @@
-//! Random numbers that a seed decides, and the few distributions the shop needs.
+//! Chance that a seed decides, and the few distributions the shop needs.
 
-/// A stream of random numbers (splitmix64: Steele, Lea, Flood, 2014). Not for secrets.
+use barograph::sampling;
+
+/// A stream of random numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random(sampling::Random);
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(sampling::Random::new(seed))
     }
 
     /// From 0 to below 1.
     pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+        1.0 - self.0.unit()
     }
 
     /// From `low` to below `high`.

@@ -67,12 +67,14 @@
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
 //! | [`collector`] | what reads the outside at an interval |
+//! | [`bridge`] | what is instrumented with other crates |
 //! | [`flow`] | executions that fork into branches and go on in steps |
 //! | [`span`] | timed operations that share a trace, and the headers they travel in |
 //! | [`sampling`] | keeping some of many, with estimates that stay true |
 
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod caches;
 pub mod calls;
 mod clock;
@@ -81,6 +83,8 @@ mod distribution;
 mod error;
 pub mod errors;
 pub mod event_loop;
+#[cfg(feature = "export")]
+pub mod export;
 mod family;
 pub mod flow;
 mod global;
@@ -133,3 +137,8 @@ pub use timer::{Running, Summary, Timer};
 
 #[cfg(feature = "derive")]
 pub use barograph_macros::{Label, LabelSet, instrument, instrument_route};
+
+/// The blocks of `docs/sdk.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sdk.md")]
+mod page {}

@@ -362,5 +362,6 @@ fn collect_histogram(labels: &Labels, index: u32, shards: &[&'static Shard], poi
         points.push(Point::new("_bucket", labels.with("le", &bound), count));
     }
     points.push(Point::new("_sum", labels.clone(), read.sketch.sum()));
-    points.push(Point::new("_count", labels.clone(), count));
+    let sketch = Some(Arc::new(read.sketch));
+    points.push(Point { sketch, ..Point::new("_count", labels.clone(), count) });
 }

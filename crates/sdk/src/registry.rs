@@ -39,6 +39,8 @@ struct Metrics {
     by_name: BTreeMap<String, Arc<Metric>>,
     /// The exposed names of all metrics' points, and the metric each belongs to.
     exposed: BTreeMap<String, String>,
+    /// What tells families that are not ours.
+    included: Vec<Source>,
     problems: Vec<Error>,
     problem_count: u64,
     /// How long windows are, if not [`WINDOW`].
@@ -46,6 +48,9 @@ struct Metrics {
     /// When the registry was last told the time.
     ticked: Option<Timestamp>,
 }
+
+/// Tells families when it is asked.
+type Source = Arc<dyn Fn() -> Vec<exposition::Family> + Send + Sync>;
 
 /// A metric as the catalog knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,23 +167,46 @@ impl Registry {
     /// their cap of series or whose observers panicked are told by `barograph_sdk_overflow_total` and
     /// `barograph_sdk_observer_panics_total`, failed registrations by `barograph_sdk_registration_errors_total`.
     pub fn collect(&self) -> Vec<exposition::Family> {
-        let (metrics, problems) = {
+        let (metrics, included, problems) = {
             let metrics = self.metrics();
-            (metrics.by_name.values().cloned().collect::<Vec<_>>(), metrics.problem_count)
+            let all: Vec<_> = metrics.by_name.values().cloned().collect();
+            (all, metrics.included.clone(), metrics.problem_count)
         };
         let shards = shard::all();
         let mut families: Vec<_> = metrics.iter().map(|metric| metric.collect(&shards)).collect();
         families.extend(metrics.iter().filter_map(|metric| metric.collect_window(&shards)));
         families.extend(troubles(&metrics, problems));
+        families.extend(included.iter().flat_map(|source| source()));
         families.retain(|family| !family.points.is_empty());
         families.sort_by(|a, b| a.name.cmp(&b.name));
+        families.dedup_by(|second, first| second.name == first.name);
         families
+    }
+
+    /// Lets `source` tell families whenever the registry is collected, such as those of another library. It should be
+    /// quick and must not collect this registry. Of two families of one name the registry's own is told, else the one
+    /// that was included first.
+    pub fn include(&self, source: impl Fn() -> Vec<exposition::Family> + Send + Sync + 'static) {
+        self.metrics().included.push(Arc::new(source));
     }
 
     /// What [`Registry::collect`] gives, as text.
     pub fn expose(&self, format: Format) -> String {
         let mut text = String::new();
         exposition::write(&mut text, &self.collect(), format);
+        text
+    }
+
+    /// What [`Registry::collect`] gives, as a page in any form, protobuf with native histograms among them. Which one a
+    /// scraper wants, [`exposition::negotiate_form`] tells.
+    pub fn page(&self, form: exposition::Form) -> Vec<u8> {
+        form.page(&self.collect())
+    }
+
+    /// What [`Registry::collect`] gives, as a JSON document; see [`exposition::json`].
+    pub fn json(&self) -> String {
+        let mut text = String::new();
+        exposition::json::write(&mut text, &self.collect());
         text
     }
 

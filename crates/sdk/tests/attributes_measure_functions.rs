@@ -1,4 +1,5 @@
 //! `#[instrument]` and `#[instrument_route]`: functions as they are written, sync and async, and what is counted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 #![cfg(all(feature = "derive", feature = "axum"))]
 
 use std::{
@@ -26,7 +27,8 @@ fn parse(text: &str) -> Answer<u32> {
     if text.is_empty() {
         return Err("empty".to_owned());
     }
-    Ok(text.parse::<u32>().map_err(|error| error.to_string())?)
+    let number = text.parse::<u32>().map_err(|error| error.to_string())?;
+    Ok(number)
 }
 
 struct Words(Vec<String>);

@@ -1,5 +1,6 @@
 //! The layer around a service of tonic and around its client, over loopback: names of methods, and the status that
 //! comes in trailers or in headers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 #![cfg(feature = "tower")]
 
 use std::{net::SocketAddr, time::Duration};

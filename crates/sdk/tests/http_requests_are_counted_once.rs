@@ -1,4 +1,5 @@
 //! The layer around an axum service, asked by a client over loopback: each end of a request is recorded, once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 #![cfg(feature = "axum")]
 
 use std::{convert::Infallible, io, time::Duration};

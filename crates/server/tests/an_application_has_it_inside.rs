@@ -168,11 +168,11 @@ fn a_sync_program_starts_records_asks_and_ends() {
     let again = build().built_in_collectors(false).start().wait().unwrap();
     let names = ["inside_sales_total", "business.gateway.checks", "business.users.active"];
     assert_eq!(again.stats().total_collectors, 0);
-    let end = Timestamp(i64::MAX / 2);
+    let now = again.snapshot().timestamp;
     let filter = MetricsQueryFilter {
         aggregation: AggregationFunction::Max,
         granularity: Some(TimeSeriesGranularity::Raw),
-        ..MetricsQueryFilter::of(names, Timestamp(0), end)
+        ..MetricsQueryFilter::of(names, Timestamp(now - 600_000), Timestamp(now + 1000))
     };
     let results = again.query(&filter).wait().unwrap();
     let last = |name: &str| {

@@ -151,7 +151,10 @@ async fn metrics_by_name() {
     let list = running.get(&format!("{api}?prefix=flow.")).await.json();
     assert_eq!((&list["count"], &list["metrics"][0]["name"]), (&json!(2), &json!("flow_data_volume")));
     assert_eq!(list["metrics"][0]["attributes"], json!(["flow_id", "versionId"]));
-    assert_eq!(running.get(&format!("{api}/flow.data.volume")).await.json()["active_series"], 2);
+    let one = running.get(&format!("{api}/flow.data.volume")).await.json();
+    assert_eq!((&one["active_series"], &one["component"]), (&json!(2), &Value::Null), "{one}");
+    assert_eq!(one["aggregation"], json!({"windows": ["1m", "5m", "1h"], "functions": null}));
+    assert!(["raw", "1m", "5m", "1h"].iter().all(|tier| one["retention"][tier].is_string()), "{one}");
     let latest = running.get(&format!("{api}/flow.data.volume/latest?labels.versionId=2.0")).await.json();
     assert_eq!(latest["points"].as_array().unwrap().len(), 1, "{latest}");
     assert_eq!(latest["points"][0]["value"], 42.0);

@@ -21,6 +21,11 @@ impl Store {
         (*self.policies.all()).clone()
     }
 
+    /// The policy of one metric, if it has any.
+    pub fn policy(&self, metric: &str) -> Option<Policy> {
+        self.policies.all().get(metric).cloned()
+    }
+
     /// Changes what is kept of a metric; durable when it returns the new policy, and acted on by the next
     /// [`Store::maintain`]. One with nothing in it is as if there were none. `None` if
     /// [`POLICIES_MAX`](crate::POLICIES_MAX) metrics have one already.
@@ -33,6 +38,27 @@ impl Store {
         change: impl FnOnce(Policy) -> Policy,
     ) -> Result<Option<Policy>, Error> {
         Ok(self.policies.change(&*self.disk, metric, change)?)
+    }
+
+    /// How long each tier of a metric is kept, `None` for ever, and which windows are made of it. Rules that look at other
+    /// labels than the name may keep some of its series longer or shorter.
+    pub fn keeping_of(&self, metric: &str) -> ([Option<Duration>; 4], Vec<Tier>) {
+        let policies = self.policies.all();
+        let policy = policies.get(metric);
+        let said = |age: Duration| (age != Duration::MAX).then_some(age);
+        let kept = |tier: Tier| {
+            let usual = self.options.retention.of(tier);
+            let names =
+                |matchers: &[Matcher]| matchers.iter().all(|m| m.name() == METRIC_NAME && m.matches(metric));
+            let mut rules = self.options.retention_rules.iter().filter(|rule| names(&rule.matchers));
+            policy
+                .and_then(|policy| policy.age(tier, usual))
+                .or_else(|| rules.find_map(|rule| rule.tiers[tier as usize]).map(said))
+                .or_else(|| self.age_by_type(metric, tier, false))
+                .unwrap_or(usual)
+        };
+        let made = |tier: &Tier| policy.is_none_or(|policy| policy.makes(*tier));
+        (Tier::ALL.map(kept), Tier::ROLLED.into_iter().filter(made).collect())
     }
 
     /// Whether there are rules for a tier, and by them or by what is usual some series of a block of that age may be due.

@@ -11,7 +11,7 @@ use barograph_model::{Metadata, Tier, Timestamp};
 
 use crate::{
     Error, Store,
-    block::{Block, BlockMetrics, Entry, Key, VERSIONS_MAX, version_of},
+    block::{Block, BlockMetrics, Entry, Key, VERSIONS_MAX, component_of, version_of},
     catalog::PARTS,
     head::Held,
 };
@@ -41,6 +41,8 @@ pub struct MetricInfo {
     pub labels: Vec<String>,
     /// Versions of what reported it, in order: values of the labels `service_version`, `version`, `versionId`; at most 16.
     pub versions: Vec<String>,
+    /// What reported it, in order: values of the label `component`, else `service_name`, else `job`; at most 16.
+    pub components: Vec<String>,
     /// When a query named it last.
     pub last_queried: Option<Timestamp>,
 }
@@ -79,7 +81,8 @@ impl Store {
                     _ => sum.windows += part.points,
                 }
                 part.labels.iter().for_each(|label| sum.add_label(label));
-                part.versions.iter().for_each(|version| sum.add_version(version));
+                part.versions.iter().for_each(|version| add(&mut sum.versions, version));
+                part.components.iter().for_each(|component| add(&mut sum.components, component));
             }
         }
         let described: BTreeMap<_, _> = self.catalog.list(None).into_iter().collect();
@@ -97,6 +100,7 @@ impl Store {
                 last_seen: Timestamp(sum.last),
                 labels: sum.labels.into_iter().collect(),
                 versions: sum.versions.into_iter().collect(),
+                components: sum.components.into_iter().collect(),
                 last_queried: queried.get(&name).copied().map(Timestamp),
                 name,
             }
@@ -132,6 +136,7 @@ struct Sum {
     last: i64,
     labels: BTreeSet<String>,
     versions: BTreeSet<String>,
+    components: BTreeSet<String>,
 }
 
 impl Sum {
@@ -148,7 +153,8 @@ impl Sum {
         self.active_series += 1;
         self.samples += held.count;
         pairs.clone().filter(|pair| pair.0 != "__name__").for_each(|pair| self.add_label(pair.0));
-        version_of(pairs).into_iter().for_each(|version| self.add_version(version));
+        component_of(pairs.clone()).into_iter().for_each(|component| add(&mut self.components, component));
+        version_of(pairs).into_iter().for_each(|version| add(&mut self.versions, version));
     }
 
     fn add_label(&mut self, label: &str) {
@@ -156,11 +162,12 @@ impl Sum {
             self.labels.insert(label.to_owned());
         }
     }
+}
 
-    fn add_version(&mut self, version: &str) {
-        if self.versions.len() < VERSIONS_MAX && !self.versions.contains(version) {
-            self.versions.insert(version.to_owned());
-        }
+/// Remembers a version or a component.
+fn add(known: &mut BTreeSet<String>, text: &str) {
+    if known.len() < VERSIONS_MAX && !known.contains(text) {
+        known.insert(text.to_owned());
     }
 }
 

@@ -41,6 +41,7 @@ fn metrics_are_described_in_memory_and_in_blocks_alike() {
     assert_eq!((took.first_seen, took.last_seen), (Timestamp(START), Timestamp(START + 99_000)));
     assert_eq!(took.labels, ["job", "pod", "service_version"]);
     assert_eq!(took.versions, ["1.0", "1.1"]);
+    assert_eq!(took.components, ["a"]);
     assert_eq!((took.last_queried, of(&in_memory, "up").last_queried), (None, Some(Timestamp(START + 7))));
 
     store.flush(Timestamp(START)).unwrap();

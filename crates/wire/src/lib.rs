@@ -5,7 +5,8 @@
 //! is allocated on the word of a sender alone.
 //!
 //! - [`remote_write`]: Prometheus remote write 1.0, read in place and written.
-//! - [`exposition`]: the text formats of `/metrics` pages.
+//! - [`exposition`]: the formats of `/metrics` pages.
+//! - [`otlp`]: metrics of OpenTelemetry, written.
 //! - [`csv`]: lines for spreadsheets, written.
 //!
 //! With the feature `history`, the formats in which history moves in and out:
@@ -17,6 +18,7 @@ pub mod csv;
 pub mod exposition;
 #[cfg(feature = "history")]
 pub mod json_lines;
+pub mod otlp;
 #[cfg(feature = "history")]
 pub mod prometheus_tsdb;
 mod protobuf;

@@ -283,6 +283,43 @@ pub(crate) fn put_bytes(bytes: &mut Vec<u8>, field: u32, content: &[u8]) {
     bytes.extend_from_slice(content);
 }
 
+/// A packed field of doubles, left out if there are none.
+pub(crate) fn put_doubles(message: &mut Vec<u8>, field: u32, values: impl Iterator<Item = f64>) {
+    let packed: Vec<u8> = values.flat_map(f64::to_le_bytes).collect();
+    if !packed.is_empty() {
+        put_bytes(message, field, &packed);
+    }
+}
+
+/// A field of a double.
+pub(crate) fn put_double(message: &mut Vec<u8>, field: u32, value: f64) {
+    put_varint(message, u64::from(key(field, FIXED64)));
+    message.extend_from_slice(&value.to_le_bytes());
+}
+
+/// A field of a number.
+pub(crate) fn put_number(message: &mut Vec<u8>, field: u32, value: u64) {
+    put_varint(message, u64::from(key(field, VARINT)));
+    put_varint(message, value);
+}
+
+pub(crate) const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+/// A field of eight bytes.
+pub(crate) fn put_fixed64(message: &mut Vec<u8>, field: u32, value: u64) {
+    put_varint(message, u64::from(key(field, FIXED64)));
+    message.extend_from_slice(&value.to_le_bytes());
+}
+
+/// A message as a field, written by `content`.
+pub(crate) fn put_message(message: &mut Vec<u8>, field: u32, content: impl FnOnce(&mut Vec<u8>)) {
+    let mut inner = Vec::new();
+    content(&mut inner);
+    put_bytes(message, field, &inner);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 mod contender;
 mod ingest;
+mod json;
 mod query;
 mod record;
 mod refusals;
@@ -26,6 +27,8 @@ pub(crate) enum Subject {
     Ingest,
     /// Eleven kinds of queries over a day of the same data.
     Query,
+    /// Documents of the JSON language beside the PromQL they come down to, asked of one server.
+    Json,
     /// A day of samples: CPU of ingest and upkeep, bytes of blocks and roll-ups.
     Storage,
     /// A month at a step of an hour, from roll-ups and from raw samples.
@@ -87,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
         Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
         Subject::Query => query::run(arguments, &contenders, &mut report)?,
+        Subject::Json => json::run(arguments, &contenders, &mut report)?,
         Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
         Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
         Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
@@ -115,7 +119,7 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
-        !matches!(self, Self::Tiers | Self::Replay | Self::Refusals)
+        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals)
     }
 }
 

@@ -73,6 +73,22 @@ const QUESTIONS: [Question; 11] = [
 
 /// Loads a day into each contender and asks all questions.
 pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut Report) -> Result<()> {
+    let (running, end_ms) = load_a_day(arguments, contenders)?;
+    let wanted = |question: &&Question| {
+        arguments.only.as_ref().is_none_or(|part| question.name.contains(part.as_str()))
+    };
+    for question in QUESTIONS.iter().filter(wanted) {
+        measure(question, end_ms / 1000, arguments.repeat.unwrap_or(ASKS), &running, report)
+            .with_context(|| format!("while asking {:?}", question.name))?;
+    }
+    Ok(())
+}
+
+/// Servers with a day of a fleet's samples, by name, and when the day ends.
+pub(super) fn load_a_day(
+    arguments: &Arguments,
+    contenders: &[Contender],
+) -> Result<(Vec<(&'static str, Server)>, i64)> {
     let series = arguments.series.unwrap_or(SERIES);
     // The last round is some minutes ago, so that no contender takes the end for still arriving.
     let end_ms = (load::now_ms()? - 5 * 60_000) / INTERVAL_MS * INTERVAL_MS;
@@ -94,14 +110,7 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     drop(day);
     // Merges that the loading set off should not disturb the asking.
     std::thread::sleep(Duration::from_secs(5));
-    let wanted = |question: &&Question| {
-        arguments.only.as_ref().is_none_or(|part| question.name.contains(part.as_str()))
-    };
-    for question in QUESTIONS.iter().filter(wanted) {
-        measure(question, end_ms / 1000, arguments.repeat.unwrap_or(ASKS), &running, report)
-            .with_context(|| format!("while asking {:?}", question.name))?;
-    }
-    Ok(())
+    Ok((running, end_ms))
 }
 
 /// The day in steps; each is sent before the next begins. A server that takes no old samples may hold up one

@@ -4,6 +4,8 @@
 mod answers;
 mod browser;
 mod compliance;
+mod examples;
+mod exporters;
 mod fuzz;
 mod grafana;
 mod history;
@@ -54,6 +56,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
+    ("examples", examples::run),
     ("grafana", grafana::run),
     ("kill", kill::run),
     ("memory", memory::run),
@@ -61,6 +64,7 @@ const SUITES: &[Suite] = &[
     ("compliance", compliance::run),
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
+    ("exporters", exporters::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

@@ -98,10 +98,11 @@ impl Reply {
 
 impl Series {
     fn write(&self, out: &mut String) {
-        let text = |text: &str| Value::from(text).to_string();
-        out.push_str(&format!("{{\"name\":{}", text(&self.name)));
+        out.push_str("{\"name\":");
+        write_text(out, &self.name);
         if let Some(aggregation) = &self.aggregation {
-            out.push_str(&format!(",\"aggregation\":{}", text(aggregation)));
+            out.push_str(",\"aggregation\":");
+            write_text(out, aggregation);
         }
         if let Some(window) = self.window_ms {
             out.push_str(&format!(",\"window\":\"{}\"", duration_text(window)));
@@ -109,12 +110,17 @@ impl Series {
         out.push_str(",\"labels\":{");
         for (i, (name, value)) in self.labels.iter().enumerate() {
             out.push_str(if i == 0 { "" } else { "," });
-            out.push_str(&format!("{}:{}", text(name), text(value)));
+            write_text(out, name);
+            out.push(':');
+            write_text(out, value);
         }
         out.push_str("},\"dataPoints\":[");
         for (i, point) in self.points.iter().enumerate() {
-            out.push_str(if i == 0 { "" } else { "," });
-            out.push_str(&format!("{{\"timestamp\":{},\"value\":{}}}", point.at.0, number(point.value)));
+            out.push_str(if i == 0 { "{\"timestamp\":" } else { ",{\"timestamp\":" });
+            out.push_str(itoa::Buffer::new().format(point.at.0));
+            out.push_str(",\"value\":");
+            write_number(out, point.value);
+            out.push('}');
         }
         out.push(']');
         match &self.finding {
@@ -148,7 +154,7 @@ fn trend_document(trend: &Trend) -> Value {
         "direction": trend.direction.as_str(),
         "p_value": trend.p_value,
         "n": trend.buckets,
-        "method": "Theil-Sen, Mann-Kendall",
+        "method": "Theil-Sen, Mann-Kendall, Hamed-Rao",
     })
 }
 
@@ -158,6 +164,8 @@ fn correlation_document(found: &Correlation) -> Value {
         "lower": found.bounds.map(|bounds| bounds.0),
         "upper": found.bounds.map(|bounds| bounds.1),
         "p_value": found.p_value,
+        "q_value": found.q_value,
+        "lag": found.lag,
         "n": found.buckets,
         "n_effective": found.effective,
         "method": "Pearson",
@@ -165,11 +173,23 @@ fn correlation_document(found: &Correlation) -> Value {
 }
 
 /// A number as JSON, or as a text where JSON has none for it.
-pub(super) fn number(value: f64) -> String {
-    match serde_json::Number::from_f64(value) {
-        Some(number) => number.to_string(),
-        None if value.is_nan() => "\"NaN\"".into(),
-        None if value > 0.0 => "\"+Inf\"".into(),
-        None => "\"-Inf\"".into(),
+fn write_number(out: &mut String, value: f64) {
+    if value.is_finite() {
+        out.push_str(zmij::Buffer::new().format_finite(value));
+    } else if value.is_nan() {
+        out.push_str("\"NaN\"");
+    } else {
+        out.push_str(if value > 0.0 { "\"+Inf\"" } else { "\"-Inf\"" });
+    }
+}
+
+/// A text in quotes. Few have anything to be escaped.
+fn write_text(out: &mut String, text: &str) {
+    if text.bytes().any(|c| c < b' ' || matches!(c, b'"' | b'\\')) {
+        out.push_str(&Value::from(text).to_string());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
     }
 }

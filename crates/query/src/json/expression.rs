@@ -12,6 +12,8 @@ use crate::syntax::ast::BinaryOp;
 pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
 /// An expression that is nested deeper is refused.
 const DEPTH_MAX: usize = 32;
+/// So many buckets may lie between two things that are compared.
+const LAGS_MAX: usize = 100;
 
 /// What is made of the samples in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,8 +124,8 @@ pub(super) enum Node {
     Binary(BinaryOp, Box<Node>, Box<Node>),
     /// The trend of something over all buckets.
     Trend(Box<Node>),
-    /// How two things move together over all buckets.
-    Correlation(Box<Node>, Box<Node>),
+    /// How two things move together over all buckets, the second up to so many buckets before or after the first.
+    Correlation(Box<Node>, Box<Node>, usize),
 }
 
 /// Functions of one value.
@@ -186,7 +188,7 @@ impl Node {
             Self::Number(_) => {}
             Self::Metric(name, function) => visit(name, *function),
             Self::Map(_, inner) | Self::Negated(inner) | Self::Trend(inner) => inner.each_metric(visit),
-            Self::Binary(_, left, right) | Self::Correlation(left, right) => {
+            Self::Binary(_, left, right) | Self::Correlation(left, right, _) => {
                 left.each_metric(visit);
                 right.each_metric(visit);
             }
@@ -422,7 +424,8 @@ impl Parser<'_> {
                 self.at += 2;
                 let left = self.expression(0)?;
                 self.need(Word::Comma)?;
-                Node::Correlation(Box::new(left), Box::new(self.expression(0)?))
+                let right = self.expression(0)?;
+                Node::Correlation(Box::new(left), Box::new(right), self.lags()?)
             }
             _ => return Err(self.wrong(format!("there is no function {name}()"))),
         };
@@ -431,6 +434,24 @@ impl Parser<'_> {
             None => Ok(node),
             Some(_) => Err(self.wrong(format!("{lower}() is about all of the time range and stands alone"))),
         }
+    }
+
+    /// The third argument of `corr()`; none where there is none.
+    fn lags(&mut self) -> Result<usize, Mistake> {
+        if !matches!(self.peek(), Some((Word::Comma, _))) {
+            return Ok(0);
+        }
+        self.at += 1;
+        let lags = match self.peek() {
+            Some((Word::Number(lags), _)) => {
+                (0..=LAGS_MAX).find(|known| (*known as f64).to_bits() == lags.to_bits())
+            }
+            _ => None,
+        };
+        let lags =
+            lags.ok_or_else(|| self.wrong(format!("expected a whole number of buckets up to {LAGS_MAX}")))?;
+        self.at += 1;
+        Ok(lags)
     }
 
     fn percentile(&mut self) -> Result<Function, Mistake> {
@@ -460,7 +481,10 @@ mod tests {
             Node::Negated(inner) => format!("-{}", shown(inner)),
             Node::Binary(op, left, right) => format!("({} {} {})", shown(left), op.as_str(), shown(right)),
             Node::Trend(inner) => format!("trend({})", shown(inner)),
-            Node::Correlation(left, right) => format!("corr({}, {})", shown(left), shown(right)),
+            Node::Correlation(left, right, 0) => format!("corr({}, {})", shown(left), shown(right)),
+            Node::Correlation(left, right, lags) => {
+                format!("corr({}, {}, {lags})", shown(left), shown(right))
+            }
         }
     }
 
@@ -482,6 +506,7 @@ mod tests {
         check("a + 1 >= b * 2", "((a + 1) >= (b * 2))");
         check("trend(rate(a))", "trend(rate[a])");
         check("corr(a, b / 2)", "corr(a, (b / 2))");
+        check("corr(a, b, 12)", "corr(a, b, 12)");
         check("\"a b\" + p95", "(a b + p95)");
     }
 
@@ -503,6 +528,7 @@ mod tests {
         check("2 * trend(a)", "column 5: trend() is about all of the time range and stands alone");
         check("trend(a) * 2", "column 10: trend() is about all of the time range and stands alone");
         check("corr(a)", "column 7: expected \",\"");
+        check("corr(a, b, 1.5)", "column 12: expected a whole number of buckets up to 100");
         check("a > 1 > 2", "column 7: a comparison of a comparison");
         check("1x * a", "column 1: \"1x\" is no number");
         check("\"a", "column 1: a quoted name is empty or does not end");

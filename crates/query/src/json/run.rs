@@ -274,9 +274,9 @@ impl Run<'_> {
         let Some(groups) = self.expression(node, &plan, &path)? else { return Ok(None) };
         let (groups, findings) = match node {
             Node::Trend(_) => self.trends(groups)?,
-            Node::Correlation(_, second) => {
+            Node::Correlation(_, second, lags) => {
                 let Some(others) = self.expression(second, &plan, &path)? else { return Ok(None) };
-                self.correlations(groups, &others)?
+                self.correlations(groups, &others, *lags, plan.width)?
             }
             _ => (groups, BTreeMap::new()),
         };
@@ -300,7 +300,7 @@ impl Run<'_> {
     /// if it names a metric that is not there.
     pub(super) fn expression(&self, node: &Node, plan: &Plan, path: &str) -> Result<Option<Matrix>, Error> {
         let node = match node {
-            Node::Trend(inner) | Node::Correlation(inner, _) => inner,
+            Node::Trend(inner) | Node::Correlation(inner, ..) => inner,
             node => node,
         };
         let mut metrics: BTreeMap<&str, Metric> = BTreeMap::new();
@@ -337,14 +337,20 @@ impl Run<'_> {
         &self,
         groups: Matrix,
         others: &Matrix,
+        lags: usize,
+        width: i64,
     ) -> Result<(Matrix, BTreeMap<Labels, Finding>), Error> {
         let mut findings = BTreeMap::new();
         for (labels, points) in groups {
             self.budget.check()?;
             let Some(other) = others.get(&labels) else { continue };
-            let found = statistics::correlation(&points, other);
+            let found = statistics::correlation(&points, other, lags, width);
             findings.extend(found.map(|found| (labels, Finding::Correlation(found))));
         }
+        statistics::judge_together(findings.values_mut().filter_map(|finding| match finding {
+            Finding::Correlation(found) => Some(found),
+            _ => None,
+        }));
         Ok((self.points_of(&findings), findings))
     }
 

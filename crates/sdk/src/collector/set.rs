@@ -28,8 +28,8 @@ pub struct Collectors(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
 pub struct Due {
     slot: Arc<Slot>,
     now: Timestamp,
-    /// Whether it runs before it is due, too.
-    early: bool,
+    /// Whether it is listed because it is due; else it runs at any time.
+    listed: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +41,8 @@ struct Held {
     /// What was read last, and when.
     latest: (Option<Timestamp>, Vec<Reading>),
     removed: bool,
+    /// Someone has it on a list to run, and has not begun.
+    listed: bool,
 }
 
 /// Why a collector is not taken in.
@@ -103,7 +105,7 @@ impl Collectors {
         if slots.len() >= COLLECTORS_MAX {
             return Err(AddError::Full);
         }
-        let held = Held { runner, latest: (None, Vec::new()), removed: false };
+        let held = Held { runner, latest: (None, Vec::new()), removed: false, listed: false };
         slots.insert(name, Arc::new(Slot(Mutex::new(held))));
         Ok(())
     }
@@ -125,17 +127,20 @@ impl Collectors {
         self.with(name, |held| held.runner.reset()).is_some()
     }
 
-    /// The collectors that are to run now, by name.
+    /// The collectors that are to run now, by name. One that was listed before and has not begun is not listed again.
     pub fn due(&self, now: Timestamp) -> Vec<Due> {
         let all = self.all();
-        let due = all.into_iter().filter(|slot| slot.lock().runner.is_due(now));
-        due.map(|slot| Due { slot, now, early: false }).collect()
+        let due = all.into_iter().filter(|slot| {
+            let mut held = slot.lock();
+            held.runner.is_due(now) && !std::mem::replace(&mut held.listed, true)
+        });
+        due.map(|slot| Due { slot, now, listed: true }).collect()
     }
 
     /// All that are enabled, to run now whether they are due or not: a last time before the end.
     pub fn at_once(&self, now: Timestamp) -> Vec<Due> {
         let enabled = self.all().into_iter().filter(|slot| slot.lock().runner.config().enabled);
-        enabled.map(|slot| Due { slot, now, early: true }).collect()
+        enabled.map(|slot| Due { slot, now, listed: false }).collect()
     }
 
     /// Runs the collectors that are due, one after the other, and returns what they read.
@@ -204,10 +209,16 @@ impl Collectors {
 impl Due {
     /// Runs the collector, without holding up anyone who looks at it, and returns what it read: nothing if it is still
     /// running, or was taken out.
-    pub fn run(self) -> Vec<Reading> {
-        let begun = match self.early {
-            true => self.slot.lock().runner.begin_early(self.now),
-            false => self.slot.lock().runner.begin(self.now),
+    pub fn run(mut self) -> Vec<Reading> {
+        let begun = {
+            let mut held = self.slot.lock();
+            match std::mem::take(&mut self.listed) {
+                true => {
+                    held.listed = false;
+                    held.runner.begin(self.now)
+                }
+                false => held.runner.begin_early(self.now),
+            }
         };
         let Some(run) = begun else { return Vec::new() };
         let mut out = Writer::new();
@@ -220,6 +231,14 @@ impl Due {
         }
         held.latest = (Some(self.now), readings.clone());
         readings
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        if self.listed {
+            self.slot.lock().listed = false;
+        }
     }
 }
 
@@ -290,6 +309,9 @@ mod tests {
     fn a_collector_comes_and_goes() {
         let set = Collectors::new();
         set.add(Named(1)).unwrap();
+        let due = set.due(Timestamp(2000));
+        assert_eq!((due.len(), set.due(Timestamp(2000)).len()), (1, 0), "it is listed once");
+        drop(due);
         let due = set.due(Timestamp(2000));
         assert!(set.remove("c1") && !set.remove("c1"));
         assert!(due.into_iter().all(|due| due.run().is_empty()), "what was taken out is heard no more");

@@ -24,7 +24,7 @@ use crate::{Error, sampling::SamplingInfo, scope::Attributes};
 pub use measure::Measure;
 pub use recorder::{METRICS_MAX, Recorder};
 pub use stored::StoredAs;
-pub use weight::Parts;
+pub use weight::{Parts, native_histogram};
 
 /// The attribute that names the component a record is of.
 pub const COMPONENT: &str = "componentId";

@@ -1,6 +1,6 @@
 //! What a record stands for: values in other units, and more than once.
 
-use barograph_model::Sketch;
+use barograph_model::{Histogram, HistogramParts, Sketch};
 
 use super::RecordValue;
 
@@ -64,6 +64,22 @@ fn add(all: &mut Sketch, value: f64, times: u64) {
     for (negative, buckets) in [(false, one.positive()), (true, one.negative())] {
         buckets.iter().for_each(|(index, _)| all.add_bucket(negative, *index, times));
     }
+}
+
+/// A sketch as a native histogram, whose indices are one higher.
+pub fn native_histogram(sketch: &Sketch) -> Histogram {
+    let side =
+        |buckets: &[(i32, u64)]| buckets.iter().map(|(index, count)| (index + 1, *count as f64)).collect();
+    let parts = HistogramParts {
+        schema: i8::try_from(sketch.scale()).unwrap_or(-4).max(-4),
+        zero_count: sketch.zeros() as f64,
+        count: sketch.count() as f64,
+        sum: sketch.sum(),
+        positive: side(sketch.positive()),
+        negative: side(sketch.negative()),
+        ..HistogramParts::default()
+    };
+    Histogram::new(parts).expect("a sketch has ascending buckets that add up")
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub trait StatisticsConsumer: Send + Sync {
     fn configured_alerts(&self) -> Result<Vec<AlertDefinition>, ConsumerError>;
 
     /// Calls `handler` on each new value of a metric, each series by itself, on a thread of the implementation, from
-    /// now on until the handle is dropped. A handler that is slow delays its own next call and no other.
+    /// now on until the handle is dropped, which is not to be done by the handler itself. A handler that is slow
+    /// delays its own next call and no other.
     ///
     /// # Errors
     /// [`ConsumerError`]: there is no such thing to subscribe to, or too many are subscribed.

@@ -31,6 +31,8 @@ mod consumer;
 mod lifecycle;
 mod local;
 mod provider;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use consumer::{
     AlertDefinition, ConsumerError, MetricDefinition, MetricQuery, NotificationHandler, QueryResult,

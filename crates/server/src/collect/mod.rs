@@ -220,7 +220,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         }
         // The clock may have been set back meanwhile: never wait longer than a tick.
         let next = engine.collecting.collectors.next_due().map_or(i64::MAX, |due| due.0).min(at.0 + TICK_MS);
-        let wait = u64::try_from((next - engine.clock.now().0).clamp(1, TICK_MS)).unwrap_or(1);
+        let wait = next.saturating_sub(engine.clock.now().0).clamp(1, TICK_MS).unsigned_abs();
         tokio::select! {
             () = stopped(&mut stopping) => break,
             () = tokio::time::sleep(Duration::from_millis(wait)) => {}

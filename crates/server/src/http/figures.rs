@@ -4,6 +4,8 @@
 //! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
 //! language, from the tier that suits.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -19,7 +21,7 @@ use barograph_tsdb::MetricInfo;
 use serde_json::{Value, json};
 
 use super::{App, Caller, params::Params, problem::Problem, query};
-use crate::{errors::chain, storage::catalog};
+use crate::{Engine, config::format_duration, errors::chain, storage::catalog};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -33,18 +35,20 @@ pub(crate) fn routes() -> Router<App> {
 async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
     let limit = params.limit("limit")?;
     let prefix = plain(params.first("prefix").unwrap_or_default());
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let found: Vec<&MetricInfo> = all.iter().filter(|metric| metric.name.starts_with(&prefix)).collect();
-    let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(metric)).collect();
+    let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(&engine, metric)).collect();
     Ok(Json(json!({"count": found.len(), "metrics": shown})))
 }
 
 /// `GET …/metrics/NAME`
 async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let spelled = plain(&name);
     let found = all.iter().find(|metric| metric.name == name || metric.name == spelled);
-    Ok(Json(described(found.ok_or_else(|| missing(&name))?)))
+    Ok(Json(described(&engine, found.ok_or_else(|| missing(&name))?)))
 }
 
 /// A name as it is stored.
@@ -52,11 +56,21 @@ fn plain(name: &str) -> String {
     name.replace(['.', '-'], "_")
 }
 
-/// The catalog's document, with what the JSON language calls things.
-fn described(metric: &MetricInfo) -> Value {
+/// The catalog's document, with what the JSON language calls things, how long each tier of it is kept, and which windows are
+/// made of it for which functions (null for all).
+fn described(engine: &Engine, metric: &MetricInfo) -> Value {
     let mut document = catalog::document(metric);
     document["description"] = document["help"].clone();
     document["attributes"] = document["labels"].clone();
+    let (kept, windows) = engine.store.keeping_of(&metric.name);
+    let policy = engine.store.policy(&metric.name);
+    let kept = Tier::ALL.into_iter().zip(kept);
+    let text = |age: Option<Duration>| age.map_or_else(|| "0s".to_owned(), format_duration);
+    document["retention"] = kept.map(|(tier, age)| (tier.to_string(), json!(text(age)))).collect();
+    document["aggregation"] = json!({
+        "windows": windows.iter().map(|tier| tier.as_str()).collect::<Vec<_>>(),
+        "functions": policy.map(|policy| policy.functions).filter(|functions| !functions.is_empty()),
+    });
     document
 }
 

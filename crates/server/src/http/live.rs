@@ -7,6 +7,8 @@
 //! `event: hello`, data `{"version", "now"}`, comes first; then `event: points`, id the time in milliseconds,
 //! data `{"time": seconds, "results": [[{"metric", "value"}], …]}` with one result a query, in order, or
 //! `{"error"}` in its place.
+//!
+//! `metric=NAME` in place of queries asks for each new sample of a metric (see `follow`).
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -24,7 +26,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::{
-    ApiError, App, Caller,
+    ApiError, App, Caller, follow,
     params::Params,
     problem::Problem,
     prom::{write_labels, write_sample_value},
@@ -56,6 +58,9 @@ async fn live(
     caller: Caller,
     params: Params,
 ) -> Result<Response, Problem> {
+    if params.first("metric").is_some() {
+        return follow::follow(app, &headers, caller, &params);
+    }
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
     let parse = |text: &str| {

@@ -7,10 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use barograph::{
-    exposition::{negotiate, write},
-    telemetry::in_units,
-};
+use barograph::{exposition::negotiate_form, telemetry::in_units};
 
 use super::{App, compress::compressed};
 
@@ -23,14 +20,12 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n").into_response();
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let format = negotiate(accept);
     let settings = engine.collecting.telemetry.settings();
     if !settings.prometheus_enabled() {
         return (StatusCode::NOT_FOUND, "METRICS_PROMETHEUS_ENABLED is false\n").into_response();
     }
+    let form = negotiate_form(accept);
     let families = engine.collecting.families(&engine.telemetry.registry);
-    let families = in_units(families, settings.exposition_units());
-    let mut text = String::with_capacity(32 << 10);
-    write(&mut text, &families, format);
-    compressed(&headers, ([(header::CONTENT_TYPE, format.content_type())], text).into_response())
+    let page = form.page(&in_units(families, settings.exposition_units()));
+    compressed(&headers, ([(header::CONTENT_TYPE, form.content_type())], page).into_response())
 }

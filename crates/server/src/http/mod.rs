@@ -11,6 +11,7 @@ mod collectors;
 mod compress;
 mod diagnostics;
 mod figures;
+mod follow;
 mod guard;
 mod health;
 mod histograms;

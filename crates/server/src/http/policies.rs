@@ -156,7 +156,7 @@ fn ready(app: &App) -> Result<Arc<Engine>, Problem> {
 }
 
 fn policy_of(app: &App, metric: &str) -> Result<Policy, Problem> {
-    Ok(ready(app)?.store.policies().remove(metric).unwrap_or_default())
+    Ok(ready(app)?.store.policy(metric).unwrap_or_default())
 }
 
 /// Changes the policy of a metric; the new one, when it is durable.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use barograph_model::{Histogram, HistogramParts, Labels, Sketch, Timestamp};
+use barograph::record::native_histogram;
+use barograph_model::{Histogram, Labels, Sketch, Timestamp};
 
 use super::Refusal;
 
@@ -213,25 +214,9 @@ impl Sample {
 fn sample(labels: &Labels, at: i64, of: &Of) -> Sample {
     let (value, histogram) = match of {
         Of::Counts(count) => (*count, None),
-        Of::Values(sketch) => (0.0, Some(native(sketch))),
+        Of::Values(sketch) => (0.0, Some(native_histogram(sketch))),
     };
     Sample { labels: labels.clone(), at, value, histogram, record: None }
-}
-
-/// A sketch as a native histogram, whose indices are one higher.
-fn native(sketch: &Sketch) -> Histogram {
-    let side =
-        |buckets: &[(i32, u64)]| buckets.iter().map(|(index, count)| (index + 1, *count as f64)).collect();
-    let parts = HistogramParts {
-        schema: i8::try_from(sketch.scale()).unwrap_or(0).max(-4),
-        zero_count: sketch.zeros() as f64,
-        count: sketch.count() as f64,
-        sum: sketch.sum(),
-        positive: side(sketch.positive()),
-        negative: side(sketch.negative()),
-        ..HistogramParts::default()
-    };
-    Histogram::new(parts).expect("a sketch has ascending buckets that add up")
 }
 
 #[cfg(test)]

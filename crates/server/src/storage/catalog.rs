@@ -24,6 +24,8 @@ pub fn document(metric: &MetricInfo) -> Value {
         "last_seen": metric.last_seen.seconds(),
         "last_queried": metric.last_queried.map(Timestamp::seconds),
         "versions": metric.versions,
+        "component": metric.components.first(),
+        "components": metric.components,
     })
 }
 
@@ -70,6 +72,7 @@ mod tests {
             last_seen: Timestamp(0),
             labels: vec![],
             versions: vec![],
+            components: vec![],
             last_queried: None,
         }
     }

@@ -10,7 +10,10 @@ use super::Index;
 /// Labels whose values tell the version of the component that reported.
 const VERSION_LABELS: [&str; 3] = ["service_version", "version", "versionId"];
 
-/// Versions that are remembered of a metric in a block.
+/// Labels whose values tell which component reported; the first that there is counts.
+const COMPONENT_LABELS: [&str; 3] = ["component", "service_name", "job"];
+
+/// Versions, and components, that are remembered of a metric in a block.
 pub(crate) const VERSIONS_MAX: usize = 16;
 
 /// What a block holds of one metric.
@@ -27,6 +30,8 @@ pub(crate) struct MetricPart {
     pub(crate) labels: Box<[Arc<str>]>,
     /// Some of the versions that reported it, in order.
     pub(crate) versions: Box<[Arc<str>]>,
+    /// Some of the components that reported it, in order.
+    pub(crate) components: Box<[Arc<str>]>,
 }
 
 /// The metrics of a block by name.
@@ -37,8 +42,21 @@ impl BlockMetrics {
     /// Bytes it takes in memory, roughly.
     pub(crate) fn memory(&self) -> usize {
         let parts = self.0.iter();
-        parts.map(|(name, part)| 128 + name.len() + 40 * (part.labels.len() + part.versions.len())).sum()
+        parts.map(|(name, part)| 128 + name.len() + 40 * part.texts()).sum()
     }
+}
+
+impl MetricPart {
+    fn texts(&self) -> usize {
+        self.labels.len() + self.versions.len() + self.components.len()
+    }
+}
+
+/// The component that the labels of a series name, if they do.
+pub(crate) fn component_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Option<&'a str> {
+    let place = |name: &str| COMPONENT_LABELS.iter().position(|label| *label == name);
+    let named = pairs.filter_map(|(name, value)| Some((place(name)?, value)));
+    named.min_by_key(|found| found.0).map(|found| found.1)
 }
 
 /// The version that the labels of a series name, if they do.
@@ -63,6 +81,9 @@ impl Index {
             if gathered.versions.len() < VERSIONS_MAX {
                 gathered.versions.extend(version_of(self.pairs(id)));
             }
+            if gathered.components.len() < VERSIONS_MAX {
+                gathered.components.extend(component_of(self.pairs(id)));
+            }
             let part = &mut gathered.part;
             for page in self.pages(id) {
                 let (span, times) = (self.span(page), self.times_of(page) as usize);
@@ -75,9 +96,10 @@ impl Index {
             part.series += 1;
         }
         let mut text = |text| texts.entry(text).or_insert_with(|| text.into()).clone();
-        let metrics = found.into_iter().map(|(name, Gathered { mut part, labels, versions })| {
+        let metrics = found.into_iter().map(|(name, Gathered { mut part, labels, versions, components })| {
             part.labels = labels.into_iter().map(&mut text).collect();
             part.versions = versions.into_iter().map(&mut text).collect();
+            part.components = components.into_iter().map(&mut text).collect();
             (name.into(), part)
         });
         BlockMetrics(metrics.collect())
@@ -89,4 +111,5 @@ struct Gathered<'i> {
     part: MetricPart,
     labels: BTreeSet<&'i str>,
     versions: BTreeSet<&'i str>,
+    components: BTreeSet<&'i str>,
 }

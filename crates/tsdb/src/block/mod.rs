@@ -24,7 +24,7 @@ pub(crate) use check::check;
 pub(crate) use deletes::{Deletes, deletes_path_of, seq_of_deletes};
 pub(crate) use index::{Index, Span};
 pub(crate) use meta::{Meta, path_of, seq_of_name};
-pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, version_of};
+pub(crate) use metrics::{BlockMetrics, VERSIONS_MAX, component_of, version_of};
 pub(crate) use reader::{Block, IndexError, Pages};
 pub(crate) use windows::{WindowPage, WindowPages};
 pub(crate) use writer::{Cover, Writer};

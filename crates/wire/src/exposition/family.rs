@@ -1,6 +1,8 @@
 //! A metric as the exposition formats see it: a family of points under one name.
 
-use barograph_model::{Exemplar, Labels, MetricType};
+use std::sync::Arc;
+
+use barograph_model::{Exemplar, Labels, MetricType, Sketch};
 
 /// One metric with all its points, in the order in which they are written.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +30,13 @@ pub struct Point {
     pub value: f64,
     /// An observation that stands for this value. Only counters and buckets expose theirs, and only in OpenMetrics.
     pub exemplar: Option<Exemplar>,
+    /// All values by bucket, beside the `_count` of a histogram that keeps them. Text has no place for it.
+    pub sketch: Option<Arc<Sketch>>,
 }
 
 impl Point {
     /// A point without an exemplar.
     pub const fn new(suffix: &'static str, labels: Labels, value: f64) -> Self {
-        Self { suffix, labels, value, exemplar: None }
+        Self { suffix, labels, value, exemplar: None, sketch: None }
     }
 }

@@ -1,8 +1,10 @@
-//! Which text format a client gets, from its `Accept` header.
+//! Which format a client gets, from its `Accept` header.
 //!
 //! The range with the highest q-value that names a format of ours wins, the earlier one on a tie; ranges with a
 //! wildcard mean text 0.0.4 and yield to exact ones. Whoever asks for nothing we have gets text 0.0.4 too, as the
 //! scrapers of the field expect. RFC 9110, 12.5.1; Prometheus, "Content negotiation".
+
+use super::{Family, protobuf, write};
 
 /// A text format for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,15 +28,65 @@ impl Format {
     }
 }
 
-/// The format for a client that sent this `Accept` header.
+/// A format for metrics, text or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Text.
+    Text(Format),
+    /// Messages `io.prometheus.client.MetricFamily`, each after its length; with native histograms.
+    Protobuf,
+}
+
+impl Form {
+    /// The value of the `Content-Type` header.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text(format) => format.content_type(),
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
+        }
+    }
+
+    /// Families as a page.
+    pub fn page(self, families: &[Family]) -> Vec<u8> {
+        match self {
+            Self::Text(format) => {
+                let mut text = String::with_capacity(32 << 10);
+                write(&mut text, families, format);
+                text.into_bytes()
+            }
+            Self::Protobuf => {
+                let mut bytes = Vec::with_capacity(16 << 10);
+                protobuf::write(&mut bytes, families);
+                bytes
+            }
+        }
+    }
+}
+
+/// The text format for a client that sent this `Accept` header.
 pub fn negotiate(accept: Option<&str>) -> Format {
-    let mut best = Offer { quality: 0, exact: true, format: Format::Text004 };
-    for offer in accept.unwrap_or_default().split(',').filter_map(offer) {
+    match best(accept, false) {
+        Form::Text(format) => format,
+        Form::Protobuf => Format::Text004,
+    }
+}
+
+/// The format for a client that sent this `Accept` header, text or protobuf.
+pub fn negotiate_form(accept: Option<&str>) -> Form {
+    best(accept, true)
+}
+
+fn best(accept: Option<&str>, protobuf: bool) -> Form {
+    let mut best = Offer { quality: 0, exact: true, form: Form::Text(Format::Text004) };
+    let offers = accept.unwrap_or_default().split(',').filter_map(offer);
+    for offer in offers.filter(|offer| protobuf || offer.form != Form::Protobuf) {
         if (offer.quality, offer.exact) > (best.quality, best.exact) {
             best = offer;
         }
     }
-    best.format
+    best.form
 }
 
 /// A media range that one of our formats satisfies.
@@ -42,29 +94,36 @@ struct Offer {
     /// The q-value in thousandths.
     quality: u32,
     exact: bool,
-    format: Format,
+    form: Form,
 }
 
 fn offer(range: &str) -> Option<Offer> {
     let mut parts = range.split(';').map(str::trim);
     let media = parts.next()?.to_ascii_lowercase();
-    let (mut quality, mut version, mut escaping) = (1000, "", "");
+    let (mut quality, mut version, mut escaping, mut proto, mut encoding) = (1000, "", "", "", "");
     for (key, value) in parts.filter_map(|part| part.split_once('=')) {
         let value = value.trim().trim_matches('"');
         match key.trim().to_ascii_lowercase().as_str() {
             "q" => quality = thousandths(value)?,
             "version" => version = value,
             "escaping" => escaping = value,
+            "proto" => proto = value,
+            "encoding" => encoding = value,
             _ => {}
         }
     }
-    let format = match (media.as_str(), version) {
-        ("application/openmetrics-text", "" | "1.0.0") => Format::OpenMetrics100,
-        ("text/plain", "1.0.0") if matches!(escaping, "" | "allow-utf-8") => Format::Text100,
-        ("text/plain", "" | "0.0.4") | ("text/*" | "*/*", _) => Format::Text004,
+    let form = match (media.as_str(), version) {
+        ("application/openmetrics-text", "" | "1.0.0") => Form::Text(Format::OpenMetrics100),
+        ("text/plain", "1.0.0") if matches!(escaping, "" | "allow-utf-8") => Form::Text(Format::Text100),
+        ("text/plain", "" | "0.0.4") | ("text/*" | "*/*", _) => Form::Text(Format::Text004),
+        ("application/vnd.google.protobuf", _)
+            if (proto, encoding) == ("io.prometheus.client.MetricFamily", "delimited") =>
+        {
+            Form::Protobuf
+        }
         _ => return None,
     };
-    Some(Offer { quality, exact: !media.ends_with('*'), format })
+    Some(Offer { quality, exact: !media.ends_with('*'), form })
 }
 
 /// A q-value in thousandths; `None` where it is none.
@@ -122,6 +181,17 @@ mod tests {
         for (accept, format) in table {
             assert_eq!(negotiate(accept), format, "{accept:?}");
         }
+    }
+
+    #[test]
+    fn protobuf_is_for_whoever_takes_it() {
+        let check = |accept: &str, expected| assert_eq!(negotiate_form(Some(accept)), expected, "{accept}");
+        let wanted =
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        check(&format!("{wanted};q=0.7,text/plain;q=0.6"), Form::Protobuf);
+        check(&format!("{wanted};q=0.5,text/plain;q=0.6"), Form::Text(Format::Text004));
+        check("application/vnd.google.protobuf", Form::Text(Format::Text004));
+        assert_eq!(negotiate(Some(wanted)), Format::Text004);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use barograph_model::{Histogram, ResetHint, Timestamp};
 
-use crate::protobuf::{FIXED64, VARINT, key, put_bytes, put_varint};
+use crate::protobuf::{put_bytes, put_double, put_doubles, put_number, put_varint, zigzag};
 
 /// Appends the message of a histogram.
 pub(super) fn put(message: &mut Vec<u8>, at: Timestamp, histogram: &Histogram) {
@@ -33,7 +33,7 @@ pub(super) fn put(message: &mut Vec<u8>, at: Timestamp, histogram: &Histogram) {
 }
 
 /// The buckets of a sign: spans in the field `first`, then changes of integers or counts of floats.
-fn put_side(message: &mut Vec<u8>, first: u32, buckets: &[(i32, f64)], float: bool) {
+pub(crate) fn put_side(message: &mut Vec<u8>, first: u32, buckets: &[(i32, f64)], float: bool) {
     // Where the span before ended.
     let mut next = 0;
     for run in buckets.chunk_by(|a, b| a.0.checked_add(1) == Some(b.0)) {
@@ -55,27 +55,6 @@ fn put_side(message: &mut Vec<u8>, first: u32, buckets: &[(i32, f64)], float: bo
         }
         put_bytes(message, first + 1, &packed);
     }
-}
-
-fn put_doubles(message: &mut Vec<u8>, field: u32, values: impl Iterator<Item = f64>) {
-    let packed: Vec<u8> = values.flat_map(f64::to_le_bytes).collect();
-    if !packed.is_empty() {
-        put_bytes(message, field, &packed);
-    }
-}
-
-fn put_double(message: &mut Vec<u8>, field: u32, value: f64) {
-    put_varint(message, u64::from(key(field, FIXED64)));
-    message.extend_from_slice(&value.to_le_bytes());
-}
-
-fn put_number(message: &mut Vec<u8>, field: u32, value: u64) {
-    put_varint(message, u64::from(key(field, VARINT)));
-    put_varint(message, value);
-}
-
-const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
 /// A count that is whole, as an integer.

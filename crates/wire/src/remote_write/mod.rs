@@ -22,7 +22,7 @@
 //! Specification: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
 mod histogram;
-mod histogram_writer;
+pub(crate) mod histogram_writer;
 mod snappy;
 mod walk;
 mod writer;
