@@ -125,6 +125,9 @@ pub enum StartError {
     /// One of our own metrics is not valid.
     #[error("cannot register the server's own metrics")]
     Telemetry(#[source] barograph::Error),
+    /// A variable of the environment that says how to measure is not valid.
+    #[error("cannot start with this environment")]
+    Measuring(#[source] barograph::telemetry::SettingError),
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
@@ -269,6 +272,7 @@ async fn open(
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
+    let measuring = barograph::telemetry::Settings::from_env().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
@@ -297,7 +301,8 @@ async fn open(
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
-    let collecting = Collecting::new(settings, &store, &telemetry, address).map_err(StartError::Telemetry)?;
+    let collecting =
+        Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,

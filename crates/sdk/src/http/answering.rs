@@ -77,7 +77,7 @@ impl Begun {
         let speaks_grpc = self.kind.is_grpc && (told.is_some() || grpc::is(headers));
         match (&self.path, &self.request) {
             (Some(path), Some(request)) if !speaks_grpc || told == Some(grpc::UNIMPLEMENTED) => {
-                request.unrouted(path.path());
+                request.requests().note_unrouted(path.path());
             }
             _ => self.name(),
         }

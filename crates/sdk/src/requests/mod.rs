@@ -171,7 +171,7 @@ impl Requests {
     /// Begins a request that no route matched: it is counted under [`UNROUTED`], and `path`, without its query, is
     /// listed by [`Requests::unrouted`]. Takes a lock.
     pub fn begin_unrouted(&self, method: &str, path: &str) -> Request {
-        self.list().note(path);
+        self.note_unrouted(path);
         self.begin(method, UNROUTED)
     }
 
@@ -180,6 +180,11 @@ impl Requests {
     pub fn record(&self, method: &str, route: &str, status: u16, took: Duration) {
         let (route, duration) = self.find(method, route);
         self.note(route, duration, Outcome::Status(status), took);
+    }
+
+    /// Lists a path that no route matched, without its query. Takes a lock.
+    pub fn note_unrouted(&self, path: &str) {
+        self.list().note(path);
     }
 
     /// The paths that were asked for and matched no route, the most frequent first, and how often.

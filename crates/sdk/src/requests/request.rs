@@ -133,12 +133,6 @@ impl Request {
         &self.requests
     }
 
-    /// Lists the path of a request that turned out to have no route.
-    #[cfg(feature = "tower")]
-    pub(crate) fn unrouted(&self, path: &str) {
-        self.requests.list().note(path);
-    }
-
     /// How long it has taken so far.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()

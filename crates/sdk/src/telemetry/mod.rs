@@ -88,16 +88,24 @@ impl Telemetry {
     }
 
     fn make(registry: &Registry, settings: Settings, problems: Vec<SettingError>) -> Result<Self, Error> {
-        registry.set_window(settings.window());
-        let parts = Parts {
-            requests: Requests::with_bounds(registry, settings.bounds())?,
-            sockets: Sockets::register(registry)?,
-            caches: caches::Caches::register(registry)?,
-            registry: registry.clone(),
-            trend: Arc::default(),
-        };
+        let requests = Requests::with_bounds(registry, settings.bounds())?;
+        let (sockets, caches) = (Sockets::register(registry)?, caches::Caches::register(registry)?);
+        let parts = Parts::new(registry, requests, sockets, caches, &settings);
         let settings = Mutex::new(settings);
         Ok(Self(Arc::new(Shared { parts, settings, problems, ticker: Mutex::default() })))
+    }
+
+    /// Telemetry of instruments that exist already; `registry` is where the requests are. Nothing ticks it.
+    pub fn of(
+        registry: &Registry,
+        requests: Requests,
+        sockets: Sockets,
+        caches: caches::Caches,
+        settings: Settings,
+    ) -> Self {
+        let parts = Parts::new(registry, requests, sockets, caches, &settings);
+        let settings = Mutex::new(settings);
+        Self(Arc::new(Shared { parts, settings, problems: Vec::new(), ticker: Mutex::default() }))
     }
 
     /// That of the process, in [`Registry::global`]. The first call reads the environment and starts the ticker. What
@@ -206,6 +214,17 @@ impl Telemetry {
 }
 
 impl Parts {
+    fn new(
+        registry: &Registry,
+        requests: Requests,
+        sockets: Sockets,
+        caches: caches::Caches,
+        settings: &Settings,
+    ) -> Self {
+        registry.set_window(settings.window());
+        Self { requests, sockets, caches, registry: registry.clone(), trend: Arc::default() }
+    }
+
     fn tick(&self, now: Timestamp) {
         self.registry.tick(now);
         let mut trend = self.trend();

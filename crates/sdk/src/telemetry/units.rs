@@ -6,7 +6,8 @@ use barograph_wire::exposition::{Family, format_float};
 use super::settings::{ExpositionUnits, milliseconds};
 
 /// Families in the units they are to be exposed in. In milliseconds, histograms, summaries and quantiles of seconds
-/// end in `_ms` in place of `_seconds`; counters of seconds and points in time stay as they are.
+/// end in `_ms` in place of `_seconds`; counters of seconds and points in time stay as they are. Native
+/// histograms are for seconds alone.
 pub fn in_units(mut families: Vec<Family>, units: ExpositionUnits) -> Vec<Family> {
     if units == ExpositionUnits::Milliseconds {
         families.iter_mut().for_each(to_milliseconds);
@@ -22,6 +23,8 @@ fn to_milliseconds(family: &mut Family) {
     family.name = format!("{stem}_ms");
     "ms".clone_into(&mut family.unit);
     for point in &mut family.points {
+        // Its buckets do not line up with milliseconds.
+        point.sketch = None;
         match point.suffix {
             "_count" => {}
             "_bucket" => {

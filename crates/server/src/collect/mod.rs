@@ -18,6 +18,7 @@ use std::{
 
 use barograph::{
     Counter, Error, Histogram, Registry, Requests, Sockets,
+    caches::Caches,
     collector::{BusinessMetricsCollector, Collectors, Due, Reading, RuntimeProbe},
     exposition::{self, Family},
     window::Watch,
@@ -55,6 +56,8 @@ pub struct Collecting {
     pub requests: Requests,
     /// The connections that the `websocket` collector tells of.
     pub sockets: Sockets,
+    /// Both of them as documents of health, with the settings of measuring.
+    pub telemetry: barograph::Telemetry,
     /// What the `business` collector counts.
     pub business: BusinessMetricsCollector,
     /// Work inside the engine, by operation.
@@ -79,6 +82,7 @@ impl Collecting {
         store: &Arc<Store>,
         telemetry: &Telemetry,
         address: Option<SocketAddr>,
+        measuring: barograph::telemetry::Settings,
     ) -> Result<Self, Error> {
         let registry = &telemetry.registry;
         let histogram = |name| registry.watch(name).expect("the server's own metrics are registered");
@@ -92,19 +96,32 @@ impl Collecting {
             None => ("barograph".to_owned(), address.map(|address| address.to_string()).unwrap_or_default()),
         };
         let configured = &settings.config.collectors;
+        let recorded = settings.application.as_ref().map_or(registry, |application| &application.registry);
         let (collectors, requests, sockets, business) = match &settings.application {
             Some(of) => (of.collectors.clone(), of.requests.clone(), of.sockets.clone(), of.business.clone()),
             None => (
                 Collectors::new(),
-                Requests::register(registry)?,
+                Requests::with_bounds(registry, measuring.bounds())?,
                 // The server itself has no such connections: what it would say of them is the collector's to say.
                 Sockets::register(&Registry::new())?,
                 BusinessMetricsCollector::new(&configured.counted)?,
             ),
         };
+        // As with sockets: the caches of the server have metrics of their own.
+        let caches = match &settings.application {
+            Some(of) => Caches::register(&of.registry)?,
+            None => Caches::register(&Registry::new())?,
+        };
         let collecting = Self {
             collectors,
             probe: RuntimeProbe::new(),
+            telemetry: barograph::Telemetry::of(
+                recorded,
+                requests.clone(),
+                sockets.clone(),
+                caches,
+                measuring,
+            ),
             requests,
             sockets,
             business,
@@ -252,8 +269,9 @@ fn own(engine: &Arc<Engine>, at: Timestamp) {
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();
+    engine.telemetry.registry.tick(at);
+    engine.collecting.telemetry.tick(at);
     for registry in registries.into_iter().flatten() {
-        registry.tick(at);
         points.extend(recorded(registry));
     }
     engine.collecting.store(engine, at, &points);

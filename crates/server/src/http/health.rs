@@ -1,16 +1,16 @@
 //! `/-/healthy`, `/-/ready`, `/health` and their aliases: is the process alive, can it be used?
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{App, params::Params};
+use super::{App, diagnostics, params::Params};
 use crate::{Engine, memory::Step};
 
 pub(crate) fn routes() -> Router<App> {
@@ -56,14 +56,14 @@ fn line((name, failure): &Check) -> String {
 }
 
 /// How the server fares, in the words of our own document and in those of `application/health+json`.
-enum Health {
+pub(super) enum Health {
     Fine,
     Degraded(&'static str),
     Failing(&'static str),
 }
 
 impl Health {
-    fn of(engine: Option<&Engine>) -> Self {
+    pub(super) fn of(engine: Option<&Engine>) -> Self {
         let Some(engine) = engine else { return Self::Failing("the store is being opened") };
         let stats = engine.store.stats();
         if stats.read_only {
@@ -78,30 +78,55 @@ impl Health {
     }
 }
 
-/// One word first, then what a person would ask next.
-async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+impl Health {
+    /// The status, our word for it, and the reason.
+    pub(super) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+        match self {
+            Self::Fine => (StatusCode::OK, "healthy", None),
+            Self::Degraded(why) => (StatusCode::OK, "degraded", Some(why)),
+            Self::Failing(why) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", Some(why)),
+        }
+    }
+
+    /// The word for it in `application/health+json`.
+    const fn standard(&self) -> &'static str {
+        match self {
+            Self::Fine => "pass",
+            Self::Degraded(_) => "warn",
+            Self::Failing(_) => "fail",
+        }
+    }
+}
+
+/// One word first, then what a person would ask next, and how requests fare. With `basic` the word alone.
+async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> Response {
     let engine = app.ready();
-    let (status, word, standard, reason) = match Health::of(engine.as_deref()) {
-        Health::Fine => (StatusCode::OK, "healthy", "pass", None),
-        Health::Degraded(why) => (StatusCode::OK, "degraded", "warn", Some(why)),
-        Health::Failing(why) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "fail", Some(why)),
-    };
+    let health = Health::of(engine.as_deref());
+    let (status, word, reason) = health.words();
+    if params.all("basic").any(|value| value != "false") {
+        return (status, Json(json!({"status": word}))).into_response();
+    }
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let asks_standard = accepted.flat_map(|value| value.split(',')).any(|kind| {
         kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/health+json"))
     });
     let (kind, body) = if asks_standard {
-        let body = json!({"status": standard, "output": reason, "releaseId": crate::VERSION});
+        let body = json!({"status": health.standard(), "output": reason, "releaseId": crate::VERSION});
         ("application/health+json", body)
     } else {
         let uptime = engine.as_ref().map(|engine| (engine.clock.now().0 - app.started().0) as f64 / 1e3);
-        let body = json!({
+        let mut body = json!({
             "status": word,
             "reason": reason,
             "version": crate::VERSION,
             "uptime_seconds": uptime,
-            "series": engine.map(|engine| engine.store.stats().series),
+            "series": engine.as_ref().map(|engine| engine.store.stats().series),
         });
+        let requests = engine.map(|engine| diagnostics::snapshot(&engine).health(word));
+        let requests = requests.and_then(|text| serde_json::from_str(&text).ok());
+        if let (Some(body), Some(Value::Object(requests))) = (body.as_object_mut(), requests) {
+            body.extend(requests);
+        }
         ("application/json", body)
     };
     (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
@@ -114,6 +139,9 @@ pub(crate) async fn count_requests(State(app): State<App>, request: Request, nex
     };
     let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
+    if route.is_none() {
+        engine.collecting.requests.note_unrouted(request.uri().path());
+    }
     let _in_flight = (engine.telemetry.in_flight.hold(), engine.collecting.probe.begin());
     let began = engine.clock.monotonic();
     let response = next.run(request).await;

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use barograph::exposition::negotiate_form;
+use barograph::{exposition::negotiate_form, telemetry::in_units};
 
 use super::{App, compress::compressed};
 
@@ -20,7 +20,12 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n").into_response();
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let settings = engine.collecting.telemetry.settings();
+    if !settings.prometheus_enabled() {
+        return (StatusCode::NOT_FOUND, "METRICS_PROMETHEUS_ENABLED is false\n").into_response();
+    }
     let form = negotiate_form(accept);
-    let page = form.page(&engine.collecting.families(&engine.telemetry.registry));
+    let families = engine.collecting.families(&engine.telemetry.registry);
+    let page = form.page(&in_units(families, settings.exposition_units()));
     compressed(&headers, ([(header::CONTENT_TYPE, form.content_type())], page).into_response())
 }

@@ -9,6 +9,7 @@ mod caller;
 mod cardinality;
 mod collectors;
 mod compress;
+mod diagnostics;
 mod figures;
 mod follow;
 mod guard;
@@ -138,6 +139,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(diagnostics::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())

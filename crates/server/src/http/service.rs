@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, routing::get};
 use barograph_model::{Tier, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{App, problem::Problem};
+use super::{App, diagnostics, problem::Problem};
 use crate::{
     config::{Durability, format_duration},
     storage::stats,
@@ -89,5 +89,6 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
             "cleanup_interval": format_duration(storage.cleanup_interval),
         },
         "retention": kept,
+        "metrics": diagnostics::settings(&engine),
     })))
 }

@@ -1,0 +1,76 @@
+//! `/health`, `/health/extended` and `/diagnostics/…` tell of the server's own requests, from one snapshot each.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
+
+mod support;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use support::start_quiet;
+
+#[tokio::test]
+async fn health_documents_have_their_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    for _ in 0..20 {
+        assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
+    }
+    assert_eq!(running.get("/no/such/path?x=1").await.status, 404);
+
+    let health = running.get("/health").await.json();
+    assert_eq!(health["status"], "healthy");
+    for key in ["version", "uptime_seconds", "series"] {
+        assert!(!health[key].is_null(), "{health}");
+    }
+    assert!(health["total_requests"].as_u64() >= Some(21), "{health}");
+    let latencies = |document: &Value| {
+        ["p50_latency_ms", "p90_latency_ms", "p95_latency_ms", "p99_latency_ms"]
+            .map(|key| document[key].as_f64())
+    };
+    assert!(latencies(&health).is_sorted() && latencies(&health)[0] > Some(0.0), "{health}");
+    assert!(health["avg_latency_ms"].is_number() && health["error_rate"].as_f64() > Some(0.0));
+    let none = json!({"hits": 0, "misses": 0, "evictions": 0, "hit_rate": 0});
+    assert_eq!(health["cache"], none);
+    assert_eq!(running.get("/health?basic=true").await.json(), json!({"status": "healthy"}));
+
+    let extended = running.get("/health/extended").await.json();
+    assert_eq!(extended["latency_histogram"]["+Inf"], extended["total_requests"]);
+    assert_eq!(extended["latency_histogram"].as_object().unwrap().len(), 12);
+    for group in ["requests", "event_loop", "websocket", "percentiles"] {
+        assert!(extended["metrics_extended"][group].is_object(), "{extended}");
+    }
+
+    let metrics = running.get("/diagnostics/metrics").await.json();
+    assert_eq!(metrics["lifetime"]["requests"], metrics["total_requests"]);
+    assert_eq!(metrics["uninstrumented_routes"][0]["path"], "/no/such/path");
+    assert_eq!(metrics["errors"]["client"], 1);
+    let performance = running.get("/diagnostics/performance").await.json();
+    let routes = performance["routes"].as_array().unwrap();
+    assert!(routes.iter().any(|route| route["route"] == "/api/v1/query"), "{performance}");
+    running.server.stop().await;
+}
+
+#[tokio::test]
+async fn settings_of_measuring_change_while_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    let patch = async |body: &str| {
+        let kind = [("content-type", "application/json")];
+        running.call(Method::PATCH, "/api/barograph/v1/config", &kind, body.as_bytes()).await
+    };
+    let reply = patch(r#"{"metrics": {"METRICS_WINDOW_SIZE_SECONDS": 60}}"#).await;
+    let window = &reply.json()["metrics"]["METRICS_WINDOW_SIZE_SECONDS"];
+    assert_eq!((&window["value"], &window["origin"]), (&json!("60"), &json!("program")), "{}", reply.text);
+    assert_eq!(patch(r#"{"metrics": {"METRICS_HISTOGRAM_BUCKETS": "1,2"}}"#).await.status, 409);
+    assert_eq!(patch(r#"{"metrics": {"METRICS_MAX_SAMPLES": -1}}"#).await.status, 400);
+    assert_eq!(patch(r#"{"storage": {}}"#).await.status, 400);
+    assert_eq!(patch("{").await.status, 400);
+
+    assert_eq!(running.get("/metrics").await.status, 200);
+    assert_eq!(patch(r#"{"metrics": {"METRICS_PROMETHEUS_ENABLED": false}}"#).await.status, 200);
+    assert_eq!(running.get("/internal/metrics").await.status, 404);
+    let config = running.get("/api/barograph/v1/config").await.json();
+    let units = json!({"value": "seconds", "origin": "default", "changeable": false,
+        "reason": "the names of metrics would change under those who read them"});
+    assert_eq!(config["metrics"]["METRICS_EXPOSITION_UNITS"], units);
+    running.server.stop().await;
+}
