@@ -5,8 +5,9 @@
 //! Poisson sampling (each item decided by itself), which also hold for priority sampling and are cautious for
 //! VarOpt. Sums are compensated (Neumaier), so that a million small values beside a large one are not lost.
 //!
-//! Intervals are normal ones, from about 50 effective values on. Where a handful of values have most of the variance
-//! they are too narrow, since they cannot know of those that were not kept: sample such values by weight.
+//! Intervals are normal ones. How many values they need depends on how skewed these are: of PetShop's latencies about
+//! 800 kept give a 95 % interval of the mean that holds it in 92.7 % of cases. Where a handful of values have most of
+//! the variance they are too narrow, since they cannot know of those that were not kept: sample such values by weight.
 
 use super::normal;
 
