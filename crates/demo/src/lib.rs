@@ -1,18 +1,14 @@
 //! A small shop of services under sample load, and a server that watches it: what `barograph demo` runs.
 //!
-//! The shop is made up and everything else is real. Services ([`services`]) measure themselves with the SDK, each
+//! The shop is made up and everything else is real. Services (`services`) measure themselves with the SDK, each
 //! instance in a registry of its own behind a port of its own; the server is the one that `barograph serve` runs, finds
-//! them in a list of targets, scrapes them, and evaluates rules. Visitors come by the hour ([`days`]), a day passes in
-//! minutes, and faults come and go ([`faults`]), all as a seed decides. The hours before the start are written as history.
+//! them in a list of targets, scrapes them, and evaluates rules. Visitors come by the hour (`days`), a day passes in
+//! minutes, and faults come and go (`faults`), all as a seed decides. The hours before the start are written as history.
 //!
 //! ```text
 //!   days, faults, seed ──► shop ──► services ──► registries ──► /metrics ◄── server
 //!                            └────────────────── history ──── import ──────────►
 //! ```
-//!
-//! [`services`]: self::services
-//! [`days`]: self::days
-//! [`faults`]: self::faults
 
 mod days;
 mod faults;

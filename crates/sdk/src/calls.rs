@@ -320,8 +320,8 @@ mod tests {
     #[test]
     fn results_are_told_from_other_values() {
         use expanded::{EndingOfAny as _, EndingOfResult as _, Returned};
-        assert_eq!((&Returned(&Ok::<u8, ()>(1))).ending(), Ending::Ok);
-        assert_eq!((&Returned(&Err::<u8, ()>(()))).ending(), Ending::Error);
+        assert_eq!(Returned(&Ok::<u8, ()>(1)).ending(), Ending::Ok);
+        assert_eq!(Returned(&Err::<u8, ()>(())).ending(), Ending::Error);
         assert_eq!((&Returned(&"text")).ending(), Ending::Ok);
     }
 }

@@ -2,7 +2,7 @@
 //! values measured by others, again and again under one seed.
 //!
 //! The suite repeats some dozen times, on every third population. The full count of 10,000, on all:
-//! `cargo test --release -p barograph --test sampling_tells_the_truth -- --ignored --nocapture`.
+//! `BAROGRAPH_SAMPLING_REPEATS=10000 cargo test --release -p barograph --test sampling_tells_the_truth -- --nocapture`.
 
 mod populations;
 
@@ -18,40 +18,35 @@ use barograph::{
 };
 use populations::{Population, populations};
 
-const QUICK: u32 = 60;
+/// The full count.
 const FULL: u32 = 10_000;
 
-#[test]
-fn estimates_are_right_quick() {
-    populations().iter().step_by(3).for_each(|population| estimates_are_right(population, QUICK));
+/// How often each estimate is made.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment how long to take")]
+fn repeats() -> u32 {
+    std::env::var("BAROGRAPH_SAMPLING_REPEATS").map_or(60, |count| count.parse().expect("a count"))
+}
+
+/// All populations for the full count, every third for less.
+fn for_populations(check: impl Fn(&Population, u32)) {
+    let repeats = repeats();
+    let step = if repeats >= FULL { 1 } else { 3 };
+    populations().iter().step_by(step).for_each(|population| check(population, repeats));
 }
 
 #[test]
-#[ignore = "takes minutes; run it in release"]
-fn estimates_are_right_in_full() {
-    populations().iter().for_each(|population| estimates_are_right(population, FULL));
+fn estimates_are_right() {
+    for_populations(estimates_of);
 }
 
 #[test]
-fn varopt_strays_least_quick() {
-    populations().iter().step_by(3).for_each(|population| varopt_strays_least(population, QUICK));
+fn varopt_strays_least() {
+    for_populations(partial_sums_of);
 }
 
 #[test]
-#[ignore = "takes minutes; run it in release"]
-fn varopt_strays_least_in_full() {
-    populations().iter().for_each(|population| varopt_strays_least(population, FULL));
-}
-
-#[test]
-fn margins_are_kept_to_quick() {
-    populations().iter().step_by(3).for_each(|population| margins_are_kept_to(population, QUICK));
-}
-
-#[test]
-#[ignore = "takes minutes; run it in release"]
-fn margins_are_kept_to_in_full() {
-    populations().iter().for_each(|population| margins_are_kept_to(population, FULL));
+fn margins_are_kept_to() {
+    for_populations(windows_of);
 }
 
 /// What repeated estimates of one figure come to.
@@ -105,7 +100,7 @@ impl Tally {
     }
 }
 
-fn estimates_are_right(population: &Population, repeats: u32) {
+fn estimates_of(population: &Population, repeats: u32) {
     let Population { name, values } = population;
     let (n, total) = (values.len() as f64, values.iter().sum::<f64>());
     let mut sorted = values.clone();
@@ -157,7 +152,7 @@ fn estimates_are_right(population: &Population, repeats: u32) {
 }
 
 /// Sums over every third item, of as many kept by each method.
-fn varopt_strays_least(population: &Population, repeats: u32) {
+fn partial_sums_of(population: &Population, repeats: u32) {
     let Population { name, values } = population;
     let k = 100;
     let part = |i: usize| i.is_multiple_of(3);
@@ -210,7 +205,7 @@ fn expecting(values: &[f64], k: f64) -> f64 {
 
 /// Windows of 2,000 items, taken anywhere in the population: the mean is off by more than 5 % in at most one of
 /// twenty.
-fn margins_are_kept_to(population: &Population, windows: u32) {
+fn windows_of(population: &Population, windows: u32) {
     let Population { name, values } = population;
     let window = Duration::from_secs(60);
     let settings = Significance { margin: Margin::RelativeMean(0.05), window, ..Significance::default() };

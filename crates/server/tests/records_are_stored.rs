@@ -65,7 +65,7 @@ async fn what_is_good_is_stored_and_the_rest_is_told() {
         );
     }
     assert_eq!(value(&running, r#"jobs_done_total{flowId="F1"}"#).await, "5");
-    assert_eq!(value(&running, "increase(jobs_done_total[1m]) > 0").await.is_empty(), false);
+    assert!(!value(&running, "increase(jobs_done_total[1m]) > 0").await.is_empty());
     assert_eq!(
         value(&running, r#"histogram_sum(job_duration_seconds{componentId="importer"})"#).await,
         "1.5"
@@ -85,13 +85,13 @@ async fn what_is_good_is_stored_and_the_rest_is_told() {
 fn program(provider: &dyn StatisticsProvider, lifecycle: &dyn StatisticsLifecycle) {
     lifecycle.begin_scope("import", [("flowId", "F1")].into());
     let attributes = Attributes::from([("stepId", "parse")]);
-    provider.record_counter("rows.read", 40, &attributes).unwrap();
-    provider.record_counter("rows.read", 2, &attributes).unwrap();
+    provider.record_counter("rows.read", 40, &attributes).expect("recorded");
+    provider.record_counter("rows.read", 2, &attributes).expect("recorded");
     assert!(provider.record_counter("rows.read", -1, &attributes).is_err());
-    provider.record_gauge("branches.active", 3.0, &attributes).unwrap();
-    provider.record_histogram("row.size", 100.0, &attributes).unwrap();
-    provider.record_timer("step.duration", 250.0, &attributes).unwrap();
-    provider.record_meter("events.seen", 5, &attributes).unwrap();
+    provider.record_gauge("branches.active", 3.0, &attributes).expect("recorded");
+    provider.record_histogram("row.size", 100.0, &attributes).expect("recorded");
+    provider.record_timer("step.duration", 250.0, &attributes).expect("recorded");
+    provider.record_meter("events.seen", 5, &attributes).expect("recorded");
     lifecycle.start_timer("step.duration", attributes).stop();
     lifecycle.end_scope(vec![("rows".into(), 42.0.into())]);
     let results = provider.batch_record(vec![

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-/// Fed by whoever runs the async runtime and serves requests; read by [`Process`](super::Process). Clones are the
-/// same probe.
+/// Fed by whoever runs the async runtime and serves requests; read by the collector of the
+/// process. Clones are the same probe.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeProbe(Arc<Shared>);
 

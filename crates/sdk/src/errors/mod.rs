@@ -32,7 +32,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// The classes that every program has, in the order of [`ErrorClass::index`].
+    /// The classes that every program has, in the order in which they are counted.
     pub const BUILT_IN: [Self; 6] =
         [Self::Client, Self::Server, Self::Timeout, Self::Cancelled, Self::Panic, Self::Connection];
 
