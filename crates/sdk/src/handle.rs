@@ -3,15 +3,14 @@
 //! Handles come from a [`Registry`](crate::Registry), a [`Family`](crate::Family) or a
 //! [`Static`](crate::Static), and stay good for the life of the process. Reading one back sums all threads.
 
-use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
     distribution::{self, Distribution},
     shard::{self, CounterCells, Shard},
+    sizes,
     slab::Slab,
+    sync::{self, AtomicU32, AtomicU64},
 };
 
 /// A count that only grows. Wraps past 2^64 − 1.
@@ -105,7 +104,7 @@ impl UpDownCounter {
         Held(self)
     }
 
-    /// The sum over all threads.
+    /// The sum over all threads. While they record it may be off by what one adds and another takes away just then.
     pub fn value(self) -> i64 {
         sum_cells(self.0, &shard::all()).cast_signed()
     }
@@ -121,8 +120,12 @@ impl Drop for Held {
     }
 }
 
-/// The values of all gauges; the first belongs to no one.
-static GAUGES: Slab<AtomicU64, 512, 512> = Slab::new();
+type GaugeCells = Slab<AtomicU64, { sizes::GAUGES.0 }, { sizes::GAUGES.1 }>;
+
+sync::statics! {
+    /// The values of all gauges; the first belongs to no one.
+    static GAUGES: GaugeCells = Slab::new();
+}
 
 impl Gauge {
     /// Sets the value.
@@ -203,16 +206,20 @@ pub(crate) struct Indices {
     max: u32,
 }
 
-pub(crate) static COUNTER_INDICES: Indices = Indices::new(CounterCells::CELLS_MAX);
-pub(crate) static GAUGE_INDICES: Indices = Indices::new(Slab::<AtomicU64, 512, 512>::CELLS_MAX);
-pub(crate) static HISTOGRAM_INDICES: Indices = Indices::new(distribution::SERIES_MAX);
+sync::statics! {
+    pub(crate) static COUNTER_INDICES: Indices = Indices::new(CounterCells::CELLS_MAX);
+    pub(crate) static GAUGE_INDICES: Indices = Indices::new(GaugeCells::CELLS_MAX);
+    pub(crate) static HISTOGRAM_INDICES: Indices = Indices::new(distribution::SERIES_MAX);
+}
 
 /// The index of the sink of each kind.
 pub(crate) const SINK: u32 = 0;
 
 impl Indices {
-    const fn new(max: u32) -> Self {
-        Self { next: AtomicU32::new(SINK + 1), max }
+    sync::constructor! {
+        fn new(max: u32) -> Self {
+            Self { next: AtomicU32::new(SINK + 1), max }
+        }
     }
 
     /// How many there can be.
