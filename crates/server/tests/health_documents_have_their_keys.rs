@@ -16,8 +16,9 @@ async fn health_documents_have_their_keys() {
     }
     assert_eq!(running.get("/no/such/path?x=1").await.status, 404);
 
-    let health = running.get("/health").await.json();
-    assert_eq!(health["status"], "healthy");
+    let health = running.get("/health").await;
+    assert!(health.text.starts_with(r#"{"status":"healthy","total_requests":"#), "{}", health.text);
+    let health = health.json();
     for key in ["version", "uptime_seconds", "series"] {
         assert!(!health[key].is_null(), "{health}");
     }
@@ -35,6 +36,7 @@ async fn health_documents_have_their_keys() {
     let extended = running.get("/health/extended").await.json();
     assert_eq!(extended["latency_histogram"]["+Inf"], extended["total_requests"]);
     assert_eq!(extended["latency_histogram"].as_object().unwrap().len(), 12);
+    assert_eq!(extended["event_loop"]["monitoring_active"], true);
     for group in ["requests", "event_loop", "websocket", "percentiles"] {
         assert!(extended["metrics_extended"][group].is_object(), "{extended}");
     }
@@ -44,6 +46,13 @@ async fn health_documents_have_their_keys() {
     assert_eq!(metrics["uninstrumented_routes"][0]["path"], "/no/such/path");
     assert_eq!(metrics["errors"]["client"], 1);
     let performance = running.get("/diagnostics/performance").await.json();
+    let sampling = running.get("/api/barograph/v1/sampling?limit=5").await.json();
+    let newest = sampling["samples"]["newest"].as_array().unwrap();
+    assert!((1..=5).contains(&newest.len()) && sampling["samples"]["keptMax"] == 10_000, "{sampling}");
+    // How many are kept depends on how busy the machine is.
+    let one = &newest[0]["sampling"];
+    let stands_for = one["rate"].as_f64().unwrap() * one["weight"].as_f64().unwrap();
+    assert!(one["strategy"] == "adaptive_rate" && (stands_for - 1.0).abs() < 1e-9, "{sampling}");
     let routes = performance["routes"].as_array().unwrap();
     assert!(routes.iter().any(|route| route["route"] == "/api/v1/query"), "{performance}");
     running.server.stop().await;
@@ -64,6 +73,10 @@ async fn settings_of_measuring_change_while_running() {
     assert_eq!(patch(r#"{"metrics": {"METRICS_MAX_SAMPLES": -1}}"#).await.status, 400);
     assert_eq!(patch(r#"{"storage": {}}"#).await.status, 400);
     assert_eq!(patch("{").await.status, 400);
+
+    assert_eq!(patch(r#"{"metrics": {"METRICS_EVENT_LOOP_MONITORING": false}}"#).await.status, 200);
+    let extended = running.get("/health/extended").await.json();
+    assert_eq!(extended["event_loop"]["monitoring_active"], false);
 
     assert_eq!(running.get("/metrics").await.status, 200);
     assert_eq!(patch(r#"{"metrics": {"METRICS_PROMETHEUS_ENABLED": false}}"#).await.status, 200);

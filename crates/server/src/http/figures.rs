@@ -4,7 +4,7 @@
 //! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
 //! language, from the tier that suits.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json, Router,
@@ -31,15 +31,34 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/barograph/v1/metrics/{name}/stats", get(stats))
 }
 
-/// `GET …/metrics`: every metric with what is known of it; `prefix` by the name as stored or with dots, `limit`.
+/// `GET …/metrics`: every metric with what is known of it; `prefix` by the name as stored or with dots, `limit`. With
+/// `group-by=componentId` their names by component, in its place.
 async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
     let limit = params.limit("limit")?;
     let prefix = plain(params.first("prefix").unwrap_or_default());
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let found: Vec<&MetricInfo> = all.iter().filter(|metric| metric.name.starts_with(&prefix)).collect();
+    if let Some(by) = params.first("group-by").or_else(|| params.first("groupBy")) {
+        if !plain(by).replace('_', "").eq_ignore_ascii_case("componentid") {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "metrics are grouped by componentId only"));
+        }
+        return Ok(Json(json!({"count": found.len(), "groups": by_component(&found, limit)})));
+    }
     let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(&engine, metric)).collect();
     Ok(Json(json!({"count": found.len(), "metrics": shown})))
+}
+
+/// The names of metrics by the components that report them.
+fn by_component(metrics: &[&MetricInfo], limit: usize) -> Vec<Value> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for metric in metrics {
+        for component in &metric.components {
+            groups.entry(component).or_default().push(&metric.name);
+        }
+    }
+    let group = |(component, metrics): (&str, Vec<&str>)| json!({"componentId": component, "count": metrics.len(), "metrics": metrics});
+    groups.into_iter().take(limit).map(group).collect()
 }
 
 /// `GET …/metrics/NAME`
