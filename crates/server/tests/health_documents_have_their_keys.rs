@@ -31,6 +31,8 @@ async fn health_documents_have_their_keys() {
     assert!(health["avg_latency_ms"].is_number() && health["error_rate"].as_f64() > Some(0.0));
     let none = json!({"hits": 0, "misses": 0, "evictions": 0, "hit_rate": 0});
     assert_eq!(health["cache"], none);
+    let hooks = running.get("/diagnostics/metrics").await.json()["cache_hooks"].clone();
+    assert_eq!(hooks[0]["cache"], "query_results", "{hooks}");
     assert_eq!(running.get("/health?basic=true").await.json(), json!({"status": "healthy"}));
 
     let extended = running.get("/health/extended").await.json();

@@ -153,6 +153,7 @@ async fn metrics_by_name() {
     assert_eq!(list["metrics"][0]["attributes"], json!(["flow_id", "versionId"]));
     let one = running.get(&format!("{api}/flow.data.volume")).await.json();
     assert_eq!((&one["active_series"], &one["component"]), (&json!(2), &Value::Null), "{one}");
+    assert_eq!(one["aggregates"]["max"], 42.0, "{one}");
     assert_eq!(one["aggregation"], json!({"windows": ["1m", "5m", "1h"], "functions": null}));
     assert!(["raw", "1m", "5m", "1h"].iter().all(|tier| one["retention"][tier].is_string()), "{one}");
     let labels = [("__name__", "import_rows_total"), ("componentId", "importer"), ("job", "shop")];

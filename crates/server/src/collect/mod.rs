@@ -18,7 +18,7 @@ use std::{
 
 use barograph::{
     Counter, Error, Histogram, Registry, Requests, Sockets,
-    caches::Caches,
+    caches::{CacheFigures, CacheMeter, Caches},
     collector::{BusinessMetricsCollector, Collectors, Due, Reading, RuntimeProbe},
     exposition::{self, Family},
     runtime::RuntimeMonitor,
@@ -66,6 +66,8 @@ pub struct Collecting {
     pub sockets: Sockets,
     /// Both of them as documents of health, with the settings of measuring.
     pub telemetry: barograph::Telemetry,
+    /// The results of queries that are kept, among the caches of the server.
+    results: Option<CacheMeter>,
     /// How promptly our runtime runs what is due. An application around us tells of its own.
     event_loop: Option<RuntimeMonitor>,
     /// Some of the requests that the server answered.
@@ -76,6 +78,8 @@ pub struct Collecting {
     pub(crate) inside: [(&'static str, Watch<Histogram>); 2],
     /// Samples that were stored.
     pub(crate) stored: Watch<Counter>,
+    /// Whether what takes more is collected.
+    higher_cost: bool,
     /// What the application around us records.
     application: Option<Registry>,
     /// The labels by which our own series are told from others.
@@ -119,16 +123,14 @@ impl Collecting {
                 BusinessMetricsCollector::new(&configured.counted)?,
             ),
         };
-        // As with sockets: the caches of the server have metrics of their own.
-        let caches = match &settings.application {
-            Some(of) => Caches::register(&of.registry)?,
-            None => Caches::register(&Registry::new())?,
-        };
+        let caches = Caches::register(recorded)?;
+        let results = settings.application.is_none().then(|| caches.cache("query_results"));
         let event_loop = match &settings.application {
             Some(_) => None,
             None => Some(RuntimeMonitor::register(registry, &Handle::current(), "")?),
         };
         let collecting = Self {
+            results,
             sampled: SampledRequests::new(measuring.max_samples()),
             collectors,
             event_loop,
@@ -145,6 +147,7 @@ impl Collecting {
             business,
             inside,
             stored,
+            higher_cost: settings.config.stats.higher_cost,
             application: settings.application.as_ref().map(|application| application.registry.clone()),
             own: [("instance", instance), ("job", name)],
             described: Mutex::default(),
@@ -299,7 +302,12 @@ fn load(engine: &Engine) -> Load {
 fn own(engine: &Arc<Engine>, at: Timestamp) {
     let stats = engine.store.stats();
     engine.telemetry.observe_store(&stats, &engine.store.levels());
-    engine.telemetry.results.observe(&engine.results.counts(), &stats);
+    let results = engine.results.counts();
+    engine.telemetry.results.observe(&results, &stats);
+    if let Some(cache) = &engine.collecting.results {
+        let evictions = results.evicted + results.changed;
+        cache.observe(CacheFigures { hits: results.hits, misses: results.misses, evictions, errors: 0 });
+    }
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();

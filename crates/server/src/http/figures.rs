@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
+use barograph::collector::Cost;
 use barograph_model::{Tier, Timestamp};
 use barograph_query::{
     engine::{LATEST_MS, STATISTICS},
@@ -45,7 +46,9 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
         }
         return Ok(Json(json!({"count": found.len(), "groups": by_component(&found, limit)})));
     }
-    let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(&engine, metric)).collect();
+    let costs = engine.collecting.collectors.costs();
+    let describe = |metric: &&MetricInfo| described(&engine, metric, &costs);
+    let shown: Vec<Value> = found.iter().take(limit).map(describe).collect();
     Ok(Json(json!({"count": found.len(), "metrics": shown})))
 }
 
@@ -61,13 +64,23 @@ fn by_component(metrics: &[&MetricInfo], limit: usize) -> Vec<Value> {
     groups.into_iter().take(limit).map(group).collect()
 }
 
-/// `GET …/metrics/NAME`
-async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+/// `GET …/metrics/NAME`: the same of one, with `aggregates`, the figures of its samples in the last hour, or from `start` to
+/// `end`; null where these are too many to look at, or none.
+async fn one(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let spelled = plain(&name);
     let found = all.iter().find(|metric| metric.name == name || metric.name == spelled);
-    Ok(Json(described(&engine, found.ok_or_else(|| missing(&name))?)))
+    let found = found.ok_or_else(|| missing(&name))?;
+    let mut document = described(&engine, found, &engine.collecting.collectors.costs());
+    let figures = statistics(&app, &name, caller, &params).await;
+    document["aggregates"] = figures.map_or(Value::Null, |figures| figures["stats"].clone());
+    Ok(Json(document))
 }
 
 /// A name as it is stored.
@@ -76,9 +89,11 @@ fn plain(name: &str) -> String {
 }
 
 /// The catalog's document, with what the JSON language calls things, how long each tier of it is kept, and which windows are
-/// made of it for which functions (null for all).
-fn described(engine: &Engine, metric: &MetricInfo) -> Value {
+/// made of it for which functions (null for all), and what it takes to have it.
+fn described(engine: &Engine, metric: &MetricInfo, costs: &BTreeMap<String, Cost>) -> Value {
     let mut document = catalog::document(metric);
+    let cost = costs.get(&metric.name).copied().unwrap_or(Cost::of(metric.metadata.kind));
+    document["cost"] = cost.as_str().into();
     document["description"] = document["help"].clone();
     document["attributes"] = document["labels"].clone();
     let (kept, windows) = engine.store.keeping_of(&metric.name);

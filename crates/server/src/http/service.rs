@@ -118,6 +118,7 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
         },
         "retention": kept,
         "metrics": diagnostics::settings(&engine),
+        "profile": engine.collecting.telemetry.settings().profile().as_str(),
         "event_loop": {"lag_interval_ms": LAG_INTERVAL.as_millis()},
     })))
 }
