@@ -7,7 +7,7 @@ use barograph_server::{
     Server, Settings,
     config::{Config, parse_duration, parse_size, profile},
     logging::{self, LogFormat},
-    sdk::telemetry::Profile,
+    sdk::telemetry::{Origin, Profile},
 };
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,6 +85,20 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         *tier = age.or(*tier);
     }
     config.retention.bytes = args.retention_bytes.or(config.retention.bytes);
+    let [raw, one, five, hour] = ages.map(|age| age.is_some());
+    for (path, given) in [
+        ("storage.out_of_order", args.out_of_order.is_some()),
+        ("retention.raw", raw),
+        ("retention.1m", one),
+        ("retention.5m", five),
+        ("retention.1h", hour),
+        ("retention.bytes", args.retention_bytes.is_some()),
+        ("metrics.profile", args.profile.is_some()),
+    ] {
+        if given {
+            config.origins.insert(path.to_owned(), Origin::Flag);
+        }
+    }
     config.metrics.chosen = args.profile;
     let settings = Settings {
         config,

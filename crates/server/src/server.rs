@@ -315,6 +315,7 @@ async fn open(
         queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        origins: settings.config.origins.clone(),
         data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,

@@ -87,5 +87,10 @@ async fn settings_of_measuring_change_while_running() {
     let units = json!({"value": "seconds", "origin": "default", "changeable": false,
         "reason": "the names of metrics would change under those who read them"});
     assert_eq!(config["metrics"]["METRICS_EXPOSITION_UNITS"], units);
+    assert_eq!(config["origins"], json!({"collectors.built_in": "file"}));
+    assert_eq!(
+        (&config["profile"], &config["event_loop"]),
+        (&json!("prod"), &json!({"lag_interval_ms": 1000}))
+    );
     running.server.stop().await;
 }

@@ -174,6 +174,7 @@ impl Origin {
             Self::Default => "default",
             Self::Profile => "profile",
             Self::File => "file",
+            Self::Flag => "flag",
             Self::Environment => "environment",
             Self::Program => "program",
         }

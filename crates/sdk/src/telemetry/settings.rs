@@ -51,6 +51,8 @@ pub enum Origin {
     File,
     /// The environment variable.
     Environment,
+    /// The command line.
+    Flag,
     /// It was changed while running, or by the program.
     Program,
 }

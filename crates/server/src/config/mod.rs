@@ -10,6 +10,7 @@
 
 mod collectors;
 mod measuring;
+mod origins;
 mod patterns;
 pub mod relabel;
 mod retention;
@@ -26,6 +27,7 @@ pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use collectors::{Collector, Collectors};
 pub use measuring::{Measuring, Stats, profile};
+pub use origins::Origins;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
@@ -94,6 +96,8 @@ pub struct Config {
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// Where what is not the default came from.
+    pub origins: Origins,
 }
 
 impl Config {
@@ -177,6 +181,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         metrics,
         query,
         limits,
+        origins: origins::of(root),
     }
 }
 

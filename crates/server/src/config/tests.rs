@@ -120,6 +120,11 @@ metrics: {profile: dev, max_samples: 100, histogram_buckets: '1,5'}
     let settings = config.metrics.settings().unwrap();
     assert_eq!((settings.window().as_secs(), settings.max_samples()), (60, 100));
     assert_eq!(settings.bounds(), [0.001, 0.005]);
+    let origin = |path: &str| config.origins.get(path).map(|origin| origin.as_str());
+    assert_eq!(origin("storage.durability"), Some("file"));
+    assert_eq!(origin("collectors.system.interval"), Some("environment"));
+    assert_eq!(origin("limits.body"), Some("file"));
+    assert_eq!(origin("query.slow"), None);
     assert_eq!(config.query.cache, Some(64 << 20));
     assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
     assert_eq!((config.limits.series_per_metric, config.limits.values_per_label), (5, 3));

@@ -103,6 +103,8 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let by_type =
         retention.by_type.iter().map(|(kind, ages)| (kind.as_str().to_owned(), tiers(*ages).into()));
     kept.insert("by_type".into(), by_type.collect::<Map<_, _>>().into());
+    let origins: Map<String, Value> =
+        engine.origins.iter().map(|(path, origin)| (path.clone(), origin.as_str().into())).collect();
     let durability = match storage.durability {
         Durability::Batch => "batch",
         Durability::Sync => "sync",
@@ -118,6 +120,7 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
         },
         "retention": kept,
         "metrics": diagnostics::settings(&engine),
+        "origins": origins,
         "profile": engine.collecting.telemetry.settings().profile().as_str(),
         "event_loop": {"lag_interval_ms": LAG_INTERVAL.as_millis()},
     })))
