@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 /// So many a second are kept, on average.
 const PER_SECOND: f64 = 20.0;
+/// However busy the machine is, one in a hundred is kept.
+const RATE_MIN: f64 = 0.01;
 /// The numbers that decide are drawn from this.
 const SEED: u64 = 0x5a_3b1e;
 
@@ -49,7 +51,7 @@ struct Sampled {
 impl SampledRequests {
     /// None yet, and at most so many later.
     pub(crate) fn new(kept_max: usize) -> Self {
-        let budget = Budget { per_second: PER_SECOND, ..Budget::default() };
+        let budget = Budget { per_second: PER_SECOND, rate_min: RATE_MIN, ..Budget::default() };
         let state = State {
             sampler: AdaptiveRateSampler::new(budget),
             random: Random::new(SEED),
