@@ -34,6 +34,7 @@ mod queries;
 mod records;
 pub mod results;
 pub mod rules;
+mod sampled;
 pub mod scrape;
 mod scraping;
 mod server;

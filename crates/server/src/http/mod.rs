@@ -31,6 +31,7 @@ mod record;
 mod sampling;
 mod service;
 mod storage;
+mod topics;
 mod write;
 
 use std::{
