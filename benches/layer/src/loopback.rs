@@ -27,7 +27,7 @@ use crate::{
 pub const NAME: &str = "axum over loopback, full load";
 
 const CONNECTIONS: usize = 32;
-const ROUND: Duration = Duration::from_millis(300);
+const ROUND: Duration = Duration::from_millis(200);
 const WARM_UP: usize = 2;
 
 /// A service on a thread of its own.

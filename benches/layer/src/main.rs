@@ -15,7 +15,7 @@ use std::{env, process::ExitCode};
 use rounds::Contender;
 
 /// Rounds by turns, if not told otherwise.
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 100;
 
 /// Something that is measured, with and without what is to be measured of it.
 struct Subject {
