@@ -39,6 +39,7 @@ mod scraping;
 mod server;
 pub mod snapshot;
 pub mod storage;
+mod surroundings;
 mod telemetry;
 
 pub use barograph::{

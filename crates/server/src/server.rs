@@ -194,6 +194,7 @@ impl Server {
         let app = address.map(|address| App::new(clock.now(), address, limits, stopping.clone()));
         let mut serving = Vec::new();
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);

@@ -39,6 +39,8 @@ pub(crate) enum Subject {
     Refusals,
     /// The SDK: nanoseconds a recording, beside the other crates that record.
     Record,
+    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one.
+    Sessions,
 }
 
 /// How to measure it.
@@ -85,7 +87,8 @@ pub(crate) struct Arguments {
 /// Measures, prints the table, and writes the rows if asked to.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(arguments.seed);
-    let contenders = if arguments.subject == Subject::Record { Vec::new() } else { servers(arguments)? };
+    let of_the_sdk = matches!(arguments.subject, Subject::Record | Subject::Sessions);
+    let contenders = if of_the_sdk { Vec::new() } else { servers(arguments)? };
     match arguments.subject {
         Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
         Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
@@ -95,7 +98,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
         Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
-        Subject::Record => record::run(arguments, &mut report)?,
+        Subject::Record => record::run("record", arguments, &mut report)?,
+        Subject::Sessions => record::run("sessions", arguments, &mut report)?,
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))

@@ -1,17 +1,20 @@
-//! What recording costs, beside the other crates that record: built and run from a workspace of its own, so that
-//! nobody else depends on those crates, and reported in the form of all benches.
+//! What recording costs, beside the other crates that record, and what statistics of clients cost: built and run from
+//! workspaces of their own, so that nobody else depends on those crates, and reported in the form of all benches.
 
 use anyhow::{Context, Result};
 
 use super::{Arguments, Better, Report, contender::BAROGRAPH};
 use crate::{place, shell};
 
-const CONTENDERS: [&str; 5] = [BAROGRAPH, "metrics", "prometheus", "prometheus-client", "opentelemetry_sdk"];
-const UNITS: [&str; 2] = ["ns", "bytes"];
+/// Who may be measured; `off` is the same without us.
+const CONTENDERS: [&str; 6] =
+    [BAROGRAPH, "off", "metrics", "prometheus", "prometheus-client", "opentelemetry_sdk"];
+const UNITS: [&str; 3] = ["ns", "ms", "bytes"];
 
-pub(crate) fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
-    let manifest = place::root().join("benches/record/Cargo.toml").display().to_string();
-    let target = place::target().join("bench-record").display().to_string();
+/// Runs what is in this folder of `benches/`.
+pub(crate) fn run(folder: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let manifest = place::root().join("benches").join(folder).join("Cargo.toml").display().to_string();
+    let target = place::target().join(format!("bench-{folder}")).display().to_string();
     let seed = arguments.seed.to_string();
     let only = arguments.only.clone().unwrap_or_default();
     let text = shell::output(&mut shell::cargo(&[

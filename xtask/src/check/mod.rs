@@ -59,7 +59,10 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
 
 fn format() -> Result<()> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
-    shell::run(&mut shell::cargo(&["fmt", "--manifest-path", "benches/record/Cargo.toml", "--check"]))
+    for manifest in ["benches/record/Cargo.toml", "benches/sessions/Cargo.toml"] {
+        shell::run(&mut shell::cargo(&["fmt", "--manifest-path", manifest, "--check"]))?;
+    }
+    Ok(())
 }
 
 fn lints() -> Result<()> {

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 /// What the low-water fields are before anything was measured: the greatest `i64`.
-pub const UNMEASURED: u64 = i64::MAX as u64;
+pub const UNMEASURED: u64 = i64::MAX.cast_unsigned();
 
 /// How a statistic moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,15 +37,21 @@
 //!   with `piece` have an alias with `resource`.
 //! - *Cost.* A call writes some forty atomics and reads the clock twice, an event some twenty; nothing takes a lock but
 //!   queues, subscriptions, coming and going, and errors. An idle client takes about a kibibyte.
+//! - *Layers.* With the feature `tower`, `SessionsLayer` goes around a service of axum or tonic and counts the calls of its
+//!   clients without code in the handlers.
+//! - *Documents.* [`Report`] writes a reading as JSON, with the names of the statistics as keys, or as metrics.
 //! - *Limits.* Whatever grows has one in [`Settings`], and is counted in [`ServerSnapshot::limits`] when it is hit.
 
 mod analytics;
 mod call;
 mod cells;
 mod client;
+mod documents;
 mod entry;
 mod failure;
 mod field;
+#[cfg(feature = "tower")]
+mod layer;
 mod method;
 mod queue;
 mod raw;
@@ -61,9 +67,12 @@ pub use analytics::{
 };
 pub use call::ApiCall;
 pub use client::{Client, Connection, Delivery, Observer};
+pub use documents::{Listing, Order, Report, Spelling};
 pub use entry::{CLIENT_ID_BYTES_MAX, Cause, OVERFLOW_CLIENT};
 pub use failure::{Category, ERROR_MESSAGE_BYTES_MAX, RECENT_ERRORS_MAX, RecentError};
 pub use field::{Cost, Field, FieldKind, UNMEASURED, Value};
+#[cfg(feature = "tower")]
+pub use layer::{ANONYMOUS, Calling, Counted, SessionsLayer, SessionsService};
 pub use method::{METHODS_PER_CLIENT, Method, OTHER};
 pub use queue::{Event, EventKind};
 pub use raw::{ClientStats, ServerStats};

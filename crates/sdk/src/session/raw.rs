@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use super::field::{Field, FieldKind, Value, canonical};
+use super::{
+    failure::Category,
+    field::{Field, FieldKind, Value, canonical},
+};
 
 macro_rules! kept {
     (Text) => { Option<Arc<str>> };
@@ -153,5 +156,20 @@ fields! {
         subscription_add_count: "subscription-add-count", Counter, "count", "Total pieces subscribed to.";
         subscription_remove_count: "subscription-remove-count", Counter, "count", "Total pieces unsubscribed from.";
         peak_subscription_count: "peak-subscription-count", HighWater, "count", "Maximum concurrent subscriptions.";
+    }
+}
+
+impl ServerStats {
+    /// The errors of a category.
+    pub const fn errors(&self, category: Category) -> u64 {
+        match category {
+            Category::Conversion => self.conversion_errors_total,
+            Category::Serialization => self.serialization_errors_total,
+            Category::Network => self.network_errors_total,
+            Category::Internal => self.internal_errors_total,
+            Category::Timeout => self.timeout_errors_total,
+            Category::Client => self.client_errors_total,
+            Category::Server => self.server_errors_total,
+        }
     }
 }

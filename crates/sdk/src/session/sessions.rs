@@ -42,6 +42,7 @@ pub struct Sessions(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
+    registry: Registry,
     pub(super) settings: Settings,
     pub(super) lifetime: Lifetime,
     pub(super) clock: Clock,
@@ -101,6 +102,7 @@ impl Sessions {
             methods: Methods::new(settings.methods_max, durations),
             kinds: Kinds::new(settings.kinds_max),
             durations: registry.watch(name).expect("it was registered above"),
+            registry: registry.clone(),
             settings,
             lifetime,
             clock,
@@ -172,6 +174,17 @@ impl Sessions {
     /// Clients that are connected, in no order.
     pub fn clients(&self) -> Vec<Client> {
         self.0.clients.all().into_iter().map(|entry| self.client_of(entry)).collect()
+    }
+
+    /// It is `now`: the window of percentiles and rates moves on, that of the whole registry. To be called every second or
+    /// so, unless the registry is told already.
+    pub fn tick(&self, now: Timestamp) {
+        self.0.registry.tick(now);
+    }
+
+    /// Streams of events that are open.
+    pub fn open_streams(&self) -> u64 {
+        self.0.streams.load(Relaxed) as u64
     }
 
     /// Disconnects clients that neither called nor listened for so long, and returns how many. To be called now and
