@@ -86,11 +86,11 @@ fn calls(threads: usize) {
         call.finish(Outcome::Grpc(0));
     };
     let before = allocations::count();
-    (0..100).for_each(on);
+    (0..20_000).for_each(on);
     let warm = allocations::count();
     (0..1_000).for_each(on);
     println!(
-        "# allocations in 1,000 calls: {} (in the first 100: {})",
+        "# allocations in 1,000 calls: {} ({} in 20,000 before)",
         allocations::count() - warm,
         warm - before
     );
@@ -138,10 +138,15 @@ fn events(threads: usize) {
 
 fn pair(name: &str, threads: usize, on: &(impl Fn(u32) + Sync), off: &(impl Fn(u32) + Sync)) {
     let mut found = [Vec::new(), Vec::new()];
+    let mut undisturbed = 0;
     for _ in 0..ROUNDS {
-        found[0].push(rounds::run(threads, CALLS, on).nanoseconds);
-        found[1].push(rounds::run(threads, CALLS, off).nanoseconds);
+        let rounds = [rounds::run(threads, CALLS, on), rounds::run(threads, CALLS, off)];
+        for (found, round) in found.iter_mut().zip(rounds) {
+            found.push(round.nanoseconds);
+            undisturbed += usize::from(round.undisturbed);
+        }
     }
+    println!("# {name}, {threads} threads: {undisturbed} of {} rounds were undisturbed", 2 * ROUNDS);
     for (contender, found) in ["barograph", "off"].into_iter().zip(found) {
         println!("{name}\t{threads}\t{contender}\t{:.1}\tns", median(found));
     }

@@ -38,6 +38,7 @@ pub mod scrape;
 mod scraping;
 mod server;
 pub mod snapshot;
+mod starts;
 pub mod storage;
 mod surroundings;
 mod telemetry;

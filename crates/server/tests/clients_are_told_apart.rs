@@ -57,4 +57,9 @@ async fn clients_are_told_apart() {
     let text = ask("/health/clients/bob?format=prometheus", &[]).await.text;
     assert!(text.contains("client_api_calls_failure_total{client_id=\"bob\"} 1\n"), "{text}");
     running.server.stop().await;
+    let again = start_quiet(dir.path()).await;
+    let server = again.call(Method::GET, "/health/server", &[], b"").await.json();
+    assert_eq!(server["server"]["raw"]["server-restart-count"], 1);
+    assert_eq!(server["server"]["raw"]["api-calls-total"], 0);
+    again.server.stop().await;
 }

@@ -46,7 +46,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use barograph::session::Sessions;
+use barograph::session::{Lifetime, Sessions};
 use barograph_model::Timestamp;
 
 use crate::{Engine, config::Limits, surroundings::Peaks};
@@ -98,9 +98,10 @@ impl App {
         started: Timestamp,
         address: SocketAddr,
         limits: RequestLimits,
+        lifetime: Lifetime,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(), Peaks::default());
+        let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
         Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
     }
 

@@ -17,7 +17,7 @@ use axum::{
 };
 use barograph::{
     exposition::{Family, negotiate_form},
-    session::{Listing, Order, Report, Sessions, SessionsLayer, Settings, Spelling},
+    session::{Lifetime, Listing, Order, Report, Sessions, SessionsLayer, Settings, Spelling},
 };
 use tokio::sync::watch;
 
@@ -32,10 +32,10 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Nobody called yet.
-pub(crate) fn new() -> Sessions {
+pub(crate) fn new(lifetime: Lifetime) -> Sessions {
     let mut settings = Settings::default();
     settings.clients_max = CLIENTS_MAX;
-    Sessions::new(settings)
+    Sessions::at(settings, lifetime, barograph::session::Clock::system())
 }
 
 /// Lets the time pass for them until told to stop.
