@@ -39,7 +39,9 @@ pub mod scrape;
 mod scraping;
 mod server;
 pub mod snapshot;
+mod starts;
 pub mod storage;
+mod surroundings;
 mod telemetry;
 
 pub use barograph::{

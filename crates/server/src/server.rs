@@ -35,7 +35,7 @@ use crate::{
     memory::{self, Memory},
     queries::Queries,
     results::Results,
-    rules, scraping,
+    rules, scraping, starts,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -191,9 +191,11 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let limits = (&settings.config.limits).into();
-        let app = address.map(|address| App::new(clock.now(), address, limits, stopping.clone()));
+        let lifetime = starts::count(&*disk);
+        let app = address.map(|address| App::new(clock.now(), address, limits, lifetime, stopping.clone()));
         let mut serving = Vec::new();
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);

@@ -20,7 +20,7 @@
 //! ```
 
 mod documents;
-mod object;
+pub(crate) mod object;
 mod profile;
 mod settings;
 mod snapshot;
