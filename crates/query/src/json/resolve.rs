@@ -89,6 +89,7 @@ impl<'a> Directory<'a> {
                 return Err(Invalid::new(path, text).into());
             }
             for (name, stored) in add {
+                let stored = self.told_apart(stored)?;
                 if !found.iter().any(|other| other.1.stored == stored && other.0 == name) {
                     found.push((name, self.metric(stored)?, i));
                 }
@@ -100,9 +101,20 @@ impl<'a> Directory<'a> {
     /// A metric by one name; `None` if nothing of it is stored.
     pub(super) fn named(&self, name: &str, path: &str) -> Result<Option<Metric>, Error> {
         match self.catalog.one(name).map_err(|e| Invalid::new(path, e))? {
-            Some(stored) => Ok(Some(self.metric(stored)?)),
+            Some(stored) => Ok(Some(self.metric(self.told_apart(stored)?)?)),
             None => Ok(None),
         }
+    }
+
+    /// Of series, whether they are native histograms.
+    fn told_apart(&self, stored: Stored) -> Result<Stored, Error> {
+        let Stored::Series(name) = stored else { return Ok(stored) };
+        let matchers = [Matcher::equal(METRIC_NAME, &name)];
+        let all = Selection { matchers: &matchers, range: self.range };
+        Ok(match self.source.has_histograms(&all, self.budget)? {
+            true => Stored::Native(name),
+            false => Stored::Series(name),
+        })
     }
 
     /// The stored names of all metrics that were found so far.
@@ -148,10 +160,7 @@ impl<'a> Directory<'a> {
         if let [only] = alike.as_slice() {
             return Ok(only.clone());
         }
-        let name = match stored {
-            Stored::Series(name) => name.clone(),
-            Stored::Histogram(base) => format!("{base}_count"),
-        };
+        let name = stored.with_labels();
         let matchers = [Matcher::equal(METRIC_NAME, &name)];
         let own =
             self.source.label_names(&Selection { matchers: &matchers, range: self.range }, self.budget)?;
