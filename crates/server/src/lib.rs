@@ -56,8 +56,8 @@ pub use barograph_query::engine::{AggregationFunction, MetricsQueryFilter, Metri
 pub use barograph_tsdb::Store as MetricsStorage;
 pub use commits::CommitError;
 pub use embed::{
-    Barograph, Embedded, MetricMetadata, MetricsAggregator, MetricsService, MetricsServiceConfig, MetricsServiceStats,
-    MetricsStorageConfig, MetricsStorageStats,
+    Barograph, Embedded, MetricMetadata, MetricsAggregator, MetricsService, MetricsServiceConfig,
+    MetricsServiceStats, MetricsStorageConfig, MetricsStorageStats,
 };
 pub use engine::Engine;
 pub use server::{Application, Server, Settings, StartError};

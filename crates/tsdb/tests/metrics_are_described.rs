@@ -104,7 +104,10 @@ fn native_histograms_are_metrics_too() {
         assert_eq!(took.metadata.kind, MetricType::Histogram);
         assert_eq!((took.active_series, took.samples), (active_series, 3));
         assert_eq!((took.first_seen, took.last_seen), (Timestamp(START), Timestamp(START + 2000)));
-        assert_eq!((&took.labels[..], &took.components[..]), (&["job".to_owned()][..], &["a".to_owned()][..]));
+        assert_eq!(
+            (&took.labels[..], &took.components[..]),
+            (&["job".to_owned()][..], &["a".to_owned()][..])
+        );
     };
     check(1);
     store.flush(Timestamp(START)).unwrap();

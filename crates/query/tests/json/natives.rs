@@ -28,11 +28,7 @@ fn observed() -> Memory {
         let labels = Labels::from_pairs([("__name__", "took_seconds"), ("host", host)]).unwrap();
         memory.load_histograms(labels, (0..120).map(|minute| (minute * MINUTE, after(minute))));
     }
-    load(
-        &mut memory,
-        &[("__name__", "up"), ("host", "a")],
-        (0..120).map(|minute| (minute * MINUTE, 1.0)),
-    );
+    load(&mut memory, &[("__name__", "up"), ("host", "a")], (0..120).map(|minute| (minute * MINUTE, 1.0)));
     memory
 }
 
@@ -55,7 +51,10 @@ fn figures_are_those_of_what_was_observed() {
             assert_eq!(reply.results.len(), expected.len(), "{function} {tier}: {reply:?}");
             for (series, expected) in reply.results.iter().zip(expected) {
                 let last = series.points.last().unwrap().value;
-                assert!((last - expected).abs() <= WIDTH * expected, "{function} {tier}: {last}, not {expected}");
+                assert!(
+                    (last - expected).abs() <= WIDTH * expected,
+                    "{function} {tier}: {last}, not {expected}"
+                );
             }
         };
         check(json!(["host"]), "COUNT", &[6_000.0, 6_000.0]);
@@ -94,6 +93,7 @@ fn they_stand_beside_others() {
 #[test]
 fn what_they_do_not_tell_is_refused() {
     let refused = ask(&observed(), &document(&json!([]), "LAST", Tier::Raw)).unwrap_err().to_string();
-    let expected = "query.aggregations[0].type: took_seconds is a native histogram, which has no LAST value; ask for";
+    let expected =
+        "query.aggregations[0].type: took_seconds is a native histogram, which has no LAST value; ask for";
     assert!(refused.starts_with(expected), "{refused}");
 }

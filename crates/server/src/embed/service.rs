@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use super::{
-    Embedded, MetricMetadata, MetricsAggregator, MetricsServiceConfig, MetricsServiceStats, MetricsStorageStats,
-    Pending,
+    Embedded, MetricMetadata, MetricsAggregator, MetricsServiceConfig, MetricsServiceStats,
+    MetricsStorageStats, Pending,
 };
 use crate::{
     Engine,

@@ -168,7 +168,7 @@ impl StatisticsConsumer for Embedded {
         let found = self.ask(|engine| async move {
             figures::newest(&engine, caller(), &metric, &Params::default()).await
         });
-        let series = found?.into_iter().map(|(series, last)| SeriesResult {
+        let series = found?.0.into_iter().map(|(series, last)| SeriesResult {
             name: series.name,
             labels: attributes(&series.labels),
             points: points(&[last]),

@@ -4,7 +4,7 @@
 //! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
 //! language, from the tier that suits.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -12,7 +12,7 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
-use barograph_model::{Sample, Tier, Timestamp};
+use barograph_model::{Labels, Sample, Tier, TimeRange, Timestamp};
 use barograph_query::{
     engine::{LATEST_MS, STATISTICS},
     json::{GroupBy, Moment, Query, Reply, Series},
@@ -20,8 +20,15 @@ use barograph_query::{
 use barograph_tsdb::MetricInfo;
 use serde_json::{Value, json};
 
-use super::{App, Caller, params::Params, problem::Problem, query};
-use crate::{Engine, config::format_duration, errors::chain, storage::catalog};
+use super::{ApiError, App, Caller, params::Params, problem::Problem, query};
+use crate::{
+    Engine,
+    config::format_duration,
+    errors::chain,
+    queries::{About, Queries, Question},
+    records::{Told, told},
+    storage::catalog,
+};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -95,7 +102,8 @@ fn missing(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no metric {name:?}"))
 }
 
-/// `GET …/metrics/NAME/latest`: the last sample of each series in the last five minutes; `labels.NAME` as in queries.
+/// `GET …/metrics/NAME/latest`: the last sample of each series in the last five minutes; `labels.NAME` as in queries. A
+/// point of sampled records has `sampling: {strategy, rate}`; its value is corrected already.
 async fn latest(
     State(app): State<App>,
     Path(name): Path<String>,
@@ -103,22 +111,40 @@ async fn latest(
     params: Params,
 ) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let points = newest(&engine, caller, &name, &params).await?;
+    let (points, metrics) = newest(&engine, caller.clone(), &name, &params).await?;
+    let sampled = sampled(&engine, caller, metrics).await?;
     let points = points.iter().map(|(series, last)| {
-        json!({
+        let mut point = json!({
             "name": series.name, "labels": labels(series), "timestamp": last.at.0, "value": number(last.value),
-        })
+        });
+        if let Some(told) = sampled.get(&series.labels) {
+            point["sampling"] = json!({"strategy": told.strategy, "rate": told.rate});
+        }
+        point
     });
     Ok(Json(json!({"name": name, "points": points.collect::<Vec<_>>()})))
 }
 
-/// The series of a metric, each with its last sample.
+/// How the series of metrics were sampled lately, of those that were.
+async fn sampled(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    metrics: Vec<String>,
+) -> Result<HashMap<Labels, Told>, ApiError> {
+    let (source, now) = (engine.store.clone(), engine.clock.now());
+    let (about, expression) = (About::Index, metrics.join(" "));
+    let question = Question { caller, expression, about, timeout: engine.limits.timeout };
+    let range = TimeRange::closed(now.saturating_add(-LATEST_MS), now.saturating_add(LATEST_MS));
+    Queries::run(engine, question, move |budget| Ok(told(&*source, &metrics, range, budget)?)).await
+}
+
+/// The series of a metric, each with its last sample; and the names they are stored under.
 pub(crate) async fn newest(
     engine: &Arc<Engine>,
     caller: Caller,
     name: &str,
     params: &Params,
-) -> Result<Vec<(Series, Sample)>, Problem> {
+) -> Result<(Vec<(Series, Sample)>, Vec<String>), Problem> {
     let query = query::parameters(name, params)?;
     let query = Query {
         start: query.start.or(Some(Moment::FromNow(-LATEST_MS))),
@@ -127,7 +153,7 @@ pub(crate) async fn newest(
     };
     let reply = answered(engine, caller, query, engine.clock.now(), name).await?;
     let last = |series: Series| series.points.last().copied().map(|last| (series, last));
-    Ok(reply.results.into_iter().filter_map(last).collect())
+    Ok((reply.results.into_iter().filter_map(last).collect(), reply.metrics))
 }
 
 /// `GET …/metrics/NAME/stats`: figures over a time range (`start`, `end`; the last hour), of all series together or with

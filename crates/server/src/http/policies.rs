@@ -79,13 +79,14 @@ async fn set_retention(
     }
     let importance = match asked.importance {
         None => Importance::Normal,
-        Some(word) => Importance::ALL.into_iter().find(|importance| importance.as_str() == word).ok_or_else(
-            || Refused::Wrong(format!("importance: expected low, normal or high, found `{word}`")),
-        )?,
+        Some(word) => {
+            Importance::ALL.into_iter().find(|importance| importance.as_str() == word).ok_or_else(|| {
+                Refused::Wrong(format!("importance: expected low, normal or high, found `{word}`"))
+            })?
+        }
     };
-    let set =
-        set(&app, &name, move |engine, name| policies::set_retention(engine, name, tiers, importance))
-            .await?;
+    let set = set(&app, &name, move |engine, name| policies::set_retention(engine, name, tiers, importance))
+        .await?;
     Ok(retention_of(&name, &set))
 }
 
@@ -129,9 +130,8 @@ async fn set(
 ) -> Result<Policy, Problem> {
     let (engine, metric) = (ready(app)?, metric.to_owned());
     let done = tokio::task::spawn_blocking(move || set(&engine, &metric)).await;
-    let failed = |_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "setting the policy failed; the log says why")
-    };
+    let failed =
+        |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "setting the policy failed; the log says why");
     Ok(done.map_err(failed)??)
 }
 
