@@ -79,9 +79,9 @@ mod tests {
     fn selectors_of_a_request_share_what_patterns_may_take() {
         let found = parse_selectors(["up", r#"{job=~"a.*b"}"#]).unwrap();
         assert_eq!((found.len(), found[1].len()), (2, 1));
-        let heavy = r#"{job=~"(\w+x){20}y"}"#;
+        let heavy = r#"{job=~"[a-z]+x.*y"}"#;
         assert!(parse_selector(heavy).is_ok());
-        let error = parse_selectors(std::iter::repeat_n(heavy, 50)).unwrap_err().to_string();
+        let error = parse_selectors(std::iter::repeat_n(heavy, 300)).unwrap_err().to_string();
         assert!(error.contains("regular expressions of one query may take"), "{error}");
     }
 

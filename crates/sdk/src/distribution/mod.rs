@@ -1,7 +1,7 @@
 //! What a histogram records: for each thread and series a cell of bucket counts, read and summed at collection.
 //!
 //! Of the buckets at scale 5 (see [`Sketch`]) a cell counts those between 2^-28 and 2^36, in octaves of 32 counts
-//! that are claimed when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
+//! that are made when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
 //! tiny, huge) goes to a sketch of the series behind a lock, and so is slower by the price of the lock. Values that
 //! are not finite belong to no distribution; they are counted apart.
 //!
@@ -18,10 +18,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{
-            AtomicU8, AtomicU32, AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -43,11 +40,6 @@ const BUCKETS: usize = OCTAVES * 32;
 /// The index in a sketch of the first bucket of the first octave.
 const FIRST_INDEX: i32 = -28 * 32;
 
-/// How many octaves are made at a time, as their counts are claimed.
-const BLOCK: usize = 8;
-/// The directory's word for an octave that was never hit: a place in a block that is never made.
-const NONE: u8 = 64 + 8;
-
 /// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
 const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 
@@ -65,10 +57,8 @@ struct Cell {
     min: AtomicU64,
     max: AtomicU64,
     zeros: AtomicU64,
-    /// For each octave the place of its counts in the blocks, or [`NONE`].
-    directory: [AtomicU8; OCTAVES],
-    /// The first half is used. A power of two of them lets a place be looked up without asking whether it is one.
-    blocks: [OnceLock<Box<[Octave; BLOCK]>>; 2 * OCTAVES / BLOCK],
+    /// Made when they are first hit.
+    octaves: [OnceLock<Box<Octave>>; OCTAVES],
     /// For each classic bound inside a bucket, how many values of that bucket are not above it.
     within: Box<[AtomicU64]>,
     series: &'static Series,
@@ -144,8 +134,7 @@ pub(crate) fn record(index: u32, value: f64) {
     let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize & 31);
     let usual = shard::own_distribution(index).and_then(|slot| {
         let cell = slot.0.get()?;
-        let counts = cell.at(cell.directory.get(octave)?.load(Relaxed))?;
-        let count = &counts.0[bucket];
+        let count = &cell.octaves.get(octave)?.get()?.0[bucket];
         let next = count.load(Relaxed) + 1;
         (next < CARRY).then_some((cell, count, next))
     });
@@ -177,8 +166,7 @@ impl Cell {
             min: AtomicU64::new(f64::INFINITY.to_bits()),
             max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             zeros: AtomicU64::new(0),
-            directory: [const { AtomicU8::new(NONE) }; OCTAVES],
-            blocks: Default::default(),
+            octaves: [const { OnceLock::new() }; OCTAVES],
             within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
             series,
         }
@@ -208,35 +196,15 @@ impl Cell {
         update(&self.max, f64::max);
     }
 
-    /// The counts at a place of the directory.
-    #[inline]
-    fn at(&self, place: u8) -> Option<&Octave> {
-        let (block, at) = (usize::from(place) / BLOCK % self.blocks.len(), usize::from(place) % BLOCK);
-        Some(&self.blocks[block].get()?[at])
-    }
-
-    /// The counts of an octave, which is given a place if it was never hit.
+    /// The counts of an octave.
     fn octave(&self, octave: usize) -> &Octave {
-        let place = self.directory[octave].load(Acquire);
-        self.at(place).unwrap_or_else(|| self.claim(octave))
-    }
-
-    /// Gives an octave the next free place, under the lock of the series: late threads may claim at once.
-    #[cold]
-    fn claim(&self, octave: usize) -> &Octave {
-        let _rest = self.series.rest();
-        let claimed = self.directory[octave].load(Relaxed);
-        if let Some(counts) = self.at(claimed) {
-            return counts;
-        }
-        let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
-        let place = u8::try_from(used).expect("there are 64 octaves");
-        let counts = &self.blocks[used / BLOCK].get_or_init(Default::default)[used % BLOCK];
-        for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
-            counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
-        }
-        self.directory[octave].store(place, Release);
-        counts
+        self.octaves[octave].get_or_init(|| {
+            let counts = Box::<Octave>::default();
+            for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
+                counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
+            }
+            counts
+        })
     }
 
     /// Adds one for each classic bound inside the bucket that the value is not above.
@@ -341,8 +309,8 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     let mut sketch = Sketch::new();
     let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
     for cell in cells {
-        for (octave, place) in cell.directory.iter().enumerate() {
-            let Some(counts) = cell.at(place.load(Acquire)) else { continue };
+        for (octave, counts) in cell.octaves.iter().enumerate() {
+            let Some(counts) = counts.get() else { continue };
             for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.0) {
                 *bucket += u64::from(count.load(Relaxed) & !DIVIDED);
             }
