@@ -58,12 +58,13 @@
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
-//! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `shard`, `slab`, `distribution`, `sizes`, `sync` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`], [`transactions`] | calls of functions, transactions |
 //! | [`caches`], [`pools`] | caches, pools of connections |
 //! | [`event_loop`], `runtime` | how promptly a runtime works (feature `tokio`) |
 //! | [`sockets`] | WebSocket connections and messages |
+//! | [`session`] | the clients of a server, and statistics of each and of all |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
@@ -107,12 +108,15 @@ pub mod requests;
 pub mod runtime;
 pub mod sampling;
 pub mod scope;
+pub mod session;
 mod shard;
+mod sizes;
 mod slab;
 pub mod sockets;
 pub mod span;
 mod statics;
 pub mod statistics;
+mod sync;
 pub mod telemetry;
 mod timer;
 pub mod transactions;

@@ -41,6 +41,8 @@ pub(crate) enum Subject {
     Record,
     /// The SDK: services and functions that are measured, beside the same that are not.
     Layer,
+    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one.
+    Sessions,
 }
 
 /// How to measure it.
@@ -99,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
         Subject::Layer => record::run("layer", arguments, &mut report)?,
+        Subject::Sessions => record::run("sessions", arguments, &mut report)?,
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
@@ -122,7 +125,7 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers are measured.
     fn has_servers(self) -> bool {
-        !matches!(self, Self::Record | Self::Layer)
+        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
     }
 
     /// Whether servers of others are measured too.

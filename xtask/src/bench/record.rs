@@ -1,14 +1,16 @@
 //! What the SDK costs, built and run from workspaces of their own, so that nobody else depends on what they need, and
 //! reported in the form of all benches: recording, beside the other crates that record; services and functions that are
-//! measured, beside the same that are not.
+//! measured, beside the same that are not; statistics of clients.
 
 use anyhow::{Context, Result};
 
 use super::{Arguments, Better, Report, contender::BAROGRAPH};
 use crate::{place, shell};
 
-const CONTENDERS: [&str; 8] = [
+/// Who may be measured; `off` and `none` are the same without us.
+const CONTENDERS: [&str; 9] = [
     BAROGRAPH,
+    "off",
     "metrics",
     "prometheus",
     "prometheus-client",
@@ -17,7 +19,7 @@ const CONTENDERS: [&str; 8] = [
     "none again",
     "identity layer",
 ];
-const UNITS: [&str; 2] = ["ns", "bytes"];
+const UNITS: [&str; 3] = ["ns", "ms", "bytes"];
 
 /// Runs the bench in the folder `name` of `benches`.
 pub(crate) fn run(name: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {

@@ -59,7 +59,7 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
 
 fn format() -> Result<()> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
-    for bench in ["record", "layer"] {
+    for bench in ["record", "layer", "sessions"] {
         let manifest = format!("benches/{bench}/Cargo.toml");
         shell::run(&mut shell::cargo(&["fmt", "--manifest-path", &manifest, "--check"]))?;
     }

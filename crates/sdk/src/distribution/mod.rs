@@ -1,7 +1,7 @@
 //! What a histogram records: for each thread and series a cell of bucket counts, read and summed at collection.
 //!
 //! Of the buckets at scale 5 (see [`Sketch`]) a cell counts those between 2^-28 and 2^36, in octaves of 32 counts
-//! that are claimed when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
+//! that are made when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
 //! tiny, huge) goes to a sketch of the series behind a lock, and so is slower by the price of the lock. Values that
 //! are not finite belong to no distribution; they are counted apart.
 //!
@@ -11,17 +11,18 @@
 //!
 //! *Counts do not wrap.* One that reaches [`CARRY`] moves it to the series, under its lock. Who sums holds that
 //! lock, and so sees the carry and the emptied count together.
+//!
+//! *A reading makes sense by itself.* The count of a bucket is stored last, with release, and read first, with acquire:
+//! whoever sees a value counted sees it in the sum, the least and greatest value, and at the classic bounds. These may
+//! be ahead of the count by what is being recorded just then.
 
 mod layout;
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{
-            AtomicU8, AtomicU32, AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        Arc, LazyLock, PoisonError,
+        atomic::Ordering::{Acquire, Relaxed, Release},
     },
 };
 
@@ -29,27 +30,20 @@ use barograph_model::{Sketch, place};
 
 use crate::{
     shard::{self, DistributionCells, Shard},
+    sizes::{self, CARRY, FIRST_EXPONENT, OCTAVES},
     slab::Slab,
+    sync::{self, AtomicU32, AtomicU64, Mutex, MutexGuard, OnceLock},
 };
 
 use layout::Counts;
 pub(crate) use layout::Layout;
 pub use layout::SECONDS_BOUNDS;
 
-/// Octaves that cells count: from 2^-28, as a biased exponent.
-const FIRST_OCTAVE: u32 = 1023 - 28;
-const OCTAVES: usize = 64;
+/// The first octave that cells count, as a biased exponent.
+const FIRST_OCTAVE: u32 = 1023u32.saturating_add_signed(FIRST_EXPONENT);
 const BUCKETS: usize = OCTAVES * 32;
 /// The index in a sketch of the first bucket of the first octave.
-const FIRST_INDEX: i32 = -28 * 32;
-
-/// How many octaves are made at a time, as their counts are claimed.
-const BLOCK: usize = 8;
-/// The directory's word for an octave that was never hit: a place in a block that is never made.
-const NONE: u8 = 64 + 8;
-
-/// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
-const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
+const FIRST_INDEX: i32 = FIRST_EXPONENT * 32;
 
 /// Set in the count of a bucket that has a classic bound inside: the same comparison that finds a carry finds it.
 const DIVIDED: u32 = 1 << 31;
@@ -65,10 +59,8 @@ struct Cell {
     min: AtomicU64,
     max: AtomicU64,
     zeros: AtomicU64,
-    /// For each octave the place of its counts in the blocks, or [`NONE`].
-    directory: [AtomicU8; OCTAVES],
-    /// The first half is used. A power of two of them lets a place be looked up without asking whether it is one.
-    blocks: [OnceLock<Box<[Octave; BLOCK]>>; 2 * OCTAVES / BLOCK],
+    /// Made when they are first hit.
+    octaves: [OnceLock<Box<Octave>>; OCTAVES],
     /// For each classic bound inside a bucket, how many values of that bucket are not above it.
     within: Box<[AtomicU64]>,
     series: &'static Series,
@@ -120,7 +112,9 @@ fn index_of_bucket(bucket: usize) -> i32 {
     i32::try_from(bucket).expect("cells count few buckets") + FIRST_INDEX
 }
 
-static SERIES: Slab<OnceLock<Series>, 256, 256> = Slab::new();
+sync::statics! {
+    static SERIES: Slab<OnceLock<Series>, { sizes::SERIES.0 }, { sizes::SERIES.1 }> = Slab::new();
+}
 static SECONDS: LazyLock<Arc<Layout>> = LazyLock::new(|| Arc::new(Layout::new(&SECONDS_BOUNDS)));
 
 /// Makes the series at `index`, which no one else makes.
@@ -144,15 +138,14 @@ pub(crate) fn record(index: u32, value: f64) {
     let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize & 31);
     let usual = shard::own_distribution(index).and_then(|slot| {
         let cell = slot.0.get()?;
-        let counts = cell.at(cell.directory.get(octave)?.load(Relaxed))?;
-        let count = &counts.0[bucket];
+        let count = &cell.octaves.get(octave)?.get()?.0[bucket];
         let next = count.load(Relaxed) + 1;
         (next < CARRY).then_some((cell, count, next))
     });
     match usual {
         Some((cell, count, next)) => {
-            count.store(next, Relaxed);
             cell.add_moments(value);
+            count.store(next, Release);
         }
         None => record_slowly(index, value),
     }
@@ -177,8 +170,7 @@ impl Cell {
             min: AtomicU64::new(f64::INFINITY.to_bits()),
             max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             zeros: AtomicU64::new(0),
-            directory: [const { AtomicU8::new(NONE) }; OCTAVES],
-            blocks: Default::default(),
+            octaves: sync::each![OnceLock::new(); OCTAVES],
             within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
             series,
         }
@@ -208,35 +200,15 @@ impl Cell {
         update(&self.max, f64::max);
     }
 
-    /// The counts at a place of the directory.
-    #[inline]
-    fn at(&self, place: u8) -> Option<&Octave> {
-        let (block, at) = (usize::from(place) / BLOCK % self.blocks.len(), usize::from(place) % BLOCK);
-        Some(&self.blocks[block].get()?[at])
-    }
-
-    /// The counts of an octave, which is given a place if it was never hit.
+    /// The counts of an octave.
     fn octave(&self, octave: usize) -> &Octave {
-        let place = self.directory[octave].load(Acquire);
-        self.at(place).unwrap_or_else(|| self.claim(octave))
-    }
-
-    /// Gives an octave the next free place, under the lock of the series: late threads may claim at once.
-    #[cold]
-    fn claim(&self, octave: usize) -> &Octave {
-        let _rest = self.series.rest();
-        let claimed = self.directory[octave].load(Relaxed);
-        if let Some(counts) = self.at(claimed) {
-            return counts;
-        }
-        let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
-        let place = u8::try_from(used).expect("there are 64 octaves");
-        let counts = &self.blocks[used / BLOCK].get_or_init(Default::default)[used % BLOCK];
-        for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
-            counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
-        }
-        self.directory[octave].store(place, Release);
-        counts
+        self.octaves[octave].get_or_init(|| {
+            let counts = Box::<Octave>::default();
+            for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
+                counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
+            }
+            counts
+        })
     }
 
     /// Adds one for each classic bound inside the bucket that the value is not above.
@@ -253,28 +225,28 @@ impl Cell {
         let count = &self.octave(bucket / 32).0[bucket % 32];
         let next = count.load(Relaxed) + 1;
         let divided = next & DIVIDED;
-        if next - divided < CARRY {
-            count.store(next, Relaxed);
-        } else {
-            self.series.carry(bucket, || count.store(divided, Relaxed));
-        }
         if divided != 0 {
             self.divide(bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
         }
         self.add_moments(value);
+        if next - divided < CARRY {
+            count.store(next, Release);
+        } else {
+            self.series.carry(bucket, || count.store(divided, Relaxed));
+        }
     }
 
     fn record_shared(&self, bucket: usize, value: f64) {
-        let count = &self.octave(bucket / 32).0[bucket % 32];
-        if (count.fetch_add(1, Relaxed) & !DIVIDED) + 1 == CARRY {
-            self.series.carry(bucket, || {
-                count.fetch_sub(CARRY, Relaxed);
-            });
-        }
         self.divide(bucket, value, |within| {
             within.fetch_add(1, Relaxed);
         });
         self.add_moments_shared(value);
+        let count = &self.octave(bucket / 32).0[bucket % 32];
+        if (count.fetch_add(1, Release) & !DIVIDED) + 1 == CARRY {
+            self.series.carry(bucket, || {
+                count.fetch_sub(CARRY, Relaxed);
+            });
+        }
     }
 
     /// Records a value that belongs to no octave of cells.
@@ -282,12 +254,12 @@ impl Cell {
         if value != 0.0 {
             return self.series.record_outside(value);
         }
-        self.zeros.fetch_add(1, Relaxed);
         if shared {
             self.add_moments_shared(0.0);
         } else {
             self.add_moments(0.0);
         }
+        self.zeros.fetch_add(1, Release);
     }
 }
 
@@ -341,16 +313,16 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     let mut sketch = Sketch::new();
     let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
     for cell in cells {
-        for (octave, place) in cell.directory.iter().enumerate() {
-            let Some(counts) = cell.at(place.load(Acquire)) else { continue };
+        for (octave, counts) in cell.octaves.iter().enumerate() {
+            let Some(counts) = counts.get() else { continue };
             for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.0) {
-                *bucket += u64::from(count.load(Relaxed) & !DIVIDED);
+                *bucket += u64::from(count.load(Acquire) & !DIVIDED);
             }
         }
+        sketch.add_zeros(cell.zeros.load(Acquire));
         for (sum, cell) in within.iter_mut().zip(&cell.within) {
             *sum += cell.load(Relaxed);
         }
-        sketch.add_zeros(cell.zeros.load(Relaxed));
         let [sum, min, max] =
             [&cell.sum, &cell.min, &cell.max].map(|bits| f64::from_bits(bits.load(Relaxed)));
         sketch.add_moments(sum, min, max);

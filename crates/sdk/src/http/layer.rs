@@ -187,7 +187,7 @@ impl RequestsLayer {
 }
 
 /// The label of a method. Those that are not in the standard share one: a caller makes them up.
-fn method(method: &Method) -> &'static str {
+pub(crate) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
@@ -202,6 +202,6 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -36,8 +36,8 @@ mod answering;
 mod axum;
 mod body;
 mod current;
-mod grpc;
-mod layer;
+pub(crate) mod grpc;
+pub(crate) mod layer;
 
 #[cfg(feature = "axum")]
 #[doc(hidden)]

@@ -44,6 +44,7 @@ use crate::{
 };
 
 pub use figures::RequestFigures;
+pub(crate) use request::GRPC_STATUSES;
 pub use request::{Outcome, Request};
 pub use unrouted::{UNROUTED_MAX, Unrouted};
 

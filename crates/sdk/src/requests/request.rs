@@ -20,7 +20,7 @@ pub enum Outcome {
 }
 
 /// The names of the gRPC statuses, by code.
-const GRPC: [&str; GRPC_UNKNOWN_FROM as usize] = [
+pub(crate) const GRPC_STATUSES: [&str; GRPC_UNKNOWN_FROM as usize] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -63,14 +63,14 @@ impl Outcome {
     }
 
     /// Hands out the value of the label `status`: the number, the name of the gRPC status, or the class.
-    pub(super) fn with_label<T>(self, take: impl FnOnce(&str) -> T) -> T {
+    pub(crate) fn with_label<T>(self, take: impl FnOnce(&str) -> T) -> T {
         match self {
             Self::Status(status) => {
                 let mut digits = [0; 5];
                 take(decimal(status, &mut digits))
             }
             Self::Grpc(code) => {
-                let name = usize::try_from(code).ok().and_then(|code| GRPC.get(code));
+                let name = usize::try_from(code).ok().and_then(|code| GRPC_STATUSES.get(code));
                 take(name.unwrap_or(&"UNKNOWN"))
             }
             Self::Failed(class) => take(class.as_str()),
