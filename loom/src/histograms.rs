@@ -96,7 +96,7 @@ pub fn carry_once() {
     });
 }
 
-/// Threads without a shard of their own share a cell, claim its octaves at once, and lose nothing; nor when a count of
+/// Threads without a shard of their own share a cell, make its octaves at once, and lose nothing; nor when a count of
 /// theirs is carried.
 pub fn of_late_threads_lose_nothing() {
     with_histogram(|| {
@@ -131,7 +131,7 @@ pub fn of_late_threads_carry_once() {
     });
 }
 
-/// Octaves that are claimed at once have a place each.
+/// Octaves that are made at once are one and the same.
 pub fn of_late_threads_have_places() {
     with_histogram(|| {
         crate::Counter(1).inc();

@@ -9,7 +9,7 @@
 //! | models of | |
 //! |---|---|
 //! | [`totals`] | counters, gauges, and shards that change hands |
-//! | [`histograms`] | cells of distributions: octaves claimed, carries, readings |
+//! | [`histograms`] | cells of distributions: octaves made, carries, readings |
 //! | [`places`] | pages, series and exemplars that several threads come to first |
 //!
 //! Loom does not try everything: it has no loads that see later stores of their own making, and the order of stores to

@@ -10,5 +10,4 @@ pub(crate) const EXEMPLARS: (usize, usize) = (2, 2);
 
 pub(crate) const FIRST_EXPONENT: i32 = 0;
 pub(crate) const OCTAVES: usize = 2;
-pub(crate) const BLOCK: usize = 2;
 pub(crate) const CARRY: u32 = 2;

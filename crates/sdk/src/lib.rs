@@ -64,6 +64,7 @@
 //! | [`caches`], [`pools`] | caches, pools of connections |
 //! | [`event_loop`], `runtime` | how promptly a runtime works (feature `tokio`) |
 //! | [`sockets`] | WebSocket connections and messages |
+//! | [`session`] | the clients of a server, and statistics of each and of all |
 //! | [`record`] | metrics that are named when they are recorded |
 //! | [`statistics`] | who records, who asks, who frames: three traits |
 //! | [`scope`] | attributes that what is recorded inside inherits |
@@ -107,6 +108,7 @@ pub mod requests;
 pub mod runtime;
 pub mod sampling;
 pub mod scope;
+pub mod session;
 mod shard;
 mod sizes;
 mod slab;

@@ -20,7 +20,5 @@ pub(crate) const EXEMPLARS: (usize, usize) = (256, 1024);
 pub(crate) const FIRST_EXPONENT: i32 = -28;
 /// How many octaves it counts there; at most 128.
 pub(crate) const OCTAVES: usize = 64;
-/// How many octaves are made at a time, as their counts are claimed.
-pub(crate) const BLOCK: usize = 8;
 /// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
 pub(crate) const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };

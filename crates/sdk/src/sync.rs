@@ -8,7 +8,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64},
+        atomic::{AtomicI64, AtomicU32, AtomicU64},
     },
     thread_local,
 };

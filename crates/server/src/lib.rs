@@ -34,11 +34,14 @@ mod queries;
 mod records;
 pub mod results;
 pub mod rules;
+mod sampled;
 pub mod scrape;
 mod scraping;
 mod server;
 pub mod snapshot;
+mod starts;
 pub mod storage;
+mod surroundings;
 mod telemetry;
 
 pub use barograph::{

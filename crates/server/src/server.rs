@@ -35,7 +35,7 @@ use crate::{
     memory::{self, Memory},
     queries::Queries,
     results::Results,
-    rules, scraping,
+    rules, scraping, starts,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -191,9 +191,11 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let limits = (&settings.config.limits).into();
-        let app = address.map(|address| App::new(clock.now(), address, limits, stopping.clone()));
+        let lifetime = starts::count(&*disk);
+        let app = address.map(|address| App::new(clock.now(), address, limits, lifetime, stopping.clone()));
         let mut serving = Vec::new();
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
@@ -272,7 +274,7 @@ async fn open(
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
-    let measuring = barograph::telemetry::Settings::from_env().map_err(StartError::Measuring)?;
+    let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
@@ -315,6 +317,7 @@ async fn open(
         queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        origins: settings.config.origins.clone(),
         data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,

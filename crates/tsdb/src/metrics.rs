@@ -41,7 +41,8 @@ pub struct MetricInfo {
     pub labels: Vec<String>,
     /// Versions of what reported it, in order: values of the labels `service_version`, `version`, `versionId`; at most 16.
     pub versions: Vec<String>,
-    /// What reported it, in order: values of the label `component`, else `service_name`, else `job`; at most 16.
+    /// What reported it, in order: values of the label `componentId`, else `component`, else `service_name`, else `job`;
+    /// at most 16.
     pub components: Vec<String>,
     /// When a query named it last.
     pub last_queried: Option<Timestamp>,

@@ -5,7 +5,7 @@ pub(crate) mod thread;
 
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64},
+    atomic::{AtomicI64, AtomicU32, AtomicU64},
 };
 pub(crate) use once::OnceLock;
 pub(crate) use thread::locals as thread_local;

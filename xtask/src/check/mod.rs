@@ -59,7 +59,11 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
 
 fn format() -> Result<()> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
-    shell::run(&mut shell::cargo(&["fmt", "--manifest-path", "benches/record/Cargo.toml", "--check"]))
+    for bench in ["record", "layer", "sessions"] {
+        let manifest = format!("benches/{bench}/Cargo.toml");
+        shell::run(&mut shell::cargo(&["fmt", "--manifest-path", &manifest, "--check"]))?;
+    }
+    Ok(())
 }
 
 fn lints() -> Result<()> {

@@ -1,7 +1,10 @@
 //! The names of a query looked up in the store: metrics, and the labels that attributes are stored as.
+//!
+//! Most names are as they are stored, and asking for those alone is quick. Only of others all names there are, of metrics
+//! or of labels, are read, once a query.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
 };
 
@@ -23,9 +26,9 @@ pub(super) struct Directory<'a> {
     range: TimeRange,
     /// The conditions on attributes, in the order of the query; they are put on labels as metrics spell these.
     conditions: Vec<Matcher>,
-    catalog: Catalog,
+    catalog: OnceCell<Catalog>,
     /// Names of labels in the store by what they have in common.
-    labels: BTreeMap<String, Vec<String>>,
+    labels: OnceCell<BTreeMap<String, Vec<String>>>,
     /// How the attributes that make groups are spelled in answers, where that is settled: the same for all metrics.
     groups: RefCell<Vec<Option<String>>>,
     used: RefCell<BTreeSet<String>>,
@@ -44,26 +47,18 @@ impl<'a> Directory<'a> {
             condition.matcher(attribute, &mut patterns).map_err(wrong)
         });
         let conditions = compiled.collect::<Result<_, _>>()?;
-        let all = Selection { matchers: &[], range };
-        let catalog = Catalog::new(source.label_values(METRIC_NAME, &all, budget)?);
         let attributes = match &query.group_by {
             GroupBy::Attributes(names) => names.len(),
             GroupBy::Series => 0,
         };
-        let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        if attributes + query.dimensions.len() > 0 {
-            for name in source.label_names(&all, budget)? {
-                labels.entry(folded(&name)).or_default().push(name);
-            }
-        }
         Ok(Self {
             query,
             source,
             budget,
             range,
             conditions,
-            catalog,
-            labels,
+            catalog: OnceCell::new(),
+            labels: OnceCell::new(),
             groups: RefCell::new(vec![None; attributes]),
             used: RefCell::default(),
         })
@@ -76,11 +71,11 @@ impl<'a> Directory<'a> {
             let path = format!("query.metrics[{i}]");
             let add = match names {
                 Names::One(name) => {
-                    let one = self.catalog.one(name).map_err(|e| Invalid::new(&path, e))?;
+                    let one = self.one(name, &path)?;
                     one.into_iter().map(|stored| (name.clone(), stored)).collect()
                 }
                 Names::Pattern(pattern) => {
-                    let all = self.catalog.all(pattern).into_iter();
+                    let all = self.catalog()?.all(pattern).into_iter();
                     all.map(|stored| (stored.name().to_owned(), stored)).collect::<Vec<_>>()
                 }
             };
@@ -99,10 +94,42 @@ impl<'a> Directory<'a> {
 
     /// A metric by one name; `None` if nothing of it is stored.
     pub(super) fn named(&self, name: &str, path: &str) -> Result<Option<Metric>, Error> {
-        match self.catalog.one(name).map_err(|e| Invalid::new(path, e))? {
-            Some(stored) => Ok(Some(self.metric(stored)?)),
-            None => Ok(None),
+        self.one(name, path)?.map(|stored| self.metric(stored)).transpose()
+    }
+
+    /// What one name stands for: itself, if that is stored.
+    fn one(&self, name: &str, path: &str) -> Result<Option<Stored>, Error> {
+        let matchers = [Matcher::equal(METRIC_NAME, name)];
+        let selection = Selection { matchers: &matchers, range: self.range };
+        if self.catalog.get().is_none()
+            && !self.source.label_values(METRIC_NAME, &selection, self.budget)?.is_empty()
+        {
+            return Ok(Some(Stored::Series(name.to_owned())));
         }
+        self.catalog()?.one(name).map_err(|e| Invalid::new(path, e).into())
+    }
+
+    fn all(&self) -> Selection<'static> {
+        Selection { matchers: &[], range: self.range }
+    }
+
+    fn catalog(&self) -> Result<&Catalog, Error> {
+        if let Some(catalog) = self.catalog.get() {
+            return Ok(catalog);
+        }
+        let names = self.source.label_values(METRIC_NAME, &self.all(), self.budget)?;
+        Ok(self.catalog.get_or_init(|| Catalog::new(names)))
+    }
+
+    fn labels(&self) -> Result<&BTreeMap<String, Vec<String>>, Error> {
+        if let Some(labels) = self.labels.get() {
+            return Ok(labels);
+        }
+        let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for name in self.source.label_names(&self.all(), self.budget)? {
+            labels.entry(folded(&name)).or_default().push(name);
+        }
+        Ok(self.labels.get_or_init(|| labels))
     }
 
     /// The stored names of all metrics that were found so far.
@@ -112,24 +139,41 @@ impl<'a> Directory<'a> {
 
     fn metric(&self, stored: Stored) -> Result<Metric, Error> {
         self.used.borrow_mut().extend(stored.names());
+        let own = self.own_labels(&stored)?;
         let mut matchers = Vec::with_capacity(self.query.dimensions.len());
         for ((attribute, _), condition) in self.query.dimensions.iter().zip(&self.conditions) {
             let path = || format!("query.filter.dimensions.{attribute}");
-            let label = self.label(attribute, &stored, path)?;
+            let label = self.label(attribute, &own, &stored, path)?;
             matchers.push(condition.on(&label));
         }
         let by = match &self.query.group_by {
             GroupBy::Series => By::Series,
-            GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &stored)?),
+            GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &own, &stored)?),
         };
         Ok(Metric { stored, matchers, by })
     }
 
-    fn spellings(&self, attributes: &[String], stored: &Stored) -> Result<Vec<Spelling>, Error> {
+    /// The labels of a metric, if any are asked for.
+    fn own_labels(&self, stored: &Stored) -> Result<Vec<String>, Error> {
+        let grouped = matches!(&self.query.group_by, GroupBy::Attributes(names) if !names.is_empty());
+        if !grouped && self.query.dimensions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let matchers = [Matcher::equal(METRIC_NAME, &named(stored))];
+        let selection = Selection { matchers: &matchers, range: self.range };
+        Ok(self.source.label_names(&selection, self.budget)?)
+    }
+
+    fn spellings(
+        &self,
+        attributes: &[String],
+        own: &[String],
+        stored: &Stored,
+    ) -> Result<Vec<Spelling>, Error> {
         let mut spellings: Vec<Spelling> = Vec::with_capacity(attributes.len());
         for (i, attribute) in attributes.iter().enumerate() {
             let path = || format!("query.groupBy[{i}]");
-            let label = self.label(attribute, stored, path)?;
+            let label = self.label(attribute, own, stored, path)?;
             if spellings.iter().any(|other| other.label == label) {
                 return Err(
                     Invalid::new(path(), format!("means the label {label}, as another one does")).into()
@@ -141,24 +185,25 @@ impl<'a> Directory<'a> {
         Ok(spellings)
     }
 
-    /// The label of an attribute: itself if there is one of the name, else the one that is spelled alike. Only if there
-    /// are several in the store, those of the metric are looked at.
-    fn label(&self, attribute: &str, stored: &Stored, path: impl Fn() -> String) -> Result<String, Error> {
-        let Some(alike) = self.labels.get(&folded(attribute)) else { return Ok(attribute.to_owned()) };
+    /// The label of an attribute: itself if the metric has one of the name, else the one that is spelled alike. Only if
+    /// there are several in the store, which of them are the metric's decides.
+    fn label(
+        &self,
+        attribute: &str,
+        own: &[String],
+        stored: &Stored,
+        path: impl Fn() -> String,
+    ) -> Result<String, Error> {
+        if own.iter().any(|label| label == attribute) {
+            return Ok(attribute.to_owned());
+        }
+        let Some(alike) = self.labels()?.get(&folded(attribute)) else { return Ok(attribute.to_owned()) };
         if let [only] = alike.as_slice() {
             return Ok(only.clone());
         }
-        let name = match stored {
-            Stored::Series(name) => name.clone(),
-            Stored::Histogram(base) => format!("{base}_count"),
-        };
-        let matchers = [Matcher::equal(METRIC_NAME, &name)];
-        let own =
-            self.source.label_names(&Selection { matchers: &matchers, range: self.range }, self.budget)?;
+        let name = named(stored);
         let own: Vec<&String> = alike.iter().filter(|label| own.contains(label)).collect();
-        if alike.iter().any(|label| label == attribute)
-            && (own.is_empty() || own.iter().any(|l| *l == attribute))
-        {
+        if own.is_empty() && alike.iter().any(|label| label == attribute) {
             return Ok(attribute.to_owned());
         }
         match own.as_slice() {
@@ -179,5 +224,13 @@ impl<'a> Directory<'a> {
         let groups = self.groups.borrow();
         let place = groups.iter().position(|group| group.as_deref() == Some(label))?;
         Some(&attributes[place])
+    }
+}
+
+/// The name of series that have the labels of a metric.
+fn named(stored: &Stored) -> String {
+    match stored {
+        Stored::Series(name) => name.clone(),
+        Stored::Histogram(base) => format!("{base}_count"),
     }
 }

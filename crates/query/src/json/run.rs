@@ -12,7 +12,7 @@ use barograph_model::{
 use super::{
     answer::{Finding, Meta, Reply, Series},
     compile::{self, By, Metric},
-    document::{Aggregation, GroupBy, Query, SPAN_MS, Window},
+    document::{Aggregation, Query, SPAN_MS, Window},
     expression::{Function, Node},
     metric::Stored,
     pattern::Pattern,
@@ -176,27 +176,14 @@ impl Run<'_> {
         if let Some(pattern) = &self.query.pattern {
             items.extend(self.pattern(pattern)?);
         }
-        let order = self.order(&items, &listed)?;
-        let groups = order.len();
-        let limit = self.query.limit.unwrap_or(usize::MAX);
-        let mut results = Vec::new();
-        for labels in order.into_iter().take(limit) {
-            let shown = self.shown(&labels);
-            for item in &mut items {
-                let Some(points) = item.groups.remove(&labels) else { continue };
-                results.push(Series {
-                    name: item.name.clone(),
-                    aggregation: item.aggregation.map(Function::name),
-                    window_ms: item.window,
-                    labels: shown.clone(),
-                    points: match self.query.target_points {
-                        Some(target) => thin_out(&points, target),
-                        None => points,
-                    },
-                    finding: item.findings.remove(&labels),
-                });
+        let (results, groups) = match (items.as_mut_slice(), &self.query.sort) {
+            // Groups lie in the order of their labels already.
+            ([only], None) => self.results_of(only),
+            _ => {
+                let order = self.order(&items, &listed)?;
+                self.results_in(order, &mut items)
             }
-        }
+        };
         let seen = self.seen.get();
         let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(|tier| seen.tiers[*tier as usize]).collect();
         let metrics = self.directory.used();
@@ -216,6 +203,48 @@ impl Run<'_> {
             warnings: self.warnings.borrow().clone(),
         };
         Ok(Reply { results, meta, metrics })
+    }
+
+    /// The series of one item, as far as the limit goes, and how many groups there are.
+    fn results_of(&self, item: &mut Item) -> (Vec<Series>, usize) {
+        let groups = std::mem::take(&mut item.groups);
+        let count = groups.len();
+        let limit = self.query.limit.unwrap_or(usize::MAX);
+        let mut findings = std::mem::take(&mut item.findings);
+        let series = groups.into_iter().take(limit).map(|(labels, points)| {
+            let finding = findings.remove(&labels);
+            self.series(item, self.shown(labels), points, finding)
+        });
+        (series.collect(), count)
+    }
+
+    /// The series of all items, group by group.
+    fn results_in(&self, order: Vec<Labels>, items: &mut [Item]) -> (Vec<Series>, usize) {
+        let count = order.len();
+        let limit = self.query.limit.unwrap_or(usize::MAX);
+        let mut results = Vec::new();
+        for labels in order.into_iter().take(limit) {
+            for item in &mut *items {
+                let Some(points) = item.groups.remove(&labels) else { continue };
+                let finding = item.findings.remove(&labels);
+                results.push(self.series(item, self.shown(labels.clone()), points, finding));
+            }
+        }
+        (results, count)
+    }
+
+    fn series(&self, item: &Item, labels: Labels, points: Vec<Sample>, finding: Option<Finding>) -> Series {
+        Series {
+            name: item.name.clone(),
+            aggregation: item.aggregation.map(Function::name),
+            window_ms: item.window,
+            labels,
+            points: match self.query.target_points {
+                Some(target) => thin_out(&points, target),
+                None => points,
+            },
+            finding,
+        }
     }
 
     /// What is made of one metric.
@@ -524,12 +553,12 @@ impl Run<'_> {
     }
 
     /// Labels called as in the query.
-    fn shown(&self, labels: &Labels) -> Labels {
-        if self.query.group_by == GroupBy::Series {
-            return labels.clone();
+    fn shown(&self, labels: Labels) -> Labels {
+        let asked_as = |name| self.directory.asked_as(name).unwrap_or(name);
+        if labels.iter().all(|(name, _)| asked_as(name) == name) {
+            return labels;
         }
-        let pairs = labels.iter().map(|(name, value)| (self.directory.asked_as(name).unwrap_or(name), value));
-        Labels::from_pairs(pairs).unwrap_or_else(|_| labels.clone())
+        Labels::from_pairs(labels.iter().map(|(name, value)| (asked_as(name), value))).unwrap_or(labels)
     }
 }
 

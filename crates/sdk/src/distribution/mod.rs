@@ -1,7 +1,7 @@
 //! What a histogram records: for each thread and series a cell of bucket counts, read and summed at collection.
 //!
 //! Of the buckets at scale 5 (see [`Sketch`]) a cell counts those between 2^-28 and 2^36, in octaves of 32 counts
-//! that are claimed when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
+//! that are made when first hit: 4 ns to 68 s in seconds, a byte to 64 GiB in bytes. What lies outside (negative,
 //! tiny, huge) goes to a sketch of the series behind a lock, and so is slower by the price of the lock. Values that
 //! are not finite belong to no distribution; they are counted apart.
 //!
@@ -30,9 +30,9 @@ use barograph_model::{Sketch, place};
 
 use crate::{
     shard::{self, DistributionCells, Shard},
-    sizes::{self, BLOCK, CARRY, FIRST_EXPONENT, OCTAVES},
+    sizes::{self, CARRY, FIRST_EXPONENT, OCTAVES},
     slab::Slab,
-    sync::{self, AtomicU8, AtomicU32, AtomicU64, Mutex, MutexGuard, OnceLock},
+    sync::{self, AtomicU32, AtomicU64, Mutex, MutexGuard, OnceLock},
 };
 
 use layout::Counts;
@@ -44,9 +44,6 @@ const FIRST_OCTAVE: u32 = 1023u32.saturating_add_signed(FIRST_EXPONENT);
 const BUCKETS: usize = OCTAVES * 32;
 /// The index in a sketch of the first bucket of the first octave.
 const FIRST_INDEX: i32 = FIRST_EXPONENT * 32;
-
-/// The directory's word for an octave that was never hit: a place in the last block, which is never made.
-const NONE: u8 = u8::MAX;
 
 /// Set in the count of a bucket that has a classic bound inside: the same comparison that finds a carry finds it.
 const DIVIDED: u32 = 1 << 31;
@@ -62,10 +59,8 @@ struct Cell {
     min: AtomicU64,
     max: AtomicU64,
     zeros: AtomicU64,
-    /// For each octave the place of its counts in the blocks, or [`NONE`].
-    directory: [AtomicU8; OCTAVES],
-    /// The first half is used. A power of two of them lets a place be looked up without asking whether it is one.
-    blocks: [OnceLock<Box<[Octave; BLOCK]>>; 2 * OCTAVES / BLOCK],
+    /// Made when they are first hit.
+    octaves: [OnceLock<Box<Octave>>; OCTAVES],
     /// For each classic bound inside a bucket, how many values of that bucket are not above it.
     within: Box<[AtomicU64]>,
     series: &'static Series,
@@ -143,8 +138,7 @@ pub(crate) fn record(index: u32, value: f64) {
     let (octave, bucket) = (octave.wrapping_sub(FIRST_OCTAVE) as usize, bucket as usize & 31);
     let usual = shard::own_distribution(index).and_then(|slot| {
         let cell = slot.0.get()?;
-        let counts = cell.at(cell.directory.get(octave)?.load(Relaxed))?;
-        let count = &counts.0[bucket];
+        let count = &cell.octaves.get(octave)?.get()?.0[bucket];
         let next = count.load(Relaxed) + 1;
         (next < CARRY).then_some((cell, count, next))
     });
@@ -176,8 +170,7 @@ impl Cell {
             min: AtomicU64::new(f64::INFINITY.to_bits()),
             max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             zeros: AtomicU64::new(0),
-            directory: sync::each![AtomicU8::new(NONE); OCTAVES],
-            blocks: Default::default(),
+            octaves: sync::each![OnceLock::new(); OCTAVES],
             within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
             series,
         }
@@ -207,35 +200,15 @@ impl Cell {
         update(&self.max, f64::max);
     }
 
-    /// The counts at a place of the directory.
-    #[inline]
-    fn at(&self, place: u8) -> Option<&Octave> {
-        let (block, at) = (usize::from(place) / BLOCK % self.blocks.len(), usize::from(place) % BLOCK);
-        Some(&self.blocks[block].get()?[at])
-    }
-
-    /// The counts of an octave, which is given a place if it was never hit.
+    /// The counts of an octave.
     fn octave(&self, octave: usize) -> &Octave {
-        let place = self.directory[octave].load(Acquire);
-        self.at(place).unwrap_or_else(|| self.claim(octave))
-    }
-
-    /// Gives an octave the next free place, under the lock of the series: late threads may claim at once.
-    #[cold]
-    fn claim(&self, octave: usize) -> &Octave {
-        let _rest = self.series.rest();
-        let claimed = self.directory[octave].load(Relaxed);
-        if let Some(counts) = self.at(claimed) {
-            return counts;
-        }
-        let used = self.directory.iter().filter(|place| place.load(Relaxed) != NONE).count();
-        let place = u8::try_from(used).expect("there are 64 octaves");
-        let counts = &self.blocks[used / BLOCK].get_or_init(Default::default)[used % BLOCK];
-        for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
-            counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
-        }
-        self.directory[octave].store(place, Release);
-        counts
+        self.octaves[octave].get_or_init(|| {
+            let counts = Box::<Octave>::default();
+            for at in self.series.layout.dividing.iter().filter(|at| at.bucket / 32 == octave) {
+                counts.0[at.bucket % 32].store(DIVIDED, Relaxed);
+            }
+            counts
+        })
     }
 
     /// Adds one for each classic bound inside the bucket that the value is not above.
@@ -340,9 +313,8 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
     let mut sketch = Sketch::new();
     let cells = shards.iter().filter_map(|shard| shard.distributions.peek(index)?.0.get());
     for cell in cells {
-        for (octave, place) in cell.directory.iter().enumerate() {
-            // Places are claimed under the lock that is held here.
-            let Some(counts) = cell.at(place.load(Relaxed)) else { continue };
+        for (octave, counts) in cell.octaves.iter().enumerate() {
+            let Some(counts) = counts.get() else { continue };
             for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.0) {
                 *bucket += u64::from(count.load(Acquire) & !DIVIDED);
             }

@@ -2,27 +2,29 @@
 //!
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
 /// The label `method` of all gRPC calls, which are `POST` to HTTP.
-pub(super) const METHOD: &str = "GRPC";
+pub(crate) const METHOD: &str = "GRPC";
+
+static STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The status of a call that ended without telling one.
-pub(super) const UNKNOWN: u32 = 2;
-pub(super) const UNIMPLEMENTED: u32 = 12;
+pub(crate) const UNKNOWN: u32 = 2;
+pub(crate) const UNIMPLEMENTED: u32 = 12;
 
 /// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 200;
 
 /// Whether a request or an answer is one of gRPC.
-pub(super) fn is(headers: &HeaderMap) -> bool {
+pub(crate) fn is(headers: &HeaderMap) -> bool {
     let prefix = b"application/grpc";
     let is = |kind: &HeaderValue| kind.as_bytes().get(..prefix.len()).is_some_and(|kind| kind == prefix);
     headers.get(CONTENT_TYPE).is_some_and(is)
 }
 
 /// `pkg.Service/Method`, if the path has the form of one.
-pub(super) fn name(path: &str) -> Option<&str> {
+pub(crate) fn name(path: &str) -> Option<&str> {
     let name = path.strip_prefix('/')?;
     let (service, method) = name.split_once('/')?;
     let is_word = |word: &str, more: &[u8]| {
@@ -33,8 +35,11 @@ pub(super) fn name(path: &str) -> Option<&str> {
 }
 
 /// The status that headers or trailers tell; one that is no number is [`UNKNOWN`].
-pub(super) fn status(headers: &HeaderMap) -> Option<u32> {
-    let status = headers.get("grpc-status")?;
+pub(crate) fn status(headers: &HeaderMap) -> Option<u32> {
+    let status = headers.get(&STATUS)?;
+    if status == "0" {
+        return Some(0);
+    }
     Some(status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(UNKNOWN))
 }
 

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use barograph_wire::exposition::json;
 
 /// An object that is being written; [`Object::write`] opens and closes it.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     out: &'a mut String,
     first: bool,
 }
 
 impl Object<'_> {
     /// Appends an object with the fields that `fields` writes.
-    pub(super) fn write(out: &mut String, fields: impl FnOnce(&mut Object<'_>)) {
+    pub(crate) fn write(out: &mut String, fields: impl FnOnce(&mut Object<'_>)) {
         out.push('{');
         fields(&mut Object { out, first: true });
         out.push('}');
@@ -29,30 +29,59 @@ impl Object<'_> {
     }
 
     /// A number; `null` if it is none, or there is none.
-    pub(super) fn number(&mut self, key: &str, value: impl Into<Option<f64>>) {
+    pub(crate) fn number(&mut self, key: &str, value: impl Into<Option<f64>>) {
         json::number(self.key(key), value.into().unwrap_or(f64::NAN));
     }
 
     /// A whole number.
-    pub(super) fn count(&mut self, key: &str, value: impl Into<i128>) {
+    pub(crate) fn count(&mut self, key: &str, value: impl Into<i128>) {
         let value = value.into();
         let _ = write!(self.key(key), "{value}");
     }
 
-    pub(super) fn text(&mut self, key: &str, value: &str) {
+    pub(crate) fn text(&mut self, key: &str, value: &str) {
         json::string(self.key(key), value);
     }
 
-    pub(super) fn flag(&mut self, key: &str, value: bool) {
+    /// A text, or null.
+    pub(crate) fn text_or_null(&mut self, key: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(key, value),
+            None => self.key(key).push_str("null"),
+        }
+    }
+
+    /// A whole number, or null.
+    pub(crate) fn count_or_null(&mut self, key: &str, value: Option<u64>) {
+        match value {
+            Some(value) => self.count(key, value),
+            None => self.key(key).push_str("null"),
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts<'a>(&mut self, key: &str, items: impl IntoIterator<Item = &'a str>) {
+        let out = self.key(key);
+        out.push('[');
+        for (i, item) in items.into_iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            json::string(out, item);
+        }
+        out.push(']');
+    }
+
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
         self.key(key).push_str(if value { "true" } else { "false" });
     }
 
-    pub(super) fn object(&mut self, key: &str, fields: impl FnOnce(&mut Object<'_>)) {
+    pub(crate) fn object(&mut self, key: &str, fields: impl FnOnce(&mut Object<'_>)) {
         Object::write(self.key(key), fields);
     }
 
     /// A list of objects.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         key: &str,
         items: impl IntoIterator<Item = T>,
@@ -85,8 +114,11 @@ mod tests {
             object.object("e", |object| object.flag("f", true));
             object.list("g", [1u64, 2], |object, item| object.count("h", item));
             object.object("i", |_| {});
+            object.text_or_null("j", None);
+            object.count_or_null("k", Some(1));
+            object.texts("l", ["m", "n"]);
         });
-        let expected = r#"{"a":0.5,"b":null,"c":7,"d\"":"é\n","e":{"f":true},"g":[{"h":1},{"h":2}],"i":{}}"#;
+        let expected = r#"{"a":0.5,"b":null,"c":7,"d\"":"é\n","e":{"f":true},"g":[{"h":1},{"h":2}],"i":{},"j":null,"k":1,"l":["m","n"]}"#;
         assert_eq!(out, expected);
     }
 }

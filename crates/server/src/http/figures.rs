@@ -4,7 +4,7 @@
 //! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
 //! language, from the tier that suits.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json, Router,
@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
+use barograph::collector::Cost;
 use barograph_model::{Tier, Timestamp};
 use barograph_query::{
     engine::{LATEST_MS, STATISTICS},
@@ -31,24 +32,55 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/barograph/v1/metrics/{name}/stats", get(stats))
 }
 
-/// `GET …/metrics`: every metric with what is known of it; `prefix` by the name as stored or with dots, `limit`.
+/// `GET …/metrics`: every metric with what is known of it; `prefix` by the name as stored or with dots, `limit`. With
+/// `group-by=componentId` their names by component, in its place.
 async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
     let limit = params.limit("limit")?;
     let prefix = plain(params.first("prefix").unwrap_or_default());
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let found: Vec<&MetricInfo> = all.iter().filter(|metric| metric.name.starts_with(&prefix)).collect();
-    let shown: Vec<Value> = found.iter().take(limit).map(|metric| described(&engine, metric)).collect();
+    if let Some(by) = params.first("group-by").or_else(|| params.first("groupBy")) {
+        if !plain(by).replace('_', "").eq_ignore_ascii_case("componentid") {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "metrics are grouped by componentId only"));
+        }
+        return Ok(Json(json!({"count": found.len(), "groups": by_component(&found, limit)})));
+    }
+    let costs = engine.collecting.collectors.costs();
+    let describe = |metric: &&MetricInfo| described(&engine, metric, &costs);
+    let shown: Vec<Value> = found.iter().take(limit).map(describe).collect();
     Ok(Json(json!({"count": found.len(), "metrics": shown})))
 }
 
-/// `GET …/metrics/NAME`
-async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+/// The names of metrics by the components that report them.
+fn by_component(metrics: &[&MetricInfo], limit: usize) -> Vec<Value> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for metric in metrics {
+        for component in &metric.components {
+            groups.entry(component).or_default().push(&metric.name);
+        }
+    }
+    let group = |(component, metrics): (&str, Vec<&str>)| json!({"componentId": component, "count": metrics.len(), "metrics": metrics});
+    groups.into_iter().take(limit).map(group).collect()
+}
+
+/// `GET …/metrics/NAME`: the same of one, with `aggregates`, the figures of its samples in the last hour, or from `start` to
+/// `end`; null where these are too many to look at, or none.
+async fn one(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let all = metrics(&app).await?;
     let spelled = plain(&name);
     let found = all.iter().find(|metric| metric.name == name || metric.name == spelled);
-    Ok(Json(described(&engine, found.ok_or_else(|| missing(&name))?)))
+    let found = found.ok_or_else(|| missing(&name))?;
+    let mut document = described(&engine, found, &engine.collecting.collectors.costs());
+    let figures = statistics(&app, &name, caller, &params).await;
+    document["aggregates"] = figures.map_or(Value::Null, |figures| figures["stats"].clone());
+    Ok(Json(document))
 }
 
 /// A name as it is stored.
@@ -57,9 +89,11 @@ fn plain(name: &str) -> String {
 }
 
 /// The catalog's document, with what the JSON language calls things, how long each tier of it is kept, and which windows are
-/// made of it for which functions (null for all).
-fn described(engine: &Engine, metric: &MetricInfo) -> Value {
+/// made of it for which functions (null for all), and what it takes to have it.
+fn described(engine: &Engine, metric: &MetricInfo, costs: &BTreeMap<String, Cost>) -> Value {
     let mut document = catalog::document(metric);
+    let cost = costs.get(&metric.name).copied().unwrap_or(Cost::of(metric.metadata.kind));
+    document["cost"] = cost.as_str().into();
     document["description"] = document["help"].clone();
     document["attributes"] = document["labels"].clone();
     let (kept, windows) = engine.store.keeping_of(&metric.name);

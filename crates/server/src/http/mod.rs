@@ -30,7 +30,9 @@ mod reading;
 mod record;
 mod sampling;
 mod service;
+pub(crate) mod sessions;
 mod storage;
+mod topics;
 mod write;
 
 use std::{
@@ -45,9 +47,10 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
+use barograph::session::{Lifetime, Sessions};
 use barograph_model::Timestamp;
 
-use crate::{Engine, config::Limits};
+use crate::{Engine, config::Limits, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 use params::Params;
@@ -63,6 +66,8 @@ struct Shared {
     started: Timestamp,
     address: SocketAddr,
     limits: RequestLimits,
+    sessions: Sessions,
+    peaks: Peaks,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -94,9 +99,11 @@ impl App {
         started: Timestamp,
         address: SocketAddr,
         limits: RequestLimits,
+        lifetime: Lifetime,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Shared { engine: OnceLock::new(), started, address, limits, stopping }))
+        let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
+        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
     }
 
     /// From now on the server is ready.
@@ -124,6 +131,16 @@ impl App {
         self.0.limits
     }
 
+    /// The clients of this server.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What the server used most of.
+    pub(crate) fn peaks(&self) -> &Peaks {
+        &self.0.peaks
+    }
+
     /// Turns true when the server is told to stop.
     pub(crate) fn stopping(&self) -> tokio::sync::watch::Receiver<bool> {
         self.0.stopping.clone()
@@ -133,6 +150,7 @@ impl App {
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
     let address = app.0.address;
+    let counted = sessions::layer(app.sessions());
     Router::new()
         .merge(prom::routes())
         .merge(write::routes())
@@ -140,6 +158,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(history::routes())
         .merge(health::routes())
         .merge(diagnostics::routes())
+        .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
@@ -157,6 +176,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
+        .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
         .with_state(app)
 }
