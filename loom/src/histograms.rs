@@ -112,10 +112,22 @@ pub fn of_late_threads_lose_nothing() {
 pub fn of_late_threads_are_read_whole() {
     with_histogram(|| {
         crate::Counter(1).inc();
-        let thread = spawn(|| record([1.5, 3.0]));
-        whole(&HISTOGRAM.read(), &[1.5, 3.0]);
+        // Of the same octave, so that no lock is between the second and who reads it.
+        let thread = spawn(|| record([1.5, 1.75]));
+        whole(&HISTOGRAM.read(), &[1.5, 1.75]);
         thread.join();
-        exact(&[1.5, 3.0]);
+        exact(&[1.5, 1.75]);
+    });
+}
+
+/// One of them carries while another goes on counting.
+pub fn of_late_threads_carry_once() {
+    with_histogram(|| {
+        crate::Counter(1).inc();
+        spawn(|| HISTOGRAM.record(3.0)).join();
+        let threads = [3.0; 2].map(|value| spawn(move || HISTOGRAM.record(value)));
+        join_all(threads);
+        exact(&[3.0; 3]);
     });
 }
 

@@ -3,6 +3,8 @@
 //! One thread at a time has a shard, so of two at a time one writes to the shared shard; of two one after the other the
 //! second has the shard of the first.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::{
     Counter, FloatCounter, Gauge, UpDownCounter,
     handle::COUNTER_INDICES,
@@ -61,6 +63,34 @@ pub fn survive_their_thread() {
         assert!(readings.is_sorted() && readings[1] <= 7, "{readings:?}");
         second.join();
         assert_eq!(COUNTER.value(), 7);
+    });
+}
+
+/// Threads that share a shard lose nothing to each other.
+pub fn of_late_threads_are_exact() {
+    play(|| {
+        // The one shard there is.
+        COUNTER.inc();
+        let threads = [2, 4].map(|n| {
+            spawn(move || {
+                COUNTER.add(n);
+                COUNTER.add(n);
+            })
+        });
+        join_all(threads);
+        assert_eq!(COUNTER.value(), 13);
+    });
+}
+
+/// A shard that was given back is used again.
+pub fn go_on_in_the_same_shard() {
+    play(|| {
+        let record = || {
+            COUNTER.inc();
+            assert!(shard::own_counter(1).is_some_and(|cell| cell.load(Relaxed) == COUNTER.value()));
+        };
+        (0..3).for_each(|_| spawn(record).join());
+        assert_eq!((COUNTER.value(), shard::all().len()), (3, 2));
     });
 }
 

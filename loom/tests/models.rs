@@ -18,6 +18,8 @@ models! {
         are_exact_once_threads_end
         never_go_back
         survive_their_thread
+        go_on_in_the_same_shard
+        of_late_threads_are_exact
         hold_what_destructors_record
         of_amounts_are_exact
         of_differences_meet
@@ -30,6 +32,7 @@ models! {
         carry_once
         of_late_threads_lose_nothing
         of_late_threads_are_read_whole
+        of_late_threads_carry_once
         of_late_threads_have_places
         survive_their_thread;
     places:
