@@ -370,7 +370,7 @@ fn errors_have_categories_at_both_levels() {
         ("longest-error-free-period-ms", 3_000),
     ]);
     world.client("a", &[("serialization-errors", 1), ("conversion-errors", 1), ("timeout-errors", 1)]);
-    assert_eq!(a.stat("last-error-message"), "500");
+    assert_eq!(a.stat("last-error-message"), "HTTP 500");
     assert_eq!(world.sessions.snapshot().http_errors, [(500, 1), (504, 1)]);
 }
 
