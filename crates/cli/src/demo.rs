@@ -135,11 +135,16 @@ fn welcome(demo: &Demo, terminal: &mut Terminal) -> Result<(), Error> {
         writeln!(out, "  {instance:<12} {version:<7} http://{page}/metrics")?;
     }
     writeln!(out, "\n  Overview     http://{address}/")?;
-    writeln!(out, "  Requests     http://{address}/ui/explore?q=job%3Ahttp_requests%3Arate1m&range=1h")?;
-    writeln!(
-        out,
-        "  The day      http://{address}/ui/explore?q=sum+by+(job)+(rate(http_requests_total%5B5m%5D))&range=24h"
-    )?;
+    // A quarter of an hour shows the fault that is on, a day the tide, a heat map slow payments.
+    let shop = "http_requests_total%7Bjob!%3D%22barograph%22%7D";
+    let payments = "http_request_duration_seconds_bucket%7Bjob%3D%22payment%22%7D";
+    for (name, query) in [
+        ("Requests", format!("sum+by+(job)+(rate({shop}%5B1m%5D))&range=15m")),
+        ("The day", format!("sum+by+(job)+(rate({shop}%5B5m%5D))&range=24h")),
+        ("Payments", format!("{payments}&view=heatmap&range=1h")),
+    ] {
+        writeln!(out, "  {name:<12} http://{address}/ui/explore?q={query}")?;
+    }
     writeln!(out, "  Alerts       http://{address}/api/v1/alerts")?;
     writeln!(out, "\nOr ask: barograph query --url http://{address} instant job:http_errors:ratio1m")?;
     writeln!(out, "Faults come and go, one in four minutes if a day takes twenty. Ctrl-C ends it.\n")?;

@@ -5,8 +5,9 @@
 use crate::{allocator, error::Error, exit, terminal::Terminal};
 use barograph_server::{
     Server, Settings,
-    config::{Config, parse_duration, parse_size},
+    config::{Config, parse_duration, parse_size, profile},
     logging::{self, LogFormat},
+    sdk::telemetry::{Origin, Profile},
 };
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// What all blocks may take on disk; beyond it those go first that have used up most of their time: 10GiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     retention_bytes: Option<u64>,
+    /// What the server is run for: dev, test or prod; decides how it measures itself [default: prod].
+    #[arg(long, value_name = "PROFILE", value_parser = |name: &str| profile(name))]
+    profile: Option<Profile>,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
@@ -81,6 +85,21 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         *tier = age.or(*tier);
     }
     config.retention.bytes = args.retention_bytes.or(config.retention.bytes);
+    let [raw, one, five, hour] = ages.map(|age| age.is_some());
+    for (path, given) in [
+        ("storage.out_of_order", args.out_of_order.is_some()),
+        ("retention.raw", raw),
+        ("retention.1m", one),
+        ("retention.5m", five),
+        ("retention.1h", hour),
+        ("retention.bytes", args.retention_bytes.is_some()),
+        ("metrics.profile", args.profile.is_some()),
+    ] {
+        if given {
+            config.origins.insert(path.to_owned(), Origin::Flag);
+        }
+    }
+    config.metrics.chosen = args.profile;
     let settings = Settings {
         config,
         data_dir: args.data_dir,

@@ -1,11 +1,13 @@
 //! An axum service with everything on: requests, handlers and their parts, a WebSocket, a cache, a pool, transactions,
 //! and the runtime.
 //!
-//! `cargo run -p barograph --example axum_service --features axum-websocket,moka,tokio,derive [ADDRESS]`, then
+//! `cargo run -p barograph --example axum_service` asks itself a few times and prints what it has measured. With an address
+//! it serves: `cargo run -p barograph --example axum_service 127.0.0.1:3000`, then
 //! `curl http://127.0.0.1:3000/model/llama/health` a few times, and `curl http://127.0.0.1:3000/metrics`.
 
 use std::{
     env,
+    net::SocketAddr,
     sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -34,7 +36,12 @@ use barograph::{
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
 
 type Games = InstrumentedCache<Listened<moka::sync::Cache<&'static str, u32>>>;
 
@@ -126,8 +133,66 @@ async fn main() -> std::io::Result<()> {
         .route("/ws", get(ws))
         .route("/metrics", get(metrics))
         .layer(RequestsLayer::new());
-    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let listener = TcpListener::bind(address).await?;
-    println!("http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
+    let bound = listener.local_addr()?;
+    println!("http://{bound}");
+    if address.is_some() {
+        return axum::serve(listener, app).await;
+    }
+    tokio::spawn(async { axum::serve(listener, app).await });
+    visit(bound).await?;
+    // The monitor of the runtime wakes once.
+    sleep(Duration::from_millis(1_200)).await;
+    for line in Registry::global().expose(Format::Text004).lines() {
+        let is_shown = SHOWN.iter().any(|shown| line.starts_with(shown)) && !line.ends_with(" 0");
+        if is_shown {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+/// What is printed of the many lines of `/metrics`.
+const SHOWN: [&str; 9] = [
+    "http_requests_total",
+    "http_request_errors_total",
+    "function_calls_total",
+    "cache_hit",
+    "cache_misses",
+    "db_pool_acquisitions_total",
+    "event_loop_lag_seconds_count",
+    "tx_retries_per_commit_sum",
+    "websocket_messages",
+];
+
+/// Asks for everything, some of it twice, and says two words over a WebSocket.
+async fn visit(address: SocketAddr) -> std::io::Result<()> {
+    let paths = [
+        "/version",
+        "/status",
+        "/model/llama/health",
+        "/model/mistral/health",
+        "/model/none/health",
+        "/circuit-breaker/ollama",
+        "/todays-games",
+        "/todays-games",
+        "/system",
+        "/metrics",
+        "/no/such/page",
+    ];
+    for path in paths {
+        let mut connection = TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        connection.read_to_end(&mut Vec::new()).await?;
+    }
+    let mut connection = TcpStream::connect(address).await?;
+    let upgrade = "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    connection.write_all(upgrade.as_bytes()).await?;
+    // Two texts and a close, each masked with zeros, as a client has to mask.
+    connection.write_all(b"\x81\x85\0\0\0\0hello\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0").await?;
+    connection.read_to_end(&mut Vec::new()).await?;
+    Ok(())
 }

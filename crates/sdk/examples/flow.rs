@@ -1,4 +1,4 @@
-//! A flow that forks into branches, each of steps, and merges: prints what it exposes and how its spans lie.
+//! A flow that forks into branches, each of steps, and merges: prints some of what it exposes and how its spans lie.
 //!
 //! `cargo run -p barograph --example flow`
 
@@ -49,11 +49,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(permit);
 
     println!("# {total} pieces of fruit");
-    print!("{}", Registry::global().expose(Format::Text004));
+    for line in Registry::global().expose(Format::Text004).lines() {
+        if SHOWN.iter().any(|shown| line.starts_with(shown)) {
+            println!("{line}");
+        }
+    }
     println!("\n# spans");
     print_below(&Spans::global().drain(), None, 0);
     Ok(())
 }
+
+/// What is printed of all that a scrape would see.
+const SHOWN: [&str; 3] = [
+    "flow_data_volume_bytes_sum",
+    "flow_execution_duration_seconds_count",
+    "flow_memory_consumption_bytes_sum",
+];
 
 /// Sums the numbers of some lines, in two steps.
 fn count(branch: Branch, lines: &str) -> (u64, Ended) {

@@ -1,6 +1,6 @@
 //! A gRPC service that is measured, and a client that is: the standard health service, asked a few times.
 //!
-//! `cargo run -p barograph --example tonic_service --features tower`
+//! `cargo run -p barograph --example tonic_service`
 
 use barograph::{Registry, exposition::Format, http::RequestsLayer};
 use tokio::net::TcpListener;

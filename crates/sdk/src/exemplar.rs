@@ -5,14 +5,15 @@
 //! comparison, and memory is bounded by the number of series and buckets. Recordings without a trace know nothing of
 //! all this.
 
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicI64, Ordering::Relaxed},
-};
+use std::sync::{PoisonError, atomic::Ordering::Relaxed};
 
 use barograph_model::{Exemplar, LabelsBuilder, Sample, Timestamp};
 
-use crate::{Counter, FloatCounter, Histogram, Meter, Timer, distribution, slab::Slab};
+use crate::{
+    Counter, FloatCounter, Histogram, Meter, Timer, distribution, sizes,
+    slab::Slab,
+    sync::{self, AtomicI64, Mutex, OnceLock},
+};
 
 /// How long an exemplar stays before another takes its place, in milliseconds.
 pub const EXEMPLAR_INTERVAL: i64 = 10_000;
@@ -73,12 +74,14 @@ impl Timer {
 }
 
 /// The exemplars of all series of one kind of cells.
-pub(crate) type Exemplars = Slab<OnceLock<Places>, 256, 1024>;
+pub(crate) type Exemplars = Slab<OnceLock<Places>, { sizes::EXEMPLARS.0 }, { sizes::EXEMPLARS.1 }>;
 
-/// The exemplars of counters and meters, by index.
-pub(crate) static COUNTERS: Exemplars = Slab::new();
-/// The exemplars of histograms and timers, by index.
-pub(crate) static DISTRIBUTIONS: Exemplars = Slab::new();
+sync::statics! {
+    /// The exemplars of counters and meters, by index.
+    pub(crate) static COUNTERS: Exemplars = Slab::new();
+    /// The exemplars of histograms and timers, by index.
+    pub(crate) static DISTRIBUTIONS: Exemplars = Slab::new();
+}
 
 /// The exemplars of a series.
 pub(crate) struct Places(Box<[Place]>);

@@ -3,34 +3,39 @@
 //! Handles come from a [`Registry`](crate::Registry), a [`Family`](crate::Family) or a
 //! [`Static`](crate::Static), and stay good for the life of the process. Reading one back sums all threads.
 
-use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use crate::{
     distribution::{self, Distribution},
     shard::{self, CounterCells, Shard},
+    sizes,
     slab::Slab,
+    sync::{self, AtomicU32, AtomicU64},
 };
 
 /// A count that only grows. Wraps past 2^64 − 1.
+///
+/// Adding is a load and a store in a cell that only this thread writes, 1 to 3 ns; reading adds up the cells of all threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter(pub(crate) u32);
 
-/// A sum that only grows, of amounts that are no whole numbers.
+/// A sum that only grows, of amounts that are no whole numbers, in the metric's own unit. It costs what a [`Counter`] costs.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatCounter(pub(crate) u32);
 
-/// A count that goes up and down by differences, such as what is in flight.
+/// A count that goes up and down by differences, such as what is in flight. It costs what a [`Counter`] costs.
 #[derive(Clone, Copy, Debug)]
 pub struct UpDownCounter(pub(crate) u32);
 
-/// A value that is set; all threads share one.
+/// A value that is set, in the metric's own unit; all threads share one. Setting is one store, some 2 ns; adding is a loop of
+/// compare and exchange, which threads that add at the same time repeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge(pub(crate) u32);
 
-/// A distribution of values: their count, sum, least, greatest, sketch and classic buckets.
+/// A distribution of values in the metric's own unit: their count, sum, least, greatest, sketch and classic buckets.
+///
+/// Recording writes cells that only this thread writes, 3 to 6 ns, and takes about 1.5 KB a thread; reading adds up and copies
+/// the buckets of all threads, some microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram(pub(crate) u32);
 
@@ -105,7 +110,7 @@ impl UpDownCounter {
         Held(self)
     }
 
-    /// The sum over all threads.
+    /// The sum over all threads. While they record it may be off by what one adds and another takes away just then.
     pub fn value(self) -> i64 {
         sum_cells(self.0, &shard::all()).cast_signed()
     }
@@ -121,8 +126,12 @@ impl Drop for Held {
     }
 }
 
-/// The values of all gauges; the first belongs to no one.
-static GAUGES: Slab<AtomicU64, 512, 512> = Slab::new();
+type GaugeCells = Slab<AtomicU64, { sizes::GAUGES.0 }, { sizes::GAUGES.1 }>;
+
+sync::statics! {
+    /// The values of all gauges; the first belongs to no one.
+    static GAUGES: GaugeCells = Slab::new();
+}
 
 impl Gauge {
     /// Sets the value.
@@ -203,16 +212,20 @@ pub(crate) struct Indices {
     max: u32,
 }
 
-pub(crate) static COUNTER_INDICES: Indices = Indices::new(CounterCells::CELLS_MAX);
-pub(crate) static GAUGE_INDICES: Indices = Indices::new(Slab::<AtomicU64, 512, 512>::CELLS_MAX);
-pub(crate) static HISTOGRAM_INDICES: Indices = Indices::new(distribution::SERIES_MAX);
+sync::statics! {
+    pub(crate) static COUNTER_INDICES: Indices = Indices::new(CounterCells::CELLS_MAX);
+    pub(crate) static GAUGE_INDICES: Indices = Indices::new(GaugeCells::CELLS_MAX);
+    pub(crate) static HISTOGRAM_INDICES: Indices = Indices::new(distribution::SERIES_MAX);
+}
 
 /// The index of the sink of each kind.
 pub(crate) const SINK: u32 = 0;
 
 impl Indices {
-    const fn new(max: u32) -> Self {
-        Self { next: AtomicU32::new(SINK + 1), max }
+    sync::constructor! {
+        fn new(max: u32) -> Self {
+            Self { next: AtomicU32::new(SINK + 1), max }
+        }
     }
 
     /// How many there can be.

@@ -58,7 +58,7 @@
 //! | [`window`], `meter`, `timer` | the last five minutes, and the instruments that show them |
 //! | [`telemetry`] | all of a program's telemetry as one thing: settings, the time, documents of health |
 //! | [`requests`], [`errors`] | requests a program answers, and the classes of their failures |
-//! | `shard`, `slab`, `distribution` | where threads record, and how it is summed |
+//! | `shard`, `slab`, `distribution`, `sizes`, `sync` | where threads record, and how it is summed |
 //! | `http` | layers that measure requests (feature `tower`) |
 //! | [`calls`], [`transactions`] | calls of functions, transactions |
 //! | [`caches`], [`pools`] | caches, pools of connections |
@@ -110,11 +110,13 @@ pub mod sampling;
 pub mod scope;
 pub mod session;
 mod shard;
+mod sizes;
 mod slab;
 pub mod sockets;
 pub mod span;
 mod statics;
 pub mod statistics;
+mod sync;
 pub mod telemetry;
 mod timer;
 pub mod transactions;

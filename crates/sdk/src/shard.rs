@@ -13,23 +13,19 @@
 //! the writes of the old owner before the reads of the new one. Beyond [`SHARDS_MAX`] threads at a time, and while
 //! a thread tears down its thread-locals, recording goes to one shared shard, with atomic read-modify-writes.
 
-use std::{
-    cell::Cell,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-};
+use std::{cell::Cell, sync::PoisonError};
 
 use crate::{
     distribution::DistributionSlot,
+    sizes::{self, SHARDS_MAX},
     slab::{Page, Slab},
+    sync::{self, AtomicU64, Mutex, MutexGuard, OnceLock},
 };
 
-/// How many threads at a time have a shard of their own.
-pub(crate) const SHARDS_MAX: usize = 128;
-
-const COUNTER_PAGE: usize = 1024;
-const COUNTER_PAGES: usize = 256;
-const DISTRIBUTION_PAGE: usize = 512;
-const DISTRIBUTION_PAGES: usize = 128;
+const COUNTER_PAGE: usize = sizes::COUNTERS.0;
+const COUNTER_PAGES: usize = sizes::COUNTERS.1;
+const DISTRIBUTION_PAGE: usize = sizes::DISTRIBUTIONS.0;
+const DISTRIBUTION_PAGES: usize = sizes::DISTRIBUTIONS.1;
 
 pub(crate) type CounterCells = Slab<AtomicU64, COUNTER_PAGE, COUNTER_PAGES>;
 pub(crate) type DistributionCells = Slab<DistributionSlot, DISTRIBUTION_PAGE, DISTRIBUTION_PAGES>;
@@ -54,14 +50,16 @@ struct Threads {
     free: Vec<&'static Shard>,
 }
 
-static THREADS: Mutex<Threads> = Mutex::new(Threads { all: Vec::new(), free: Vec::new() });
-static SHARED: LazyLock<&'static Shard> = LazyLock::new(|| Shard::new(true));
+sync::statics! {
+    static THREADS: Mutex<Threads> = Mutex::new(Threads { all: Vec::new(), free: Vec::new() });
+    static SHARED: OnceLock<&'static Shard> = OnceLock::new();
+}
 
 /// The pages of a shard that its thread has touched.
 type Pages<T, const LEN: usize, const PAGES: usize> = [Cell<Option<&'static Page<T, LEN>>>; PAGES];
 
 // All but the lease have no destructor, so that reading them is a plain load at any time of a thread's life.
-thread_local! {
+sync::thread_local! {
     static OWN_COUNTERS: Pages<AtomicU64, COUNTER_PAGE, COUNTER_PAGES> =
         const { [const { Cell::new(None) }; COUNTER_PAGES] };
     static OWN_DISTRIBUTIONS: Pages<DistributionSlot, DISTRIBUTION_PAGE, DISTRIBUTION_PAGES> =
@@ -107,7 +105,7 @@ pub(crate) fn distribution(index: u32) -> (&'static DistributionSlot, bool) {
 /// All shards, to be summed.
 pub(crate) fn all() -> Vec<&'static Shard> {
     let mut shards = threads().all.clone();
-    shards.push(*SHARED);
+    shards.push(shared());
     shards
 }
 
@@ -119,10 +117,15 @@ fn current() -> &'static Shard {
             lease.0.set(shard);
             shard
         });
-        let shard = leased.ok().flatten().unwrap_or(*SHARED);
+        let shard = leased.ok().flatten().unwrap_or_else(shared);
         CURRENT.set(Some(shard));
         shard
     })
+}
+
+/// The shard of all threads that have none of their own.
+fn shared() -> &'static Shard {
+    SHARED.get_or_init(|| Shard::new(true))
 }
 
 /// A shard for the calling thread alone, if the cap allows one.
@@ -146,7 +149,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(shard) = self.0.take() {
             // What other thread-locals record from now on must not touch the shard.
-            CURRENT.set(Some(*SHARED));
+            CURRENT.set(Some(shared()));
             OWN_COUNTERS.with(|pages| pages.iter().for_each(|page| page.set(None)));
             OWN_DISTRIBUTIONS.with(|pages| pages.iter().for_each(|page| page.set(None)));
             threads().free.push(shard);

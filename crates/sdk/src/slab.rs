@@ -3,7 +3,7 @@
 //! A slab is read by index while others make its pages: pages never move and are never freed, so a reference to a
 //! cell is good for ever. Slabs belong to statics and to shards, of which there is a bounded number.
 
-use std::sync::OnceLock;
+use crate::sync::{self, OnceLock};
 
 /// Up to `PAGES` pages of `LEN` cells.
 pub(crate) struct Slab<T: 'static, const LEN: usize, const PAGES: usize> {
@@ -31,8 +31,10 @@ impl<T: Default, const LEN: usize, const PAGES: usize> Slab<T, LEN, PAGES> {
         cells
     };
 
-    pub(crate) const fn new() -> Self {
-        Self { pages: [const { OnceLock::new() }; PAGES] }
+    sync::constructor! {
+        pub(crate) fn new() -> Self {
+            Self { pages: sync::each![OnceLock::new(); PAGES] }
+        }
     }
 
     /// On which page a cell is. Indices are below [`Self::CELLS_MAX`].

@@ -35,10 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::io::stdin().read_line(&mut String::new())?;
     }
 
-    // The next second has all of it.
+    // Instruments are read each second, and requests as often as their collector says.
     let latest = loop {
         let latest = service.latest(&["example_jobs_total", "api.requests.failed"]).wait()?;
-        if latest.get("example_jobs_total").is_some_and(|sample| sample.value >= 100.0) {
+        let has = |name: &str, value| latest.get(name).is_some_and(|sample| sample.value >= value);
+        if has("example_jobs_total", 100.0) && has("api.requests.failed", 5.0) {
             break latest;
         }
         std::thread::park_timeout(Duration::from_millis(50));

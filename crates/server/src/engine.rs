@@ -40,6 +40,8 @@ pub struct Engine {
     pub retention: config::RetentionConfig,
     /// What a query may cost.
     pub limits: config::Query,
+    /// Where settings came from that are not the defaults.
+    pub origins: config::Origins,
     /// How queries are evaluated.
     pub query_options: QueryOptions,
     /// Results of range queries that are kept to be used again.

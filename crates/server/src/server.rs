@@ -274,7 +274,7 @@ async fn open(
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
-    let measuring = barograph::telemetry::Settings::from_env().map_err(StartError::Measuring)?;
+    let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
@@ -317,6 +317,7 @@ async fn open(
         queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
         limits: settings.config.query.clone(),
+        origins: settings.config.origins.clone(),
         data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,

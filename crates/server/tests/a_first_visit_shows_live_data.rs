@@ -40,6 +40,12 @@ async fn a_first_visit_shows_live_data() {
     );
     assert!(snapshot["process"]["memoryRss"].as_f64() > Some(1e6), "{snapshot}");
     let stats = running.get("/api/barograph/v1/stats").await.json();
+    let own = stats["ingest"]["by_source"]["self"].as_u64();
+    assert!(own > Some(0) && own <= stats["ingest"]["samples"].as_u64(), "{stats}");
+    assert!(
+        stats["process"]["queries"].is_u64() && stats["expose"]["requests"].as_u64() > Some(0),
+        "{stats}"
+    );
     assert_eq!((&stats["totalCollectors"], &stats["collectionErrors"]), (&6.into(), &0.into()), "{stats}");
     assert!(stats["totalMetricsCollected"].as_u64() > Some(0), "{stats}");
 

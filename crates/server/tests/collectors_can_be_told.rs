@@ -37,6 +37,7 @@ async fn collectors_can_be_told() {
         system["stats"]["runs"].as_u64() > Some(0) && system["stats"]["avg_ms"].as_f64() > Some(0.0),
         "{system}"
     );
+    assert_eq!((&system["cost"], &collector("api").await["cost"]), (&"higher".into(), &"minimal".into()));
     assert_eq!(collector("process").await["stats"]["runs"], 0, "it is off");
 
     let change = |body: &'static str| {
@@ -98,5 +99,26 @@ async fn collectors_can_be_told() {
     let text = running.get("/metrics").await.text;
     let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!((count("# TYPE api_requests_total "), count("business_gateway_checks")), (1, 1), "{text}");
+    running.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_takes_more_can_be_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), configured("stats: {higher_cost: false}\n")).await;
+    let listed = running.get(&format!("{API}/collectors")).await.json();
+    let names: Vec<_> = listed["collectors"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
+    assert_eq!(names, ["api", "business", "websocket"]);
+    let cost = async |name: &str| running.get(&format!("{API}/metrics/{name}")).await.json()["cost"].clone();
+    for _ in 0..100 {
+        if cost("api_response_p99").await == "minimal" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(cost("api_response_p99").await, "minimal");
+    assert_eq!(cost("barograph_queries_running").await, "zero");
+    assert_eq!(cost("barograph_query_duration_seconds_count").await, "minimal");
+    assert_eq!(running.get(&format!("{API}/metrics?prefix=system.")).await.json()["count"], 0);
     running.server.stop().await;
 }

@@ -16,8 +16,9 @@ async fn health_documents_have_their_keys() {
     }
     assert_eq!(running.get("/no/such/path?x=1").await.status, 404);
 
-    let health = running.get("/health").await.json();
-    assert_eq!(health["status"], "healthy");
+    let health = running.get("/health").await;
+    assert!(health.text.starts_with(r#"{"status":"healthy","total_requests":"#), "{}", health.text);
+    let health = health.json();
     for key in ["version", "uptime_seconds", "series"] {
         assert!(!health[key].is_null(), "{health}");
     }
@@ -30,11 +31,14 @@ async fn health_documents_have_their_keys() {
     assert!(health["avg_latency_ms"].is_number() && health["error_rate"].as_f64() > Some(0.0));
     let none = json!({"hits": 0, "misses": 0, "evictions": 0, "hit_rate": 0});
     assert_eq!(health["cache"], none);
+    let hooks = running.get("/diagnostics/metrics").await.json()["cache_hooks"].clone();
+    assert_eq!(hooks[0]["cache"], "query_results", "{hooks}");
     assert_eq!(running.get("/health?basic=true").await.json(), json!({"status": "healthy"}));
 
     let extended = running.get("/health/extended").await.json();
     assert_eq!(extended["latency_histogram"]["+Inf"], extended["total_requests"]);
     assert_eq!(extended["latency_histogram"].as_object().unwrap().len(), 12);
+    assert_eq!(extended["event_loop"]["monitoring_active"], true);
     for group in ["requests", "event_loop", "websocket", "percentiles"] {
         assert!(extended["metrics_extended"][group].is_object(), "{extended}");
     }
@@ -44,6 +48,16 @@ async fn health_documents_have_their_keys() {
     assert_eq!(metrics["uninstrumented_routes"][0]["path"], "/no/such/path");
     assert_eq!(metrics["errors"]["client"], 1);
     let performance = running.get("/diagnostics/performance").await.json();
+    let sampling = running.get("/api/barograph/v1/sampling?limit=5").await.json();
+    // How many of them are kept depends on how busy the machine is.
+    let seen: u64 =
+        sampling["history"].as_array().unwrap().iter().filter_map(|one| one["seen"].as_u64()).sum();
+    assert!(seen >= 21 && sampling["samples"]["keptMax"] == 10_000, "{sampling}");
+    for one in sampling["samples"]["newest"].as_array().unwrap() {
+        let stands_for =
+            one["sampling"]["rate"].as_f64().unwrap() * one["sampling"]["weight"].as_f64().unwrap();
+        assert!(one["sampling"]["strategy"] == "adaptive_rate" && (stands_for - 1.0).abs() < 1e-9, "{one}");
+    }
     let routes = performance["routes"].as_array().unwrap();
     assert!(routes.iter().any(|route| route["route"] == "/api/v1/query"), "{performance}");
     running.server.stop().await;
@@ -65,6 +79,10 @@ async fn settings_of_measuring_change_while_running() {
     assert_eq!(patch(r#"{"storage": {}}"#).await.status, 400);
     assert_eq!(patch("{").await.status, 400);
 
+    assert_eq!(patch(r#"{"metrics": {"METRICS_EVENT_LOOP_MONITORING": false}}"#).await.status, 200);
+    let extended = running.get("/health/extended").await.json();
+    assert_eq!(extended["event_loop"]["monitoring_active"], false);
+
     assert_eq!(running.get("/metrics").await.status, 200);
     assert_eq!(patch(r#"{"metrics": {"METRICS_PROMETHEUS_ENABLED": false}}"#).await.status, 200);
     assert_eq!(running.get("/internal/metrics").await.status, 404);
@@ -72,5 +90,10 @@ async fn settings_of_measuring_change_while_running() {
     let units = json!({"value": "seconds", "origin": "default", "changeable": false,
         "reason": "the names of metrics would change under those who read them"});
     assert_eq!(config["metrics"]["METRICS_EXPOSITION_UNITS"], units);
+    assert_eq!(config["origins"], json!({"collectors.built_in": "file"}));
+    assert_eq!(
+        (&config["profile"], &config["event_loop"]),
+        (&json!("prod"), &json!({"lag_interval_ms": 1000}))
+    );
     running.server.stop().await;
 }

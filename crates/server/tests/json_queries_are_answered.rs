@@ -153,8 +153,15 @@ async fn metrics_by_name() {
     assert_eq!(list["metrics"][0]["attributes"], json!(["flow_id", "versionId"]));
     let one = running.get(&format!("{api}/flow.data.volume")).await.json();
     assert_eq!((&one["active_series"], &one["component"]), (&json!(2), &Value::Null), "{one}");
+    assert_eq!(one["aggregates"]["max"], 42.0, "{one}");
     assert_eq!(one["aggregation"], json!({"windows": ["1m", "5m", "1h"], "functions": null}));
     assert!(["raw", "1m", "5m", "1h"].iter().all(|tier| one["retention"][tier].is_string()), "{one}");
+    let labels = [("__name__", "import_rows_total"), ("componentId", "importer"), ("job", "shop")];
+    running.write_series(&labels, &[(now_ms() - 1_000, 7.0)]).await;
+    let groups = running.get(&format!("{api}?group-by=componentId")).await.json();
+    let importer = json!({"componentId": "importer", "count": 1, "metrics": ["import_rows_total"]});
+    assert!(groups["groups"].as_array().unwrap().contains(&importer), "{groups}");
+    assert_eq!(running.get(&format!("{api}?group-by=colour")).await.status, 400);
     let latest = running.get(&format!("{api}/flow.data.volume/latest?labels.versionId=2.0")).await.json();
     assert_eq!(latest["points"].as_array().unwrap().len(), 1, "{latest}");
     assert_eq!(latest["points"][0]["value"], 42.0);

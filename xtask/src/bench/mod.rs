@@ -39,6 +39,8 @@ pub(crate) enum Subject {
     Refusals,
     /// The SDK: nanoseconds a recording, beside the other crates that record.
     Record,
+    /// The SDK: services and functions that are measured, beside the same that are not.
+    Layer,
     /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one.
     Sessions,
 }
@@ -61,7 +63,7 @@ pub(crate) struct Arguments {
     /// Connections (ingest); both 4 and 32 by default.
     #[arg(long)]
     connections: Vec<usize>,
-    /// Runs of each contender (ingest), or asks of each query (query).
+    /// Runs of each contender (ingest), asks of each query (query), or rounds (layer).
     #[arg(long)]
     repeat: Option<usize>,
     /// Seed of the load.
@@ -76,7 +78,7 @@ pub(crate) struct Arguments {
     /// When Barograph acknowledges a write: `batch`, which is its default, `sync` or `relaxed`.
     #[arg(long)]
     durability: Option<String>,
-    /// Ask only the questions whose names contain this (query), or measure only such rows (record).
+    /// Ask only the questions whose names contain this (query), or measure only such rows (record, layer).
     #[arg(long)]
     only: Option<String>,
     /// Leave out contenders, by name.
@@ -87,8 +89,7 @@ pub(crate) struct Arguments {
 /// Measures, prints the table, and writes the rows if asked to.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(arguments.seed);
-    let of_the_sdk = matches!(arguments.subject, Subject::Record | Subject::Sessions);
-    let contenders = if of_the_sdk { Vec::new() } else { servers(arguments)? };
+    let contenders = if arguments.subject.has_servers() { servers(arguments)? } else { Vec::new() };
     match arguments.subject {
         Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
         Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
@@ -99,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
+        Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => record::run("sessions", arguments, &mut report)?,
     }
     report.print();
@@ -121,6 +123,11 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 }
 
 impl Subject {
+    /// Whether servers are measured.
+    fn has_servers(self) -> bool {
+        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
+    }
+
     /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
         !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals)

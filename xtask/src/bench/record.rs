@@ -1,36 +1,39 @@
-//! What recording costs, beside the other crates that record, and what statistics of clients cost: built and run from
-//! workspaces of their own, so that nobody else depends on those crates, and reported in the form of all benches.
+//! What the SDK costs, built and run from workspaces of their own, so that nobody else depends on what they need, and
+//! reported in the form of all benches: recording, beside the other crates that record; services and functions that are
+//! measured, beside the same that are not; statistics of clients.
 
 use anyhow::{Context, Result};
 
 use super::{Arguments, Better, Report, contender::BAROGRAPH};
 use crate::{place, shell};
 
-/// Who may be measured; `off` is the same without us.
-const CONTENDERS: [&str; 6] =
-    [BAROGRAPH, "off", "metrics", "prometheus", "prometheus-client", "opentelemetry_sdk"];
+/// Who may be measured; `off` and `none` are the same without us.
+const CONTENDERS: [&str; 9] = [
+    BAROGRAPH,
+    "off",
+    "metrics",
+    "prometheus",
+    "prometheus-client",
+    "opentelemetry_sdk",
+    "none",
+    "none again",
+    "identity layer",
+];
 const UNITS: [&str; 3] = ["ns", "ms", "bytes"];
 
-/// Runs what is in this folder of `benches/`.
-pub(crate) fn run(folder: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
-    let manifest = place::root().join("benches").join(folder).join("Cargo.toml").display().to_string();
-    let target = place::target().join(format!("bench-{folder}")).display().to_string();
+/// Runs the bench in the folder `name` of `benches`.
+pub(crate) fn run(name: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let manifest = place::root().join("benches").join(name).join("Cargo.toml").display().to_string();
+    let target = place::target().join(format!("bench-{name}")).display().to_string();
     let seed = arguments.seed.to_string();
     let only = arguments.only.clone().unwrap_or_default();
-    let text = shell::output(&mut shell::cargo(&[
-        "run",
-        "--release",
-        "--quiet",
-        "--manifest-path",
-        &manifest,
-        "--target-dir",
-        &target,
-        "--",
-        "--seed",
-        &seed,
-        "--only",
-        &only,
-    ]))?;
+    let build = ["run", "--release", "--quiet", "--manifest-path", &manifest, "--target-dir", &target];
+    let mut words = [&build[..], &["--", "--seed", &seed, "--only", &only]].concat();
+    let rounds = arguments.repeat.map(|rounds| rounds.to_string());
+    if let Some(rounds) = &rounds {
+        words.extend(["--rounds", rounds]);
+    }
+    let text = shell::output(&mut shell::cargo(&words))?;
     let mut rows: Vec<Row> = Vec::new();
     for line in text.lines() {
         if let Some(note) = line.strip_prefix("# ") {

@@ -59,8 +59,9 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
 
 fn format() -> Result<()> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
-    for manifest in ["benches/record/Cargo.toml", "benches/sessions/Cargo.toml"] {
-        shell::run(&mut shell::cargo(&["fmt", "--manifest-path", manifest, "--check"]))?;
+    for bench in ["record", "layer", "sessions"] {
+        let manifest = format!("benches/{bench}/Cargo.toml");
+        shell::run(&mut shell::cargo(&["fmt", "--manifest-path", &manifest, "--check"]))?;
     }
     Ok(())
 }

@@ -11,7 +11,36 @@ const EXAMPLES: &[(&str, &str, &[&str], &[&str])] = &[
     ("barograph", "hello", &[], &["greetings_total{language=\"en\"} 2", "process_"]),
     ("barograph", "custom_collector", &["docs"], &["# TYPE spool_size_bytes gauge", "spool_files "]),
     ("barograph", "flow", &[], &["flow_execution_duration_seconds_count{branchPath=\"root\"", "FLOW-001"]),
-    ("barograph-server", "embedded", &[], &["example_jobs_total = 100", "collectors, "]),
+    ("barograph", "axum_service", &[], AXUM_SERVICE),
+    ("barograph", "tonic_service", &[], TONIC_SERVICE),
+    ("barograph-server", "sliding_dashboard", &["4", "1"], &["histogram_quantile", " pieces, "]),
+    (
+        "barograph-server",
+        "embedded",
+        &[],
+        &["example_jobs_total = 100", "api.requests.failed = 5", "collectors, "],
+    ),
+];
+
+/// Routes by template, failures by class, and all else that is measured once.
+const AXUM_SERVICE: &[&str] = &[
+    "http_requests_total{method=\"GET\",route=\"/model/{model_name}/health\",status=\"200\"} 2",
+    "http_requests_total{method=\"GET\",route=\"/circuit-breaker/{name}\",status=\"connection\"} 1",
+    "http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
+    "http_request_errors_total{error_class=\"client\"} 2",
+    "function_calls_total{function=\"games.load\",outcome=\"ok\"} 1",
+    "cache_hits_total{cache=\"unified_cache_service\"} 1",
+    "db_pool_acquisitions_total{outcome=\"acquired\",pool=\"games\"} 1",
+    "event_loop_lag_seconds_count ",
+    "tx_retries_per_commit_sum",
+    "websocket_messages_received_total 2",
+];
+
+/// Both sides count each call, by method and status.
+const TONIC_SERVICE: &[&str] = &[
+    "http_client_requests_total{method=\"GRPC\",route=\"grpc.health.v1.Health/Check\",status=\"NOT_FOUND\"} 1",
+    "http_client_requests_total{method=\"GRPC\",route=\"grpc.health.v1.Health/Check\",status=\"OK\"} 2",
+    "\nhttp_requests_total{method=\"GRPC\",route=\"grpc.health.v1.Health/Check\",status=\"OK\"} 2",
 ];
 
 /// How long one may take, in seconds.

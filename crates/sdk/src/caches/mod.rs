@@ -128,6 +128,16 @@ impl CacheMeter {
         self.errors.inc();
     }
 
+    /// Takes over what a cache counts by itself, as it stands: totals since the start. Evictions count as for want of room.
+    /// For one caller at a time.
+    pub fn observe(&self, totals: CacheFigures) {
+        let raise = |counter: Counter, total: u64| counter.add(total.saturating_sub(counter.value()));
+        raise(self.hits, totals.hits);
+        raise(self.misses, totals.misses);
+        raise(self.evictions[Eviction::Size as usize], totals.evictions);
+        raise(self.errors, totals.errors);
+    }
+
     /// What was counted. Hits are read before misses.
     pub fn figures(&self) -> CacheFigures {
         CacheFigures {
@@ -348,6 +358,16 @@ mod tests {
             caches.cache(&format!("cache {i}")).hit();
         }
         assert_eq!((caches.states().len(), caches.figures().hits), (CACHES_MAX + 1, CACHES_MAX as u64 + 10));
+    }
+
+    #[test]
+    fn what_a_cache_counts_itself_is_taken_over() {
+        let meter = Caches::register(&Registry::new()).unwrap().cache("own");
+        let totals = CacheFigures { hits: 5, misses: 3, evictions: 2, errors: 1 };
+        [totals, totals, CacheFigures { hits: 4, ..totals }]
+            .into_iter()
+            .for_each(|totals| meter.observe(totals));
+        assert_eq!(meter.figures(), totals);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::{fmt, fs, io, path::PathBuf, time::Duration};
 
 use barograph_model::Timestamp;
 
-use super::{CollectError, Definition, MetricCollector, MetricCollectorConfig, Writer, seconds_between};
+use super::{
+    CollectError, Cost, Definition, MetricCollector, MetricCollectorConfig, Writer, seconds_between,
+};
 use crate::Unit;
 
 /// How many files and directories are looked at in one run. With more, the run fails and says so.
@@ -104,6 +106,10 @@ impl DataMetricsCollector {
 impl MetricCollector for DataMetricsCollector {
     fn config(&self) -> MetricCollectorConfig {
         MetricCollectorConfig::new("data").every(Duration::from_secs(60))
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Higher
     }
 
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {

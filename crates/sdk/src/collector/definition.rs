@@ -58,15 +58,15 @@ impl Definition {
         }
     }
 
-    /// The name under which it is exposed: the stored one, though only counters may be seen to end in `_total`, so
-    /// that the unit follows where another metric's stored name does.
+    /// The name under which it is exposed: the stored one, though counters and only they are seen to end in `_total`. Of
+    /// another metric that ends so the unit follows, or the end is left out.
     pub fn exposed_name(&self) -> String {
         let name = self.stored_name();
-        let misleading = self.kind != MetricType::Counter && name.ends_with("_total");
-        match misleading {
-            true if self.unit == Unit::None => format!("{name}_count"),
-            true => format!("{name}_{}", self.unit.as_str()),
-            false => name,
+        match (self.kind == MetricType::Counter, name.strip_suffix("_total")) {
+            (true, None) => name + "_total",
+            (false, Some(start)) if self.unit == Unit::None => start.to_owned(),
+            (false, Some(_)) => format!("{name}_{}", self.unit.as_str()),
+            _ => name,
         }
     }
 
@@ -139,7 +139,8 @@ mod tests {
             assert_eq!((&*definition.stored_name(), &*definition.exposed_name()), (stored, exposed));
         };
         check(Definition::gauge("heap.total", Unit::Bytes, "").plain(), "heap_total", "heap_total_bytes");
-        check(Definition::gauge("files.total", Unit::None, "").plain(), "files_total", "files_total_count");
+        check(Definition::gauge("files.total", Unit::None, "").plain(), "files_total", "files");
         check(Definition::counter("jobs", Unit::None, ""), "jobs_total", "jobs_total");
+        check(Definition::counter("jobs.failed", Unit::None, "").plain(), "jobs_failed", "jobs_failed_total");
     }
 }

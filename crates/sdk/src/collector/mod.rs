@@ -39,6 +39,7 @@
 mod api;
 mod business;
 mod config;
+mod cost;
 mod data;
 mod definition;
 #[cfg(all(target_os = "linux", feature = "host"))]
@@ -63,6 +64,7 @@ pub use business::{
     BUSINESS_NAMES_MAX, BusinessConfig, BusinessMetricsCollector, DistinctCount, EXACT_MAX, Ratio,
 };
 pub use config::{ConfigChange, INTERVAL_MIN, MetricCollectorConfig};
+pub use cost::Cost;
 pub use data::{DATA_FILES_MAX, DataDirectories, DataMetricsCollector, DataSize, DataSizes};
 pub use definition::{Defined, Definition};
 pub use probe::{Active, RuntimeProbe};
@@ -92,6 +94,11 @@ pub trait MetricCollector: Send {
     #[doc(alias = "performCollection")]
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError>;
 
+    /// What its readings take. Minimal by default; of a collector that reads files it is higher.
+    fn cost(&self) -> Cost {
+        Cost::Minimal
+    }
+
     /// Forgets what earlier runs left behind, such as the counts that differences are taken from.
     fn reset(&mut self) {}
 
@@ -112,6 +119,10 @@ impl MetricCollector for Box<dyn MetricCollector> {
 
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {
         (**self).perform_collection(now, out)
+    }
+
+    fn cost(&self) -> Cost {
+        (**self).cost()
     }
 
     fn reset(&mut self) {

@@ -11,7 +11,8 @@ use std::{borrow::Cow, time::Duration};
 use barograph_model::Timestamp;
 
 use super::{
-    CollectError, Definition, MetricCollector, MetricCollectorConfig, RuntimeProbe, Writer, seconds_between,
+    CollectError, Cost, Definition, MetricCollector, MetricCollectorConfig, RuntimeProbe, Writer,
+    seconds_between,
 };
 use crate::Unit;
 
@@ -123,6 +124,10 @@ impl Default for ProcessMetricsCollector {
 impl MetricCollector for ProcessMetricsCollector {
     fn config(&self) -> MetricCollectorConfig {
         MetricCollectorConfig::new("process")
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Higher
     }
 
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {

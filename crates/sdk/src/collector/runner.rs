@@ -14,7 +14,8 @@ use std::{
 use barograph_model::{MetricType, Timestamp};
 
 use super::{
-    CollectError, ConfigChange, INTERVAL_MIN, MetricCollector, MetricCollectorConfig, MetricDataPoint, Writer,
+    CollectError, ConfigChange, Cost, INTERVAL_MIN, MetricCollector, MetricCollectorConfig, MetricDataPoint,
+    Writer,
 };
 use crate::clock;
 
@@ -23,6 +24,7 @@ pub struct Runner {
     /// `None` while it is out.
     collector: Option<Box<dyn MetricCollector>>,
     kind: MetricType,
+    cost: Cost,
     unsupported: Vec<Cow<'static, str>>,
     config: MetricCollectorConfig,
     due: Timestamp,
@@ -111,6 +113,7 @@ impl Runner {
         config.interval = config.interval.max(INTERVAL_MIN);
         Self {
             kind: collector.metric_type(),
+            cost: collector.cost(),
             unsupported: collector.unsupported(),
             collector: Some(collector),
             config,
@@ -129,6 +132,11 @@ impl Runner {
     #[doc(alias = "getMetricType")]
     pub fn metric_type(&self) -> MetricType {
         self.kind
+    }
+
+    /// What the collector's readings take.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// The given names of the collector's metrics that are not to be had here.

@@ -14,7 +14,8 @@ use barograph_model::{MetricType, Timestamp};
 use barograph_wire::exposition::Family;
 
 use super::{
-    CollectorStats, ConfigChange, MetricCollector, MetricCollectorConfig, Reading, Runner, Writer, writer,
+    CollectorStats, ConfigChange, Cost, MetricCollector, MetricCollectorConfig, Reading, Runner, Writer,
+    writer,
 };
 
 /// How many collectors a program has at most.
@@ -77,6 +78,8 @@ pub struct CollectorStatus {
     pub config: MetricCollectorConfig,
     /// What it says its metrics are.
     pub metric_type: MetricType,
+    /// What its readings take.
+    pub cost: Cost,
     /// The given names of metrics that it has not here.
     pub unsupported: Vec<Cow<'static, str>>,
     /// How its runs went.
@@ -195,6 +198,16 @@ impl Collectors {
         self.with(name, |held| held.latest.clone()).unwrap_or_default()
     }
 
+    /// What each metric that was read takes, by the name it is stored under.
+    pub fn costs(&self) -> BTreeMap<String, Cost> {
+        let of = |slot: Arc<Slot>| {
+            let held = slot.lock();
+            let cost = held.runner.cost();
+            held.latest.1.iter().map(|reading| (reading.stored_name(), cost)).collect::<Vec<_>>()
+        };
+        self.all().into_iter().flat_map(of).collect()
+    }
+
     /// What all read last, as families to expose.
     pub fn families(&self) -> Vec<Family> {
         let of = |slot: Arc<Slot>| writer::families(&slot.lock().latest.1);
@@ -257,6 +270,7 @@ impl CollectorStatus {
         Self {
             config: runner.config().clone(),
             metric_type: runner.metric_type(),
+            cost: runner.cost(),
             unsupported: runner.unsupported().to_vec(),
             stats: runner.stats().clone(),
         }

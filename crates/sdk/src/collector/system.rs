@@ -9,7 +9,7 @@ use barograph_model::Timestamp;
 
 #[cfg(all(target_os = "linux", feature = "host"))]
 use super::linux_resources::Resources;
-use super::{CollectError, Definition, MetricCollector, MetricCollectorConfig, Writer, resources};
+use super::{CollectError, Cost, Definition, MetricCollector, MetricCollectorConfig, Writer, resources};
 use crate::Unit;
 
 static CPU_USAGE: Definition = Definition::gauge(
@@ -103,6 +103,10 @@ impl MetricCollector for SystemMetricsCollector {
         MetricCollectorConfig::new("system")
     }
 
+    fn cost(&self) -> Cost {
+        Cost::Higher
+    }
+
     fn perform_collection(&mut self, _now: Timestamp, _out: &mut Writer) -> Result<(), CollectError> {
         Ok(())
     }
@@ -116,6 +120,10 @@ impl MetricCollector for SystemMetricsCollector {
 impl MetricCollector for SystemMetricsCollector {
     fn config(&self) -> MetricCollectorConfig {
         MetricCollectorConfig::new("system")
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Higher
     }
 
     fn perform_collection(&mut self, now: Timestamp, out: &mut Writer) -> Result<(), CollectError> {

@@ -11,14 +11,18 @@
 //!
 //! *Counts do not wrap.* One that reaches [`CARRY`] moves it to the series, under its lock. Who sums holds that
 //! lock, and so sees the carry and the emptied count together.
+//!
+//! *A reading makes sense by itself.* The count of a bucket is stored last, with release, and read first, with acquire:
+//! whoever sees a value counted sees it in the sum, the least and greatest value, and at the classic bounds. These may
+//! be ahead of the count by what is being recorded just then.
 
 mod layout;
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        Arc, LazyLock, PoisonError,
+        atomic::Ordering::{Acquire, Relaxed, Release},
     },
 };
 
@@ -26,22 +30,20 @@ use barograph_model::{Sketch, place};
 
 use crate::{
     shard::{self, DistributionCells, Shard},
+    sizes::{self, CARRY, FIRST_EXPONENT, OCTAVES},
     slab::Slab,
+    sync::{self, AtomicU32, AtomicU64, Mutex, MutexGuard, OnceLock},
 };
 
 use layout::Counts;
 pub(crate) use layout::Layout;
 pub use layout::SECONDS_BOUNDS;
 
-/// Octaves that cells count: from 2^-28, as a biased exponent.
-const FIRST_OCTAVE: u32 = 1023 - 28;
-const OCTAVES: usize = 64;
+/// The first octave that cells count, as a biased exponent.
+const FIRST_OCTAVE: u32 = 1023u32.saturating_add_signed(FIRST_EXPONENT);
 const BUCKETS: usize = OCTAVES * 32;
 /// The index in a sketch of the first bucket of the first octave.
-const FIRST_INDEX: i32 = -28 * 32;
-
-/// The count at which a bucket hands over to its series. Small in tests, so that they meet it.
-const CARRY: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
+const FIRST_INDEX: i32 = FIRST_EXPONENT * 32;
 
 /// Set in the count of a bucket that has a classic bound inside: the same comparison that finds a carry finds it.
 const DIVIDED: u32 = 1 << 31;
@@ -110,7 +112,9 @@ fn index_of_bucket(bucket: usize) -> i32 {
     i32::try_from(bucket).expect("cells count few buckets") + FIRST_INDEX
 }
 
-static SERIES: Slab<OnceLock<Series>, 256, 256> = Slab::new();
+sync::statics! {
+    static SERIES: Slab<OnceLock<Series>, { sizes::SERIES.0 }, { sizes::SERIES.1 }> = Slab::new();
+}
 static SECONDS: LazyLock<Arc<Layout>> = LazyLock::new(|| Arc::new(Layout::new(&SECONDS_BOUNDS)));
 
 /// Makes the series at `index`, which no one else makes.
@@ -140,8 +144,8 @@ pub(crate) fn record(index: u32, value: f64) {
     });
     match usual {
         Some((cell, count, next)) => {
-            count.store(next, Relaxed);
             cell.add_moments(value);
+            count.store(next, Release);
         }
         None => record_slowly(index, value),
     }
@@ -166,7 +170,7 @@ impl Cell {
             min: AtomicU64::new(f64::INFINITY.to_bits()),
             max: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             zeros: AtomicU64::new(0),
-            octaves: [const { OnceLock::new() }; OCTAVES],
+            octaves: sync::each![OnceLock::new(); OCTAVES],
             within: series.layout.dividing.iter().map(|_| AtomicU64::new(0)).collect(),
             series,
         }
@@ -221,28 +225,28 @@ impl Cell {
         let count = &self.octave(bucket / 32).0[bucket % 32];
         let next = count.load(Relaxed) + 1;
         let divided = next & DIVIDED;
-        if next - divided < CARRY {
-            count.store(next, Relaxed);
-        } else {
-            self.series.carry(bucket, || count.store(divided, Relaxed));
-        }
         if divided != 0 {
             self.divide(bucket, value, |within| within.store(within.load(Relaxed) + 1, Relaxed));
         }
         self.add_moments(value);
+        if next - divided < CARRY {
+            count.store(next, Release);
+        } else {
+            self.series.carry(bucket, || count.store(divided, Relaxed));
+        }
     }
 
     fn record_shared(&self, bucket: usize, value: f64) {
-        let count = &self.octave(bucket / 32).0[bucket % 32];
-        if (count.fetch_add(1, Relaxed) & !DIVIDED) + 1 == CARRY {
-            self.series.carry(bucket, || {
-                count.fetch_sub(CARRY, Relaxed);
-            });
-        }
         self.divide(bucket, value, |within| {
             within.fetch_add(1, Relaxed);
         });
         self.add_moments_shared(value);
+        let count = &self.octave(bucket / 32).0[bucket % 32];
+        if (count.fetch_add(1, Release) & !DIVIDED) + 1 == CARRY {
+            self.series.carry(bucket, || {
+                count.fetch_sub(CARRY, Relaxed);
+            });
+        }
     }
 
     /// Records a value that belongs to no octave of cells.
@@ -250,12 +254,12 @@ impl Cell {
         if value != 0.0 {
             return self.series.record_outside(value);
         }
-        self.zeros.fetch_add(1, Relaxed);
         if shared {
             self.add_moments_shared(0.0);
         } else {
             self.add_moments(0.0);
         }
+        self.zeros.fetch_add(1, Release);
     }
 }
 
@@ -312,13 +316,13 @@ pub(crate) fn read(index: u32, shards: &[&'static Shard]) -> Distribution {
         for (octave, counts) in cell.octaves.iter().enumerate() {
             let Some(counts) = counts.get() else { continue };
             for (bucket, count) in buckets[octave * 32..].iter_mut().zip(&counts.0) {
-                *bucket += u64::from(count.load(Relaxed) & !DIVIDED);
+                *bucket += u64::from(count.load(Acquire) & !DIVIDED);
             }
         }
+        sketch.add_zeros(cell.zeros.load(Acquire));
         for (sum, cell) in within.iter_mut().zip(&cell.within) {
             *sum += cell.load(Relaxed);
         }
-        sketch.add_zeros(cell.zeros.load(Relaxed));
         let [sum, min, max] =
             [&cell.sum, &cell.min, &cell.max].map(|bits| f64::from_bits(bits.load(Relaxed)));
         sketch.add_moments(sum, min, max);

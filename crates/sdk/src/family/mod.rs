@@ -52,12 +52,26 @@ impl<H: Instrument, const N: usize> Family<H, N> {
     pub fn with(&self, values: [&str; N]) -> H {
         let key = Key::new(values);
         let hash = key.hash(self.id);
+        H::from_index(self.seen(hash, &key).unwrap_or_else(|| self.find(hash, &key).0))
+    }
+
+    /// The same, and whether it is that for ever, not the one that takes what is over the cap.
+    pub(crate) fn settled(&self, values: [&str; N]) -> (H, bool) {
+        let key = Key::new(values);
+        let hash = key.hash(self.id);
+        let seen = self.seen(hash, &key).map(|index| (index, false));
+        let (index, overflowed) = seen.unwrap_or_else(|| self.find(hash, &key));
+        (H::from_index(index), !overflowed)
+    }
+
+    #[inline]
+    fn seen(&self, hash: u64, key: &Key<'_, N>) -> Option<u32> {
         let known = SEEN.try_with(|seen| {
             let found = seen.borrow();
-            let found = found.find(hash, |seen| seen.is(self.id, &key))?;
+            let found = found.find(hash, |seen| seen.is(self.id, key))?;
             Some(found.index)
         });
-        H::from_index(known.ok().flatten().unwrap_or_else(|| self.find(hash, &key).0))
+        known.ok().flatten()
     }
 
     /// The same for values that are literals, or otherwise stay where they are: a third of the cost. Of families
@@ -161,14 +175,14 @@ impl Seen {
 }
 
 /// Label values with what tells most of them apart at a glance.
-struct Key<'a, const N: usize> {
+pub(crate) struct Key<'a, const N: usize> {
     values: [&'a str; N],
     ends: [Ends; N],
 }
 
 impl<'a, const N: usize> Key<'a, N> {
     #[inline]
-    fn new(values: [&'a str; N]) -> Self {
+    pub(crate) fn new(values: [&'a str; N]) -> Self {
         let values = values.map(cut);
         Self { values, ends: values.map(Ends::of) }
     }
@@ -176,7 +190,7 @@ impl<'a, const N: usize> Key<'a, N> {
     /// One multiplication a value, whose product is folded; what lies between the ends of a long value is added up
     /// before. Keys are few and bounded, so a flood of equal hashes is no danger.
     #[inline]
-    fn hash(&self, family: u64) -> u64 {
+    pub(crate) fn hash(&self, family: u64) -> u64 {
         #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
         let fold = |a: u64, b: u64| {
             let product = u128::from(a) * u128::from(b);
@@ -227,7 +241,7 @@ impl Ends {
 }
 
 /// The value, cut at a character if it is too long.
-fn cut(value: &str) -> &str {
+pub(crate) fn cut(value: &str) -> &str {
     &value[..value.floor_char_boundary(VALUE_BYTES_MAX)]
 }
 

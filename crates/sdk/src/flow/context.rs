@@ -152,3 +152,10 @@ pub(crate) struct Held {
     flows: Flows,
     place: Arc<Place>,
 }
+
+impl Held {
+    /// The span of the place.
+    pub(crate) fn span(&self) -> Option<&SpanContext> {
+        self.place.span.as_ref()
+    }
+}

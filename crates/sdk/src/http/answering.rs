@@ -38,11 +38,11 @@ pub(super) struct Begun {
     kind: Kind,
     /// The path of a gRPC call that is not named yet. Anyone can ask for any name; so a server takes it for a
     /// method of its own only when that does something other than saying at once that there is no such method.
-    path: Option<PathAndQuery>,
+    path: Option<Box<PathAndQuery>>,
 }
 
 impl Begun {
-    pub(super) fn new(request: Request, kind: Kind, path: Option<PathAndQuery>) -> Self {
+    pub(super) fn new(request: Request, kind: Kind, path: Option<Box<PathAndQuery>>) -> Self {
         let mut begun = Self { request: Some(request), kind, path };
         if kind.client {
             begun.name();
@@ -86,26 +86,30 @@ impl Begun {
             None if speaks_grpc => End::InTrailers,
             None => End::Known(Outcome::Status(response.status().as_u16())),
         };
-        let (kind, status) = (self.kind, response.status());
-        let endless =
-            headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let (kind, status, body) = (self.kind, response.status(), response.body());
         let no_body = kind.headers_only
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let announced = content_length(headers);
-        let request = self.request.take();
-        response.map(|body| {
-            let over = no_body || (endless && !kind.client) || body.is_end_stream();
-            let expected = body.size_hint().exact().or(announced);
+        let exact = body.size_hint().exact();
+        let endless = || {
+            let kind = headers.get(CONTENT_TYPE);
+            kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+        };
+        let has_trailers = matches!(end, End::InTrailers);
+        let may_be_endless = exact.is_none() && !kind.client && !has_trailers;
+        let over = no_body || body.is_end_stream() || (may_be_endless && endless());
+        let expected = match exact {
             // Clients often look at no more than the status of an answer.
-            let may_be_left = kind.client && matches!(end, End::Known(_));
-            let mut answer = Answer::new(request, end, current, if may_be_left { Some(0) } else { expected });
-            if over {
-                answer.end();
-            }
-            Measured::new(body, answer)
-        })
+            _ if kind.client && !has_trailers => Some(0),
+            None if !has_trailers => content_length(headers),
+            exact => exact,
+        };
+        let mut answer = Answer::new(self.request.take(), end, current, expected);
+        if over {
+            answer.end();
+        }
+        response.map(|body| Measured::new(body, answer))
     }
 }
 

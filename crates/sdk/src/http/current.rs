@@ -5,7 +5,7 @@
 
 use std::{
     cell::Cell,
-    mem,
+    mem::{self, ManuallyDrop},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -30,18 +30,15 @@ pub(super) struct Said {
 impl CurrentRequest {
     /// That of the code that runs; `None` outside of a request.
     pub fn get() -> Option<Self> {
-        PLACE
-            .try_with(|place| {
-                let mut inside = place.take();
-                let current = match &mut inside {
-                    Inside::Nothing => None,
-                    Inside::Request(current) => Some(current.get_or_insert_default().clone()),
-                };
-                place.set(inside);
-                current
-            })
-            .ok()
-            .flatten()
+        PLACE.with(|place| {
+            let mut inside = place.take();
+            let current = match &mut *inside {
+                Inside::Nothing => None,
+                Inside::Request(current) => Some(current.get_or_insert_default().clone()),
+            };
+            place.set(inside);
+            current
+        })
     }
 
     /// Names the route, in place of the template that matched.
@@ -70,7 +67,8 @@ impl CurrentRequest {
 }
 
 thread_local! {
-    static PLACE: Cell<Inside> = const { Cell::new(Inside::Nothing) };
+    // Without a destructor, so that reading it is a plain load: whoever entered takes back what it put there.
+    static PLACE: Cell<ManuallyDrop<Inside>> = const { Cell::new(ManuallyDrop::new(Inside::Nothing)) };
 }
 
 /// What the thread is inside of.
@@ -91,18 +89,20 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     pub(super) fn enter(current: &'a mut Option<CurrentRequest>) -> Self {
         let inside = Inside::Request(current.take());
-        let before = PLACE.try_with(|place| place.replace(inside)).unwrap_or_default();
-        Self { current, before }
+        Self { current, before: replace(inside) }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let inside = PLACE.try_with(|place| place.replace(mem::take(&mut self.before)));
-        if let Ok(Inside::Request(current)) = inside {
+        if let Inside::Request(current) = replace(mem::take(&mut self.before)) {
             *self.current = current;
         }
     }
+}
+
+fn replace(inside: Inside) -> Inside {
+    PLACE.with(|place| ManuallyDrop::into_inner(place.replace(ManuallyDrop::new(inside))))
 }
 
 #[cfg(test)]

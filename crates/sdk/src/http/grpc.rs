@@ -2,10 +2,12 @@
 //!
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
 /// The label `method` of all gRPC calls, which are `POST` to HTTP.
 pub(crate) const METHOD: &str = "GRPC";
+
+static STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The status of a call that ended without telling one.
 pub(crate) const UNKNOWN: u32 = 2;
@@ -34,7 +36,10 @@ pub(crate) fn name(path: &str) -> Option<&str> {
 
 /// The status that headers or trailers tell; one that is no number is [`UNKNOWN`].
 pub(crate) fn status(headers: &HeaderMap) -> Option<u32> {
-    let status = headers.get("grpc-status")?;
+    let status = headers.get(&STATUS)?;
+    if status == "0" {
+        return Some(0);
+    }
     Some(status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(UNKNOWN))
 }
 

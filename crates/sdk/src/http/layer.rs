@@ -134,16 +134,26 @@ where
 
 impl RequestsLayer {
     fn begin<B: Body>(&self, request: &http::Request<B>) -> Begun {
-        let is_grpc = grpc::is(request.headers());
+        // Calls of gRPC are all `POST`.
+        let is_grpc = request.method() == Method::POST && grpc::is(request.headers());
         let method = if is_grpc { grpc::METHOD } else { method(request.method()) };
-        let (measured, named) = self.route(request, is_grpc, |route| match route {
-            Some(route) => (self.requests.begin(method, route), true),
-            None if is_grpc || self.client => (self.requests.begin(method, UNROUTED), false),
-            None => (self.requests.begin_unrouted(method, request.uri().path()), false),
+        let mut path = None;
+        let measured = self.route(request, is_grpc, |route| match route {
+            Some(route) => self.requests.begin(method, route),
+            None if is_grpc => {
+                // What was answered before is the name of a method of ours.
+                let name = request.uri().path().strip_prefix('/');
+                let known = name.and_then(|name| self.requests.begin_known(method, name));
+                known.unwrap_or_else(|| {
+                    path = request.uri().path_and_query().cloned().map(Box::new);
+                    self.requests.begin(method, UNROUTED)
+                })
+            }
+            None if self.client => self.requests.begin(method, UNROUTED),
+            None => self.requests.begin_unrouted(method, request.uri().path()),
         });
         let size = request.body().size_hint().exact().or_else(|| content_length(request.headers()));
         measured.received(size.unwrap_or(0));
-        let path = if is_grpc && !named { request.uri().path_and_query().cloned() } else { None };
         let headers_only = request.method() == Method::HEAD || request.method() == Method::CONNECT;
         Begun::new(measured, Kind { is_grpc, headers_only, client: self.client }, path)
     }

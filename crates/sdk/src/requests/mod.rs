@@ -24,19 +24,20 @@
 
 mod figures;
 mod request;
+mod route;
 mod unrouted;
 
 use std::{
     collections::BTreeMap,
     sync::{
-        LazyLock, Mutex, MutexGuard, PoisonError, RwLock,
+        LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use crate::{
-    Counter, Error, Family, Histogram, Registry, Telemetry, Unit, UpDownCounter, clock,
+    Counter, Error, Family, Histogram, Registry, Telemetry, Unit, UpDownCounter,
     errors::{Classifier, ErrorClass},
     global::group,
     window::{Figures, QUANTILES, Watch},
@@ -47,7 +48,7 @@ pub(crate) use request::GRPC_STATUSES;
 pub use request::{Outcome, Request};
 pub use unrouted::{UNROUTED_MAX, Unrouted};
 
-use request::Route;
+use route::Route;
 
 /// The bounds of `http_request_duration_seconds` unless configured otherwise: 25 ms to 5 s.
 pub const REQUEST_BOUNDS: [f64; 11] = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0];
@@ -75,6 +76,8 @@ struct Instruments {
     client_errors_count: AtomicBool,
     classifier: RwLock<Classifier>,
     unrouted: Mutex<Unrouted>,
+    /// Of a process that has no room for another route.
+    lost: OnceLock<Route>,
 }
 
 impl Requests {
@@ -142,6 +145,7 @@ impl Requests {
             client_errors_count: AtomicBool::new(true),
             classifier: RwLock::default(),
             unrouted: Mutex::default(),
+            lost: OnceLock::new(),
         };
         let requests = Self(Box::leak(Box::new(instruments)));
         requests.expose_window(registry, prefix)?;
@@ -165,8 +169,13 @@ impl Requests {
     /// `/users/{id}`.
     #[doc(alias("record_http_request", "instrument_route"))]
     pub fn begin(&self, method: &str, route: &str) -> Request {
-        let (route, duration) = self.find(method, route);
-        Request::new(self.clone(), route, duration, self.0.in_flight.hold(), clock::monotonic())
+        Request::begin(Route::find(self, method, route))
+    }
+
+    /// Begins a request of a method and route that the calling thread has begun before.
+    #[cfg(feature = "tower")]
+    pub(crate) fn begin_known(&self, method: &str, route: &str) -> Option<Request> {
+        Route::known(self, method, route).map(Request::begin)
     }
 
     /// Begins a request that no route matched: it is counted under [`UNROUTED`], and `path`, without its query, is
@@ -179,8 +188,7 @@ impl Requests {
     /// Records a request that is over and was answered with an HTTP status.
     #[doc(alias = "record_request")]
     pub fn record(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let (route, duration) = self.find(method, route);
-        self.note(route, duration, Outcome::Status(status), took);
+        self.note(Route::find(self, method, route), Outcome::Status(status), took);
     }
 
     /// Lists a path that no route matched, without its query. Takes a lock.
@@ -252,23 +260,10 @@ impl Requests {
         self.0.recent.by("route")
     }
 
-    fn find(&self, method: &str, route: &str) -> (&'static Route, Histogram) {
-        let duration = self.0.durations.with([method, route]);
-        let labels = || {
-            let series = self.0.durations.series().into_iter();
-            series
-                .map(|(labels, of)| (labels, of.0))
-                .find(|(_, of)| *of == duration.0)
-                .map(|(labels, _)| labels)
-        };
-        let bytes = |labels: [&str; 2]| [self.0.received.with(labels), self.0.sent.with(labels)];
-        (Route::of(duration, labels, bytes), duration)
-    }
-
     /// Records a request that is over.
-    fn note(&self, route: &Route, duration: Histogram, outcome: Outcome, took: Duration) {
-        duration.record_duration(took);
-        outcome.with_label(|status| self.0.total.with([&route.method, &route.route, status]).inc());
+    fn note(&self, route: &Route, outcome: Outcome, took: Duration) {
+        route.duration.record_duration(took);
+        route.count(outcome);
         if let Some(class) = outcome.class() {
             match class.index() {
                 Some(index) => self.0.errors_by_class[index].inc(),

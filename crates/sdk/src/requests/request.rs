@@ -1,14 +1,12 @@
 //! A request that is being answered, and how it ends.
 
 use std::{
-    fmt,
-    sync::OnceLock,
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
-use super::Requests;
-use crate::{Counter, Held, Histogram, OVERFLOW, errors::ErrorClass, slab::Slab};
+use super::{Requests, route::Route};
+use crate::{clock, errors::ErrorClass};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub enum Outcome {
 }
 
 /// The names of the gRPC statuses, by code.
-pub(crate) const GRPC_STATUSES: [&str; 17] = [
+pub(crate) const GRPC_STATUSES: [&str; GRPC_UNKNOWN_FROM as usize] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -42,6 +40,9 @@ pub(crate) const GRPC_STATUSES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// Codes from here on have no name, and share that of another.
+const GRPC_UNKNOWN_FROM: u32 = 17;
+
 impl Outcome {
     /// The class of the failure, `None` if it was none.
     pub const fn class(self) -> Option<ErrorClass> {
@@ -49,6 +50,15 @@ impl Outcome {
             Self::Status(status) => ErrorClass::of_http(status),
             Self::Grpc(code) => ErrorClass::of_grpc(code),
             Self::Failed(class) => Some(class),
+        }
+    }
+
+    /// A number of this outcome alone, below 2^32 and not zero; `None` where there is no end of such.
+    pub(super) fn code(self) -> Option<u64> {
+        match self {
+            Self::Status(status) => Some(1 << 16 | u64::from(status)),
+            Self::Grpc(code) => Some(2 << 16 | u64::from(code.min(GRPC_UNKNOWN_FROM))),
+            Self::Failed(class) => class.index().map(|index| 3 << 16 | index as u64),
         }
     }
 
@@ -84,23 +94,16 @@ fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
 /// A request that is being answered. It is recorded once: by [`Request::finish`], or when it is dropped.
 #[must_use = "a request that is dropped counts as cancelled"]
 pub struct Request {
-    requests: Requests,
     route: &'static Route,
-    duration: Histogram,
     began: Instant,
     over: bool,
-    _in_flight: Held,
 }
 
 impl Request {
-    pub(super) fn new(
-        requests: Requests,
-        route: &'static Route,
-        duration: Histogram,
-        in_flight: Held,
-        began: Instant,
-    ) -> Self {
-        Self { requests, route, duration, began, over: false, _in_flight: in_flight }
+    #[inline]
+    pub(super) fn begin(route: &'static Route) -> Self {
+        route.requests.0.in_flight.inc();
+        Self { route, began: clock::monotonic(), over: false }
     }
 
     /// The request is over.
@@ -110,7 +113,7 @@ impl Request {
 
     /// The same request under another method and route, which came out later.
     pub fn rename(&mut self, method: &str, route: &str) {
-        (self.route, self.duration) = self.requests.find(method, route);
+        self.route = Route::find(self.requests(), method, route);
     }
 
     /// The same request under another route.
@@ -120,27 +123,33 @@ impl Request {
 
     /// Counts bytes of the body asked with.
     pub fn received(&self, bytes: u64) {
-        self.route.received.add(bytes);
+        if bytes > 0 {
+            self.route.received.add(bytes);
+        }
     }
 
     /// Counts bytes of the body answered with.
     pub fn sent(&self, bytes: u64) {
-        self.route.sent.add(bytes);
+        if bytes > 0 {
+            self.route.sent.add(bytes);
+        }
     }
 
     /// What it is recorded into.
     pub fn requests(&self) -> &Requests {
-        &self.requests
+        &self.route.requests
     }
 
     /// How long it has taken so far.
     pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        clock::monotonic().saturating_duration_since(self.began)
     }
 
     fn end(&mut self, outcome: Outcome) {
         self.over = true;
-        self.requests.note(self.route, self.duration, outcome, self.began.elapsed());
+        let requests = self.requests();
+        requests.note(self.route, outcome, self.elapsed());
+        requests.0.in_flight.dec();
     }
 }
 
@@ -157,32 +166,6 @@ impl Drop for Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} {})", self.route.method, self.route.route)
-    }
-}
-
-/// The labels of a histogram of durations, and the counters beside it, so that a request need not carry texts of its
-/// own, nor look anything up.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) method: Box<str>,
-    pub(super) route: Box<str>,
-    pub(super) received: Counter,
-    pub(super) sent: Counter,
-}
-
-impl Route {
-    /// That of a histogram, whose series tells `labels` when it is met for the first time.
-    pub(super) fn of(
-        duration: Histogram,
-        labels: impl FnOnce() -> Option<[String; 2]>,
-        bytes: impl FnOnce([&str; 2]) -> [Counter; 2],
-    ) -> &'static Self {
-        static ROUTES: Slab<OnceLock<Route>, 256, 256> = Slab::new();
-        ROUTES.cell(duration.0).get_or_init(|| {
-            let [method, route] = labels().unwrap_or_else(|| [OVERFLOW, OVERFLOW].map(str::to_owned));
-            let [received, sent] = bytes([&method, &route]);
-            Self { method: method.into(), route: route.into(), received, sent }
-        })
     }
 }
 

@@ -107,3 +107,55 @@ fn the_window_forgets_and_totals_do_not() {
     assert_eq!((later.total, later.failed, later.buckets.clone()), (100, 10, figures.buckets));
     assert_eq!((later.window.count, later.window.p99, later.error_rate), (0, None, 0.0));
 }
+
+#[test]
+fn routes_are_remembered_apart() {
+    let (one, two) = (requests(), requests());
+    // More than a thread remembers, some with equal ends, in two registries, twice.
+    let routes: Vec<_> = (0..300).map(|i| format!("/resource/number/{i:03}/of/many")).collect();
+    for route in routes.iter().chain(&routes) {
+        one.begin("GET", route).finish(Outcome::Status(200));
+        two.begin("PUT", route).finish(Outcome::Grpc(0));
+    }
+    for requests in [&one, &two] {
+        assert!(routes.iter().all(|route| requests.by_route()[route] == 2));
+        assert_eq!(requests.figures().in_flight, 0);
+    }
+}
+
+#[test]
+fn more_ends_than_are_remembered_are_counted() {
+    let registry = Registry::new();
+    let requests = Requests::register(&registry).unwrap();
+    let ends = (400..420).map(Outcome::Status).chain((0..20).map(Outcome::Grpc));
+    let ends = ends.chain(ErrorClass::BUILT_IN.map(Outcome::Failed));
+    let ends: Vec<_> = ends.chain([Outcome::Failed(ErrorClass::Custom("quota"))]).collect();
+    for end in ends.iter().chain(&ends) {
+        requests.begin("GET", "/").finish(*end);
+    }
+    let text = registry.expose(crate::exposition::Format::Text004);
+    let counted = |status: &str| {
+        let line = format!("http_requests_total{{method=\"GET\",route=\"/\",status=\"{status}\"}} ");
+        text.lines().find_map(|at| at.strip_prefix(&line)).map(|count| count.parse::<u64>().unwrap())
+    };
+    for (status, expected) in [("400", 2), ("419", 2), ("OK", 2), ("panic", 2), ("quota", 2), ("UNKNOWN", 8)]
+    {
+        assert_eq!(counted(status), Some(expected), "{status}");
+    }
+    assert_eq!(requests.figures().total, 2 * ends.len() as u64);
+}
+
+#[test]
+fn what_is_over_the_cap_is_counted_together() {
+    let requests = requests();
+    let over = 10;
+    for _ in 0..2 {
+        for i in 0..crate::SERIES_MAX + over {
+            requests.begin("GET", &format!("/{i}")).finish(Outcome::Status(200));
+        }
+    }
+    let routes = requests.by_route();
+    assert_eq!(routes.values().sum::<u64>(), requests.figures().total);
+    assert_eq!((routes["/0"], routes.get(&format!("/{}", crate::SERIES_MAX + over - 1))), (2, None));
+    assert!(routes[crate::OVERFLOW] >= 2 * over as u64);
+}

@@ -99,6 +99,11 @@ impl AdaptiveRateSampler {
         self.load = load;
     }
 
+    /// Tells the time where nothing may be offered for long, so that the rate goes on to follow the load.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.advance(now);
+    }
+
     /// Offers an item; `Some` if it is kept.
     pub fn offer(&mut self, now: Timestamp, random: &mut Random) -> Option<SamplingInfo> {
         let current = self.advance(now);

@@ -7,7 +7,7 @@
 //!
 //! A scope that ends records its duration in seconds as `scope_duration_seconds{scope}` in the global registry, and
 //! tells [`on_end`] its attributes and results. An end without a beginning, or one that leaves inner scopes
-//! open, is counted in `scope_unbalanced_total` and never a panic.
+//! open, is counted in `scope_unbalanced_total` and never a panic. With [`trace`] each scope is a span, too.
 //!
 //! ```
 //! use barograph::scope::{self, Attributes, Context};
@@ -25,6 +25,7 @@
 
 mod attributes;
 mod future;
+mod spans;
 
 use std::{
     cell::RefCell,
@@ -35,10 +36,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Counter, Histogram, Static, StaticFamily, Unit, clock, flow};
+use crate::{Counter, Histogram, Static, StaticFamily, Unit, clock, flow, span::SpanContext};
 
 pub use attributes::{ATTRIBUTES_MAX, Attributes};
 pub use future::{InContext, InScope};
+use spans::Traced;
+pub use spans::trace;
 
 static DURATION: StaticFamily<Histogram, 1> =
     StaticFamily::histogram("scope.duration", "Time from the beginning of a scope to its end.", ["scope"])
@@ -74,6 +77,8 @@ struct Open {
     depth: usize,
     /// Where in a flow this is.
     flow: Option<flow::Held>,
+    /// Its span, where scopes are spans; what is a place in a flow has one there.
+    span: Option<Traced>,
 }
 
 /// A scope that is over.
@@ -186,6 +191,9 @@ pub(crate) fn close(context: &Context, results: Results) -> Option<Ended> {
         UNBALANCED.inc();
     }
     replace(open.outer.clone());
+    if let Some(span) = &open.span {
+        span.end(&open.attributes, &results);
+    }
     Some(Ended {
         name: open.name.clone().into(),
         attributes: open.attributes.clone(),
@@ -214,12 +222,12 @@ impl Context {
     /// A scope inside this one, begun now and open nowhere yet.
     #[must_use = "the context is returned"]
     pub fn child(&self, name: &str, attributes: Attributes) -> Self {
-        self.inner(name, attributes, self.carried().cloned())
+        self.inner(name, attributes, self.carried().cloned(), Traced::begin(self, name))
     }
 
     /// A scope inside this one that is a place in a flow.
     pub(crate) fn carrying(&self, name: &str, attributes: Attributes, flow: flow::Held) -> Self {
-        self.inner(name, attributes, Some(flow))
+        self.inner(name, attributes, Some(flow), None)
     }
 
     /// Where in a flow this is.
@@ -227,13 +235,26 @@ impl Context {
         self.0.as_ref()?.flow.as_ref()
     }
 
-    fn inner(&self, name: &str, attributes: Attributes, flow: Option<flow::Held>) -> Self {
+    /// The span this is in, of a scope or of a place in a flow.
+    fn span(&self) -> Option<&SpanContext> {
+        let open = self.0.as_ref()?;
+        let of_flow = || open.flow.as_ref()?.span();
+        open.span.as_ref().map(Traced::context).or_else(of_flow)
+    }
+
+    fn inner(
+        &self,
+        name: &str,
+        attributes: Attributes,
+        flow: Option<flow::Held>,
+        span: Option<Traced>,
+    ) -> Self {
         let attributes = self.attributes().under(&attributes);
         let full = self.0.as_ref().filter(|open| open.depth >= DEPTH_MAX);
         let outer = full.map_or(self, |open| &open.outer).clone();
         let depth = outer.0.as_ref().map_or(0, |open| open.depth) + 1;
         let started = clock::monotonic();
-        Self(Some(Arc::new(Open { name: name.into(), attributes, started, outer, depth, flow })))
+        Self(Some(Arc::new(Open { name: name.into(), attributes, started, outer, depth, flow, span })))
     }
 
     /// The name of the innermost scope.

@@ -68,7 +68,7 @@ impl Snapshot {
                 object.count("requests", requests.total);
                 object.count("errors", requests.failed);
                 object.number("error_rate", share(requests.failed, requests.total));
-                object.number("avg_latency_ms", mean(requests).map(|mean| mean * 1e3));
+                object.number("avg_latency_ms", mean(requests).map(milliseconds));
                 object.count("in_flight", requests.in_flight);
             });
             object.object("errors", |object| {
@@ -172,6 +172,9 @@ impl Origin {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
+            Self::Profile => "profile",
+            Self::File => "file",
+            Self::Flag => "flag",
             Self::Environment => "environment",
             Self::Program => "program",
         }
@@ -192,13 +195,13 @@ fn percentiles(object: &mut Object<'_>, window: &Figures) {
         ("p95_latency_ms", window.p95),
         ("p99_latency_ms", window.p99),
     ] {
-        object.number(key, seconds.map(|seconds| seconds * 1e3));
+        object.number(key, seconds.map(milliseconds));
     }
 }
 
 fn extremes(object: &mut Object<'_>, window: &Figures) {
-    object.number("min_latency_ms", window.min.map(|seconds| seconds * 1e3));
-    object.number("max_latency_ms", window.max.map(|seconds| seconds * 1e3));
+    object.number("min_latency_ms", window.min.map(milliseconds));
+    object.number("max_latency_ms", window.max.map(milliseconds));
 }
 
 fn mean(requests: &RequestFigures) -> Option<f64> {

@@ -21,6 +21,7 @@
 
 mod documents;
 pub(crate) mod object;
+mod profile;
 mod settings;
 mod snapshot;
 mod units;
@@ -38,6 +39,7 @@ use crate::{
     Error, Registry, Requests, Sockets, caches, global::group, sockets::SILENCE_MAX, window::Ticker,
 };
 
+pub use profile::Profile;
 pub use settings::{Entry, ExpositionUnits, Origin, SAMPLES_MAX, Setting, SettingError, Settings};
 pub use snapshot::{Caches, EventLoop, RouteFigures, Snapshot, TrendPoint};
 pub use units::in_units;

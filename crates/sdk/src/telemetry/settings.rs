@@ -1,10 +1,12 @@
-//! The settings of measuring itself: six environment variables, each with a value and where it came from.
+//! The settings of measuring itself: six environment variables, each with a value and where it came from. A profile
+//! ([`Profile`]) is below them all.
 //!
 //! What is invalid is refused with the name of the variable and what would do. Some can be changed while the program
 //! runs; those that cannot say why.
 
 use std::{collections::BTreeMap, env, fmt, time::Duration};
 
+use super::Profile;
 use crate::{
     requests::REQUEST_BOUNDS,
     window::{WINDOW, WINDOW_MAX, WINDOW_MIN},
@@ -24,7 +26,7 @@ const BOUNDS_MAX: usize = 64;
 pub enum Setting {
     /// `METRICS_WINDOW_SIZE_SECONDS`: how long sliding windows are. 300 by default.
     WindowSizeSeconds,
-    /// `METRICS_MAX_SAMPLES`: how many raw durations of requests are kept at most, where they are kept at all. 10,000 by
+    /// `METRICS_MAX_SAMPLES`: how many single requests are kept as samples at most, where they are kept at all. 10,000 by
     /// default.
     MaxSamples,
     /// `METRICS_PROMETHEUS_ENABLED`: whether metrics are exposed. `true` by default.
@@ -43,8 +45,14 @@ pub enum Setting {
 pub enum Origin {
     /// Nobody said.
     Default,
+    /// The profile.
+    Profile,
+    /// A file of configuration.
+    File,
     /// The environment variable.
     Environment,
+    /// The command line.
+    Flag,
     /// It was changed while running, or by the program.
     Program,
 }
@@ -136,6 +144,7 @@ pub struct Settings {
     bounds: Vec<f64>,
     exposition_units: ExpositionUnits,
     origins: BTreeMap<Setting, Origin>,
+    profile: Profile,
 }
 
 impl Default for Settings {
@@ -148,6 +157,7 @@ impl Default for Settings {
             bounds: REQUEST_BOUNDS.to_vec(),
             exposition_units: ExpositionUnits::default(),
             origins: BTreeMap::new(),
+            profile: Profile::default(),
         }
     }
 }
@@ -172,6 +182,18 @@ impl Setting {
             Self::EventLoopMonitoring => "METRICS_EVENT_LOOP_MONITORING",
             Self::HistogramBuckets => "METRICS_HISTOGRAM_BUCKETS",
             Self::ExpositionUnits => "METRICS_EXPOSITION_UNITS",
+        }
+    }
+
+    /// Its key in files: `window_size_seconds`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::WindowSizeSeconds => "window_size_seconds",
+            Self::MaxSamples => "max_samples",
+            Self::PrometheusEnabled => "prometheus_enabled",
+            Self::EventLoopMonitoring => "event_loop_monitoring",
+            Self::HistogramBuckets => "histogram_buckets",
+            Self::ExpositionUnits => "exposition_units",
         }
     }
 
@@ -208,16 +230,50 @@ impl Settings {
 
     /// The same of any source.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> (Self, Vec<SettingError>) {
+        Self::layered(None, None, &[], variable)
+    }
+
+    /// The settings of a program that has a command line and a file of configuration, too. `chosen` is the profile of the
+    /// command line, `profile` that of the file.
+    ///
+    /// # Errors
+    /// The first value that is not valid.
+    pub fn of_process(
+        chosen: Option<Profile>,
+        profile: Option<Profile>,
+        file: &[(Setting, String)],
+    ) -> Result<Self, SettingError> {
+        #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+        let (settings, problems) = Self::layered(chosen, profile, file, |name| env::var(name).ok());
+        problems.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// Profile below file below environment; of profiles the chosen one, else the environment's, else the file's.
+    pub(super) fn layered(
+        chosen: Option<Profile>,
+        profile: Option<Profile>,
+        file: &[(Setting, String)],
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> (Self, Vec<SettingError>) {
+        let variable = |name| variable(name).filter(|value| !value.trim().is_empty());
         let mut settings = Self::default();
-        let mut problems = Vec::new();
-        for setting in Setting::ALL {
-            if let Some(value) = variable(setting.name()).filter(|value| !value.trim().is_empty())
-                && let Err(problem) = settings.set(setting, value.trim(), Origin::Environment)
-            {
-                problems.push(problem);
-            }
+        let named = variable(Profile::VARIABLE).map(|name| Profile::named(&name)).transpose();
+        let mut problems = Vec::from_iter(named.as_ref().err().cloned());
+        settings.profile = chosen.or(named.ok().flatten()).or(profile).unwrap_or_default();
+        let below = settings.profile.values().iter();
+        let below = below.map(|(setting, value)| (*setting, (*value).to_owned(), Origin::Profile));
+        let file = file.iter().map(|(setting, value)| (*setting, value.clone(), Origin::File));
+        let above = |setting: Setting| Some((setting, variable(setting.name())?, Origin::Environment));
+        let above = Setting::ALL.into_iter().filter_map(above);
+        for (setting, value, origin) in below.chain(file).chain(above) {
+            problems.extend(settings.set(setting, value.trim(), origin).err());
         }
         (settings, problems)
+    }
+
+    /// What the program is run for.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The same settings with another value for one.
@@ -247,7 +303,7 @@ impl Settings {
         self.window
     }
 
-    /// How many raw durations are kept at most.
+    /// How many single requests are kept as samples at most.
     pub fn max_samples(&self) -> usize {
         self.max_samples
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barograph::collector::{
-    ApiMetricsCollector, ConfigChange, DataMetricsCollector, DataSize, DataSizes, MetricCollector,
+    ApiMetricsCollector, ConfigChange, Cost, DataMetricsCollector, DataSize, DataSizes, MetricCollector,
     ProcessMetricsCollector, SystemMetricsCollector, WebSocketMetricsCollector,
 };
 use barograph_model::Tier;
@@ -43,6 +43,9 @@ impl Collecting {
 
     fn add(&self, collector: impl MetricCollector + 'static, configured: Collector) {
         let name = collector.config().name;
+        if collector.cost() == Cost::Higher && !self.higher_cost {
+            return;
+        }
         if self.collectors.add(collector).is_ok() {
             let (interval, enabled) = (Some(configured.interval), Some(configured.enabled));
             self.collectors.update_config(&name, ConfigChange { interval, enabled });

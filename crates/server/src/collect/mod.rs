@@ -18,19 +18,27 @@ use std::{
 
 use barograph::{
     Counter, Error, Histogram, Registry, Requests, Sockets,
-    caches::Caches,
+    caches::{CacheFigures, CacheMeter, Caches},
     collector::{BusinessMetricsCollector, Collectors, Due, Reading, RuntimeProbe},
     exposition::{self, Family},
+    runtime::RuntimeMonitor,
+    sampling::Load,
     window::Watch,
 };
 use barograph_model::{Labels, METRIC_NAME, Metadata, Timestamp};
 use barograph_tsdb::{Row, Store};
-use tokio::{runtime::RuntimeMetrics, sync::watch, task::JoinSet};
+use tokio::{
+    runtime::{Handle, RuntimeMetrics},
+    sync::watch,
+    task::JoinSet,
+};
 
 use crate::{
     Engine,
     errors::chain,
+    sampled::SampledRequests,
     server::{Settings, stopped},
+    snapshot::MetricsSnapshot,
     telemetry::{Origin, Telemetry},
 };
 
@@ -58,12 +66,20 @@ pub struct Collecting {
     pub sockets: Sockets,
     /// Both of them as documents of health, with the settings of measuring.
     pub telemetry: barograph::Telemetry,
+    /// The results of queries that are kept, among the caches of the server.
+    results: Option<CacheMeter>,
+    /// How promptly our runtime runs what is due. An application around us tells of its own.
+    event_loop: Option<RuntimeMonitor>,
+    /// Some of the requests that the server answered.
+    pub(crate) sampled: SampledRequests,
     /// What the `business` collector counts.
     pub business: BusinessMetricsCollector,
     /// Work inside the engine, by operation.
     pub(crate) inside: [(&'static str, Watch<Histogram>); 2],
     /// Samples that were stored.
     pub(crate) stored: Watch<Counter>,
+    /// Whether what takes more is collected.
+    higher_cost: bool,
     /// What the application around us records.
     application: Option<Registry>,
     /// The labels by which our own series are told from others.
@@ -107,13 +123,17 @@ impl Collecting {
                 BusinessMetricsCollector::new(&configured.counted)?,
             ),
         };
-        // As with sockets: the caches of the server have metrics of their own.
-        let caches = match &settings.application {
-            Some(of) => Caches::register(&of.registry)?,
-            None => Caches::register(&Registry::new())?,
+        let caches = Caches::register(recorded)?;
+        let results = settings.application.is_none().then(|| caches.cache("query_results"));
+        let event_loop = match &settings.application {
+            Some(_) => None,
+            None => Some(RuntimeMonitor::register(registry, &Handle::current(), "")?),
         };
         let collecting = Self {
+            results,
+            sampled: SampledRequests::new(measuring.max_samples()),
             collectors,
+            event_loop,
             probe: RuntimeProbe::new(),
             telemetry: barograph::Telemetry::of(
                 recorded,
@@ -127,20 +147,30 @@ impl Collecting {
             business,
             inside,
             stored,
+            higher_cost: settings.config.stats.higher_cost,
             application: settings.application.as_ref().map(|application| application.registry.clone()),
             own: [("instance", instance), ("job", name)],
             described: Mutex::default(),
             failing: AtomicBool::new(false),
         };
+        collecting.obey_settings();
         collecting.add_built_in(configured, settings, store);
         Ok(collecting)
     }
 
     /// Counts a request that the server answered; one of an application is for the application to count.
-    pub(crate) fn answered(&self, method: &str, route: &str, status: u16, took: Duration) {
+    pub(crate) fn answered(&self, now: Timestamp, method: &str, route: &str, status: u16, took: Duration) {
+        let known = METHODS.iter().find(|known| **known == method).unwrap_or(&"_OTHER");
+        self.sampled.offer(now, known, route, status, took);
         if self.application.is_none() {
-            let known = METHODS.iter().find(|known| **known == method).unwrap_or(&"_OTHER");
             self.requests.record(known, route, status, took);
+        }
+    }
+
+    /// Does as the settings of measuring say, now that they may have changed.
+    pub(crate) fn obey_settings(&self) {
+        if let Some(monitor) = &self.event_loop {
+            monitor.obey(&self.telemetry.settings());
         }
     }
 
@@ -218,7 +248,7 @@ const OVERFLOWS_TOLD: usize = 100;
 
 /// Collects until told to stop; the first time at once.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
-    let runtime = tokio::runtime::Handle::current().metrics();
+    let runtime = Handle::current().metrics();
     loop {
         let now = engine.clock.now();
         let at = Timestamp(now.0.div_euclid(TICK_MS) * TICK_MS);
@@ -261,16 +291,30 @@ async fn read_all(engine: &Arc<Engine>, due: Vec<Due>, at: Timestamp, wait: Dura
     }
 }
 
+/// How busy the machine is, as the system collector read it last, and how full the queue of queries.
+fn load(engine: &Engine) -> Load {
+    let percent = MetricsSnapshot::of(&engine.collecting.collectors, Timestamp(0)).system.cpu_usage;
+    let queue = engine.queries.waiting() as f64 / engine.limits.max_queued.max(1) as f64;
+    Load { cpu: percent.unwrap_or(0.0) / 100.0, queue }
+}
+
 /// Stores our own instruments, and those of the application around us.
 fn own(engine: &Arc<Engine>, at: Timestamp) {
     let stats = engine.store.stats();
     engine.telemetry.observe_store(&stats, &engine.store.levels());
-    engine.telemetry.results.observe(&engine.results.counts(), &stats);
+    let results = engine.results.counts();
+    engine.telemetry.results.observe(&results, &stats);
+    if let Some(cache) = &engine.collecting.results {
+        let evictions = results.evicted + results.changed;
+        cache.observe(CacheFigures { hits: results.hits, misses: results.misses, evictions, errors: 0 });
+    }
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();
     engine.telemetry.registry.tick(at);
     engine.collecting.telemetry.tick(at);
+    let kept_max = engine.collecting.telemetry.settings().max_samples();
+    engine.collecting.sampled.tick(at, load(engine), kept_max);
     for registry in registries.into_iter().flatten() {
         points.extend(recorded(registry));
     }

@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `stats`, `metrics`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
@@ -9,6 +9,8 @@
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
 mod collectors;
+mod measuring;
+mod origins;
 mod patterns;
 pub mod relabel;
 mod retention;
@@ -24,6 +26,8 @@ use std::{
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use collectors::{Collector, Collectors};
+pub use measuring::{Measuring, Stats, profile};
+pub use origins::Origins;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
@@ -84,10 +88,16 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// What the server collects by itself.
     pub collectors: Collectors,
+    /// Which statistics there are.
+    pub stats: Stats,
+    /// How requests and the runtime are measured.
+    pub metrics: Measuring,
     /// What a query may cost.
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// Where what is not the default came from.
+    pub origins: Origins,
 }
 
 impl Config {
@@ -152,13 +162,27 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut retention = retention::read_retention(node("retention"), findings);
     retention.tiers[0] = retention.tiers[0].or(storage.retention_raw);
     let collectors = collectors::read_collectors(node("collectors"), findings);
+    let stats = measuring::read_stats(node("stats"), findings);
+    let metrics = measuring::read_measuring(node("metrics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
-    Config { global, rule_files, scrape_configs, storage, retention, collectors, query, limits }
+    Config {
+        global,
+        rule_files,
+        scrape_configs,
+        storage,
+        retention,
+        collectors,
+        stats,
+        metrics,
+        query,
+        limits,
+        origins: origins::of(root),
+    }
 }
 
 /// A pattern of rule files, relative to the folder of the configuration.

@@ -104,6 +104,8 @@ collectors:
   process: {enabled: false}
 query: {lookback: 2m, timeout: 10s, max_samples: 1_000_000, max_concurrency: 4, cache: 64MiB, experimental: true}
 limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3}
+stats: {higher_cost: false}
+metrics: {profile: dev, max_samples: 100, histogram_buckets: '1,5'}
 ",
         &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
     )
@@ -114,7 +116,15 @@ limits: {body: 1MB, active_series: 10, series_per_metric: 5, values_per_label: 3
     assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });
     assert!(!config.collectors.process.enabled);
     assert_eq!((config.query.max_samples, config.query.max_concurrency), (1_000_000, 4));
-    assert!(config.query.experimental);
+    assert!(config.query.experimental && !config.stats.higher_cost);
+    let settings = config.metrics.settings().unwrap();
+    assert_eq!((settings.window().as_secs(), settings.max_samples()), (60, 100));
+    assert_eq!(settings.bounds(), [0.001, 0.005]);
+    let origin = |path: &str| config.origins.get(path).map(|origin| origin.as_str());
+    assert_eq!(origin("storage.durability"), Some("file"));
+    assert_eq!(origin("collectors.system.interval"), Some("environment"));
+    assert_eq!(origin("limits.body"), Some("file"));
+    assert_eq!(origin("query.slow"), None);
     assert_eq!(config.query.cache, Some(64 << 20));
     assert_eq!((config.limits.body_bytes, config.limits.active_series), (1 << 20, 10));
     assert_eq!((config.limits.series_per_metric, config.limits.values_per_label), (5, 3));

@@ -118,6 +118,7 @@ fn document(status: &CollectorStatus) -> Value {
         "interval": config.interval.as_secs_f64(),
         "interval_seconds": config.interval.as_secs_f64(),
         "type": status.metric_type.as_str(),
+        "cost": status.cost.as_str(),
         "unsupported": status.unsupported,
         "stats": {
             "runs": stats.runs,

@@ -72,6 +72,7 @@ async fn change(State(app): State<App>, Whole(body): Whole) -> Result<Json<Value
             };
             Problem::new(status, error.to_string()).at(format!("metrics.{name}"))
         })?;
+        engine.collecting.obey_settings();
     }
     Ok(Json(json!({"metrics": settings(&engine)})))
 }

@@ -8,7 +8,8 @@
 //! data `{"time": seconds, "results": [[{"metric", "value"}], …]}` with one result a query, in order, or
 //! `{"error"}` in its place.
 //!
-//! `metric=NAME` in place of queries asks for each new sample of a metric (see `follow`).
+//! `metric=NAME` in place of queries asks for each new sample of a metric (see `follow`), `topics=performance` for messages
+//! about the server itself (see `topics`).
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ use super::{
     params::Params,
     problem::Problem,
     prom::{write_labels, write_sample_value},
+    topics,
 };
 use crate::{
     Engine,
@@ -61,8 +63,15 @@ async fn live(
     if params.first("metric").is_some() {
         return follow::follow(app, &headers, caller, &params);
     }
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
+    let step_ms = params.duration_ms("step").map_err(|e| bad(e.text().to_owned()))?.unwrap_or(1_000);
+    if !STEP_MS.contains(&step_ms) {
+        return Err(bad("step must be from 1s to 1h".into()));
+    }
+    if params.first("topics").is_some() {
+        return topics::stream(app, &params, step_ms);
+    }
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let parse = |text: &str| {
         let expr = barograph_query::parse(text).map_err(|e| e.to_string())?;
         Ok(Followed { text: text.to_owned(), expr: Arc::new(expr) })
@@ -70,10 +79,6 @@ async fn live(
     let queries: Vec<Result<Followed, String>> = params.all("query").map(parse).collect();
     if queries.is_empty() || queries.len() > QUERIES_MAX {
         return Err(bad(format!("give 1 to {QUERIES_MAX} query parameters, not {}", queries.len())));
-    }
-    let step_ms = params.duration_ms("step").map_err(|e| bad(e.text().to_owned()))?.unwrap_or(1_000);
-    if !STEP_MS.contains(&step_ms) {
-        return Err(bad("step must be from 1s to 1h".into()));
     }
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
     let now = engine.clock.now().0;

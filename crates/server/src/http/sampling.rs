@@ -1,11 +1,12 @@
-//! What sampling a metric would cost and bring, from what is stored of it: `GET /api/barograph/v1/sampling/…`.
+//! `GET /api/barograph/v1/sampling`, the requests to this server that are kept as samples; and what sampling a metric
+//! would cost and bring, from what is stored of it:
 //!
 //! - `impact`: keeps each stored sample with probability `rate`, by `seed`, and holds what is estimated from those that
 //!   are left against what all of them say.
 //! - `optimal`: the least rate for a wanted `error` of the mean, and `confidence`.
 //! - `cost-benefit`: a table of rates with what they cost and how far totals are off, and the rate to take.
 //!
-//! All take `metric`, `start` and `end` (the last hour) and `labels.NAME`. The formulas are those of
+//! These take `metric`, `start` and `end` (the last hour) and `labels.NAME`. The formulas are those of
 //! [`barograph::sampling`]; the same request over the same data gives the same answer.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
@@ -19,14 +20,24 @@ use serde_json::{Value, json};
 
 use super::{App, Caller, figures, params::Params, problem::Problem, query};
 
+/// So many samples are shown at most.
+const SHOWN_MAX: usize = 100;
 /// How many rates a table of costs and benefits has.
 const ROWS: usize = 13;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
+        .route("/api/barograph/v1/sampling", get(requests))
         .route("/api/barograph/v1/sampling/impact", get(impact))
         .route("/api/barograph/v1/sampling/optimal", get(optimal))
         .route("/api/barograph/v1/sampling/cost-benefit", get(cost_benefit))
+}
+
+/// `GET …/sampling`: with which rate requests to this server are kept as samples, now and in the minutes before, and the
+/// newest `limit` of them.
+async fn requests(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    Ok(Json(engine.collecting.sampled.document(params.limit("limit")?.min(SHOWN_MAX))))
 }
 
 /// `GET …/sampling/impact`
@@ -37,8 +48,8 @@ async fn impact(State(app): State<App>, caller: Caller, params: Params) -> Resul
     let seed = params.number("seed")?.unwrap_or(1.0).to_bits();
     let mut query = query::parameters(name, &params)?;
     (query.group_by, query.granularity) = (GroupBy::Series, Some(Tier::Raw));
-    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
-    let reply = figures::answered(&app, caller, query, now, name).await?;
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let reply = figures::answered(&engine, caller, query, engine.clock.now(), name).await?;
     let points = reply.results.iter().flat_map(|series| &series.points);
     let values: Vec<f64> = points.map(|point| point.value).filter(|value| value.is_finite()).collect();
     if values.is_empty() {
@@ -201,7 +212,8 @@ struct Known<'p> {
 impl<'p> Known<'p> {
     async fn of(app: &App, caller: Caller, params: &'p Params) -> Result<Self, Problem> {
         let name = metric(params)?;
-        let mut document = figures::statistics(app, name, caller, &params.without("by")).await?;
+        let engine = app.ready().ok_or_else(Problem::not_ready)?;
+        let mut document = figures::statistics(&engine, name, caller, &params.without("by")).await?;
         let figure = |name: &str| document["stats"][name].as_f64();
         let count = figure("count").unwrap_or(0.0);
         let (Some(mean), Some(deviation)) = (figure("avg"), figure("stddev")) else {

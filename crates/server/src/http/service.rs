@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::{Json, Router, extract::State, routing::get};
-use barograph_model::{Tier, Timestamp};
+use barograph::event_loop::LAG_INTERVAL;
+use barograph_model::{Labels, Tier, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{App, diagnostics, problem::Problem};
@@ -26,7 +27,29 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let accounts: Map<String, Value> =
         seen.accounts().into_iter().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
     let collected = engine.collecting.collectors.totals();
+    let registry = &engine.telemetry.registry;
+    let by = |name, label| -> Map<String, Value> {
+        let values = registry.values(name).into_iter();
+        let named = |(labels, value): (Labels, f64)| {
+            (labels.value(label).unwrap_or_default().to_owned(), whole(value).into())
+        };
+        values.map(named).collect()
+    };
+    let all = |name| whole(registry.values(name).iter().map(|(_, value)| value).sum());
     Ok(Json(json!({
+        "ingest": {
+            "samples": all("barograph_ingest_samples_total"),
+            "by_source": by("barograph_ingest_samples_total", "source"),
+            "late": all("barograph_ingest_late_samples_total"),
+            "rejected": all("barograph_ingest_rejected_samples_total"),
+        },
+        "process": {
+            "queries": all("barograph_queries_total"),
+            "samples_read": all("barograph_query_samples_total"),
+            "rules_evaluated": all("barograph_rule_evaluations_total"),
+            "windows_rolled": store.windows_rolled,
+        },
+        "expose": {"requests": all("barograph_http_requests_total")},
         "totalCollectors": collected.collectors,
         "totalMetricsCollected": collected.points,
         "collectionErrors": collected.errors,
@@ -54,6 +77,11 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
     })))
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts, which are whole")]
+fn whole(count: f64) -> u64 {
+    count as u64
+}
+
 /// `GET …/config`: how samples are kept, as it holds now: file, environment and flags together.
 async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
@@ -75,6 +103,8 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let by_type =
         retention.by_type.iter().map(|(kind, ages)| (kind.as_str().to_owned(), tiers(*ages).into()));
     kept.insert("by_type".into(), by_type.collect::<Map<_, _>>().into());
+    let origins: Map<String, Value> =
+        engine.origins.iter().map(|(path, origin)| (path.clone(), origin.as_str().into())).collect();
     let durability = match storage.durability {
         Durability::Batch => "batch",
         Durability::Sync => "sync",
@@ -90,5 +120,8 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
         },
         "retention": kept,
         "metrics": diagnostics::settings(&engine),
+        "origins": origins,
+        "profile": engine.collecting.telemetry.settings().profile().as_str(),
+        "event_loop": {"lag_interval_ms": LAG_INTERVAL.as_millis()},
     })))
 }

@@ -33,8 +33,10 @@ pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
     const KEYS: [&str; 8] =
         ["name", "type", "value", "unit", "attributes", "timestamp", "component", "sampling"];
     let Some(object) = document.as_object() else { return wrong("a record is an object") };
-    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return wrong(format!("unknown key {key:?}; known are {}", KEYS.join(", ")));
+    let own = object.get("type").and_then(Value::as_str).and_then(value_of);
+    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str()) && Some(key.as_str()) != own) {
+        let own = own.map(|own| format!(", {own}")).unwrap_or_default();
+        return wrong(format!("unknown key {key:?}; known are {}{own}", KEYS.join(", ")));
     }
     let text = |key: &str| match object.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -47,7 +49,7 @@ pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
         let known = RecordKind::ALL.map(RecordKind::as_str).join(", ");
         return wrong(format!("type {kind:?} is none of {known}"));
     };
-    let value = match object.get("value") {
+    let value = match object.get("value").or_else(|| object.get(own?)) {
         Some(Value::Number(number)) => RecordValue::Number(number.as_f64().unwrap_or(f64::NAN)),
         Some(Value::Object(parts)) => RecordValue::Distribution(distribution(parts)?),
         Some(_) => return wrong("value must be a number or a distribution"),
@@ -61,6 +63,16 @@ pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
         sampling: sampling(object.get("sampling"))?,
         ..MetricRecord::new(kind, name, value)
     })
+}
+
+/// What the value of a kind may be called, too.
+fn value_of(kind: &str) -> Option<&'static str> {
+    match RecordKind::named(kind)? {
+        RecordKind::Counter => Some("increment"),
+        RecordKind::Timer => Some("milliseconds"),
+        RecordKind::Meter => Some("count"),
+        _ => None,
+    }
 }
 
 fn attributes(value: Option<&Value>) -> Result<Attributes, Unreadable> {
@@ -171,6 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn values_have_the_names_of_their_operations() {
+        let check = |kind: &str, key: &str| {
+            let text = format!(r#"{{"name":"a","type":"{kind}","{key}":3}}"#);
+            let plain = read(&serde_json::from_str(&text.replace(key, "value")).unwrap()).unwrap();
+            assert_eq!(read(&serde_json::from_str(&text).unwrap()).unwrap(), plain);
+            assert!(plain.value == RecordValue::Number(3.0), "{text}");
+        };
+        check("counter", "increment");
+        check("timer", "milliseconds");
+        check("meter", "count");
+    }
+
+    #[test]
     fn what_is_no_record_is_told() {
         let check = |text: &str, expected: &str| {
             let refused = read(&serde_json::from_str(text).unwrap()).unwrap_err().to_string();
@@ -182,6 +207,7 @@ mod tests {
         check(r#"{"name":"a","type":"sum","value":1}"#, "none of counter");
         check(r#"{"name":"a","type":"gauge"}"#, "value is missing");
         check(r#"{"name":"a","type":"gauge","value":1,"tags":{}}"#, "unknown key");
+        check(r#"{"name":"a","type":"gauge","increment":1}"#, "unknown key");
         check(r#"{"name":"a","type":"gauge","value":1,"timestamp":"then"}"#, "no time");
         check(r#"{"name":"a","type":"gauge","value":1,"sampling":{"rate":0}}"#, "rate");
         check(r#"{"name":"a","type":"histogram","value":{"count":3,"sum":1,"buckets":[[1,2]]}}"#, "count");

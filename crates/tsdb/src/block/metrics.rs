@@ -11,7 +11,7 @@ use super::Index;
 const VERSION_LABELS: [&str; 3] = ["service_version", "version", "versionId"];
 
 /// Labels whose values tell which component reported; the first that there is counts.
-const COMPONENT_LABELS: [&str; 3] = ["component", "service_name", "job"];
+const COMPONENT_LABELS: [&str; 4] = ["componentId", "component", "service_name", "job"];
 
 /// Versions, and components, that are remembered of a metric in a block.
 pub(crate) const VERSIONS_MAX: usize = 16;

@@ -26,7 +26,11 @@ pub(crate) struct Wal {
     segment: AtomicU32,
     pending: Mutex<Pending>,
     pending_bytes: AtomicUsize,
+    /// Locked while the disk is waited for: nobody takes it who must not wait for a disk.
     writer: Mutex<Writer>,
+    /// Of all segments, as the writer left them last.
+    bytes: AtomicU64,
+    segments: AtomicUsize,
     read_only: AtomicBool,
     durable: AtomicU64,
     commits: AtomicU64,
@@ -106,20 +110,25 @@ impl Wal {
     ) -> Self {
         let Found { segments, last_segment, last_seq } = found;
         let pending = Pending { seq: last_seq, segment_bytes: 0, batches: Vec::new(), spare: Vec::new() };
-        Self {
+        let writer = Writer { file: None, unwritten: Vec::new(), segments };
+        let wal = Self {
             disk,
             segment_bytes,
             pending_bytes_max,
             segment: AtomicU32::new(last_segment + 1),
             pending: Mutex::new(pending),
             pending_bytes: AtomicUsize::new(0),
-            writer: Mutex::new(Writer { file: None, unwritten: Vec::new(), segments }),
+            bytes: AtomicU64::new(0),
+            segments: AtomicUsize::new(0),
             read_only: AtomicBool::new(false),
             durable: AtomicU64::new(last_seq),
             commits: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-        }
+            writer: Mutex::new(writer),
+        };
+        wal.measure(&lock(&wal.writer));
+        wal
     }
 
     /// Whether new records may come. Asked before anything is changed, because putting records cannot fail.
@@ -204,17 +213,20 @@ impl Wal {
             return Ok(self.durable.load(Ordering::Acquire));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
-        if self.write_all(&mut writer).is_err() {
+        let written = self.write(&mut writer);
+        self.measure(&writer);
+        self.read_only.store(written.is_err(), Ordering::Release);
+        written.map(|()| self.durable.load(Ordering::Acquire))
+    }
+
+    /// Writes all there is, if need be once more.
+    fn write(&self, writer: &mut Writer) -> Result<(), Error> {
+        if self.write_all(writer).is_err() {
             // Nothing is known of that file any more, so the same bytes go to a new one, from memory.
-            self.give_up_file(&mut writer);
-            if let Err(error) = self.write_all(&mut writer) {
-                self.give_up_file(&mut writer);
-                self.read_only.store(true, Ordering::Release);
-                return Err(error);
-            }
+            self.give_up_file(writer);
+            return self.write_all(writer).inspect_err(|_| self.give_up_file(writer));
         }
-        self.read_only.store(false, Ordering::Release);
-        Ok(self.durable.load(Ordering::Acquire))
+        Ok(())
     }
 
     /// Writes batch after batch; each is durable before the next begins, so only the last file can be torn.
@@ -299,15 +311,22 @@ impl Wal {
                 }
             }
             freed += writer.segments.remove(&segment).map_or(0, |info| info.bytes);
+            self.measure(&writer);
         }
         Ok(freed)
     }
 
+    fn measure(&self, writer: &Writer) {
+        let bytes = writer.segments.values().map(|segment| segment.bytes).sum();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.segments.store(writer.segments.len(), Ordering::Relaxed);
+    }
+
+    /// Waits for no disk.
     pub(crate) fn stats(&self) -> WalStats {
-        let writer = lock(&self.writer);
         WalStats {
-            bytes: writer.segments.values().map(|segment| segment.bytes).sum(),
-            segments: writer.segments.len(),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            segments: self.segments.load(Ordering::Relaxed),
             pending_bytes: self.pending_bytes.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
             syncs: self.syncs.load(Ordering::Relaxed),
