@@ -1,7 +1,7 @@
 //! Requests measured on their way: a layer for every service that speaks HTTP, gRPC among it.
 //!
 //! [`RequestsLayer`] goes around a service of axum, hyper or tonic, or around a client, and records into
-//! [`Requests`](crate::Requests):
+//! [`Requests`]:
 //!
 //! - *Route.* The label is the template that matched: axum's `MatchedPath` with the feature `axum`, what
 //!   [`RequestsLayer::routes`] answers otherwise, `pkg.Service/Method` for gRPC. Never the path: a request without a
