@@ -50,6 +50,7 @@ thread_local! {
 
 impl Route {
     /// That of these labels, if the thread has seen it.
+    #[cfg(feature = "tower")]
     #[inline]
     pub(super) fn known(requests: &Requests, method: &str, route: &str) -> Option<&'static Self> {
         Self::remembered(requests, &Key::new([method, route])).ok()
