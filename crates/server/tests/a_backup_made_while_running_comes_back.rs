@@ -48,7 +48,8 @@ async fn a_backup_made_while_running_comes_back() {
     assert_eq!(backup::verify(&place).unwrap().damaged, []);
     let running = start_quiet(&restored).await;
     assert_eq!(running.data(&question).await, expected);
-    assert!(backup::restore(&place, Some(1), &restored).unwrap_err().to_string().contains("in use"));
+    let error = backup::restore(&place, Some(1), &restored).unwrap_err().to_string();
+    assert!(error.contains("in use"), "{error}");
     running.server.stop().await;
     assert!(backup::restore(&place, Some(1), &restored).is_err(), "it is not empty");
 }

@@ -7,7 +7,7 @@ use support::{Running, configured, now_ms, request, start};
 
 const CONFIG: &str = "
 collectors: {built_in: false}
-query: {max_samples: 5_000_000, max_series: 500, max_bytes: 100MiB, timeout: 2s, experimental: true}
+query: {max_samples: 5_000_000, max_series: 500, max_bytes: 100MiB, timeout: 6s, experimental: true}
 ";
 
 /// A hundred series `x` with sixty samples each, and a histogram of buckets.

@@ -93,7 +93,7 @@ async fn by_promql_and_as_points() {
         ("names=x&function=median", "function"),
         ("names=x&function=quantile&q=2", "from 0 to 1"),
         ("names=x&granularity=2m", "granularity"),
-        ("names=x&granularity=1h&step=60", "no multiple of 1h"),
+        (&format!("names=x&granularity=1h&step=60&{span}"), "no multiple of 1h"),
         ("names=x&start=2&end=1", "not after the start"),
         ("names=x&start=soon", "start"),
     ] {
