@@ -33,6 +33,8 @@ pub fn derive_label_set(input: TokenStream) -> TokenStream {
 /// returns a `Result`, an `Err` is a call that failed. An async function begins when it is first polled, and is
 /// cancelled if it is dropped before it is done. A function that returns a future, rather than being async, is
 /// measured until it has made the future.
+///
+/// A call costs two readings of the clock (30 to 80 ns together) and some 30 ns.
 #[proc_macro_attribute]
 pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as function::Name);
@@ -44,7 +46,10 @@ pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[instrument_route("/orders", method = "POST")]` for another method than `GET`.
 ///
 /// Where the layer `barograph::http::RequestsLayer` measures the request already, it is counted once, under the route
-/// given here. The handler's answer becomes an `axum::response::Response`.
+/// given here, which costs a short lock. The handler's answer becomes an `axum::response::Response`.
+///
+/// By itself it costs two readings of the clock, some 60 ns of recording, and a box around the body of the answer: 250 to
+/// 350 ns together.
 #[proc_macro_attribute]
 pub fn instrument_route(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as function::Route);

@@ -158,6 +158,16 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether a selection has native histograms in its range, or windows of them. A source that has indexes tells it by
+    /// those; one that does not reads them.
+    fn has_histograms(&self, selection: &Selection<'_>, budget: &Budget) -> Result<bool, SourceError> {
+        let mut found = !self.histograms(selection, budget)?.is_empty();
+        for tier in Tier::ROLLED {
+            found = found || !self.histogram_rollups(tier, selection, budget)?.is_empty();
+        }
+        Ok(found)
+    }
+
     /// The label sets of a selection that may have samples in its range; at most `limit` of them, and whether
     /// there were more.
     fn series(

@@ -45,5 +45,5 @@ pub use eval::{
 pub use native::{Bucket, FloatHistogram, Incompatible};
 pub use syntax::{
     Arity, DEPTH_MAX, Function, ParseError, QUERY_BYTES_MAX, Span, ast, duration_text, is_light, parse,
-    parse_duration, parse_selector, selectors, unquote,
+    parse_duration, parse_selector, parse_selectors, selectors, unquote,
 };

@@ -155,7 +155,7 @@ impl RuntimeMonitor {
         self.0.figures()
     }
 
-    /// Tells how busy the runtime is; for [`Process`](crate::collector::Process).
+    /// Tells how busy the runtime is; for [`ProcessMetricsCollector`](crate::collector::ProcessMetricsCollector).
     pub fn probe(&self) -> RuntimeProbe {
         self.0.probe.clone()
     }

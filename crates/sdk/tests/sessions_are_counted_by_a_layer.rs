@@ -7,7 +7,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode},
+    http::{HeaderMap, Request, StatusCode},
     routing::{get, post},
 };
 use barograph::{
@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 async fn grpc(status: Option<&'static str>) -> axum::response::Response {
     let trailers = async move {
-        let mut trailers = axum::http::HeaderMap::new();
+        let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", status.unwrap_or("13").parse().unwrap());
         Some(Ok::<_, Infallible>(trailers))
     };

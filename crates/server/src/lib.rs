@@ -24,12 +24,14 @@ pub mod config;
 pub mod embed;
 pub mod engine;
 mod errors;
+mod follower;
 mod grpc;
 mod http;
 pub mod logging;
 mod maintenance;
 mod memory;
 pub mod performance;
+mod policies;
 mod queries;
 mod records;
 pub mod results;
@@ -57,8 +59,8 @@ pub use barograph_query::engine::{AggregationFunction, MetricsQueryFilter, Metri
 pub use barograph_tsdb::Store as MetricsStorage;
 pub use commits::CommitError;
 pub use embed::{
-    Barograph, MetricMetadata, MetricsAggregator, MetricsService, MetricsServiceConfig, MetricsServiceStats,
-    MetricsStorageConfig, MetricsStorageStats,
+    Barograph, Embedded, MetricMetadata, MetricsAggregator, MetricsService, MetricsServiceConfig,
+    MetricsServiceStats, MetricsStorageConfig, MetricsStorageStats,
 };
 pub use engine::Engine;
 pub use server::{Application, Server, Settings, StartError};

@@ -12,6 +12,7 @@ use barograph::{
     export::{Address, Exporter, OtlpSettings, PushSettings},
     exposition::Format,
     record::{MetricRecord, RecordKind},
+    sampling::{Random, SamplingInfo, Strategy},
     scope::{self, Attributes},
     statistics::{
         Local, MetricQuery, RetentionPolicy, StatisticsConsumer, StatisticsLifecycle, StatisticsProvider,
@@ -217,4 +218,56 @@ async fn nobody_there_blocks_nothing() {
     });
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap();
     assert_eq!(ended, (false, false));
+}
+
+#[tokio::test]
+async fn sampled_records_count_for_all_and_say_how_they_were_sampled() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    let now = now_ms();
+    let (mut random, mut records, mut took) = (Random::new(7), Vec::new(), 0.0);
+    for order in 0..20_000 {
+        let milliseconds = f64::from(order % 100);
+        took += milliseconds / 1e3;
+        if random.unit() < 0.1 {
+            for (name, kind, value) in
+                [("orders", RecordKind::Counter, 1.0), ("order.time", RecordKind::Timer, milliseconds)]
+            {
+                let record = MetricRecord::new(kind, name, value).attributes([("flowId", "F1")]);
+                let sampling = SamplingInfo::kept(Strategy::AdaptiveRate, 0.1);
+                let record = record.sampled(sampling).at(Timestamp(now - 20_000 + i64::from(order)));
+                let mut text = String::new();
+                record.write_json(&mut text);
+                records.push(text);
+            }
+        }
+    }
+    for (key, batch) in records.chunks(1_000).enumerate() {
+        let reply = post(&running, &format!("[{}]", batch.join(",")), &key.to_string()).await;
+        assert_eq!(reply.json()["rejected"], 0, "{}", reply.text);
+    }
+    let plain = r#"{"name":"orders","type":"counter","value":1,"attributes":{"flowId":"F2"}}"#;
+    assert_eq!(post(&running, plain, "plain").await.status, 200);
+
+    let near = async |expression: &str, expected: f64| {
+        let found: f64 = value(&running, expression).await.parse().unwrap();
+        assert!((found / expected - 1.0).abs() < 0.05, "{expression}: {found}, not {expected}");
+    };
+    near(r#"orders_total{flowId="F1"}"#, 20_000.0).await;
+    near("histogram_count(order_time_seconds)", 20_000.0).await;
+    near("histogram_sum(order_time_seconds)", took).await;
+    assert_eq!(
+        value(&running, r#"orders_total_sampling_rate{sampling_strategy="adaptive_rate"}"#).await,
+        "0.1"
+    );
+
+    let points = running.get("/api/barograph/v1/metrics/orders/latest").await.json();
+    let point = |flow: &str| {
+        let points = points["points"].as_array().unwrap();
+        points.iter().find(|point| point["labels"]["flowId"] == flow).unwrap().clone()
+    };
+    let expected = serde_json::json!({"strategy": "adaptive_rate", "rate": 0.1});
+    assert_eq!(point("F1")["sampling"], expected, "{points}");
+    assert_eq!(point("F2").get("sampling"), None, "{points}");
+    running.server.stop().await;
 }

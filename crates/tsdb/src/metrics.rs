@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use barograph_model::{Metadata, Tier, Timestamp};
+use barograph_model::{Metadata, MetricType, Tier, Timestamp};
 
 use crate::{
     Error, Store,
@@ -62,6 +62,11 @@ impl Store {
             }
             found.entry(name.to_owned()).or_default().add_series(labels.iter(), &held);
         });
+        self.histograms.each_held(|labels, held| {
+            let sum = found.entry(labels.metric_name().unwrap_or_default().to_owned()).or_default();
+            sum.histograms = true;
+            sum.add_series(labels.iter(), &held);
+        });
         for block in self.blocks().iter() {
             let metrics = match self.block_metrics(block) {
                 Err(error) if error.is_corrupt() => {
@@ -76,6 +81,7 @@ impl Store {
                     None => found.entry(name.to_string()).or_default(),
                 };
                 sum.see(part.first, part.last);
+                sum.histograms |= block.meta.histograms;
                 sum.bytes += part.bytes;
                 match block.meta.tier {
                     Tier::Raw => sum.samples += part.points,
@@ -89,7 +95,11 @@ impl Store {
         let described: BTreeMap<_, _> = self.catalog.list(None).into_iter().collect();
         let queried = self.catalog.queried();
         let infos = found.into_iter().map(|(name, sum)| {
-            let (family, metadata) = describe(&described, &name);
+            let (family, mut metadata) = describe(&described, &name);
+            if sum.histograms && metadata.kind == MetricType::Unknown {
+                // What nobody said can be seen.
+                metadata.kind = MetricType::Histogram;
+            }
             MetricInfo {
                 family: family.to_owned(),
                 metadata,
@@ -129,6 +139,8 @@ impl Store {
 #[derive(Default)]
 struct Sum {
     seen: bool,
+    /// Whether any of it is native histograms.
+    histograms: bool,
     active_series: usize,
     samples: u64,
     windows: u64,

@@ -159,6 +159,15 @@ impl Source for Store {
         self.read_histograms(selection, budget)
     }
 
+    fn has_histograms(&self, selection: &Selection<'_>, budget: &Budget) -> Result<bool, SourceError> {
+        for tier in Tier::ALL {
+            if !self.histogram_series(tier, selection, budget)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn histogram_rollups(
         &self,
         tier: Tier,

@@ -4,8 +4,8 @@
 mod support;
 
 use barograph_disk::MemoryDisk;
-use barograph_model::{Labels, Metadata, MetricType, Tier, Timestamp};
-use barograph_tsdb::{MetricInfo, Store};
+use barograph_model::{Histogram, HistogramParts, Labels, Metadata, MetricType, Tier, Timestamp};
+use barograph_tsdb::{HistogramRow, MetricInfo, Store};
 use support::*;
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -76,4 +76,40 @@ fn levels_say_what_there_is() {
     assert_eq!((raw.oldest, raw.newest), (Some(Timestamp(START)), Some(Timestamp(START + 99_000))));
     assert_eq!(store.in_memory().samples, 0);
     assert_eq!(store.stats().blocks_cut, 1);
+}
+
+#[test]
+fn native_histograms_are_metrics_too() {
+    let disk = MemoryDisk::new();
+    let (store, _) = open(&disk);
+    let parts =
+        HistogramParts { schema: 3, count: 2.0, sum: 3.0, positive: vec![(1, 2.0)], ..Default::default() };
+    let histogram = Histogram::new(parts).unwrap();
+    for name in ["took_seconds", "size_bytes"] {
+        for at in [START, START + 1000, START + 2000] {
+            let labels = labels(&[("__name__", name), ("job", "a")]);
+            let row = HistogramRow { labels: labels.as_bytes(), at, histogram: &histogram };
+            assert_eq!(store.append_histograms(&[row], Timestamp(at)).unwrap().rejected.len(), 0);
+        }
+    }
+    let kind = MetricType::GaugeHistogram;
+    store.set_metadata("size_bytes", &Metadata { kind, unit: "bytes".into(), help: "Size.".into() });
+    let check = |active_series| {
+        let metrics = store.metrics().unwrap();
+        let names: Vec<_> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["size_bytes", "took_seconds"]);
+        assert_eq!(of(&metrics, "size_bytes").metadata.kind, kind);
+        // Nobody said of what type it is.
+        let took = of(&metrics, "took_seconds");
+        assert_eq!(took.metadata.kind, MetricType::Histogram);
+        assert_eq!((took.active_series, took.samples), (active_series, 3));
+        assert_eq!((took.first_seen, took.last_seen), (Timestamp(START), Timestamp(START + 2000)));
+        assert_eq!(
+            (&took.labels[..], &took.components[..]),
+            (&["job".to_owned()][..], &["a".to_owned()][..])
+        );
+    };
+    check(1);
+    store.flush(Timestamp(START)).unwrap();
+    check(0);
 }

@@ -28,11 +28,11 @@ pub(super) fn replace(context: &Context<'_>, args: &[Expr], vector: Vector) -> R
     let source = &expr::text(&args[3])?.value;
     let pattern = &expr::text(&args[4])?.value;
     let invalid = || Error::Execution(format!("invalid regular expression in label_replace(): {pattern}"));
-    let build =
-        |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build().map_err(|_| invalid());
     PatternBudget::default().read(pattern).map_err(|_| invalid())?;
-    build(pattern)?;
-    let regex = build(&format!("^(?s:{pattern})$"))?;
+    // Read by itself, for one that ends the group around it, such as `a)|(b`; compiled once.
+    regex_syntax::parse(pattern).map_err(|_| invalid())?;
+    let anchored = format!("^(?s:{pattern})$");
+    let regex = RegexBuilder::new(&anchored).size_limit(PATTERN_BYTES_MAX).build().map_err(|_| invalid())?;
     relabel(context, vector, destination, |labels| {
         let source = labels.value(source).unwrap_or_default();
         let Some(captures) = regex.captures(source) else { return Ok(None) };

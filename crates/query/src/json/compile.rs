@@ -44,6 +44,7 @@ pub(super) fn aggregate(metric: &Metric, function: Function, length: i64) -> Res
     match &metric.stored {
         Stored::Series(name) => Ok(of_series(metric, name, function, length)),
         Stored::Histogram(base) => of_histogram(metric, base, function, length),
+        Stored::Native(name) => of_native(metric, name, function, length),
     }
 }
 
@@ -172,6 +173,37 @@ fn of_histogram(metric: &Metric, base: &str, function: Function, length: i64) ->
     })
 }
 
+/// Of what was observed in the bucket, as native histograms tell it: the least and the greatest are the outer bounds of the
+/// outermost buckets, the deviation takes each bucket for its middle.
+fn of_native(metric: &Metric, name: &str, function: Function, length: i64) -> Result<Expr, String> {
+    let added = |over: &str| {
+        let grown = call(over, vec![range(metric, name, length)]);
+        match &metric.by {
+            By::Series => grown,
+            By::Labels(labels) => group(AggregateOp::Sum, labels, grown),
+        }
+    };
+    let of = |part: &str| call(part, vec![added("increase")]);
+    let quantile = |q: f64| call("histogram_quantile", vec![number(q), added("increase")]);
+    Ok(match function {
+        Function::Sum => of("histogram_sum"),
+        Function::Count | Function::Increase => of("histogram_count"),
+        Function::Rate => call("histogram_count", vec![added("rate")]),
+        Function::Avg => of("histogram_avg"),
+        Function::Stddev => of("histogram_stddev"),
+        Function::Min => quantile(0.0),
+        Function::Max => quantile(1.0),
+        Function::Percentile(percent) => quantile(percent / 100.0),
+        Function::First | Function::Last => {
+            let function = function.name().to_uppercase();
+            return Err(format!(
+                "{name} is a native histogram, which has no {function} value; ask for AVG, COUNT, SUM, MIN, MAX, \
+                 STDDEV, RATE or a percentile"
+            ));
+        }
+    })
+}
+
 fn expr(node: Node) -> Expr {
     Expr { node, span: Span::default() }
 }
@@ -281,6 +313,15 @@ mod tests {
             r#"histogram_quantile(0.5, sum by (le) (increase(h_bucket{job="a"}[1h])))"#,
         );
         check(histogram(), By::Series, Function::Count, r#"increase(h_count{job="a"}[1h])"#);
+        let native = || Stored::Native("n".into());
+        check(native(), By::Series, Function::Avg, r#"histogram_avg(increase(n{job="a"}[1h]))"#);
+        check(
+            native(),
+            by(),
+            Function::Percentile(50.0),
+            r#"histogram_quantile(0.5, sum(increase(n{job="a"}[1h])))"#,
+        );
+        check(native(), by(), Function::Rate, r#"histogram_count(sum(rate(n{job="a"}[1h])))"#);
         let refused = "h is a histogram of buckets, which do not tell MIN; ask for AVG, COUNT, SUM, RATE or a percentile";
         check(histogram(), by(), Function::Min, refused);
     }

@@ -120,19 +120,29 @@ pub(super) enum Stored {
     Series(String),
     /// A histogram of buckets: series of this name with `_bucket`, `_sum` and `_count` behind it.
     Histogram(String),
+    /// Series of this name that are native histograms.
+    Native(String),
 }
 
 impl Stored {
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Series(name) | Self::Histogram(name) => name,
+            Self::Series(name) | Self::Histogram(name) | Self::Native(name) => name,
+        }
+    }
+
+    /// The name of series that have all the labels it has.
+    pub(super) fn with_labels(&self) -> String {
+        match self {
+            Self::Series(name) | Self::Native(name) => name.clone(),
+            Self::Histogram(base) => format!("{base}_count"),
         }
     }
 
     /// The names its series have.
     pub(super) fn names(&self) -> Vec<String> {
         match self {
-            Self::Series(name) => vec![name.clone()],
+            Self::Series(name) | Self::Native(name) => vec![name.clone()],
             Self::Histogram(base) => ["bucket", "sum", "count"].map(|part| format!("{base}_{part}")).to_vec(),
         }
     }

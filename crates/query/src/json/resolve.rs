@@ -84,6 +84,7 @@ impl<'a> Directory<'a> {
                 return Err(Invalid::new(path, text).into());
             }
             for (name, stored) in add {
+                let stored = self.told_apart(stored)?;
                 if !found.iter().any(|other| other.1.stored == stored && other.0 == name) {
                     found.push((name, self.metric(stored)?, i));
                 }
@@ -94,7 +95,8 @@ impl<'a> Directory<'a> {
 
     /// A metric by one name; `None` if nothing of it is stored.
     pub(super) fn named(&self, name: &str, path: &str) -> Result<Option<Metric>, Error> {
-        self.one(name, path)?.map(|stored| self.metric(stored)).transpose()
+        let one = self.one(name, path)?;
+        one.map(|stored| self.metric(self.told_apart(stored)?)).transpose()
     }
 
     /// What one name stands for: itself, if that is stored.
@@ -132,6 +134,17 @@ impl<'a> Directory<'a> {
         Ok(self.labels.get_or_init(|| labels))
     }
 
+    /// Of series, whether they are native histograms.
+    fn told_apart(&self, stored: Stored) -> Result<Stored, Error> {
+        let Stored::Series(name) = stored else { return Ok(stored) };
+        let matchers = [Matcher::equal(METRIC_NAME, &name)];
+        let all = Selection { matchers: &matchers, range: self.range };
+        Ok(match self.source.has_histograms(&all, self.budget)? {
+            true => Stored::Native(name),
+            false => Stored::Series(name),
+        })
+    }
+
     /// The stored names of all metrics that were found so far.
     pub(super) fn used(&self) -> Vec<String> {
         self.used.borrow().iter().cloned().collect()
@@ -159,7 +172,7 @@ impl<'a> Directory<'a> {
         if !grouped && self.query.dimensions.is_empty() {
             return Ok(Vec::new());
         }
-        let matchers = [Matcher::equal(METRIC_NAME, &named(stored))];
+        let matchers = [Matcher::equal(METRIC_NAME, &stored.with_labels())];
         let selection = Selection { matchers: &matchers, range: self.range };
         Ok(self.source.label_names(&selection, self.budget)?)
     }
@@ -201,7 +214,7 @@ impl<'a> Directory<'a> {
         if let [only] = alike.as_slice() {
             return Ok(only.clone());
         }
-        let name = named(stored);
+        let name = stored.with_labels();
         let own: Vec<&String> = alike.iter().filter(|label| own.contains(label)).collect();
         if own.is_empty() && alike.iter().any(|label| label == attribute) {
             return Ok(attribute.to_owned());
@@ -224,13 +237,5 @@ impl<'a> Directory<'a> {
         let groups = self.groups.borrow();
         let place = groups.iter().position(|group| group.as_deref() == Some(label))?;
         Some(&attributes[place])
-    }
-}
-
-/// The name of series that have the labels of a metric.
-fn named(stored: &Stored) -> String {
-    match stored {
-        Stored::Series(name) => name.clone(),
-        Stored::Histogram(base) => format!("{base}_count"),
     }
 }

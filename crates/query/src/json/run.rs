@@ -510,7 +510,6 @@ impl Run<'_> {
             let Some(answer) = self.ask(&range, when, &options(run.tier))? else { continue };
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
-            // Of native histograms documents know nothing.
             for (labels, Track { floats: mut samples, .. }) in matrix {
                 if samples.is_empty() {
                     continue;

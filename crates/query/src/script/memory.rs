@@ -159,6 +159,14 @@ impl Memory {
         found.filter(|pair| !pair.1.is_empty()).collect()
     }
 
+    /// The labels of a selection, of floats or of histograms.
+    fn known<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = &'a Labels> {
+        let range = selection.range.start.0..selection.range.end.0.max(selection.range.start.0);
+        let natives = self.series.iter().filter(|pair| matches(selection.matchers, pair.0));
+        let natives = natives.filter(move |pair| pair.1.histograms.range(range.clone()).next().is_some());
+        self.matching(selection).map(|pair| pair.0).chain(natives.map(|pair| pair.0))
+    }
+
     fn matching<'a>(&'a self, selection: &Selection<'_>) -> impl Iterator<Item = (&'a Labels, Batch<'a>)> {
         self.stored(selection, self.kept[Tier::Raw as usize])
     }
@@ -289,7 +297,7 @@ impl Source for Memory {
     }
 
     fn label_names(&self, selection: &Selection<'_>, _budget: &Budget) -> Result<Vec<String>, SourceError> {
-        let names = self.matching(selection).flat_map(|pair| pair.0.iter()).map(|pair| pair.0.to_owned());
+        let names = self.known(selection).flat_map(Labels::iter).map(|pair| pair.0.to_owned());
         Ok(sorted(names))
     }
 
@@ -299,7 +307,7 @@ impl Source for Memory {
         selection: &Selection<'_>,
         _budget: &Budget,
     ) -> Result<Vec<String>, SourceError> {
-        Ok(sorted(self.matching(selection).filter_map(|pair| pair.0.value(name)).map(str::to_owned)))
+        Ok(sorted(self.known(selection).filter_map(|labels| labels.value(name)).map(str::to_owned)))
     }
 
     fn metadata(&self, _name: Option<&str>) -> Vec<(String, Metadata)> {

@@ -20,7 +20,7 @@ mod token;
 pub use functions::{Arity, Function};
 pub use number::{duration_text, parse_duration, unquote};
 pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, is_light, parse};
-pub use series::{parse_selector, selectors};
+pub use series::{parse_selector, parse_selectors, selectors};
 pub use span::{ParseError, Span};
 
 pub(crate) use length::Times;

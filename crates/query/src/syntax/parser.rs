@@ -44,19 +44,20 @@ pub fn is_light(text: &str) -> bool {
 /// # Errors
 /// The first mistake, with its place, in the words of Prometheus.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    parse_within(text, &mut PatternBudget::default())
+}
+
+/// As [`parse`], within what the patterns of others left.
+pub(super) fn parse_within(text: &str, patterns: &mut PatternBudget) -> Result<Expr, ParseError> {
     if text.len() > QUERY_BYTES_MAX {
         let message = format!("query is longer than {QUERY_BYTES_MAX} bytes");
         return Err(ParseError::new(Span::default(), message));
     }
     let mut parser = Parser::new(text);
-    if parser.peek().kind == Kind::End {
-        return parser.fail(Span::default(), "no expression found in input");
-    }
-    let expr = parser.expr(0)?;
-    match parser.peek().kind {
-        Kind::End => Ok(expr),
-        _ => parser.unexpected("", ""),
-    }
+    parser.patterns = patterns.clone();
+    let expr = parser.whole();
+    *patterns = parser.patterns;
+    expr
 }
 
 pub(super) type Parsed<T> = Result<T, ParseError>;
@@ -82,6 +83,18 @@ impl<'a> Parser<'a> {
         let second = after(now, &mut lexer);
         let patterns = PatternBudget::default();
         Self { text, lexer, last: now, now, second, depth: 0, lenient: false, patterns }
+    }
+
+    /// An expression, and nothing else.
+    fn whole(&mut self) -> Parsed<Expr> {
+        if self.peek().kind == Kind::End {
+            return self.fail(Span::default(), "no expression found in input");
+        }
+        let expr = self.expr(0)?;
+        match self.peek().kind {
+            Kind::End => Ok(expr),
+            _ => self.unexpected("", ""),
+        }
     }
 
     pub(super) fn peek(&self) -> Token {

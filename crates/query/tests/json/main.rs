@@ -4,6 +4,7 @@
 
 mod documented;
 mod language;
+mod natives;
 mod refusals;
 mod same_as_promql;
 mod schema;

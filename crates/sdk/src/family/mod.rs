@@ -168,16 +168,14 @@ impl Seen {
     }
 
     fn is<const N: usize>(&self, family: u64, key: &Key<'_, N>) -> bool {
-        let short = key.ends.iter().all(Ends::are_all);
-        let same = family == self.family && *self.ends == key.ends;
-        same && (short || self.values.iter().zip(key.values).all(|(seen, value)| **seen == *value))
+        family == self.family && *self.ends == key.ends && key.has(self.values.iter().map(|value| &**value))
     }
 }
 
 /// Label values with what tells most of them apart at a glance.
 pub(crate) struct Key<'a, const N: usize> {
-    values: [&'a str; N],
-    ends: [Ends; N],
+    pub(crate) values: [&'a str; N],
+    pub(crate) ends: [Ends; N],
 }
 
 impl<'a, const N: usize> Key<'a, N> {
@@ -185,6 +183,13 @@ impl<'a, const N: usize> Key<'a, N> {
     pub(crate) fn new(values: [&'a str; N]) -> Self {
         let values = values.map(cut);
         Self { values, ends: values.map(Ends::of) }
+    }
+
+    /// Whether these are its values, if their ends are the same.
+    #[inline]
+    pub(crate) fn has<'s>(&self, values: impl Iterator<Item = &'s str>) -> bool {
+        let short = self.ends.iter().all(Ends::are_all);
+        short || values.zip(self.values).all(|(seen, value)| *seen == *value)
     }
 
     /// One multiplication a value, whose product is folded; what lies between the ends of a long value is added up
@@ -212,8 +217,8 @@ impl<'a, const N: usize> Key<'a, N> {
 }
 
 /// The length, the first and the last eight bytes of a text, which overlap or meet in one of up to 16 bytes.
-#[derive(Clone, Copy, PartialEq)]
-struct Ends {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ends {
     len: u64,
     first: u64,
     last: u64,
@@ -241,7 +246,7 @@ impl Ends {
 }
 
 /// The value, cut at a character if it is too long.
-pub(crate) fn cut(value: &str) -> &str {
+fn cut(value: &str) -> &str {
     &value[..value.floor_char_boundary(VALUE_BYTES_MAX)]
 }
 

@@ -19,8 +19,8 @@
 //! [`Requests::client`] are the same for what a program asks of others; their names begin with `http_client_`.
 //!
 //! A request begun is recorded once, whatever becomes of it: finished, dropped (then it was cancelled), or unwound
-//! (then its code panicked). Recording looks up two label sets that the thread remembers and writes cells of its own:
-//! some 60 ns, no lock, no allocation once the thread has seen the route and status.
+//! (then its code panicked). Recording finds the route among those the thread remembers and writes cells of its own: two
+//! readings of the clock and some 60 ns, no lock, no allocation once the thread has seen the route and status.
 
 mod figures;
 mod request;

@@ -17,7 +17,7 @@ use std::{
 use super::{Instruments, Outcome, Requests};
 use crate::{
     Counter, Histogram, OVERFLOW,
-    family::{self, Key},
+    family::{Ends, Key},
     handle::SINK,
     slab::Slab,
 };
@@ -34,6 +34,8 @@ pub(super) struct Route {
     pub(super) requests: Requests,
     pub(super) method: Box<str>,
     pub(super) route: Box<str>,
+    /// What tells the two from most others.
+    key: [Ends; 2],
     pub(super) duration: Histogram,
     pub(super) received: Counter,
     pub(super) sent: Counter,
@@ -48,49 +50,62 @@ thread_local! {
 
 impl Route {
     /// That of these labels, if the thread has seen it.
+    #[cfg(feature = "tower")]
     #[inline]
     pub(super) fn known(requests: &Requests, method: &str, route: &str) -> Option<&'static Self> {
-        let known = KNOWN.with(|known| known[place(requests, method, route)].get())?;
-        known.is(requests, method, route).then_some(known)
+        Self::remembered(requests, &Key::new([method, route])).ok()
     }
 
     /// That of these labels.
     #[inline]
     pub(super) fn find(requests: &Requests, method: &str, route: &str) -> &'static Self {
-        Self::known(requests, method, route).unwrap_or_else(|| Self::look_up(requests, method, route))
+        let key = Key::new([method, route]);
+        Self::remembered(requests, &key).unwrap_or_else(|place| Self::look_up(requests, &key, place))
+    }
+
+    /// What the thread remembers, or the place for it.
+    #[inline]
+    fn remembered(requests: &Requests, key: &Key<'_, 2>) -> Result<&'static Self, usize> {
+        #[expect(clippy::cast_possible_truncation, reason = "some bits of it are wanted")]
+        let place = key.hash(ptr::from_ref(requests.0).addr() as u64) as usize % PLACES;
+        let known = KNOWN.with(|known| known[place].get());
+        known.filter(|known| known.is(requests, key)).ok_or(place)
     }
 
     #[cold]
     #[inline(never)]
-    fn look_up(requests: &Requests, method: &str, route: &str) -> &'static Self {
+    fn look_up(requests: &Requests, key: &Key<'_, 2>, place: usize) -> &'static Self {
         static ROUTES: Slab<OnceLock<Route>, 256, 256> = Slab::new();
         let instruments: &'static Instruments = requests.0;
-        let (duration, settled) = instruments.durations.settled([method, route]);
+        let (duration, settled) = instruments.durations.settled(key.values);
         // The sink is that of all registries.
         let one = if duration.0 == SINK { &instruments.lost } else { ROUTES.cell(duration.0) };
-        let labels = if settled { [method, route].map(family::cut) } else { [OVERFLOW; 2] };
-        let found = one.get_or_init(|| Self::new(requests, duration, labels));
-        if found.is(requests, method, route) {
-            KNOWN.with(|known| known[place(requests, method, route)].set(Some(found)));
+        let overflow = Key::new([OVERFLOW; 2]);
+        let found = one.get_or_init(|| Self::new(requests, duration, if settled { key } else { &overflow }));
+        if found.is(requests, key) {
+            KNOWN.with(|known| known[place].set(Some(found)));
         }
         found
     }
 
-    fn new(requests: &Requests, duration: Histogram, labels: [&str; 2]) -> Self {
+    fn new(requests: &Requests, duration: Histogram, key: &Key<'_, 2>) -> Self {
+        let [method, route] = key.values;
         Self {
             requests: requests.clone(),
-            method: labels[0].into(),
-            route: labels[1].into(),
+            method: method.into(),
+            route: route.into(),
+            key: key.ends,
             duration,
-            received: requests.0.received.with(labels),
-            sent: requests.0.sent.with(labels),
+            received: requests.0.received.with(key.values),
+            sent: requests.0.sent.with(key.values),
             ends: Default::default(),
         }
     }
 
     #[inline]
-    fn is(&self, requests: &Requests, method: &str, route: &str) -> bool {
-        ptr::eq(self.requests.0, requests.0) && *self.route == *route && *self.method == *method
+    fn is(&self, requests: &Requests, key: &Key<'_, 2>) -> bool {
+        let labels = || [&*self.method, &*self.route].into_iter();
+        ptr::eq(self.requests.0, requests.0) && self.key == key.ends && key.has(labels())
     }
 
     /// Counts a request that ended so.
@@ -117,12 +132,4 @@ impl Route {
             counter
         })
     }
-}
-
-#[inline]
-fn place(requests: &Requests, method: &str, route: &str) -> usize {
-    let hash = Key::new([method, route]).hash(ptr::from_ref(requests.0).addr() as u64);
-    #[expect(clippy::cast_possible_truncation, reason = "some bits of it are wanted")]
-    let hash = hash as usize;
-    hash % PLACES
 }

@@ -371,10 +371,12 @@ impl Pattern {
     }
 }
 
+type Compute = dyn Fn(&ServerSnapshot) -> Option<f64> + Send + Sync;
+
 /// A value that a program computes of a reading, beside those that all servers have.
 pub(super) struct Extra {
-    pub(super) name: String,
-    pub(super) compute: Box<dyn Fn(&ServerSnapshot) -> Option<f64> + Send + Sync>,
+    name: String,
+    compute: Box<Compute>,
 }
 
 impl fmt::Debug for Extra {

@@ -107,8 +107,11 @@ impl ApiCall {
         for category in [Some(fault), cause].into_iter().flatten() {
             self.client.count_error(category, Some(&self.method));
         }
-        let message =
-            self.message.as_deref().map_or_else(|| outcome.with_label(str::to_owned), str::to_owned);
+        let told = || match outcome {
+            Outcome::Status(status) => format!("HTTP {status}"),
+            outcome => outcome.with_label(str::to_owned),
+        };
+        let message = self.message.as_deref().map_or_else(told, str::to_owned);
         let category = cause.unwrap_or(fault);
         self.client.remember_error(category, Some(&self.method), &message, now);
     }

@@ -135,9 +135,9 @@ impl Calls {
     #[inline]
     pub(super) fn note(&self, ok: bool, micros: u64, bytes_in: u64, bytes_out: u64) {
         if ok {
-            self.success.add(1)
+            self.success.add(1);
         } else {
-            self.failure.add(1)
+            self.failure.add(1);
         }
         self.slowest.see(micros);
         self.fastest.see(micros);

@@ -122,11 +122,14 @@ impl Entry {
     }
 }
 
+/// Clients by id.
+type Part = HashMap<Arc<str>, Arc<Entry>, RandomState>;
+
 /// The clients that are connected, and the last that were.
 #[derive(Debug)]
 pub(super) struct Clients {
     hasher: RandomState,
-    parts: [RwLock<HashMap<Arc<str>, Arc<Entry>, RandomState>>; PARTS],
+    parts: [RwLock<Part>; PARTS],
     count: AtomicUsize,
     numbers: AtomicU64,
     finished: Mutex<VecDeque<Arc<Entry>>>,
@@ -236,7 +239,7 @@ impl Clients {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn part(&self, id: &str) -> &RwLock<HashMap<Arc<str>, Arc<Entry>, RandomState>> {
+    fn part(&self, id: &str) -> &RwLock<Part> {
         let hash = self.hasher.hash_one(id);
         &self.parts[usize::try_from(hash >> 60).unwrap_or(0) % PARTS]
     }

@@ -37,7 +37,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A collector of one's own is added at any time, and its metrics can be asked for:
+//! [`MetricsService::statistics`] gives the three faces of the statistics service over it, for code that is also to run with
+//! a server elsewhere. A collector of one's own is added at any time, and its metrics can be asked for:
 //!
 //! ```
 //! use std::time::Duration;
@@ -79,12 +80,15 @@ mod aggregator;
 mod config;
 mod pending;
 mod service;
+mod statistics;
 mod stats;
+mod subscription;
 
 pub use aggregator::MetricsAggregator;
 pub use config::{Builder, MetricsServiceConfig, MetricsStorageConfig};
 pub use pending::Pending;
 pub use service::{MetricsService, ServiceError};
+pub use statistics::Embedded;
 pub use stats::{MetricMetadata, MetricsServiceStats, MetricsStorageStats, StorageLevel};
 
 /// The way in: see the module.

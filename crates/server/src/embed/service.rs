@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicUsize},
     thread::JoinHandle,
     time::Duration,
 };
@@ -12,6 +12,7 @@ use std::{
 use barograph::{
     Registry, Requests, Sockets,
     collector::{AddError, BusinessMetricsCollector, Collectors, MetricCollector},
+    statistics::Local,
 };
 use barograph_model::{Sample, Timestamp};
 use barograph_query::{
@@ -24,8 +25,8 @@ use tokio::{
 };
 
 use super::{
-    MetricMetadata, MetricsAggregator, MetricsServiceConfig, MetricsServiceStats, MetricsStorageStats,
-    Pending,
+    Embedded, MetricMetadata, MetricsAggregator, MetricsServiceConfig, MetricsServiceStats,
+    MetricsStorageStats, Pending,
 };
 use crate::{
     Engine,
@@ -71,19 +72,23 @@ pub enum ServiceError {
 #[derive(Clone)]
 pub struct MetricsService(Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     config: MetricsServiceConfig,
     application: Application,
     running: RwLock<Option<Running>>,
     /// Held while it starts or stops.
     life: Mutex<Option<Life>>,
+    /// Records by name, into the registry of the application.
+    pub(super) records: Local,
+    /// How many subscriptions there are.
+    pub(super) subscribers: AtomicUsize,
 }
 
 /// What is asked.
 #[derive(Clone)]
-struct Running {
-    engine: Arc<Engine>,
-    runtime: Handle,
+pub(super) struct Running {
+    pub(super) engine: Arc<Engine>,
+    pub(super) runtime: Handle,
     address: Option<SocketAddr>,
 }
 
@@ -109,7 +114,14 @@ impl MetricsService {
             collectors: Collectors::new(),
             business: BusinessMetricsCollector::new(&config.business)?,
         };
-        Ok(Self(Arc::new(Shared { config, application, running: RwLock::default(), life: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            config,
+            records: Local::new(&application.registry),
+            application,
+            running: RwLock::default(),
+            life: Mutex::default(),
+            subscribers: AtomicUsize::new(0),
+        })))
     }
 
     /// Starts everything; what already runs goes on.
@@ -151,6 +163,11 @@ impl MetricsService {
             // It has nothing left to do.
             let _ = thread.join();
         })
+    }
+
+    /// The three faces of the statistics service, over this service.
+    pub fn statistics(&self) -> Embedded {
+        Embedded::new(self.0.clone())
     }
 
     /// What the built-in collectors read last.
@@ -329,7 +346,7 @@ impl MetricsService {
     }
 
     fn running(&self) -> Option<Running> {
-        self.0.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.running()
     }
 
     /// Asks when it is the question's turn, under the limits that all queries have.
@@ -363,6 +380,11 @@ impl MetricsService {
 }
 
 impl Shared {
+    /// What is asked, while it runs.
+    pub(super) fn running(&self) -> Option<Running> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             config: self.config.server(),

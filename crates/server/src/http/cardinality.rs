@@ -31,13 +31,8 @@ async fn cardinality(State(app): State<App>, params: Params) -> Result<Response,
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let limit = rows(&params, ROWS).map_err(|e| wrong(e.text().to_owned()))?;
-    let selectors = params
-        .all("match[]")
-        .map(|text| {
-            barograph_query::parse_selector(text)
-                .map_err(|e| wrong(format!("invalid parameter \"match[]\": {e}")))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let selectors = barograph_query::parse_selectors(params.all("match[]"))
+        .map_err(|e| wrong(format!("invalid parameter \"match[]\": {e}")))?;
     let metric = params.first("metric").map(str::to_owned);
     let work = move |engine: &Engine| {
         let now = engine.clock.now();

@@ -4,7 +4,11 @@
 //! Names may be given as they were, with dots; they are found as in queries. All figures come of one query of the JSON
 //! language, from the tier that suits.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -13,16 +17,23 @@ use axum::{
     routing::get,
 };
 use barograph::collector::Cost;
-use barograph_model::{Tier, Timestamp};
+use barograph_model::{Labels, Sample, Tier, TimeRange, Timestamp};
 use barograph_query::{
     engine::{LATEST_MS, STATISTICS},
-    json::{GroupBy, Moment, Query, Reply},
+    json::{GroupBy, Moment, Query, Reply, Series},
 };
 use barograph_tsdb::MetricInfo;
 use serde_json::{Value, json};
 
-use super::{App, Caller, params::Params, problem::Problem, query};
-use crate::{Engine, config::format_duration, errors::chain, storage::catalog};
+use super::{ApiError, App, Caller, params::Params, problem::Problem, query};
+use crate::{
+    Engine,
+    config::format_duration,
+    errors::chain,
+    queries::{About, Queries, Question},
+    records::{Told, told},
+    storage::catalog,
+};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -38,7 +49,7 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
     let limit = params.limit("limit")?;
     let prefix = plain(params.first("prefix").unwrap_or_default());
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let all = metrics(&app).await?;
+    let all = metrics(&engine).await?;
     let found: Vec<&MetricInfo> = all.iter().filter(|metric| metric.name.starts_with(&prefix)).collect();
     if let Some(by) = params.first("group-by").or_else(|| params.first("groupBy")) {
         if !plain(by).replace('_', "").eq_ignore_ascii_case("componentid") {
@@ -73,12 +84,12 @@ async fn one(
     params: Params,
 ) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let all = metrics(&app).await?;
+    let all = metrics(&engine).await?;
     let spelled = plain(&name);
     let found = all.iter().find(|metric| metric.name == name || metric.name == spelled);
     let found = found.ok_or_else(|| missing(&name))?;
     let mut document = described(&engine, found, &engine.collecting.collectors.costs());
-    let figures = statistics(&app, &name, caller, &params).await;
+    let figures = statistics(&engine, &name, caller, &params).await;
     document["aggregates"] = figures.map_or(Value::Null, |figures| figures["stats"].clone());
     Ok(Json(document))
 }
@@ -96,20 +107,28 @@ fn described(engine: &Engine, metric: &MetricInfo, costs: &BTreeMap<String, Cost
     document["cost"] = cost.as_str().into();
     document["description"] = document["help"].clone();
     document["attributes"] = document["labels"].clone();
-    let (kept, windows) = engine.store.keeping_of(&metric.name);
-    let policy = engine.store.policy(&metric.name);
-    let kept = Tier::ALL.into_iter().zip(kept);
-    let text = |age: Option<Duration>| age.map_or_else(|| "0s".to_owned(), format_duration);
-    document["retention"] = kept.map(|(tier, age)| (tier.to_string(), json!(text(age)))).collect();
-    document["aggregation"] = json!({
-        "windows": windows.iter().map(|tier| tier.as_str()).collect::<Vec<_>>(),
-        "functions": policy.map(|policy| policy.functions).filter(|functions| !functions.is_empty()),
-    });
+    let (retention, aggregation) = keeping(engine, &metric.name);
+    document["retention"] = retention;
+    document["aggregation"] = aggregation;
     document
 }
 
-async fn metrics(app: &App) -> Result<Vec<MetricInfo>, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+/// How long each tier keeps a metric, and which windows are made of it for which functions.
+pub(crate) fn keeping(engine: &Engine, metric: &str) -> (Value, Value) {
+    let (kept, windows) = engine.store.keeping_of(metric);
+    let policy = engine.store.policy(metric);
+    let kept = Tier::ALL.into_iter().zip(kept);
+    let text = |age: Option<Duration>| age.map_or_else(|| "0s".to_owned(), format_duration);
+    let aggregation = json!({
+        "windows": windows.iter().map(|tier| tier.as_str()).collect::<Vec<_>>(),
+        "functions": policy.map(|policy| policy.functions).filter(|functions| !functions.is_empty()),
+    });
+    (kept.map(|(tier, age)| (tier.to_string(), json!(text(age)))).collect(), aggregation)
+}
+
+/// All metrics, by name.
+pub(crate) async fn metrics(engine: &Arc<Engine>) -> Result<Vec<MetricInfo>, Problem> {
+    let engine = engine.clone();
     let failed =
         |e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the catalog: {}", chain(&e)));
     let read = tokio::task::spawn_blocking(move || engine.store.metrics()).await;
@@ -121,28 +140,58 @@ fn missing(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no metric {name:?}"))
 }
 
-/// `GET …/metrics/NAME/latest`: the last sample of each series in the last five minutes; `labels.NAME` as in queries.
+/// `GET …/metrics/NAME/latest`: the last sample of each series in the last five minutes; `labels.NAME` as in queries. A
+/// point of sampled records has `sampling: {strategy, rate}`; its value is corrected already.
 async fn latest(
     State(app): State<App>,
     Path(name): Path<String>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
-    let query = query::parameters(&name, &params)?;
-    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let (points, metrics) = newest(&engine, caller.clone(), &name, &params).await?;
+    let sampled = sampled(&engine, caller, metrics).await?;
+    let points = points.iter().map(|(series, last)| {
+        let mut point = json!({
+            "name": series.name, "labels": labels(series), "timestamp": last.at.0, "value": number(last.value),
+        });
+        if let Some(told) = sampled.get(&series.labels) {
+            point["sampling"] = json!({"strategy": told.strategy, "rate": told.rate});
+        }
+        point
+    });
+    Ok(Json(json!({"name": name, "points": points.collect::<Vec<_>>()})))
+}
+
+/// How the series of metrics were sampled lately, of those that were.
+async fn sampled(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    metrics: Vec<String>,
+) -> Result<HashMap<Labels, Told>, ApiError> {
+    let (source, now) = (engine.store.clone(), engine.clock.now());
+    let (about, expression) = (About::Index, metrics.join(" "));
+    let question = Question { caller, expression, about, timeout: engine.limits.timeout };
+    let range = TimeRange::closed(now.saturating_add(-LATEST_MS), now.saturating_add(LATEST_MS));
+    Queries::run(engine, question, move |budget| Ok(told(&*source, &metrics, range, budget)?)).await
+}
+
+/// The series of a metric, each with its last sample; and the names they are stored under.
+pub(crate) async fn newest(
+    engine: &Arc<Engine>,
+    caller: Caller,
+    name: &str,
+    params: &Params,
+) -> Result<(Vec<(Series, Sample)>, Vec<String>), Problem> {
+    let query = query::parameters(name, params)?;
     let query = Query {
         start: query.start.or(Some(Moment::FromNow(-LATEST_MS))),
         granularity: Some(Tier::Raw),
         ..query
     };
-    let reply = answered(&app, caller, query, now, &name).await?;
-    let points = reply.results.iter().filter_map(|series| {
-        let last = series.points.last()?;
-        Some(json!({
-            "name": series.name, "labels": labels(series), "timestamp": last.at.0, "value": number(last.value),
-        }))
-    });
-    Ok(Json(json!({"name": name, "points": points.collect::<Vec<_>>()})))
+    let reply = answered(engine, caller, query, engine.clock.now(), name).await?;
+    let last = |series: Series| series.points.last().copied().map(|last| (series, last));
+    Ok((reply.results.into_iter().filter_map(last).collect(), reply.metrics))
 }
 
 /// `GET …/metrics/NAME/stats`: figures over a time range (`start`, `end`; the last hour), of all series together or with
@@ -153,12 +202,13 @@ async fn stats(
     caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(statistics(&app, &name, caller, &params).await?))
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    Ok(Json(statistics(&engine, &name, caller, &params).await?))
 }
 
 /// The figures of a metric as `…/metrics/NAME/stats` answers them.
 pub(super) async fn statistics(
-    app: &App,
+    engine: &Arc<Engine>,
     name: &str,
     caller: Caller,
     params: &Params,
@@ -171,8 +221,7 @@ pub(super) async fn statistics(
     };
     query.aggregations.clear();
     let query = STATISTICS.iter().fold(query, |query, (_, function)| query.aggregate(*function, None));
-    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
-    let reply = answered(app, caller, query, now, name).await?;
+    let reply = answered(engine, caller, query, engine.clock.now(), name).await?;
     let mut groups: Vec<Value> = Vec::new();
     for series in &reply.results {
         let own = labels(series);
@@ -198,18 +247,17 @@ pub(super) async fn statistics(
 
 /// The answer; 404 if there is no such metric at all.
 pub(super) async fn answered(
-    app: &App,
+    engine: &Arc<Engine>,
     caller: Caller,
     query: Query,
     now: Timestamp,
     name: &str,
 ) -> Result<Reply, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let reply = query::run(&engine, caller, query, now, false).await;
+    let reply = query::run(engine, caller, query, now, false).await;
     let reply = reply.map_err(|failure| failure.into_problem(true))?;
     if reply.metrics.is_empty() {
         // Nothing lately, or nothing ever.
-        let (all, spelled) = (metrics(app).await?, plain(name));
+        let (all, spelled) = (metrics(engine).await?, plain(name));
         all.iter()
             .find(|metric| metric.name == name || metric.name == spelled)
             .ok_or_else(|| missing(name))?;
@@ -217,7 +265,7 @@ pub(super) async fn answered(
     Ok(reply)
 }
 
-fn labels(series: &barograph_query::json::Series) -> Value {
+fn labels(series: &Series) -> Value {
     series
         .labels
         .iter()

@@ -10,7 +10,7 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod diagnostics;
-mod figures;
+pub(crate) mod figures;
 mod follow;
 mod guard;
 mod health;
@@ -53,9 +53,10 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
-use params::Params;
-use problem::Problem;
-pub(crate) use prom::ApiError;
+pub(crate) use params::Params;
+pub(crate) use problem::Problem;
+pub(crate) use prom::{ApiError, checked, evaluated};
+pub(crate) use query::of_text;
 
 /// What every handler can reach.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use barograph_model::Tier;
-use barograph_tsdb::{Importance, POLICIES_MAX, Policy};
+use barograph_tsdb::{Importance, Policy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,13 +22,8 @@ use super::{App, body::Whole, problem::Problem};
 use crate::{
     Engine,
     config::{format_duration, parse_duration},
-    errors::chain,
+    policies::{self, Refused},
 };
-
-/// The name of a metric has so many bytes at most.
-const NAME_BYTES_MAX: usize = 4 << 10;
-/// A policy names so many functions at most.
-const FUNCTIONS_MAX: usize = 64;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -76,21 +71,22 @@ async fn set_retention(
     Whole(body): Whole,
 ) -> Result<Json<Value>, Problem> {
     let asked: Retention = read(&body)?;
-    let tiers = [&asked.raw, &asked.minute, &asked.five_minutes, &asked.hour];
-    let mut retention = [None; 4];
-    for ((age, text), tier) in retention.iter_mut().zip(tiers).zip(Tier::ALL) {
+    let texts = [&asked.raw, &asked.minute, &asked.five_minutes, &asked.hour];
+    let mut tiers = [None; 4];
+    for ((age, text), tier) in tiers.iter_mut().zip(texts).zip(Tier::ALL) {
         let Some(text) = text else { continue };
-        let said = parse_duration(text).map_err(|why| bad(format!("{tier}: {why}")))?;
-        *age = Some(if said.is_zero() { Duration::MAX } else { said });
+        *age = Some(parse_duration(text).map_err(|why| Refused::Wrong(format!("{tier}: {why}")))?);
     }
     let importance = match asked.importance {
         None => Importance::Normal,
-        Some(word) => Importance::ALL
-            .into_iter()
-            .find(|importance| importance.as_str() == word)
-            .ok_or_else(|| bad(format!("importance: expected low, normal or high, found `{word}`")))?,
+        Some(word) => {
+            Importance::ALL.into_iter().find(|importance| importance.as_str() == word).ok_or_else(|| {
+                Refused::Wrong(format!("importance: expected low, normal or high, found `{word}`"))
+            })?
+        }
     };
-    let set = change(&app, &name, move |policy| Policy { retention, importance, ..policy }).await?;
+    let set = set(&app, &name, move |engine, name| policies::set_retention(engine, name, tiers, importance))
+        .await?;
     Ok(retention_of(&name, &set))
 }
 
@@ -99,56 +95,23 @@ async fn set_aggregation(
     Path(name): Path<String>,
     Whole(body): Whole,
 ) -> Result<Json<Value>, Problem> {
-    let asked: Aggregation = read(&body)?;
-    let tier = |word: &String| match word.parse::<Tier>() {
-        Ok(tier) if tier != Tier::Raw => Ok(tier),
-        _ => Err(bad(format!("windows: expected some of 1m, 5m and 1h, found `{word}`"))),
+    let Aggregation { windows, functions } = read(&body)?;
+    let asked = move |engine: &Engine, name: &str| {
+        policies::set_aggregation(engine, name, windows.as_deref(), functions)
     };
-    let mut windows = match &asked.windows {
-        None => None,
-        Some(words) if words.is_empty() => return Err(bad("windows: give at least one of 1m, 5m and 1h")),
-        Some(words) => Some(words.iter().map(tier).collect::<Result<Vec<_>, _>>()?),
-    };
-    if let Some(tiers) = &mut windows {
-        tiers.sort_unstable();
-        tiers.dedup();
-        windows = windows.filter(|tiers| tiers.len() < Tier::ROLLED.len());
-    }
-    let functions = functions(asked.functions.unwrap_or_default())?;
-    let set = change(&app, &name, move |policy| Policy { windows, functions, ..policy }).await?;
-    Ok(aggregation_of(&name, &set))
+    Ok(aggregation_of(&name, &set(&app, &name, asked).await?))
 }
 
 async fn forget_retention(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let usual = |policy| Policy { retention: [None; 4], importance: Importance::Normal, ..policy };
-    change(&app, &name, usual).await?;
+    set(&app, &name, move |engine, name| policies::change(engine, name, usual)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn forget_aggregation(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    change(&app, &name, |policy| Policy { windows: None, functions: Vec::new(), ..policy }).await?;
+    let usual = |policy| Policy { windows: None, functions: Vec::new(), ..policy };
+    set(&app, &name, move |engine, name| policies::change(engine, name, usual)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Names of functions as [`super::points`] takes them, in any case.
-fn functions(names: Vec<String>) -> Result<Vec<String>, Problem> {
-    const SIMPLE: [&str; 10] =
-        ["avg", "sum", "min", "max", "count", "first", "last", "stddev", "rate", "increase"];
-    if names.len() > FUNCTIONS_MAX {
-        return Err(bad(format!("functions: more than {FUNCTIONS_MAX}")));
-    }
-    let mut names: Vec<String> = names.into_iter().map(|name| name.to_lowercase()).collect();
-    names.sort_unstable();
-    names.dedup();
-    match names.iter().find(|name| !SIMPLE.contains(&name.as_str()) && !Policy::needs_sketch(name)) {
-        None => Ok(names),
-        Some(name) => {
-            let known = SIMPLE.join(", ");
-            Err(bad(format!(
-                "functions: expected some of {known}, p50 and the like, quantile, found `{name}`"
-            )))
-        }
-    }
 }
 
 fn ready(app: &App) -> Result<Arc<Engine>, Problem> {
@@ -159,43 +122,33 @@ fn policy_of(app: &App, metric: &str) -> Result<Policy, Problem> {
     Ok(ready(app)?.store.policy(metric).unwrap_or_default())
 }
 
-/// Changes the policy of a metric; the new one, when it is durable.
-async fn change(
+/// Sets the policy of a metric on a thread that may wait for the disk.
+async fn set(
     app: &App,
     metric: &str,
-    change: impl FnOnce(Policy) -> Policy + Send + 'static,
+    set: impl FnOnce(&Engine, &str) -> Result<Policy, Refused> + Send + 'static,
 ) -> Result<Policy, Problem> {
-    let engine = ready(app)?;
-    if metric.is_empty() || metric.len() > NAME_BYTES_MAX {
-        return Err(bad("the name of the metric is empty or too long"));
-    }
-    let metric = metric.to_owned();
-    let set = tokio::task::spawn_blocking(move || engine.store.change_policy(&metric, change)).await;
-    let set = set.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "setting the policy failed; the log says why")
-    })?;
-    match set {
-        Ok(Some(policy)) => Ok(policy),
-        Ok(None) => {
-            let why = format!("{POLICIES_MAX} metrics have a policy already; take one of them back first");
-            Err(Problem::new(StatusCode::CONFLICT, why))
-        }
-        Err(error) => {
-            let status = match error.is_full() {
-                true => StatusCode::INSUFFICIENT_STORAGE,
-                false => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            Err(Problem::new(status, format!("cannot keep the policy: {}", chain(&error))))
-        }
+    let (engine, metric) = (ready(app)?, metric.to_owned());
+    let done = tokio::task::spawn_blocking(move || set(&engine, &metric)).await;
+    let failed =
+        |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "setting the policy failed; the log says why");
+    Ok(done.map_err(failed)??)
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match &refused {
+            Refused::Wrong(_) => StatusCode::BAD_REQUEST,
+            Refused::TooMany => StatusCode::CONFLICT,
+            Refused::Store { full: true, .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Refused::Store { full: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refused.to_string())
     }
 }
 
-fn read<'b, T: Deserialize<'b> + Default>(body: &'b [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| bad(format!("cannot read the policy: {error}")))
-}
-
-fn bad(why: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, why)
+fn read<'b, T: Deserialize<'b> + Default>(body: &'b [u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| Refused::Wrong(format!("cannot read the policy: {error}")))
 }
 
 fn retention_of(metric: &str, policy: &Policy) -> Json<Value> {

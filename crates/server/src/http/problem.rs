@@ -32,6 +32,12 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether asking again may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.status.is_server_error()
+            || matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// 503 while the store is being opened.
     pub(crate) fn not_ready() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; try again in a moment")

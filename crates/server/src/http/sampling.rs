@@ -48,8 +48,8 @@ async fn impact(State(app): State<App>, caller: Caller, params: Params) -> Resul
     let seed = params.number("seed")?.unwrap_or(1.0).to_bits();
     let mut query = query::parameters(name, &params)?;
     (query.group_by, query.granularity) = (GroupBy::Series, Some(Tier::Raw));
-    let now = app.ready().ok_or_else(Problem::not_ready)?.clock.now();
-    let reply = figures::answered(&app, caller, query, now, name).await?;
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let reply = figures::answered(&engine, caller, query, engine.clock.now(), name).await?;
     let points = reply.results.iter().flat_map(|series| &series.points);
     let values: Vec<f64> = points.map(|point| point.value).filter(|value| value.is_finite()).collect();
     if values.is_empty() {
@@ -212,7 +212,8 @@ struct Known<'p> {
 impl<'p> Known<'p> {
     async fn of(app: &App, caller: Caller, params: &'p Params) -> Result<Self, Problem> {
         let name = metric(params)?;
-        let mut document = figures::statistics(app, name, caller, &params.without("by")).await?;
+        let engine = app.ready().ok_or_else(Problem::not_ready)?;
+        let mut document = figures::statistics(&engine, name, caller, &params.without("by")).await?;
         let figure = |name: &str| document["stats"][name].as_f64();
         let count = figure("count").unwrap_or(0.0);
         let (Some(mean), Some(deviation)) = (figure("avg"), figure("stddev")) else {

@@ -5,9 +5,12 @@
 //! after the records of a request. A sum begins at zero, which is stored too, a millisecond before; it begins anew
 //! after a restart, or when it was idle for [`IDLE_MS`] and room is needed, which is a reset like any other.
 //!
+//! Counts and sums of sampled records are corrected by weight here; how they were sampled is kept beside ([`sampled`]).
+//!
 //! A request that names itself (`Idempotency-Key`) counts once, however often it comes.
 
 mod read;
+mod sampled;
 mod sums;
 
 use std::{
@@ -22,6 +25,8 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use crate::{Engine, telemetry::Origin};
 
 pub(crate) use read::{Unreadable, read};
+use sampled::Sampled;
+pub(crate) use sampled::{Told, told};
 use sums::{Sample, Sums};
 
 /// So many records one request may bring.
@@ -42,6 +47,7 @@ struct State {
     /// By name as given.
     metrics: HashMap<String, Known>,
     sums: Sums,
+    sampled: Sampled,
     parts: Parts,
     answers: HashMap<String, Arc<Outcome>>,
     keys: VecDeque<String>,
@@ -136,6 +142,7 @@ impl State {
     ) -> Result<Outcome, barograph_tsdb::Error> {
         let (total, mut rejected, mut new) = (records.len(), Vec::new(), Vec::new());
         self.sums.begin(now);
+        self.sampled.begin();
         for (index, record) in records.into_iter().enumerate() {
             let taken = record
                 .map_err(Refusal::Unreadable)
@@ -156,12 +163,25 @@ impl State {
             rejected.extend(refused);
         }
         self.sums.end();
+        let ticket = stored.ticket.max(self.store_sampled(engine)?);
         for (name, metadata) in new {
             engine.store.set_metadata(&name, &metadata);
         }
         rejected.sort_by_key(|(index, _)| *index);
         rejected.dedup_by_key(|(index, _)| *index);
-        Ok(Outcome { accepted: total - rejected.len(), rejected, ticket: stored.ticket })
+        Ok(Outcome { accepted: total - rejected.len(), rejected, ticket })
+    }
+
+    /// Stores how the records of the request were sampled. What is not taken of that costs no record.
+    fn store_sampled(&mut self, engine: &Engine) -> Result<u64, barograph_tsdb::Error> {
+        let samples = self.sampled.take();
+        if samples.is_empty() {
+            return Ok(0);
+        }
+        for name in samples.iter().filter_map(|sample| sample.labels.metric_name()) {
+            engine.store.set_metadata(name, &sampled::described(name));
+        }
+        Ok(append(engine, &samples)?.ticket)
     }
 
     /// Takes one record into the sums and samples of the request.
@@ -177,6 +197,7 @@ impl State {
         let stored = record.stored_as(word).map_err(Refusal::Wrong)?;
         self.know(&record.name, &stored, new)?;
         let at = record.timestamp.unwrap_or(now);
+        self.sampled.note(&stored.labels, record.sampling, at);
         let times = match record.sampling {
             Some(sampling) if record.kind != RecordKind::Gauge => self.parts.whole(sampling.weight),
             _ => 1,

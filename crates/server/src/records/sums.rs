@@ -77,7 +77,7 @@ impl Sums {
 
     /// A value at a time.
     pub(super) fn set(&mut self, record: usize, labels: Labels, at: Timestamp, value: f64) {
-        self.samples.push(Sample { labels, at: at.millis(), value, histogram: None, record: Some(record) });
+        self.samples.push(Sample { record: Some(record), ..Sample::gauge(labels, at, value) });
     }
 
     /// Adds to a counter.
@@ -206,6 +206,11 @@ impl Sums {
 }
 
 impl Sample {
+    /// A value at a time, of no record.
+    pub(super) fn gauge(labels: Labels, at: Timestamp, value: f64) -> Self {
+        Self { labels, at: at.millis(), value, histogram: None, record: None }
+    }
+
     fn is_nothing(&self) -> bool {
         self.histogram.as_ref().map_or(self.value, Histogram::count) == 0.0
     }

@@ -14,7 +14,7 @@ use barograph_model::{Histogram, Labels, Matcher, TimeRange, Timestamp};
 use super::page::{Entry, Sample};
 use crate::{
     Reason,
-    head::{WINDOW_MS, window_of},
+    head::{Held, WINDOW_MS, window_of},
 };
 
 /// All series of histograms.
@@ -63,6 +63,7 @@ pub(super) struct Chunk {
     window: i64,
     pub(super) first: i64,
     pub(super) last: i64,
+    count: u64,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -177,6 +178,21 @@ impl Head {
         }
     }
 
+    /// Calls `see` with every series that has histograms in memory, and what it has.
+    pub(crate) fn each_held(&self, mut see: impl FnMut(&Labels, Held)) {
+        for (labels, series) in self.lock().iter() {
+            let chunks = series.chunks.iter().map(|chunk| (chunk.first, chunk.last, chunk.count));
+            let late = series.late.keys().map(|at| (*at, *at, 1));
+            let held = chunks.chain(late).map(|(first, last, count)| Held { first, last, count });
+            let both = |a: Held, b: Held| Held {
+                first: a.first.min(b.first),
+                last: a.last.max(b.last),
+                count: a.count + b.count,
+            };
+            held.reduce(both).into_iter().for_each(|held| see(labels, held));
+        }
+    }
+
     /// The series that match, with their chunks in the range.
     pub(super) fn select(&self, matchers: &[Matcher], range: &TimeRange) -> Snapshot {
         let all = self.lock();
@@ -238,12 +254,13 @@ impl Series {
             Some(chunk) => {
                 self.encoder.push(at, histogram, &mut chunk.bytes);
                 chunk.last = at;
+                chunk.count += 1;
             }
             None => {
                 self.encoder = HistogramEncoder::default();
                 let mut bytes = Vec::new();
                 self.encoder.push(at, histogram, &mut bytes);
-                self.chunks.push(Chunk { window, first: at, last: at, bytes });
+                self.chunks.push(Chunk { window, first: at, last: at, count: 1, bytes });
                 self.open = true;
             }
         }
@@ -275,7 +292,8 @@ impl Chunk {
     /// Some of one window, at least one, in time order.
     fn of(samples: Vec<Sample>) -> Self {
         let (first, last) = (samples[0].0, samples[samples.len() - 1].0);
-        Self { window: window_of(first), first, last, bytes: Sample::encode(&samples) }
+        let count = samples.len() as u64;
+        Self { window: window_of(first), first, last, count, bytes: Sample::encode(&samples) }
     }
 
     fn overlaps(&self, range: &TimeRange) -> bool {

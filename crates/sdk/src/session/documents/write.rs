@@ -59,13 +59,12 @@ fn write_trend(object: &mut Object<'_>, trend: Trend) {
     object.count("samples", trend.samples);
 }
 
-/// With milliseconds, also where they are none.
+/// With three digits of milliseconds, also where they are zeros.
 fn rfc3339(at: Timestamp) -> String {
     let text = at.to_rfc3339();
-    match text.strip_suffix('Z') {
-        Some(whole) if !whole.contains('.') => format!("{whole}.000Z"),
-        _ => text,
-    }
+    let text = text.strip_suffix('Z').unwrap_or(&text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    format!("{whole}.{fraction:0<3}Z")
 }
 
 #[cfg(test)]
@@ -76,5 +75,6 @@ mod tests {
     fn times_have_milliseconds() {
         assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(Timestamp(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
+        assert_eq!(rfc3339(Timestamp(1_700_000_000_120)), "2023-11-14T22:13:20.120Z");
     }
 }

@@ -77,8 +77,10 @@ impl StatisticsConsumer for Remote {
 
 impl Remote {
     fn ask(&self, method: &'static str, path: &str, body: &str) -> Result<Value, ConsumerError> {
-        let kind =
-            if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+        let kind = match path.starts_with("/api/v1/") {
+            true => "application/x-www-form-urlencoded",
+            false => "application/json",
+        };
         let headers = [("content-type", kind), ("accept", "application/json")];
         let request = Request { method, path, headers: &headers, body: body.as_bytes() };
         let unavailable = |reason: String| ConsumerError::Unavailable { reason };

@@ -133,10 +133,11 @@ impl Selections {
     pub(super) async fn new(params: &Params) -> Result<Self, ApiError> {
         let texts: Vec<String> = params.all("match[]").map(str::to_owned).collect();
         let light = texts.len() <= LIGHT_SELECTORS_MAX && texts.iter().all(|text| is_light(text));
-        let parse = |text: &String| {
-            barograph_query::parse_selector(text).map_err(|e| ApiError::bad_parameter("match[]", &e))
+        let parse = move || {
+            let parsed = barograph_query::parse_selectors(texts.iter().map(String::as_str));
+            parsed.map_err(|e| ApiError::bad_parameter("match[]", &e))
         };
-        let selectors = read(light, move || texts.iter().map(parse).collect()).await?;
+        let selectors = read(light, parse).await?;
         let start = params.time("start")?.unwrap_or(Timestamp::MIN);
         let end = params.time("end")?.unwrap_or(Timestamp::MAX);
         if end < start {

@@ -9,7 +9,6 @@ use axum::{
 };
 use barograph_model::{Budget, Exemplar, Labels, Selection, Source, SourceError, Tier, TimeRange};
 use barograph_query::{Answer, Error, Options, Reused, STEPS_MAX, Steps, Value, When, ast::Expr, is_light};
-use barograph_tsdb::Store;
 
 use super::{
     answer::{success, success_with, write_labels, write_list, write_sample_value, write_string},
@@ -30,11 +29,7 @@ pub(crate) async fn instant(
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
     let at = params.time("time")?.unwrap_or_else(|| engine.clock.now());
-    let when = When::Instant(at);
-    answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
-        Ok((barograph_query::evaluate_instant(store, expr, at, options, budget)?, None))
-    })
-    .await
+    answer(&engine, headers, caller, &params, When::Instant(at), false).await
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -46,17 +41,8 @@ pub(crate) async fn range(
 ) -> Result<Response, ApiError> {
     let engine = app.engine()?;
     let steps = steps(&engine, &params)?;
-    let when = When::Range(steps);
-    let (keeper, anew) = (engine.clone(), params.flag("nocache")?);
-    answer(&engine, headers, caller, &params, when, move |store, expr, options, budget| {
-        if anew {
-            return Ok((barograph_query::evaluate_range(store, expr, steps, options, budget)?, None));
-        }
-        let reuse = keeper.results.reuse(keeper.clock.now());
-        let answer = reuse.evaluate_range(store, expr, steps, options, budget)?;
-        Ok((answer, Some(reuse.reused())))
-    })
-    .await
+    let anew = params.flag("nocache")?;
+    answer(&engine, headers, caller, &params, When::Range(steps), anew).await
 }
 
 /// The `start`, `end` and `step` parameters.
@@ -64,12 +50,18 @@ pub(crate) fn steps(engine: &Engine, params: &Params) -> Result<Steps, ApiError>
     let needed = |name: &str| ApiError::bad_parameter(name, &"it is missing; give Unix seconds or RFC 3339");
     let start = params.time("start")?.ok_or_else(|| needed("start"))?;
     let end = params.time("end")?.ok_or_else(|| needed("end"))?;
-    if end < start {
-        return Err(ApiError::bad_parameter("end", &"end timestamp must not be before start time"));
-    }
     let step_ms = params.duration_ms("step")?.ok_or_else(|| {
         ApiError::bad_parameter("step", &"it is missing; give seconds or a duration such as 15s")
     })?;
+    checked(engine, Steps { start, end, step_ms })
+}
+
+/// Steps that can be evaluated.
+pub(crate) fn checked(engine: &Engine, steps: Steps) -> Result<Steps, ApiError> {
+    let Steps { start, end, step_ms } = steps;
+    if end < start {
+        return Err(ApiError::bad_parameter("end", &"end timestamp must not be before start time"));
+    }
     if step_ms <= 0 {
         return Err(ApiError::bad_parameter(
             "step",
@@ -83,7 +75,31 @@ pub(crate) fn steps(engine: &Engine, params: &Params) -> Result<Steps, ApiError>
              (?step=XX)",
         ));
     }
-    Ok(Steps { start, end, step_ms })
+    Ok(steps)
+}
+
+/// Evaluates an expression; over a range with what is kept of results, unless it is to be done `anew`.
+pub(crate) fn evaluated(
+    engine: &Engine,
+    expr: &Expr,
+    when: When,
+    options: &Options,
+    anew: bool,
+    budget: &Budget,
+) -> Result<(Answer, Option<Reused>), Error> {
+    let store = &*engine.store;
+    let steps = match when {
+        When::Instant(at) => {
+            return Ok((barograph_query::evaluate_instant(store, expr, at, options, budget)?, None));
+        }
+        When::Range(steps) if anew => {
+            return Ok((barograph_query::evaluate_range(store, expr, steps, options, budget)?, None));
+        }
+        When::Range(steps) => steps,
+    };
+    let reuse = engine.results.reuse(engine.clock.now());
+    let answer = reuse.evaluate_range(store, expr, steps, options, budget)?;
+    Ok((answer, Some(reuse.reused())))
 }
 
 /// Evaluates the `query` parameter when it is its turn, and writes what comes of it.
@@ -93,9 +109,7 @@ async fn answer(
     caller: Caller,
     params: &Params,
     when: When,
-    evaluate: impl FnOnce(&Store, &Expr, &Options, &Budget) -> Result<(Answer, Option<Reused>), Error>
-    + Send
-    + 'static,
+    anew: bool,
 ) -> Result<Response, ApiError> {
     let expr = Arc::new(expression(params).await?);
     engine.note_queried(&expr);
@@ -104,7 +118,7 @@ async fn answer(
     let (options, source) = (asked.options, engine.clone());
     let question = asked.question(caller, params, Wanted::Value(expr.clone(), when));
     Queries::run(engine, question, move |budget| {
-        let (answer, reused) = evaluate(&source.store, &expr, &options, budget)?;
+        let (answer, reused) = evaluated(&source, &expr, when, &options, anew, budget)?;
         budget.reserve(written_bytes(&answer.value, limit)).map_err(SourceError::from)?;
         let mut response = reply(&headers, answer, limit);
         if let Some(reused) = reused {

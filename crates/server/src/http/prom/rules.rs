@@ -77,9 +77,8 @@ impl<'p> Wanted<'p> {
         if !matches!(kind.as_str(), "" | "alert" | "record") {
             return Err(ApiError::bad_parameter("type", &format!("not supported value {kind:?}")));
         }
-        let matchers = params.all("match[]").map(|text| {
-            barograph_query::parse_selector(text).map_err(|e| ApiError::bad_parameter("match[]", &e))
-        });
+        let matchers = barograph_query::parse_selectors(params.all("match[]"))
+            .map_err(|e| ApiError::bad_parameter("match[]", &e))?;
         let alerts = match params.first("exclude_alerts").unwrap_or("false").to_lowercase().as_str() {
             "true" | "t" | "1" => false,
             "false" | "f" | "0" => true,
@@ -92,7 +91,7 @@ impl<'p> Wanted<'p> {
             names: params.all("rule_name[]").collect(),
             groups: params.all("rule_group[]").collect(),
             files: params.all("file[]").collect(),
-            matchers: matchers.collect::<Result<_, _>>()?,
+            matchers,
         })
     }
 

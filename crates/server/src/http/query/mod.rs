@@ -159,15 +159,26 @@ async fn asked(app: &App, headers: &HeaderMap, request: Request) -> Result<(Quer
     if kind.starts_with("application/x-www-form-urlencoded") {
         return Ok((form::query(&Params::new(&url, &body))?, true));
     }
-    read(Query::is_light(&body), move || match asked_document(&body)? {
+    read(Query::is_light(&body), move || asked_in(&body)).await
+}
+
+/// The query of a body, and whether it is in the short form.
+fn asked_in(body: &[u8]) -> Result<(Query, bool), Problem> {
+    match asked_document(body)? {
         Value::Object(fields) if !fields.contains_key("query") && fields.contains_key("names") => {
             let params =
                 form::of_object(fields).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
             Ok((form::query(&params)?, true))
         }
         document => Ok((Query::read(&document).map_err(refused)?, false)),
-    })
-    .await
+    }
+}
+
+/// Answers what a body asks as of now, for those who come without a request.
+pub(crate) async fn of_text(engine: &Arc<Engine>, caller: Caller, body: &str) -> Result<Reply, Problem> {
+    let (query, short) = asked_in(body.as_bytes())?;
+    let reply = run(engine, caller, query, engine.clock.now(), false).await;
+    reply.map_err(|failure| failure.into_problem(short))
 }
 
 /// The document that a body is.
