@@ -6,6 +6,7 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
 };
 
 use barograph_model::{Budget, METRIC_NAME, Matcher, PatternBudget, Selection, Source, TimeRange};
@@ -29,6 +30,8 @@ pub(super) struct Directory<'a> {
     catalog: OnceCell<Catalog>,
     /// Names of labels in the store by what they have in common.
     labels: OnceCell<BTreeMap<String, Vec<String>>>,
+    /// The labels of series by their name, as far as they were looked up.
+    own: RefCell<BTreeMap<String, Rc<[String]>>>,
     /// How the attributes that make groups are spelled in answers, where that is settled: the same for all metrics.
     groups: RefCell<Vec<Option<String>>>,
     used: RefCell<BTreeSet<String>>,
@@ -59,6 +62,7 @@ impl<'a> Directory<'a> {
             conditions,
             catalog: OnceCell::new(),
             labels: OnceCell::new(),
+            own: RefCell::default(),
             groups: RefCell::new(vec![None; attributes]),
             used: RefCell::default(),
         })
@@ -101,14 +105,37 @@ impl<'a> Directory<'a> {
 
     /// What one name stands for: itself, if that is stored.
     fn one(&self, name: &str, path: &str) -> Result<Option<Stored>, Error> {
-        let matchers = [Matcher::equal(METRIC_NAME, name)];
-        let selection = Selection { matchers: &matchers, range: self.range };
-        if self.catalog.get().is_none()
-            && !self.source.label_values(METRIC_NAME, &selection, self.budget)?.is_empty()
-        {
+        if self.catalog.get().is_none() && self.is_stored(name)? {
             return Ok(Some(Stored::Series(name.to_owned())));
         }
         self.catalog()?.one(name).map_err(|e| Invalid::new(path, e).into())
+    }
+
+    /// Whether there are series of this very name. Their labels are looked up at once where they will be asked for.
+    fn is_stored(&self, name: &str) -> Result<bool, Error> {
+        if self.asks_for_labels() {
+            return Ok(!self.labels_of(name)?.is_empty());
+        }
+        let matchers = [Matcher::equal(METRIC_NAME, name)];
+        let selection = Selection { matchers: &matchers, range: self.range };
+        Ok(!self.source.label_values(METRIC_NAME, &selection, self.budget)?.is_empty())
+    }
+
+    fn asks_for_labels(&self) -> bool {
+        let grouped = matches!(&self.query.group_by, GroupBy::Attributes(names) if !names.is_empty());
+        grouped || !self.query.dimensions.is_empty()
+    }
+
+    /// The labels that series of a name have.
+    fn labels_of(&self, name: &str) -> Result<Rc<[String]>, Error> {
+        if let Some(known) = self.own.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let matchers = [Matcher::equal(METRIC_NAME, name)];
+        let selection = Selection { matchers: &matchers, range: self.range };
+        let labels: Rc<[String]> = self.source.label_names(&selection, self.budget)?.into();
+        self.own.borrow_mut().insert(name.to_owned(), labels.clone());
+        Ok(labels)
     }
 
     fn all(&self) -> Selection<'static> {
@@ -152,7 +179,10 @@ impl<'a> Directory<'a> {
 
     fn metric(&self, stored: Stored) -> Result<Metric, Error> {
         self.used.borrow_mut().extend(stored.names());
-        let own = self.own_labels(&stored)?;
+        let own = match self.asks_for_labels() {
+            true => self.labels_of(&stored.with_labels())?,
+            false => Rc::default(),
+        };
         let mut matchers = Vec::with_capacity(self.query.dimensions.len());
         for ((attribute, _), condition) in self.query.dimensions.iter().zip(&self.conditions) {
             let path = || format!("query.filter.dimensions.{attribute}");
@@ -164,17 +194,6 @@ impl<'a> Directory<'a> {
             GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &own, &stored)?),
         };
         Ok(Metric { stored, matchers, by })
-    }
-
-    /// The labels of a metric, if any are asked for.
-    fn own_labels(&self, stored: &Stored) -> Result<Vec<String>, Error> {
-        let grouped = matches!(&self.query.group_by, GroupBy::Attributes(names) if !names.is_empty());
-        if !grouped && self.query.dimensions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let matchers = [Matcher::equal(METRIC_NAME, &stored.with_labels())];
-        let selection = Selection { matchers: &matchers, range: self.range };
-        Ok(self.source.label_names(&selection, self.budget)?)
     }
 
     fn spellings(

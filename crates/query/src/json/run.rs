@@ -489,13 +489,19 @@ impl Run<'_> {
             let Some(answer) = self.ask(&build(run.length)?, When::Range(steps), &options)? else { continue };
             self.note(run.tier, &answer);
             let Value::Matrix(matrix) = answer.value else { continue };
-            for (labels, Track { floats: mut samples, .. }) in matrix {
+            let stamped = matrix.into_iter().map(|(labels, Track { floats: mut samples, .. })| {
                 for sample in &mut samples {
                     sample.at = Timestamp(run.stamp + (sample.at.0 - run.first_end));
                 }
-                if !samples.is_empty() {
-                    groups.entry(nameless(labels)).or_default().append(&mut samples);
-                }
+                (nameless(labels), samples)
+            });
+            let found = stamped.filter(|(_, samples)| !samples.is_empty());
+            if groups.is_empty() {
+                // What is nearly in order is collected sooner than put in one by one.
+                groups = found.collect();
+            } else {
+                found
+                    .for_each(|(labels, mut samples)| groups.entry(labels).or_default().append(&mut samples));
             }
         }
         Ok(groups)
