@@ -10,6 +10,7 @@ mod memory;
 mod ours;
 mod peers;
 mod rounds;
+mod service;
 mod values;
 
 use std::{env, hint::black_box, process::ExitCode};
@@ -60,6 +61,9 @@ fn main() -> ExitCode {
     }
     if "memory".contains(&only) {
         memory::measure();
+    }
+    if "service".contains(&only) {
+        service::measure();
     }
     versions();
     if ours::nothing_was_allocated() {

@@ -184,6 +184,15 @@ impl MetricRecord {
         }
     }
 
+    /// Whether both are of one series, measured in one unit.
+    fn is_of_the_series_of(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.name == other.name
+            && self.unit == other.unit
+            && self.component == other.component
+            && self.attributes == other.attributes
+    }
+
     /// The attributes with the component.
     pub fn full_attributes(&self) -> Attributes {
         match &self.component {

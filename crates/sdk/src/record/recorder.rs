@@ -97,13 +97,26 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`]: it was not recorded, and is counted.
     pub fn record(&self, record: &MetricRecord) -> Result<(), RecordError> {
-        self.counted(self.record_whole(record))
+        self.counted(self.record_whole(record, &mut None))
     }
 
-    fn record_whole(&self, record: &MetricRecord) -> Result<(), RecordError> {
+    /// Records many, in order. Where one goes is found once for all of the same series that follow each other.
+    pub fn record_all(&self, records: &[MetricRecord]) -> Vec<Result<(), RecordError>> {
+        let mut last = None;
+        records.iter().map(|record| self.counted(self.record_whole(record, &mut last))).collect()
+    }
+
+    fn record_whole<'r>(
+        &self,
+        record: &'r MetricRecord,
+        last: &mut Option<(&'r MetricRecord, Target)>,
+    ) -> Result<(), RecordError> {
         record.check()?;
-        let (unit, own) = (record.unit.as_deref(), record.full_attributes());
-        let target = scope::with_current(|outer| self.target(record.kind, &record.name, unit, outer, &own))?;
+        let target = match *last {
+            Some((like, target)) if like.is_of_the_series_of(record) => target,
+            _ => self.target_of(record)?,
+        };
+        *last = Some((record, target));
         let weight = record.sampling.map_or(1.0, |sampling| sampling.weight);
         match &record.value {
             RecordValue::Number(value) if weight == 1.0 || record.kind == RecordKind::Gauge => {
@@ -112,6 +125,11 @@ impl Recorder {
             value => target.record_weighted(value, self.whole(weight)),
         }
         Ok(())
+    }
+
+    fn target_of(&self, record: &MetricRecord) -> Result<Target, RecordError> {
+        let (unit, own) = (record.unit.as_deref(), record.full_attributes());
+        scope::with_current(|outer| self.target(record.kind, &record.name, unit, outer, &own))
     }
 
     fn counted(&self, recorded: Result<(), RecordError>) -> Result<(), RecordError> {
@@ -308,6 +326,37 @@ mod tests {
         let bytes = MetricRecord::new(RecordKind::Gauge, "depth", 1.0).unit("bytes");
         assert_eq!(recorder.record(&bytes).unwrap_err().reason(), "definition");
         assert!(text(&registry).contains("rejected_records_total{reason=\"definition\"} 3\n"));
+    }
+
+    #[test]
+    fn records_of_a_batch_go_where_each_belongs() {
+        let registry = Registry::new();
+        let recorder = Recorder::new(&registry);
+        let jobs = |value: f64, step: &str| {
+            MetricRecord::new(RecordKind::Counter, "jobs", value).attributes([("step", step)])
+        };
+        let waited = MetricRecord::new(RecordKind::Timer, "wait", 500.0);
+        let batch = [
+            jobs(1.0, "a"),
+            jobs(2.0, "a"),
+            jobs(-1.0, "a"),
+            jobs(4.0, "a"),
+            jobs(8.0, "b"),
+            jobs(16.0, "b").component("importer"),
+            waited.clone(),
+            waited.unit("s"),
+            jobs(32.0, "a"),
+        ];
+        let results = recorder.record_all(&batch);
+        let refused: Vec<usize> = (0..batch.len()).filter(|i| results[*i].is_err()).collect();
+        assert_eq!(refused, [2]);
+        let text = text(&registry);
+        let check = |line: &str| assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
+        check("jobs_total{step=\"a\"} 39");
+        check("jobs_total{step=\"b\"} 8");
+        check("jobs_total{componentId=\"importer\",step=\"b\"} 16");
+        check("wait_seconds_sum 500.5");
+        check("wait_seconds_count 2");
     }
 
     #[test]

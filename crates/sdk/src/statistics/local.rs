@@ -40,7 +40,7 @@ impl StatisticsProvider for Local {
     }
 
     fn batch_record(&self, records: Vec<MetricRecord>) -> Vec<Result<(), RecordError>> {
-        records.iter().map(|record| self.0.record(record)).collect()
+        self.0.record_all(&records)
     }
 }
 
