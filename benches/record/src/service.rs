@@ -16,7 +16,8 @@ use barograph::{
 
 use crate::{allocations, clock, ours::NAME};
 
-static CROWDED: Static<barograph::Histogram> = Static::histogram("crowded_seconds", "Values of many threads.");
+static CROWDED: Static<barograph::Histogram> =
+    Static::histogram("crowded_seconds", "Values of many threads.");
 
 const THREADS: u32 = 16;
 const CALLS: u32 = 1_000_000;
