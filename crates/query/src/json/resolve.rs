@@ -9,7 +9,9 @@ use std::{
     rc::Rc,
 };
 
-use barograph_model::{Budget, METRIC_NAME, Matcher, PatternBudget, Selection, Source, TimeRange};
+use barograph_model::{
+    Budget, METRIC_NAME, Matcher, PatternBudget, Selection, Source, SourceError, TimeRange,
+};
 
 use super::{
     compile::{By, Metric, Spelling},
@@ -116,9 +118,9 @@ impl<'a> Directory<'a> {
         if self.asks_for_labels() {
             return Ok(!self.labels_of(name)?.is_empty());
         }
-        let matchers = [Matcher::equal(METRIC_NAME, name)];
-        let selection = Selection { matchers: &matchers, range: self.range };
-        Ok(!self.source.label_values(METRIC_NAME, &selection, self.budget)?.is_empty())
+        let values =
+            self.of_name(name, |series| self.source.label_values(METRIC_NAME, series, self.budget))?;
+        Ok(!values.is_empty())
     }
 
     fn asks_for_labels(&self) -> bool {
@@ -131,11 +133,20 @@ impl<'a> Directory<'a> {
         if let Some(known) = self.own.borrow().get(name) {
             return Ok(known.clone());
         }
-        let matchers = [Matcher::equal(METRIC_NAME, name)];
-        let selection = Selection { matchers: &matchers, range: self.range };
-        let labels: Rc<[String]> = self.source.label_names(&selection, self.budget)?.into();
+        let names = self.of_name(name, |series| self.source.label_names(series, self.budget))?;
+        let labels: Rc<[String]> = names.into();
         self.own.borrow_mut().insert(name.to_owned(), labels.clone());
         Ok(labels)
+    }
+
+    /// Asks of the series of a name.
+    fn of_name<T>(
+        &self,
+        name: &str,
+        ask: impl FnOnce(&Selection<'_>) -> Result<T, SourceError>,
+    ) -> Result<T, Error> {
+        let matchers = [Matcher::equal(METRIC_NAME, name)];
+        Ok(ask(&Selection { matchers: &matchers, range: self.range })?)
     }
 
     fn all(&self) -> Selection<'static> {
@@ -164,9 +175,7 @@ impl<'a> Directory<'a> {
     /// Of series, whether they are native histograms.
     fn told_apart(&self, stored: Stored) -> Result<Stored, Error> {
         let Stored::Series(name) = stored else { return Ok(stored) };
-        let matchers = [Matcher::equal(METRIC_NAME, &name)];
-        let all = Selection { matchers: &matchers, range: self.range };
-        Ok(match self.source.has_histograms(&all, self.budget)? {
+        Ok(match self.of_name(&name, |series| self.source.has_histograms(series, self.budget))? {
             true => Stored::Native(name),
             false => Stored::Series(name),
         })
