@@ -22,7 +22,7 @@ use barograph::record::{MetricRecord, Parts, RecordError, RecordKind, RecordValu
 use barograph_model::{Metadata, Timestamp};
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 
-use crate::{Engine, telemetry::Origin};
+use crate::{Engine, errors::chain, telemetry::Origin};
 
 pub(crate) use read::{Unreadable, read};
 use sampled::Sampled;
@@ -163,7 +163,7 @@ impl State {
             rejected.extend(refused);
         }
         self.sums.end();
-        let ticket = stored.ticket.max(self.store_sampled(engine)?);
+        let ticket = stored.ticket.max(self.store_sampled(engine));
         for (name, metadata) in new {
             engine.store.set_metadata(&name, &metadata);
         }
@@ -172,16 +172,23 @@ impl State {
         Ok(Outcome { accepted: total - rejected.len(), rejected, ticket })
     }
 
-    /// Stores how the records of the request were sampled. What is not taken of that costs no record.
-    fn store_sampled(&mut self, engine: &Engine) -> Result<u64, barograph_tsdb::Error> {
+    /// Stores how the records of the request were sampled; they are stored already, so what is not taken of that costs no
+    /// record.
+    fn store_sampled(&mut self, engine: &Engine) -> u64 {
         let samples = self.sampled.take();
         if samples.is_empty() {
-            return Ok(0);
+            return 0;
         }
         for name in samples.iter().filter_map(|sample| sample.labels.metric_name()) {
             engine.store.set_metadata(name, &sampled::described(name));
         }
-        Ok(append(engine, &samples)?.ticket)
+        append(engine, &samples).map_or_else(
+            |error| {
+                tracing::warn!(error = chain(&error), "how records were sampled is not stored");
+                0
+            },
+            |stored| stored.ticket,
+        )
     }
 
     /// Takes one record into the sums and samples of the request.
