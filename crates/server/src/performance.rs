@@ -11,7 +11,7 @@ use barograph::{
 use barograph_model::Timestamp;
 use serde::Serialize;
 
-use crate::{Engine, snapshot::MetricsSnapshot};
+use crate::{Engine, snapshot::SystemMetricsSnapshot};
 
 /// All messages of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -101,7 +101,7 @@ impl ResourceUsage {
     /// yet carries nothing.
     #[doc(alias = "ResourceUtilizationMonitor")]
     pub fn all(collectors: &Collectors, node: &str, now: Timestamp) -> Vec<Self> {
-        let system = MetricsSnapshot::of(collectors, now).system;
+        let system = SystemMetricsSnapshot::latest(collectors);
         let cores = SystemMetricsCollector::processors() as f64 * 1e3;
         let known = [
             ("cpu", system.cpu_usage.map(|percent| percent / 100.0 * cores), Some(cores)),

@@ -11,7 +11,7 @@ use barograph_model::Timestamp;
 use serde::Serialize;
 
 macro_rules! part {
-    ($(#[$about:meta])* $part:ident {
+    ($(#[$about:meta])* $part:ident of $collector:literal {
         $($field:ident: $given:literal),* $(,)?
     } $($(#[$more_about:meta])* + $more:ident: $read:path)?) => {
         $(#[$about])*
@@ -23,7 +23,9 @@ macro_rules! part {
         }
 
         impl $part {
-            fn of(readings: &[Reading]) -> Self {
+            /// What the collector read last.
+            pub(crate) fn latest(collectors: &Collectors) -> Self {
+                let readings = &*collectors.latest($collector).1;
                 let value = |given: &str| {
                     let is = |reading: &&Reading| reading.labels.is_empty() && reading.definition.given == given;
                     readings.iter().find(is).map(|reading| reading.value)
@@ -57,22 +59,21 @@ pub struct MetricsSnapshot {
 impl MetricsSnapshot {
     /// What collectors read last, at `now`.
     pub fn of(collectors: &Collectors, now: Timestamp) -> Self {
-        let latest = |name| collectors.latest(name).1;
         Self {
             timestamp: now.millis(),
-            system: SystemMetricsSnapshot::of(&latest("system")),
-            process: ProcessMetricsSnapshot::of(&latest("process")),
-            api: ApiMetricsSnapshot::of(&latest("api")),
-            websocket: WebSocketMetricsSnapshot::of(&latest("websocket")),
-            business: BusinessMetricsSnapshot::of(&latest("business")),
-            data: DataMetricsSnapshot::of(&latest("data")),
+            system: SystemMetricsSnapshot::latest(collectors),
+            process: ProcessMetricsSnapshot::latest(collectors),
+            api: ApiMetricsSnapshot::latest(collectors),
+            websocket: WebSocketMetricsSnapshot::latest(collectors),
+            business: BusinessMetricsSnapshot::latest(collectors),
+            data: DataMetricsSnapshot::latest(collectors),
         }
     }
 }
 
 part! {
     /// The host: percent, bytes, seconds; rates in bytes a second.
-    SystemMetricsSnapshot {
+    SystemMetricsSnapshot of "system" {
         cpu_usage: "system.cpu.usage",
         memory_used: "system.memory.used",
         memory_total: "system.memory.total",
@@ -94,7 +95,7 @@ part! {
 
 part! {
     /// The process: bytes, percent of one processor, a share of the runtime's time.
-    ProcessMetricsSnapshot {
+    ProcessMetricsSnapshot of "process" {
         pid: "process.pid",
         uptime: "process.uptime",
         memory_rss: "process.memory.rss",
@@ -110,7 +111,7 @@ part! {
 
 part! {
     /// Requests since the start, and times in milliseconds of the last five minutes.
-    ApiMetricsSnapshot {
+    ApiMetricsSnapshot of "api" {
         requests_total: "api.requests.total",
         requests_success: "api.requests.success",
         requests_failed: "api.requests.failed",
@@ -129,7 +130,7 @@ part! {
 
 part! {
     /// WebSocket connections, messages and bytes.
-    WebSocketMetricsSnapshot {
+    WebSocketMetricsSnapshot of "websocket" {
         total_connections: "websocket.connections.total",
         active_connections: "websocket.connections.active",
         messages_sent: "websocket.messages.sent",
@@ -142,7 +143,7 @@ part! {
 
 part! {
     /// The business: what the preset `prism` counts, and all that is counted by its name.
-    BusinessMetricsSnapshot {
+    BusinessMetricsSnapshot of "business" {
         gateway_checks: "business.gateway.checks",
         violations_detected: "business.violations.detected",
         retrospectives_completed: "business.retrospectives.completed",
@@ -156,7 +157,7 @@ part! {
 
 part! {
     /// Data on disk: bytes, files, bytes a second.
-    DataMetricsSnapshot {
+    DataMetricsSnapshot of "data" {
         size_total: "data.size.total",
         size_hot: "data.size.hot",
         size_warm: "data.size.warm",

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use barograph::session::Surroundings;
 
-use crate::{Engine, snapshot::MetricsSnapshot};
+use crate::{
+    Engine,
+    snapshot::{ProcessMetricsSnapshot, SystemMetricsSnapshot},
+};
 
 /// The most there ever was of what nobody else remembers.
 #[derive(Debug, Default)]
@@ -20,11 +23,12 @@ pub(crate) fn read(engine: Option<&Engine>, peaks: &Peaks) -> Surroundings {
     let mut surroundings =
         Surroundings { memory_bytes: memory, memory_peak_bytes: memory_peak, ..Surroundings::default() };
     let Some(engine) = engine else { return surroundings };
-    let latest = MetricsSnapshot::of(&engine.collecting.collectors, engine.clock.now());
+    let collectors = &engine.collecting.collectors;
+    let system = SystemMetricsSnapshot::latest(collectors);
     let share = |percent: Option<f64>| percent.map(|percent| (percent / 100.0).clamp(0.0, 1.0));
-    surroundings.cpu = share(latest.system.cpu_usage);
-    surroundings.memory = share(latest.system.memory_percentage);
-    surroundings.busy = latest.process.eventloop_utilization;
+    surroundings.cpu = share(system.cpu_usage);
+    surroundings.memory = share(system.memory_percentage);
+    surroundings.busy = ProcessMetricsSnapshot::latest(collectors).eventloop_utilization;
     if let (Ok(runtime), Some(busy)) = (tokio::runtime::Handle::try_current(), surroundings.busy) {
         let metrics = runtime.metrics();
         #[expect(

@@ -38,7 +38,7 @@ use crate::{
     errors::chain,
     sampled::SampledRequests,
     server::{Settings, stopped},
-    snapshot::MetricsSnapshot,
+    snapshot::SystemMetricsSnapshot,
     telemetry::{Origin, Telemetry},
 };
 
@@ -293,7 +293,7 @@ async fn read_all(engine: &Arc<Engine>, due: Vec<Due>, at: Timestamp, wait: Dura
 
 /// How busy the machine is, as the system collector read it last, and how full the queue of queries.
 fn load(engine: &Engine) -> Load {
-    let percent = MetricsSnapshot::of(&engine.collecting.collectors, Timestamp(0)).system.cpu_usage;
+    let percent = SystemMetricsSnapshot::latest(&engine.collecting.collectors).cpu_usage;
     let queue = engine.queries.waiting() as f64 / engine.limits.max_queued.max(1) as f64;
     Load { cpu: percent.unwrap_or(0.0) / 100.0, queue }
 }
