@@ -5,13 +5,16 @@
 //! makes calls and measures nothing, for a tool that counts instructions.
 
 mod calls;
+#[path = "../../record/src/common.rs"]
+mod common;
 mod functions;
 mod loopback;
 mod rounds;
 mod service;
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
+use common::{median, option};
 use rounds::Contender;
 
 /// Rounds by turns, if not told otherwise.
@@ -24,11 +27,6 @@ struct Subject {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let option = |name: &str, at: usize| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + at).map(String::as_str)
-    };
     let subjects = calls::subjects().into_iter().chain(functions::subjects());
     if let (Some(name), Some(contender)) = (option("--count", 1), option("--count", 2)) {
         let calls = option("--count", 3).and_then(|calls| calls.parse().ok()).unwrap_or(10_000);
@@ -42,10 +40,10 @@ fn main() -> ExitCode {
     }
     let only = option("--only", 1).unwrap_or_default();
     let rounds = option("--rounds", 1).and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
-    if loopback::NAME.contains(only) {
+    if loopback::NAME.contains(&only) {
         report(loopback::NAME, &loopback::measure(rounds));
     }
-    for subject in subjects.filter(|subject| subject.name.contains(only)) {
+    for subject in subjects.filter(|subject| subject.name.contains(&only)) {
         report(subject.name, &rounds::by_turns(&subject.contenders, rounds));
     }
     ExitCode::SUCCESS
@@ -54,13 +52,13 @@ fn main() -> ExitCode {
 /// Prints the medians of contenders, the last of which is ours, and what of ours is above each of the others.
 fn report(name: &str, contenders: &[(&'static str, Vec<f64>)]) {
     for (contender, nanoseconds) in contenders {
-        println!("{name}\t1\t{contender}\t{:.1}\tns", rounds::median(nanoseconds.clone()));
+        println!("{name}\t1\t{contender}\t{:.1}\tns", median(nanoseconds.clone()));
     }
     let Some(((_, ours), others)) = contenders.split_last() else { return };
     for (other, theirs) in others {
         let pairs = || ours.iter().zip(theirs);
-        let above = rounds::median(pairs().map(|(ours, theirs)| ours - theirs).collect());
-        let ratio = rounds::median(pairs().map(|(ours, theirs)| ours / theirs).collect());
+        let above = median(pairs().map(|(ours, theirs)| ours - theirs).collect());
+        let ratio = median(pairs().map(|(ours, theirs)| ours / theirs).collect());
         println!("# {name}: {above:+.0} ns, {:+.2} % against {other} (pairs)", (ratio - 1.0) * 100.0);
     }
 }

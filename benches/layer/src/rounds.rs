@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::common::on_processor;
 
 /// Ours, the last of the contenders.
 pub const OURS: &str = "barograph";
@@ -54,16 +54,4 @@ fn time(contender: &Contender, calls: u32) -> f64 {
     let before = on_processor();
     (contender.round)(calls);
     (on_processor() - before).as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-/// Time the calling thread was on a processor so far.
-fn on_processor() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -1,17 +1,8 @@
-//! How long the calling thread was on a processor or in line for one, and to which it is bound. Linux tells.
+//! How long the calling thread was in line for a processor, and to which it is bound. Linux tells.
 
 use std::time::Duration;
 
-use rustix::{
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
-    time::{ClockId, clock_gettime},
-};
-
-/// Time on a processor so far.
-pub fn on_processor() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Time the thread could have run and did not get a processor, so far.
 pub fn in_line() -> Duration {

@@ -6,6 +6,7 @@
 
 mod allocations;
 mod clock;
+mod common;
 mod memory;
 mod ours;
 mod peers;
@@ -13,8 +14,9 @@ mod rounds;
 mod service;
 mod values;
 
-use std::{env, hint::black_box, process::ExitCode};
+use std::{hint::black_box, process::ExitCode};
 
+use common::{median, option};
 use rounds::Round;
 
 /// Rounds of each contender that count, and how many may be tried to get them.
@@ -34,13 +36,8 @@ fn case(name: &'static str, contender: &'static str, call: impl Fn(u32) + Sync +
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let option = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let seed = option("--seed").and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let only = option("--only").unwrap_or_default();
+    let seed = option("--seed", 1).and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let only = option("--only", 1).unwrap_or_default();
     let values = values::durations(seed);
     let mut cases = vec![case("nothing", ours::NAME, |i| {
         black_box(i);
@@ -90,14 +87,13 @@ fn measure(cases: &[&Case], threads: usize) {
             }
         }
     }
-    for (case, mut good) in cases.iter().zip(good) {
+    for (case, good) in cases.iter().zip(good) {
         let (name, contender) = (case.name, case.contender);
         if good.len() < ROUNDS / 3 {
             println!("# {name}, {threads} threads, {contender}: too few undisturbed rounds ({})", good.len());
             continue;
         }
-        good.sort_by(f64::total_cmp);
-        println!("{name}\t{threads}\t{contender}\t{:.3}\tns", good[good.len() / 2]);
+        println!("{name}\t{threads}\t{contender}\t{:.3}\tns", median(good));
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::clock;
+use crate::{clock, common::on_processor};
 
 /// The share of a round in which all threads have to be at it.
 const TOGETHER_MIN: f64 = 0.9;
@@ -51,11 +51,11 @@ pub fn run(threads: usize, calls: u32, call: &(impl Fn(u32) + Sync)) -> Round {
                         spin_loop();
                     }
                     let in_line = clock::in_line();
-                    let (start, before) = (Instant::now(), clock::on_processor());
+                    let (start, before) = (Instant::now(), on_processor());
                     for i in 0..calls {
                         call(black_box(i));
                     }
-                    let (on_processor, end) = (clock::on_processor() - before, Instant::now());
+                    let (on_processor, end) = (on_processor() - before, Instant::now());
                     Run { start, end, on_processor, in_line: clock::in_line() - in_line }
                 })
             })

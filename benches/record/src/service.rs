@@ -14,7 +14,11 @@ use barograph::{
     statistics::{Local, StatisticsProvider},
 };
 
-use crate::{allocations, clock, ours::NAME};
+use crate::{
+    allocations,
+    common::{median, on_processor},
+    ours::NAME,
+};
 
 static CROWDED: Static<barograph::Histogram> =
     Static::histogram("crowded_seconds", "Values of many threads.");
@@ -35,7 +39,7 @@ pub fn measure() {
         requests.record("GET", "/users/{id}", 200, Duration::from_micros(500 + i * 7 % 90_000));
     }
     row("10,000 requests, all that is kept", 1, (allocations::bytes() - before) as f64, "bytes");
-    row("snapshot of 10,000 requests", 1, median(|| drop(black_box(requests.figures()))), "ns");
+    row("snapshot of 10,000 requests", 1, usual(|| drop(black_box(requests.figures()))), "ns");
     let (one, batch) = by_name();
     row("record by name", 1, one, "ns");
     row("record by name, a hundred at once", 1, batch, "ns");
@@ -49,11 +53,11 @@ fn row(name: &str, threads: u32, value: f64, unit: &str) {
 fn crowded() -> f64 {
     let work = || {
         (0..1000).for_each(|i| CROWDED.record(f64::from(i) * 1e-4));
-        let before = clock::on_processor();
+        let before = on_processor();
         for i in 0..CALLS {
             CROWDED.record(f64::from(i & 1023) * 1e-4);
         }
-        clock::on_processor() - before
+        on_processor() - before
     };
     let all: Duration = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
@@ -67,24 +71,23 @@ fn by_name() -> (f64, f64) {
     let local = Local::new(&Registry::new());
     let attributes = Attributes::from([("step", "parse"), ("flow", "import")]);
     let record = MetricRecord::new(RecordKind::Counter, "rows.read", 1.0).attributes(attributes.clone());
-    let one = median(|| {
+    let one = usual(|| {
         for _ in 0..BATCH {
             let _ = black_box(local.record_counter("rows.read", 1, &attributes));
         }
     });
-    let batch = median(|| drop(black_box(local.batch_record(vec![record.clone(); BATCH]))));
+    let batch = usual(|| drop(black_box(local.batch_record(vec![record.clone(); BATCH]))));
     (one / BATCH as f64, batch / BATCH as f64)
 }
 
-/// Nanoseconds that something takes.
-fn median(mut work: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..ROUNDS)
+/// Nanoseconds that something usually takes.
+fn usual(mut work: impl FnMut()) -> f64 {
+    let times = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
             work();
             began.elapsed().as_secs_f64() * 1e9
         })
         .collect();
-    times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+    median(times)
 }

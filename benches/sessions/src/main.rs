@@ -8,13 +8,14 @@
 mod allocations;
 #[path = "../../record/src/clock.rs"]
 mod clock;
+#[path = "../../record/src/common.rs"]
+mod common;
 #[path = "../../record/src/rounds.rs"]
 mod rounds;
 
 use std::{
     cell::OnceCell,
     collections::VecDeque,
-    env,
     hint::black_box,
     process::ExitCode,
     sync::{
@@ -23,6 +24,8 @@ use std::{
     },
     time::Instant,
 };
+
+use common::{median, on_processor, option};
 
 use barograph::{
     Outcome,
@@ -38,10 +41,8 @@ const CLIENTS: usize = 10_000;
 const DOCUMENTS: usize = 9;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let only =
-        arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
-    let wanted = |name: &str| only.is_none_or(|only| name.contains(only.as_str()));
+    let only = option("--only", 1).unwrap_or_default();
+    let wanted = |name: &str| name.contains(&only);
     for threads in [1, 2] {
         if wanted("call") {
             calls(threads);
@@ -171,9 +172,9 @@ fn many() {
     let time = |name: &str, write: &dyn Fn() -> String| {
         let mut length = 0;
         let took = (0..DOCUMENTS).map(|_| {
-            let began = clock::on_processor();
+            let began = on_processor();
             length = black_box(write()).len();
-            (clock::on_processor() - began).as_secs_f64() * 1e3
+            (on_processor() - began).as_secs_f64() * 1e3
         });
         let took = took.collect();
         println!("{name}, 10,000 clients\t1\tbarograph\t{:.2}\tms", median(took));
@@ -188,17 +189,12 @@ fn many() {
     let event = Event::new(EventKind::SERVER, [7; 100]);
     let mut told = Vec::new();
     for _ in 0..ROUNDS {
-        let began = clock::on_processor();
+        let began = on_processor();
         sessions.publish(&event);
         for stream in &mut streams {
             stream.try_next().expect("one waits").delivered();
         }
-        told.push((clock::on_processor() - began).as_secs_f64() * 1e9 / CLIENTS as f64);
+        told.push((on_processor() - began).as_secs_f64() * 1e9 / CLIENTS as f64);
     }
     println!("event to each of 10,000 clients\t1\tbarograph\t{:.1}\tns", median(told));
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
