@@ -57,7 +57,7 @@ impl Barograph {
 
 /// Builds the binary as tests want it, with the features the whole workspace has then, and says where it lies.
 pub(crate) fn build_for_tests() -> Result<PathBuf> {
-    shell::run(&mut shell::cargo(&["build", "--quiet", "--workspace", "--all-targets"]))?;
+    shell::run(&mut shell::cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
     binary(&place::target().join("debug"))
 }
 

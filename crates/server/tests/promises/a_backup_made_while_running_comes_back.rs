@@ -1,0 +1,79 @@
+//! A backup is made while samples come in; restored into another directory it answers what the first server answered.
+
+use std::path::Path;
+
+use crate::support::*;
+use barograph_server::storage::backup;
+use hyper::Method;
+use serde_json::json;
+
+const PATH: &str = "/api/barograph/v1/backup";
+
+async fn order(running: &Running, body: &str) -> Reply {
+    running.call(Method::POST, PATH, &[("content-type", "application/json")], body.as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_backup_made_while_running_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let running = start_quiet(&data).await;
+    let now = now_ms();
+    let samples: Vec<_> = (0..50).map(|i| (now - 50_000 + i * 1000, i as f64)).collect();
+    assert_eq!(running.write_series(&[("__name__", "kept")], &samples).await.status, 204);
+
+    let made = order(&running, "").await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!((&made.json()["id"], &made.json()["type"]), (&json!(1), &json!("full")));
+    let again = order(&running, r#"{"target": "nightly", "keep": 1, "type": "full"}"#).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    let listed = running.get(PATH).await.json();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 1);
+    assert_eq!(running.get(&format!("{PATH}?target=none")).await.json()["backups"], json!([]));
+
+    let snapshot = running.call(Method::POST, "/api/v1/admin/tsdb/snapshot", &[], b"").await;
+    assert_eq!(snapshot.json()["data"]["name"], "00000002", "{}", snapshot.text);
+
+    let question = format!("/api/v1/query?query=kept[1h]&time={}", now / 1000);
+    let expected = running.data(&question).await;
+    let metrics = running.get("/metrics").await.text;
+    assert!(metrics.contains(r#"barograph_backups_total{outcome="ok"} 3"#), "{metrics}");
+    running.server.stop().await;
+
+    let restored = dir.path().join("restored");
+    let place = data.join("backups");
+    assert_eq!(backup::restore(&place, None, &restored).unwrap().0, 2);
+    assert_eq!(backup::verify(&place).unwrap().damaged, []);
+    let running = start_quiet(&restored).await;
+    assert_eq!(running.data(&question).await, expected);
+    let error = backup::restore(&place, Some(1), &restored).unwrap_err().to_string();
+    assert!(error.contains("in use"), "{error}");
+    running.server.stop().await;
+    assert!(backup::restore(&place, Some(1), &restored).is_err(), "it is not empty");
+}
+
+#[tokio::test]
+async fn what_is_no_order_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    for (body, status) in [
+        (r#"{"target": "../elsewhere"}"#, 400),
+        (r#"{"target": "/etc"}"#, 400),
+        (r#"{"type": "half"}"#, 400),
+        (r#"{"keep": 0}"#, 400),
+        (r#"{"place": "x"}"#, 400),
+        ("no json", 400),
+    ] {
+        let reply = order(&running, body).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.text);
+        assert_eq!(reply.headers["content-type"], "application/problem+json");
+    }
+    assert!(!Path::new("/etc/manifests").exists());
+    // Whoever holds the directory goes first.
+    let place = dir.path().join("backups");
+    std::fs::create_dir_all(&place).unwrap();
+    let held = std::fs::File::create(place.join("lock")).unwrap();
+    held.lock().unwrap();
+    assert_eq!(order(&running, "").await.status, 409);
+    running.server.stop().await;
+}

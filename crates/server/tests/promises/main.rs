@@ -1,0 +1,41 @@
+//! What the server promises, one module a promise; one program, as each would link the whole server.
+
+mod support;
+
+mod a_backup_made_while_running_comes_back;
+mod a_directory_in_use_is_refused;
+mod a_first_visit_shows_live_data;
+mod a_full_disk_is_survived;
+mod a_kept_answer_is_never_stale;
+mod a_metric_may_be_kept_its_own_way;
+mod a_stalled_disk_holds_up_only_what_waits_for_it;
+mod bad_input_is_named_and_loses_nothing_good;
+mod clients_are_told_apart;
+mod collectors_can_be_told;
+mod every_refusal_has_the_form_of_its_api;
+mod experimental_promql_has_a_switch;
+mod grafana_connects;
+mod grpc_health_says_what_readiness_says;
+mod health_documents_have_their_keys;
+mod json_queries_are_answered;
+mod kept_results_are_those_of_the_store;
+mod limits_hold;
+mod malicious_queries_are_stopped;
+mod messages_of_performance_are_streamed;
+mod native_histograms_are_kept;
+mod only_this_machine_may_call;
+mod over_limit_is_stored_and_named;
+mod probes_say_how_it_fares;
+mod queries_are_explained;
+mod queries_take_turns;
+mod records_are_stored;
+mod rules_are_evaluated;
+mod sampling_is_weighed;
+mod series_can_be_deleted;
+mod storage_says_what_it_holds;
+mod ten_days_of_history_are_loaded;
+mod three_faces_are_one;
+mod tiers_can_be_asked;
+mod what_is_moved_in_can_be_moved_out;
+mod what_is_scraped_can_be_asked;
+mod what_is_written_can_be_asked_at_once;

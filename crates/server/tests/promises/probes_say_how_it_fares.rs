@@ -1,0 +1,26 @@
+//! Orchestrators, monitoring systems and people ask whether the server is well, each in their own way.
+
+use crate::support::start_quiet;
+use hyper::Method;
+
+#[tokio::test]
+async fn probes_say_how_it_fares() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    for path in ["/-/healthy", "/healthz", "/livez", "/-/ready", "/readyz"] {
+        for (method, path) in [(Method::GET, path.to_owned()), (Method::HEAD, path.to_owned())] {
+            let reply = running.call(method.clone(), &path, &[], b"").await;
+            assert_eq!(reply.status, 200, "{method} {path}");
+            assert_eq!(reply.text.is_empty(), method == Method::HEAD, "{method} {path}");
+        }
+    }
+    assert_eq!(running.get("/readyz?verbose").await.text, "[+] serving\n[+] store\n");
+    assert_eq!(running.get("/healthz?verbose=1").await.text, "[+] process\n");
+
+    assert_eq!(running.get("/health").await.json()["status"], "healthy");
+    let accept = [("accept", "text/html, application/health+json;q=0.9")];
+    let reply = running.call(Method::GET, "/health", &accept, b"").await;
+    assert_eq!(reply.headers["content-type"], "application/health+json");
+    assert_eq!(reply.json()["status"], "pass");
+    running.server.stop().await;
+}

@@ -1,0 +1,167 @@
+//! A server on a free port with a directory of its own, and a client for it.
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "it is used within one program, and fails by panics")]
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use barograph_disk::Disk;
+use barograph_model::{Labels, Sample, Timestamp};
+use barograph_server::{Server, Settings, StartError, config::Config};
+use barograph_wire::remote_write::Writer;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+
+/// A running server and its client.
+pub struct Running {
+    pub server: Server,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// An answer, read whole.
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: hyper::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+}
+
+/// Starts a server on `dir` with the built-in collectors off, so that a test sees only what it sent.
+pub async fn start_quiet(dir: &Path) -> Running {
+    start(dir, configured("collectors: {built_in: false}\n")).await
+}
+
+/// Starts a server on `dir`.
+pub async fn start(dir: &Path, config: Config) -> Running {
+    let server = Server::start(settings(dir, "127.0.0.1:0", config)).await.unwrap();
+    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
+/// Starts a server on a disk of the test's.
+pub async fn start_on(disk: Arc<dyn Disk>, config: Config) -> Running {
+    let settings = settings(Path::new("/nonexistent"), "127.0.0.1:0", config);
+    let server = Server::start_on(settings, disk).await.unwrap();
+    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
+/// A configuration from its text.
+pub fn configured(text: &str) -> Config {
+    Config::parse(text, "test.yml", Path::new(""), []).unwrap()
+}
+
+/// Starts a server with a gRPC port.
+pub async fn start_with_grpc(dir: &Path) -> Server {
+    let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
+    Server::start(Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", Config::default()) }).await.unwrap()
+}
+
+/// Tries to start a server with all defaults.
+pub async fn start_settings(dir: &Path, http_addr: &str) -> Result<Server, StartError> {
+    Server::start(settings(dir, http_addr, Config::default())).await
+}
+
+/// Tries to start a server with a configuration.
+pub async fn start_configured(dir: &Path, config: Config) -> Result<Server, StartError> {
+    Server::start(settings(dir, "127.0.0.1:0", config)).await
+}
+
+fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
+    let http_addr: SocketAddr = http_addr.parse().unwrap();
+    Settings {
+        config,
+        data_dir: dir.to_owned(),
+        http_addr: Some(http_addr),
+        grpc_addr: None,
+        memory: None,
+        give_back: |_| {},
+        backup_dir: Some(dir.join("backups")),
+        admin_api: true,
+        application: None,
+    }
+}
+
+impl Running {
+    /// Sends a request and returns as soon as its head is answered.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response<Incoming> {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.server.address().unwrap()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        self.client.request(request).await.unwrap()
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let (head, body) = self.send(method, path, headers, body).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call(Method::GET, path, &[], b"").await
+    }
+
+    /// The `data` of a successful query API call.
+    pub async fn data(&self, path: &str) -> Value {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()["data"].clone()
+    }
+
+    /// Posts a remote-write body as Prometheus does.
+    pub async fn write(&self, body: &[u8]) -> Reply {
+        let headers = [
+            ("content-type", "application/x-protobuf"),
+            ("content-encoding", "snappy"),
+            ("x-prometheus-remote-write-version", "0.1.0"),
+        ];
+        self.call(Method::POST, "/api/v1/write", &headers, body).await
+    }
+
+    /// Writes samples `(milliseconds, value)` of one series.
+    pub async fn write_series(&self, labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Reply {
+        self.write(&request(&[(labels, samples)])).await
+    }
+}
+
+/// The labels of a series and its samples, `(milliseconds, value)`.
+pub type Written<'a> = (&'a [(&'a str, &'a str)], &'a [(i64, f64)]);
+
+/// A remote-write body.
+pub fn request(series: &[Written<'_>]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for (labels, samples) in series {
+        let labels = Labels::from_pairs(labels.iter().copied()).unwrap();
+        let samples: Vec<_> =
+            samples.iter().map(|&(at, value)| Sample { at: Timestamp(at), value }).collect();
+        writer.series(labels.as_bytes(), &samples);
+    }
+    writer.compressed().unwrap()
+}
+
+/// The machine's time, on the second.
+pub fn now_ms() -> i64 {
+    use barograph_server::clock::Clock;
+    barograph_server::clock::SystemClock::new().now().0 / 1000 * 1000
+}
