@@ -24,7 +24,6 @@ use crate::{
     config::{self, Config},
     connections,
     engine::Engine,
-    errors::chain,
     events::{self, Events},
     http::{self, App},
     maintenance,

@@ -107,6 +107,11 @@ impl Events {
         &self.0.sessions
     }
 
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// Tells all subscribers of `topic` on `bus`: `event` is its name, `document` is told as JSON. Never waits for a
     /// subscriber; keeps the last events of each topic.
     pub(crate) fn publish(&self, bus: Bus, topic: &str, event: &str, document: &impl Serialize) {

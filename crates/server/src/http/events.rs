@@ -150,9 +150,8 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         let subscription = self.subscription.as_mut()?;
         if !std::mem::replace(&mut self.greeted, true) {
-            let now = crate::clock::SystemClock::new();
-            let now = crate::clock::Clock::now(&now).seconds();
-            let hello = json!({"version": crate::VERSION, "now": now, "client": subscription.client().id()});
+            let (now, client) = (self.app.events().now().seconds(), subscription.client().id());
+            let hello = json!({"version": crate::VERSION, "now": now, "client": client});
             return Some(format!("event: hello\ndata: {hello}\n\n").into());
         }
         let mut stopping = self.app.stopping();
