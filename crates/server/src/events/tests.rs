@@ -119,11 +119,12 @@ fn what_is_kept_is_bounded() {
     for i in 0..100 {
         events.publish(Bus::User, &format!("t{i}"), "e", &large);
     }
-    assert!(events.bytes() <= KEPT_BYTES_MAX && events.bytes() > KEPT_BYTES_MAX / 2);
+    let kept = events.counts().kept_bytes;
+    assert!(kept <= KEPT_BYTES_MAX && kept > KEPT_BYTES_MAX / 2);
     for i in 0..TOPICS_MAX + 10 {
         events.publish(Bus::Alerts, &format!("t{i}"), "e", &json!({}));
     }
-    assert_eq!(events.lost(), (0, 10));
+    assert_eq!(events.counts().unkept, 10);
     assert!(matches!(
         events.publish_user("t1", None, &[b'1'; EVENT_BYTES_MAX + 1]),
         Err(Unpublished::TooLarge(_))
@@ -134,4 +135,9 @@ fn what_is_kept_is_bounded() {
     (100..TOPICS_MAX).for_each(|i| assert!(events.publish_user(&format!("t{i}"), None, b"1").is_ok()));
     assert!(matches!(events.publish_user("new", None, b"1"), Err(Unpublished::TooManyTopics(_))));
     assert!(events.publish_user("t1", None, b"1").is_ok());
+    let counts = events.counts();
+    assert_eq!(
+        (counts.refused, counts.published),
+        (1, [0, 0, TOPICS_MAX as u64 + 10, 0, TOPICS_MAX as u64 + 1])
+    );
 }
