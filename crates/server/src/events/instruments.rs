@@ -22,7 +22,7 @@ pub(crate) struct Counts {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Instruments {
+pub(crate) struct Instruments {
     published: Family<Counter, 1>,
     lost: Family<Counter, 1>,
     kept: Gauge,

@@ -88,10 +88,10 @@ fn who_comes_back_gets_what_it_missed() {
     check(FIRST - 1, "user/b", "b:2");
     check(7, "user/b", "?0+ b:2");
     check(FIRST + 4, "user/b", "?0+ b:2");
-    publish("a", kept::KEPT_MAX - 1);
+    publish("a", KEPT_MAX - 1);
     let mut missed = events.subscribe(Subscriber::At("it"), &topics("user/a"), Some(FIRST)).unwrap();
     assert!(told(&mut missed).starts_with("?1 a:3 a:4 "));
-    publish("a", kept::KEPT_MAX);
+    publish("a", KEPT_MAX);
     let mut missed = events.subscribe(Subscriber::At("it"), &topics("user/a"), Some(FIRST)).unwrap();
     assert!(told(&mut missed).starts_with("?1024+ "));
 }
