@@ -141,6 +141,8 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// Whether callers should come; probes tell.
+    ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
 }
@@ -190,16 +192,19 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
+        let (ready, is_ready) = watch::channel(false);
         let limits = (&settings.config.limits).into();
         let lifetime = starts::count(&*disk);
-        let app = address.map(|address| App::new(clock.now(), address, limits, lifetime, stopping.clone()));
+        let app = address.map(|address| {
+            let phases = (is_ready.clone(), stopping.clone());
+            App::new(clock.now(), address, limits, lifetime, phases)
+        });
         let mut serving = Vec::new();
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
             serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
@@ -211,12 +216,12 @@ impl Server {
                 return Err(error);
             }
         };
+        ready.send_replace(true);
         if let Some(app) = app {
             app.set_ready(running.engine.clone());
         }
-        let _ = ready.send(true);
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, serving, running })
+        Ok(Self { address, grpc_address, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
@@ -232,6 +237,13 @@ impl Server {
     /// Where gRPC listens, if it does.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
+    /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
+    pub fn drain(&self) {
+        tracing::info!("draining");
+        self.ready.send_replace(false);
     }
 
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.

@@ -69,6 +69,7 @@ struct Shared {
     limits: RequestLimits,
     sessions: Sessions,
     peaks: Peaks,
+    ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -95,16 +96,16 @@ impl From<&Limits> for RequestLimits {
 }
 
 impl App {
-    /// The state before the store is open.
+    /// The state before the store is open. What is watched is whether callers should come, and whether the server stops.
     pub(crate) fn new(
         started: Timestamp,
         address: SocketAddr,
         limits: RequestLimits,
         lifetime: Lifetime,
-        stopping: tokio::sync::watch::Receiver<bool>,
+        (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
-        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
+        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, ready, stopping }))
     }
 
     /// From now on the server is ready.
@@ -140,6 +141,11 @@ impl App {
     /// What the server used most of.
     pub(crate) fn peaks(&self) -> &Peaks {
         &self.0.peaks
+    }
+
+    /// Whether callers should go elsewhere, though the store is open: the server is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.engine.get().is_some() && !*self.0.ready.borrow()
     }
 
     /// Turns true when the server is told to stop.
