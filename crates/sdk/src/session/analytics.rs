@@ -39,14 +39,16 @@ pub struct Surroundings {
 }
 
 /// How things went over a long time, from stored history.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trends {
-    /// The 95th percentile of the time calls take.
-    pub p95_latency: Trend,
+    /// The 95th percentile of the time calls take, in milliseconds; not known of single clients.
+    pub p95_latency: Option<Trend>,
+    /// The mean of it.
+    pub mean_latency: Option<Trend>,
     /// Calls per second.
-    pub throughput: Trend,
+    pub throughput: Option<Trend>,
     /// Share of calls that fail.
-    pub error_rate: Trend,
+    pub error_rate: Option<Trend>,
 }
 
 /// How one figure went.
