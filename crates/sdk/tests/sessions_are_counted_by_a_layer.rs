@@ -177,13 +177,13 @@ fn documents_have_their_keys() {
     let first = &clients["clients"][0];
     assert_eq!((&first["client-id"], &first["queue-health"]), (&"a\"b".into(), &"healthy".into()));
     assert_eq!(clients["clients"][1]["state"], "disconnected");
-    let client = json(report.client("a\"b").unwrap());
+    let client = json(report.client("a\"b", None).unwrap());
     assert_eq!(sorted(&client["raw"]), listed("client"));
     assert_eq!(sorted(&client["derived"]), listed("client-derived"));
     assert_eq!(client["event-queue"]["policy"], "drop-oldest");
     assert_eq!(client["piece-subscriptions"][0], "p");
-    assert_eq!(json(report.client("gone").unwrap())["cause"], "timeout");
-    assert!(report.client("nobody").is_none());
+    assert_eq!(json(report.client("gone", None).unwrap())["cause"], "timeout");
+    assert!(report.client("nobody", None).is_none());
     let sentinels = sessions.report(&Surroundings::default(), Spelling { sentinels: true, epoch: true });
     let server = json(sentinels.server());
     assert_eq!(server["server"]["raw"]["api-fastest-call-ms"], 9_223_372_036_854_775_807_u64);

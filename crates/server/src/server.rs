@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
@@ -31,7 +32,7 @@ use crate::{
     engine::Engine,
     errors::chain,
     http::{self, App, Peer},
-    maintenance,
+    lifetime, maintenance,
     memory::{self, Memory},
     queries::Queries,
     results::Results,
@@ -193,15 +194,20 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
-        let limits = (&settings.config.limits).into();
-        let lifetime = starts::count(&*disk);
+        let mut lifetime = starts::count(&*disk);
+        lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
         let app = address.map(|address| {
             let phases = (is_ready.clone(), stopping.clone());
-            App::new(clock.now(), address, limits, lifetime, phases)
+            App::new(clock.clone(), address, &settings.config, lifetime, phases)
         });
         let mut serving = Vec::new();
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
-            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
+            serving.push(tokio::spawn(clients::keep(
+                app.clone(),
+                clock.clone(),
+                disk.clone(),
+                stopping.clone(),
+            )));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);

@@ -93,6 +93,23 @@ pub struct Weights {
     pub client: [f64; 4],
 }
 
+impl Weights {
+    /// What the parts of the server's score are called.
+    pub const SERVER: [&str; 6] = [
+        "api-success-rate-overall",
+        "event-delivery-success-rate",
+        "queue-health",
+        "latency",
+        "error-free",
+        "graceful-disconnects",
+    ];
+    /// What the parts of the load are called.
+    pub const LOAD: [&str; 4] = ["cpu", "memory", "worker-busy", "queue-fill"];
+    /// What the parts of a client's score are called.
+    pub const CLIENT: [&str; 4] =
+        ["api-success-rate", "event-delivery-reliability", "queue-health", "error-free"];
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Self {

@@ -11,8 +11,8 @@ mod write;
 use std::collections::BTreeMap;
 
 use super::{
-    ClientAnalytics, ClientDetails, ClientSnapshot, Expression, ServerAnalytics, ServerSnapshot, ServerStats, Sessions,
-    Surroundings, UNMEASURED,
+    ClientAnalytics, ClientDetails, ClientSnapshot, Expression, ServerAnalytics, ServerSnapshot, ServerStats,
+    Sessions, Surroundings, UNMEASURED,
     analytics::{Part, compute_client_analytics, compute_server_analytics},
     field::alias,
 };
