@@ -60,7 +60,7 @@ pub(crate) fn bring(refresh: bool) -> Result<Peers> {
 /// Load balancers, as this machine's release has them: what they link with is its own.
 const BALANCERS: [(&str, &str); 2] = [("nginx", "usr/sbin/nginx"), ("haproxy", "usr/sbin/haproxy")];
 /// Libraries that they want beside those that every machine has.
-const LIBRARIES: [&str; 2] = ["liblua5.3-0", "libopentracing-c-wrapper0"];
+const LIBRARIES: [&str; 3] = ["liblua5.3-0", "libopentracing1", "libopentracing-c-wrapper0"];
 
 /// nginx and haproxy, ready to be started.
 pub(crate) struct Balancers {
@@ -197,7 +197,7 @@ impl Apt {
         found.with_context(|| format!("apt downloaded no {package}"))
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = shell::command("apt-get", &["-q", "-o", "Acquire::Languages=none"]);
         command.args(["-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"]);
         for (option, path) in [

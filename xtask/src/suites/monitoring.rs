@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::Ground;
 use crate::{
@@ -80,7 +80,7 @@ fn balance(
     };
     let (first, second) = (server(0)?, server(1)?);
     let balancer = start([&addresses[0], &addresses[1]], &folder)?;
-    let mut client = balancer.client();
+    let mut client = Asking { client: balancer.client(), servers: addresses.clone() };
     let mut check = |what: &str, result: Result<()>| tally.check(&format!("{name}: {what}"), result);
     check("both servers are asked", until(&mut client, |seen| seen == [true, true]));
     check("health is told through it", health(&mut client));
@@ -101,38 +101,35 @@ fn balance(
     Ok(())
 }
 
+/// Who asks through a balancer, and the addresses of the servers behind it.
+struct Asking {
+    client: Client,
+    servers: [String; 2],
+}
+
+impl Asking {
+    /// The server by its number in haproxy's recipe, or by the upstream's address in that of nginx, of which the last
+    /// counts where one was asked in vain.
+    fn served_by(&self, text: &str) -> Result<usize> {
+        let last = text.rsplit(',').next().unwrap_or(text).trim();
+        let is = |at: usize| last == self.servers[at] || last == format!("barograph-{}", at + 1);
+        (0..2).find(|&at| is(at)).with_context(|| format!("{text:?} is none of the servers"))
+    }
+}
+
 /// Which servers answered some requests, each of which was answered well.
-fn ask(client: &mut Client) -> Result<[bool; 2]> {
+fn ask(asking: &mut Asking) -> Result<[bool; 2]> {
     let mut seen = [false; 2];
     for i in 0..REQUESTS {
-        let reply = client.get(&format!("/api/v1/query?query={i}"))?;
+        let reply = asking.client.get(&format!("/api/v1/query?query={i}"))?;
         ensure!(reply.status == 200, "status {} for request {i}: {}", reply.status, reply.excerpt());
-        seen[served_by(reply.header("x-served-by").context("nobody says who answered")?)?] = true;
+        seen[asking.served_by(reply.header("x-served-by").context("nobody says who answered")?)?] = true;
     }
     Ok(seen)
 }
 
-/// The server by its number in haproxy's recipe, or by the upstream's address in that of nginx, of which the last counts
-/// where one was asked in vain.
-fn served_by(text: &str) -> Result<usize> {
-    let last = text.rsplit(',').next().unwrap_or(text).trim();
-    match last.strip_prefix("barograph-") {
-        Some("1") => Ok(0),
-        Some("2") => Ok(1),
-        _ => {
-            let known = UPSTREAMS.with_borrow(|known| known.iter().position(|address| address == last));
-            known.with_context(|| format!("{text:?} is none of the servers"))
-        }
-    }
-}
-
-thread_local! {
-    /// The addresses behind nginx, in order.
-    static UPSTREAMS: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
 /// Asks until those answer that should.
-fn until(client: &mut Client, enough: impl Fn([bool; 2]) -> bool) -> Result<()> {
+fn until(client: &mut Asking, enough: impl Fn([bool; 2]) -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let seen = ask(client)?;
@@ -145,7 +142,7 @@ fn until(client: &mut Client, enough: impl Fn([bool; 2]) -> bool) -> Result<()> 
 }
 
 /// The same where a request or two may be lost with the server that was killed.
-fn until_alone(client: &mut Client, who: usize) -> Result<()> {
+fn until_alone(client: &mut Asking, who: usize) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while alone(client, who).is_err() {
         ensure!(Instant::now() < deadline, "after {PATIENCE:?} not all is answered by {who}");
@@ -154,14 +151,14 @@ fn until_alone(client: &mut Client, who: usize) -> Result<()> {
     Ok(())
 }
 
-fn alone(client: &mut Client, who: usize) -> Result<()> {
+fn alone(client: &mut Asking, who: usize) -> Result<()> {
     let seen = ask(client)?;
     ensure!(seen[who] && !seen[1 - who], "{seen:?}");
     Ok(())
 }
 
-fn health(client: &mut Client) -> Result<()> {
-    let reply = client.get("/health")?;
+fn health(client: &mut Asking) -> Result<()> {
+    let reply = client.client.get("/health")?;
     ensure!(reply.status == 200 && reply.json()?["status"] == "healthy", "{}", reply.excerpt());
     Ok(())
 }
@@ -203,7 +200,6 @@ fn check_nginx(balancers: &Balancers) -> Result<()> {
 }
 
 fn start_nginx(balancers: &Balancers, backends: [&str; 2], folder: &Path) -> Result<Server> {
-    UPSTREAMS.set(backends.map(str::to_owned).to_vec());
     let address = server::free_address()?;
     let folder = folder.join("nginx");
     lay_out_nginx(backends, &address, &folder)?;
@@ -281,20 +277,14 @@ fn reaches(client: &mut Client, expression: &str, least: f64) -> Result<()> {
     }
 }
 
-/// What ends in `_total` is known as a counter.
+/// Prometheus knows counters of the server as such.
 fn counters(client: &mut Client) -> Result<()> {
     let reply = client.get("/api/v1/targets/metadata")?.json()?;
     let all = reply["data"].as_array().context("no list of metadata")?;
-    let mut found = 0;
-    for metric in all.iter().filter(|metric| {
-        let name = metric["metric"].as_str().unwrap_or_default();
-        name.starts_with("server_") && (name.ends_with("_total") || name == "server_api_calls")
-    }) {
-        if metric["type"] != "counter" {
-            bail!("{metric}");
-        }
-        found += 1;
-    }
-    ensure!(found > 20, "{found} counters");
+    let of_server = |metric: &&serde_json::Value| {
+        metric["metric"].as_str().is_some_and(|name| name.starts_with("server_"))
+    };
+    let counters = all.iter().filter(of_server).filter(|metric| metric["type"] == "counter").count();
+    ensure!(counters >= 30, "{counters} counters: {reply}");
     Ok(())
 }
