@@ -1,6 +1,7 @@
 //! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
 mod contender;
+mod health;
 mod ingest;
 mod json;
 mod query;
@@ -101,7 +102,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
         Subject::Layer => record::run("layer", arguments, &mut report)?,
-        Subject::Sessions => record::run("sessions", arguments, &mut report)?,
+        Subject::Sessions => {
+            record::run("sessions", arguments, &mut report)?;
+            if arguments.only.as_ref().is_none_or(|only| "health".contains(only.as_str())) {
+                health::under_ingest(arguments, &contenders, &mut report)?;
+            }
+        }
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
@@ -125,12 +131,12 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers are measured.
     fn has_servers(self) -> bool {
-        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
+        !matches!(self, Self::Record | Self::Layer)
     }
 
     /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
-        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals)
+        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals | Self::Sessions)
     }
 }
 
