@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Clients that are told apart. Whoever calls may name himself, so there are no more of them than fit in some MiB.
-const CLIENTS_MAX: usize = 10_000;
+const CLIENTS_MAX: usize = 20_000;
 /// A client that did not call for so long is gone.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// How often the window moves on, and clients that are gone are looked for.
@@ -28,6 +28,8 @@ const KEEP: Duration = Duration::from_secs(60);
 pub(crate) fn new(lifetime: Lifetime, stats: &Stats) -> Sessions {
     let mut settings = Settings::default();
     settings.clients_max = CLIENTS_MAX;
+    // Who wants to know of others subscribes to that.
+    settings.announce = false;
     settings.aliases = stats.emit_aliases;
     settings.weights = stats.weights;
     settings.queue_capacity = usize::try_from(stats.queue.capacity).unwrap_or(settings.queue_capacity);

@@ -10,6 +10,7 @@ mod refusals;
 mod replay;
 mod report;
 mod storage;
+mod streams;
 mod tiers;
 
 use std::path::PathBuf;
@@ -42,7 +43,8 @@ pub(crate) enum Subject {
     Record,
     /// The SDK: services and functions that are measured, beside the same that are not.
     Layer,
-    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one.
+    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one; events
+    /// to 10,000 subscribers, and to streams of a running server.
     Sessions,
 }
 
@@ -104,8 +106,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {
             record::run("sessions", arguments, &mut report)?;
-            if arguments.only.as_ref().is_none_or(|only| "health".contains(only.as_str())) {
+            let wanted = |part: &str| arguments.only.as_ref().is_none_or(|only| part.contains(only.as_str()));
+            let contenders =
+                if wanted("health") || wanted("streams") { servers(arguments)? } else { Vec::new() };
+            if wanted("health") {
                 health::under_ingest(arguments, &contenders, &mut report)?;
+            }
+            if wanted("streams") {
+                streams::run(&contenders, &mut report)?;
             }
         }
     }
@@ -131,7 +139,7 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers are measured.
     fn has_servers(self) -> bool {
-        !matches!(self, Self::Record | Self::Layer)
+        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
     }
 
     /// Whether servers of others are measured too.

@@ -10,6 +10,7 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod diagnostics;
+mod events;
 pub(crate) mod figures;
 mod flat;
 mod follow;
@@ -32,9 +33,9 @@ mod reading;
 mod record;
 mod sampling;
 mod service;
-mod sessions;
+pub(crate) mod sessions;
+mod socket;
 mod storage;
-mod topics;
 mod write;
 
 use std::{
@@ -50,18 +51,20 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use barograph::session::{Lifetime, Sessions};
+use barograph::session::Sessions;
 use barograph_model::Timestamp;
 
 use crate::{
-    Engine, clients,
+    Engine,
     clock::Clock,
     config::{Config, Limits, Stats},
+    events::Events,
     surroundings::Peaks,
     trends,
 };
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use follow::updates;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
@@ -78,7 +81,7 @@ struct Shared {
     started: Timestamp,
     address: SocketAddr,
     limits: RequestLimits,
-    sessions: Sessions,
+    events: Events,
     peaks: Peaks,
     stats: Stats,
     per_client: bool,
@@ -113,10 +116,10 @@ impl From<&Limits> for RequestLimits {
 impl App {
     /// The state before the store is open. What is watched is whether callers should come, and whether the server stops.
     pub(crate) fn new(
+        events: Events,
         clock: Arc<dyn Clock>,
         address: SocketAddr,
         config: &Config,
-        lifetime: Lifetime,
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
@@ -125,7 +128,7 @@ impl App {
             clock,
             address,
             limits: (&config.limits).into(),
-            sessions: clients::new(lifetime, &config.stats),
+            events,
             peaks: Peaks::default(),
             stats: config.stats.clone(),
             per_client: config.per_client,
@@ -163,7 +166,12 @@ impl App {
 
     /// The clients of this server.
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+        self.0.events.sessions()
+    }
+
+    /// What happens, told to whoever listens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// Which statistics of them there are.
@@ -231,6 +239,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(events::routes())
+        .merge(socket::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())
