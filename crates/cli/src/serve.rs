@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Where to listen for HTTP: pages, queries, remote write. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10701")]
     http_addr: SocketAddr,
+    /// The port for HTTP in place of that in --http-addr.
+    #[arg(long, value_name = "PORT")]
+    health_port: Option<u16>,
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
@@ -108,7 +111,10 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let settings = Settings {
         config,
         data_dir: args.data_dir,
-        http_addr: Some(args.http_addr),
+        http_addr: Some(SocketAddr::new(
+            args.http_addr.ip(),
+            args.health_port.unwrap_or(args.http_addr.port()),
+        )),
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,
