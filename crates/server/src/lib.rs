@@ -17,6 +17,7 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod clients;
 pub mod clock;
 mod collect;
 mod commits;
@@ -29,6 +30,7 @@ mod events;
 mod follower;
 mod grpc;
 mod http;
+mod lifetime;
 pub mod logging;
 mod maintenance;
 mod memory;
@@ -47,6 +49,7 @@ mod starts;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+mod trends;
 
 pub use barograph::{
     self as sdk,
