@@ -6,6 +6,7 @@
  */
 import { admin } from "./admin.js";
 import { explained, queried } from "./documents.js";
+import { arrange, health } from "./health.js";
 import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
@@ -36,6 +37,12 @@ export function createApi() {
       const question = is_document ? JSON.parse(text) : Object.fromEntries([...new URLSearchParams(text), ...url.searchParams]);
       const answer = url.pathname.endsWith("explain") ? explained(question, is_document, is_document ? url.searchParams.get("analyze") === "true" : question.analyze === "true") : queried(question);
       return send(response, answer.status ?? 200, answer);
+    }
+    if (arrange(url.pathname, url.searchParams)) return send(response, 200, {});
+    const about = /^(?:\/api\/barograph\/v1)?\/health\/(.+)$/.exec(url.pathname)?.[1];
+    if (about !== undefined) {
+      const { status, document } = health(about, url.searchParams) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
+      return send(response, status, document);
     }
     const own = /^\/api\/barograph\/v1\/(.+)$/.exec(url.pathname)?.[1];
     const document = own === undefined ? null : admin(own, request.method, url.searchParams);
