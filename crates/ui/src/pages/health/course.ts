@@ -40,15 +40,6 @@ export function newest(line: readonly (number | null)[], over = 1): number | nul
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
 }
 
-/** How many events of one field come with one of another, between readings: errors a call. */
-export function shareOf(course: Course, part: string, all: string): (number | null)[] {
-  const [parts, wholes] = [rateOf(course, part), rateOf(course, all)];
-  return parts.map((value, i) => {
-    const whole = wholes[i] ?? null;
-    return value === null || whole === null ? null : whole === 0 ? 0 : Math.min(1, value / whole);
-  });
-}
-
 const gapBefore = (course: Course, i: number): null[] => {
   const [before, here] = [course[i - 1], course[i]];
   return before !== undefined && here !== undefined && here.at - before.at > GAP_SECONDS ? [null] : [];

@@ -48,8 +48,8 @@ const PARTS: Readonly<Record<string, string>> = {
   "event-delivery-reliability": "Events that were not dropped",
   "event-delivery-success-rate": "Events that were not dropped",
   "queue-health": "Queues with room",
-  latency: "p95 from 500 ms (full) to 2 s (none)",
-  "error-free": "Time without an error, up to 5 minutes",
+  latency: "Latency, p95",
+  "error-free": "Time without errors",
   "graceful-disconnects": "Clients that left in good order",
   cpu: "Processors in use",
   memory: "Memory in use",
@@ -58,6 +58,13 @@ const PARTS: Readonly<Record<string, string>> = {
 };
 
 export const partName = (name: string): string => PARTS[name] ?? spaced(name);
+
+/** What counts how much, where that is not plain from the name. */
+const MEASURES: Readonly<Record<string, string>> = {
+  latency: "full up to 500 ms, nothing from 2 s",
+  "error-free": "full after 5 minutes",
+};
+export const partAbout = (name: string): string => MEASURES[name] ?? "";
 
 /** Whose fault errors of a category are. */
 export const CATEGORIES: Readonly<Record<string, string>> = {
@@ -69,6 +76,9 @@ export const CATEGORIES: Readonly<Record<string, string>> = {
   serialization: "bytes that could not be read or written",
   conversion: "values that could not be converted",
 };
+
+/** A small share as text: what is less than a hundredth of a percent, and not nothing, is said to be so. */
+export const shareText = (share: number | null | undefined): string => (typeof share === "number" && share > 0 && share < 0.0001 ? "< 0.01\u00a0%" : format(share, "ratio"));
 
 /** `memory_usage` and `memory-usage` as words. */
 export const spaced = (name: string): string => name.replace(/[-_.]+/g, " ");
@@ -87,6 +97,9 @@ export function ago(time: string | null | undefined, now: number): string {
   return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 
+/** The name of a detail, without the unit that its value then has. */
+export const detailName = (name: string): string => spaced(name.replace(/_(ms|bytes|seconds|percent)$/, ""));
+
 /** One detail of a part, by what its name says of its unit. */
 export function detailText(name: string, value: unknown): string {
   if (typeof value === "number") {
@@ -101,7 +114,7 @@ export function detailText(name: string, value: unknown): string {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.length === 0 ? "none" : value.map((one) => detailText("", one)).join(", ");
-  return Object.entries(value as Details).map(([key, one]) => `${spaced(key)} ${detailText(key, one)}`).join(", ");
+  return Object.entries(value as Details).map(([key, one]) => `${detailName(key)} ${detailText(key, one)}`).join(", ");
 }
 
-export const detailsText = (details: Details): string => Object.entries(details).map(([name, value]) => `${spaced(name)}: ${detailText(name, value)}`).join(" · ");
+export const detailsText = (details: Details): string => Object.entries(details).map(([name, value]) => `${detailName(name)}: ${detailText(name, value)}`).join(" · ");
