@@ -6,7 +6,7 @@
  */
 import { admin } from "./admin.js";
 import { explained, queried } from "./documents.js";
-import { arrange, health } from "./health.js";
+import { arrange, health, told } from "./health.js";
 import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
@@ -29,7 +29,7 @@ export function createApi() {
       more_metrics = Number(url.searchParams.get("count") ?? 0);
       return send(response, 200, {});
     }
-    if (url.pathname === "/api/barograph/v1/live") return live(request, response, url, streams);
+    if (url.pathname === "/api/barograph/v1/live") return url.searchParams.has("bus") ? events(response, url, streams) : live(request, response, url, streams);
     if (url.pathname === "/api/barograph/v1/catalog") return send(response, 200, catalog(more_metrics));
     if (/^\/api\/barograph\/v1\/query(\/explain)?$/.test(url.pathname)) {
       const text = await body(request);
@@ -159,6 +159,17 @@ function live(request, response, url, streams) {
   const timer = setInterval(() => {
     while (sent + step <= newest()) event((sent += step));
   }, 50);
+  streams.add(response);
+  response.on("close", () => (clearInterval(timer), streams.delete(response)));
+}
+
+function events(response, url, streams) {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  response.write(`event: hello\ndata: ${JSON.stringify({ version: "mock", now: Date.now() / 1000, client: "mock" })}\n\n`);
+  let id = 0;
+  const timer = setInterval(() => {
+    for (const { event, document } of told((url.searchParams.get("topics") ?? "").split(","))) response.write(`event: ${event}\nid: ${(id += 1)}\ndata: ${JSON.stringify(document)}\n\n`);
+  }, 1000);
   streams.add(response);
   response.on("close", () => (clearInterval(timer), streams.delete(response)));
 }

@@ -42,7 +42,7 @@ export function health(path, params) {
   if (path === "clients") return found(list(params));
   if (path.startsWith("clients/")) return one(decodeURIComponent(path.slice("clients/".length)));
   if (METRICS.test(path)) return found({ performance, errors, resources, server }[path]());
-  const document = { components, checks, cluster, history, heartbeats }[path]?.(params);
+  const document = { components, checks, cluster, history, heartbeats, system }[path]?.(params);
   return document === undefined ? null : found(document);
 }
 
@@ -181,14 +181,17 @@ const NODE = "node-1";
 
 function components() {
   const slow = 120 + 240 * wave(60);
-  const component = (name, status, details, seconds_ago = 2) => ({ component: name, node: NODE, status, details, last_check: iso(now() - seconds_ago * 1000), timestamp: iso(now()) });
+  const component = (name, status, found, seconds_ago = 2) => {
+    const details = { ...found, checks: { [name]: status }, since: iso(now() - 36_000), score: status === "healthy" ? 100 : 62, score_parts: [] };
+    return { component: name, node: NODE, status, details, last_check: iso(now() - seconds_ago * 1000), timestamp: iso(now()) };
+  };
   return {
     components: [
       component("store", "healthy", { series: 12_480, head_bytes: 8.1e7, response_time_ms: 0.4 }),
       component("wal", slow > 250 ? "degraded" : "healthy", { fsync_ms: slow, pending_bytes: 2048 }),
       component("compaction", "healthy", { backlog_blocks: 0 }),
       component("memory", "degraded", { used_percent: 82.4, budget_bytes: 5.4e8, shedding: ["caches"] }),
-      component("scrape_targets", "unhealthy", { up: 9, down: 1, reason: "payment-0: connection refused" }, 4),
+      component("scrape_targets", "unhealthy", { up: 9, down: 1, message: "payment-0: connection refused" }, 4),
       component("event_queues", "healthy", { queues: 10, fill: 0.07 }),
       component("certificates", "unknown", {}, 3_700),
     ],
@@ -212,20 +215,39 @@ function checks() {
 
 const cluster = () => ({ status: "degraded", healthy_nodes: 2, total_nodes: 3, degraded_nodes: ["node-3"], unhealthy_nodes: [], quorum_status: "available", timestamp: iso(now() - 800) });
 
-function history() {
-  const hour = 3600_000;
-  const since = (status, hours_ago) => ({ status, since: iso(now() - hours_ago * hour) });
+function history(params) {
+  const changes = {
+    scrape_targets: [["healthy", 30], ["unhealthy", 0.02]],
+    memory: [["healthy", 30], ["degraded", 0.05], ["healthy", 0.04], ["degraded", 0.01]],
+    certificates: [],
+    store: [["unknown", 30], ["healthy", 0.06]],
+  };
+  const of = changes[params.get("component")] ?? [["healthy", 30]];
+  return { history: of.map(([status, hours_ago]) => ({ time: iso(now() - hours_ago * 3600_000), document: { status } })) };
+}
+
+function system() {
+  const part = (name, value, good, bad, weight, critical = false) => ({ name, value, good, bad, weight, score: value === null ? null : Math.min(1, Math.max(0, (bad - value) / (bad - good))), critical });
   return {
-    history: [
-      { component: "scrape_targets", node: NODE, states: [since("healthy", 30), since("unhealthy", 0.2)] },
-      { component: "memory", node: NODE, states: [since("healthy", 30), since("degraded", 0.5), since("healthy", 0.4), since("degraded", 0.1)] },
-      { component: "wal", node: NODE, states: [since("healthy", 30)] },
-      { component: "store", node: NODE, states: [since("unknown", 30), since("healthy", 0.7)] },
-    ],
+    node: NODE, status: "degraded", reason: "scrape_targets: payment-0: connection refused", version: "mock", uptime_seconds: age(),
+    score: { score: 84.3, rating: "degraded", coverage: 0.9, gates: [], parts: [part("error_rate", 0.0066, 0.001, 0.05, 3, true), part("p95_of_objective", 0.3, 1, 3, 2), part("saturation", 0.824, 0.7, 0.95, 2, true), part("queue_drops", 0.001, 0, 0.01, 2), part("event_loop_lag_p95_ms", null, 10, 200, 1)] },
   };
 }
 
 function heartbeats() {
-  const beat = (key, status, ago_seconds, interval_seconds) => ({ key, status, last: ago_seconds === null ? null : iso(now() - ago_seconds * 1000), due: ago_seconds === null ? null : iso(now() + (interval_seconds - ago_seconds) * 1000), interval_seconds, grace_seconds: interval_seconds / 10 });
-  return { heartbeats: [beat("nightly-backup", "healthy", 4_100, 86_400), beat("invoice-export", "unhealthy", 5_400, 3_600), beat("cache-warmer", "degraded", 62, 60), beat("quarter-report", "unknown", null, 7_776_000)] };
+  const beat = (key, status, ago_seconds, period_seconds, more = {}) => ({ key, name: key, status, period_seconds, grace_seconds: period_seconds / 10, last_success: ago_seconds === null ? null : iso(now() - ago_seconds * 1000), last_failure: null, running_since: null, took_ms: null, signals: 0, text: "", ...more });
+  return {
+    heartbeats: [
+      beat("nightly-backup", "healthy", 4_100, 86_400, { took_ms: 412_000, signals: 181, text: "41 files, 5.1 GiB" }),
+      beat("invoice-export", "unhealthy", 5_400, 3_600, { last_failure: iso(now() - 1_700_000), text: "exit status 3: no route to host" }),
+      beat("cache-warmer", "degraded", 62, 60, { running_since: iso(now() - 9_000) }),
+      beat("quarter-report", null, null, 7_776_000),
+    ],
+  };
+}
+
+/** Events of the bus: one component goes up and down, the rest repeat themselves. */
+export function told(topics) {
+  const messages = { component_health: ["component_health", () => components().components.find(({ component }) => component === "wal")], health_check: ["health_check", () => checks().checks[0]], cluster_health: ["cluster_health_updated", cluster] };
+  return topics.flatMap((topic) => (messages[topic] ? [{ event: messages[topic][0], document: messages[topic][1]() }] : []));
 }

@@ -235,23 +235,51 @@ export const components = (signal: AbortSignal): Promise<{ components: Component
 export const checks = (signal: AbortSignal): Promise<{ checks: HealthCheck[] }> => own("checks", signal);
 export const cluster = (signal: AbortSignal): Promise<ClusterHealth> => own("cluster", signal);
 
-/** How a component was, from when on. */
-export interface History {
-  component: string;
-  node: string;
-  states: { status: State; since: Time }[];
+/** Of what there is a history: a component, or, where none is named, the cluster. */
+export type Subject = { component: string } | Record<never, string>;
+
+/** How it was before, oldest first: each change with what was told of it then. Up to `to`, Unix seconds, or now. */
+export const history = (subject: Subject, to: number | null, signal: AbortSignal): Promise<{ time: Time; document: { status: State } }[]> =>
+  call<{ history: { time: Time; document: { status: State } }[] }>("health/history", { signal }, { ...subject, ...(to !== null && { to }), limit: CHANGES_MAX }).then((document) => document.history);
+
+/** Changes asked for of one subject. */
+const CHANGES_MAX = 500;
+
+/** A part of the server's score: `score` of it, from 0 to 1, follows from where the value is between good and bad. */
+export interface WeighedPart {
+  name: string;
+  value: number | null;
+  good: number;
+  bad: number;
+  weight: number;
+  score: number | null;
+  critical: boolean;
 }
 
-/** What is kept of how components were, from before `from` until `to` (Unix seconds). */
-export const history = (span: { from: number; to: number }, signal: AbortSignal): Promise<History[]> =>
-  call<{ history: History[] }>("health/history", { signal }, { from: span.from, to: span.to }).then((document) => document.history);
+export interface SystemHealth {
+  node: string;
+  status: State;
+  reason: string | null;
+  score: { score: number | null; rating: State | null; coverage: number; gates: string[]; parts: WeighedPart[] };
+  version: string;
+  uptime_seconds: number;
+}
+export const system = (signal: AbortSignal): Promise<SystemHealth> => own("system", signal);
 
+/** A job that says that it lives. */
 export interface Heartbeat {
   key: string;
-  status: State;
-  last: Time | null;
-  due: Time | null;
-  interval_seconds: number;
+  name: string;
+  status: State | null;
+  period_seconds: number;
   grace_seconds: number;
+  last_success: Time | null;
+  last_failure: Time | null;
+  /** Since when it has been at work, if it said when it began. */
+  running_since: Time | null;
+  took_ms: number | null;
+  signals: number;
+  /** What it said last. */
+  text: string;
 }
 export const heartbeats = (signal: AbortSignal): Promise<{ heartbeats: Heartbeat[] }> => own("heartbeats", signal);

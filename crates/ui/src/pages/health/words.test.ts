@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { apdex, quantile } from "./feel";
+import type { ClusterHealth, ComponentHealth, HealthCheck } from "../../api/health";
 import { healthyShare, runsOf } from "./strip";
-import { ago, detailsText, levelOf, patternOf, secondsOf, shareText, stateOfScore } from "./words";
+import { rowsOf, rowsOfFigures } from "./score";
+import { checksTold, clusterTold, componentsTold } from "./told";
+import { ago, detailsText, dueText, levelOf, patternOf, readDetails, secondsOf, shareText, stateOfScore } from "./words";
 
 test("a score has a state", () => {
   expect([100, 90, 89.9, 70, 69.9, 0].map(stateOfScore)).toEqual(["healthy", "healthy", "degraded", "degraded", "unhealthy", "unhealthy"]);
@@ -53,4 +56,49 @@ test("Apdex: satisfied, half for what is tolerated", () => {
   expect(apdex([])).toBeNull();
   expect(quantile([3, 1, 2, 10], 0.75)).toBe(3);
   expect(quantile([], 0.5)).toBeNull();
+});
+
+test("what a component says of itself, apart from what all say", () => {
+  expect(readDetails({ message: "disk full", checks: { wal: "unhealthy" }, caused_by: ["disk"], since: "2026-11-21T20:00:00Z", score: 12.5, score_parts: [], free_bytes: 0 })).toEqual({
+    message: "disk full",
+    checks: [["wal", "unhealthy"]],
+    caused_by: ["disk"],
+    flapping: false,
+    since: "2026-11-21T20:00:00Z",
+    score: 12.5,
+    rest: [["free_bytes", 0]],
+  });
+  expect(readDetails({})).toMatchObject({ message: null, checks: [], rest: [] });
+});
+
+test("a job is due a period after its last success", () => {
+  expect(dueText("2026-11-21T20:00:00Z", 60, 1795291210)).toBe("in 50\u00a0s");
+  expect(dueText("2026-11-21T20:00:00Z", 60, 1795291262)).toBe("2\u00a0s late");
+  expect(dueText(null, 60, 0)).toBe("–");
+});
+
+test("points add up to the score, and what is not known counts as full or not at all", () => {
+  const parts = { a: { value: 0.5, weight: 3 }, b: { value: null, weight: 1 } };
+  expect(rowsOf(parts, "full").map(({ points, most }) => [points, most])).toEqual([[37.5, 75], [25, 25]]);
+  expect(rowsOf(parts, "left out").map(({ points, most }) => [points, most])).toEqual([[50, 100], [null, 0]]);
+  const figure = { name: "event_loop_lag_p95_ms", value: 105, good: 10, bad: 200, weight: 1, score: 0.5, critical: true };
+  expect(rowsOfFigures([figure, { ...figure, name: "x", value: null, score: null }])).toMatchObject([
+    { now: "105\u00a0ms", about: "full at 10\u00a0ms, nothing at 200\u00a0ms, critical", points: 50, most: 100 },
+    { now: "not known", points: null, most: 0 },
+  ]);
+});
+
+test("an event replaces what it is about, adds what is new, and never harms", () => {
+  const event = (document: unknown) => ({ name: "component_health", id: "1", data: typeof document === "string" ? document : JSON.stringify(document) });
+  const component = (name: string, status: string) => ({ component: name, node: "n", status }) as ComponentHealth;
+  const before_it = { components: [component("a", "healthy"), component("b", "healthy")] };
+  expect(componentsTold.take(before_it, event(component("b", "degraded"))).components.map(({ status }) => status)).toEqual(["healthy", "degraded"]);
+  expect(before_it.components[1]?.status).toBe("healthy");
+  expect(componentsTold.take(before_it, event(component("c", "unknown"))).components.length).toBe(3);
+  expect(componentsTold.take(before_it, event("{"))).toEqual(before_it);
+  const check = { check_name: "x", node: "n", result: "pass" } as HealthCheck;
+  expect(checksTold.take({ checks: [check] }, event({ ...check, result: "fail" })).checks).toEqual([{ ...check, result: "fail" }]);
+  const cluster = { status: "healthy" } as ClusterHealth;
+  expect(clusterTold.take(cluster, event({ status: "degraded" }))).toEqual({ status: "degraded" });
+  expect(clusterTold.take(cluster, event("null"))).toBe(cluster);
 });

@@ -51,6 +51,11 @@ const PARTS: Readonly<Record<string, string>> = {
   latency: "Latency, p95",
   "error-free": "Time without errors",
   "graceful-disconnects": "Clients that left in good order",
+  error_rate: "Requests that failed",
+  p95_of_objective: "p95, against the objective",
+  saturation: "The fullest resource",
+  queue_drops: "Events dropped",
+  event_loop_lag_p95_ms: "Runtime lag, p95",
   cpu: "Processors in use",
   memory: "Memory in use",
   "worker-busy": "Workers that are busy",
@@ -99,6 +104,42 @@ export function ago(time: string | null | undefined, now: number): string {
 
 /** The name of a detail, without the unit that its value then has. */
 export const detailName = (name: string): string => spaced(name.replace(/_(ms|bytes|seconds|percent)$/, ""));
+
+/** What a component says of itself, apart from what all of them say. */
+export interface ComponentDetails {
+  message: string | null;
+  /** Its checks and how each is. */
+  checks: [name: string, state: string][];
+  caused_by: string[];
+  flapping: boolean;
+  /** Since when it is as it is. */
+  since: string | null;
+  score: number | null;
+  rest: [name: string, value: unknown][];
+}
+
+const SAID_BY_ALL = new Set(["message", "checks", "caused_by", "flapping", "since", "score", "score_parts"]);
+
+export function readDetails(details: Details): ComponentDetails {
+  const { message, checks, caused_by, flapping, since, score } = details;
+  return {
+    message: typeof message === "string" && message !== "" ? message : null,
+    checks: typeof checks === "object" && checks !== null ? Object.entries(checks).map(([name, state]) => [name, String(state)]) : [],
+    caused_by: Array.isArray(caused_by) ? caused_by.map(String) : [],
+    flapping: flapping === true,
+    since: typeof since === "string" ? since : null,
+    score: typeof score === "number" ? score : null,
+    rest: Object.entries(details).filter(([name]) => !SAID_BY_ALL.has(name)),
+  };
+}
+
+/** When what has to happen once in a period is due after it last did. */
+export function dueText(last: string | null, period_seconds: number, now: number): string {
+  const at = secondsOf(last);
+  if (at === null) return "–";
+  const left = Math.round(at + period_seconds - now);
+  return left >= 0 ? `in ${duration(left)}` : `${duration(-left)} late`;
+}
 
 /** One detail of a part, by what its name says of its unit. */
 export function detailText(name: string, value: unknown): string {
