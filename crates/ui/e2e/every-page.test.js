@@ -22,6 +22,7 @@ const PAGES = {
   Performance: "/ui/health/performance",
   Errors: "/ui/health/errors",
   Heartbeats: "/ui/health/heartbeats",
+  Diagnostics: "/ui/health/diagnostics",
   Storage: "/ui/admin/storage",
   Cardinality: "/ui/admin/cardinality",
   Queries: "/ui/admin/queries",

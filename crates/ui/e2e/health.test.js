@@ -33,7 +33,7 @@ test("by keyboard from Overview to Health, and on through its tabs", async () =>
   await page.keyboard.press("h");
   await page.waitForURL(/\/ui\/health\?range=15m/);
   const tabs = page.getByRole("navigation", { name: "Health" });
-  assert.deepEqual(await tabs.getByRole("link").allInnerTexts(), ["Components", "Checks", "Cluster", "Clients", "Performance", "Errors", "Heartbeats"]);
+  assert.deepEqual(await tabs.getByRole("link").allInnerTexts(), ["Components", "Checks", "Cluster", "Clients", "Performance", "Errors", "Heartbeats", "Diagnostics"]);
   assert.equal(await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Health" }).getAttribute("aria-current"), "page");
   for (const name of ["Clients", "Performance", "Errors"]) {
     await tabs.getByRole("link", { name }).click();
@@ -47,7 +47,7 @@ test("by keyboard from Overview to Health, and on through its tabs", async () =>
 
 test("other names of the pages lead to their tab, with the time range", async () => {
   const page = await open(chromium);
-  for (const [name, path] of Object.entries({ clients: "health/clients", performance: "health/performance", errors: "health/errors", components: "health", overview: "", resources: "" })) {
+  for (const [name, path] of Object.entries({ clients: "health/clients", performance: "health/performance", errors: "health/errors", diagnostics: "health/diagnostics", components: "health", overview: "", resources: "" })) {
     await page.goto(`${to.url}/ui/${name}?range=15m`);
     await page.waitForURL(`${to.url}/ui/${path}?range=15m`);
   }
@@ -216,6 +216,21 @@ test("components and checks: the ill ones first, with word and icon", { skip: pr
   await page.getByRole("cell", { name: "node-3" }).waitFor();
   await page.goto(`${to.url}/ui/health/heartbeats`);
   await page.getByRole("cell", { name: /late$/ }).first().waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("diagnostics: what slows it down, and what to do about it, found when asked", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/diagnostics`);
+  await page.getByRole("region", { name: "Bottlenecks" }).getByText("disk io").waitFor();
+  const looked = page.waitForRequest((request) => request.method() === "POST" && request.url().includes("diagnostics/analysis"));
+  await page.getByRole("button", { name: "Look for bottlenecks" }).click();
+  await looked;
+  await page.getByRole("button", { name: "Look for bottlenecks" }).waitFor();
+  await page.getByRole("region", { name: "How well it does" }).waitFor();
+  await page.getByRole("region", { name: "Incidents" }).getByRole("link", { name: "All that is kept of incident 2" }).waitFor();
+  assert.match(await fact(page, "Budget in use").innerText(), /MiB/);
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });

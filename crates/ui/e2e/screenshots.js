@@ -26,6 +26,7 @@ const PAGES = {
   performance: "/ui/health/performance",
   errors: "/ui/health/errors",
   heartbeats: "/ui/health/heartbeats",
+  diagnostics: "/ui/health/diagnostics",
   storage: "/ui/admin/storage",
   cardinality: "/ui/admin/cardinality",
   mistake: `/ui/explore?q=${encodeURIComponent("sum(rate(up[5m])")}`,

@@ -5,6 +5,7 @@
  * `POST /mock/metrics?count=10000` makes the catalog that much longer.
  */
 import { admin } from "./admin.js";
+import { diagnostics } from "./diagnostics.js";
 import { explained, queried } from "./documents.js";
 import { arrange, health, told } from "./health.js";
 import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
@@ -45,7 +46,7 @@ export function createApi() {
       return send(response, status, document);
     }
     const own = /^\/api\/barograph\/v1\/(.+)$/.exec(url.pathname)?.[1];
-    const document = own === undefined ? null : admin(own, request.method, url.searchParams);
+    const document = own === undefined ? null : own.startsWith("diagnostics/") ? diagnostics(own.slice("diagnostics/".length), request.method) : admin(own, request.method, url.searchParams);
     if (document !== null) return send(response, request.method === "POST" ? 201 : 200, document);
     if (!url.pathname.startsWith("/api/v1/")) return next();
     const params = new URLSearchParams(url.search);

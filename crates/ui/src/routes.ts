@@ -27,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   { path: "health/performance", title: "Performance", tab_of: "health", icon: "health", page: { later: () => import("./pages/health/Performance.svelte") } },
   { path: "health/errors", title: "Errors", tab_of: "health", icon: "health", page: { later: () => import("./pages/health/Errors.svelte") } },
   { path: "health/heartbeats", title: "Heartbeats", tab_of: "health", icon: "health", page: { later: () => import("./pages/health/Heartbeats.svelte") } },
+  { path: "health/diagnostics", title: "Diagnostics", tab_of: "health", icon: "health", page: { later: () => import("./pages/health/Diagnostics.svelte") } },
   { path: "admin/storage", title: "Storage", rail: "Admin", key: "m", icon: "admin", page: { later: () => import("./pages/admin/Storage.svelte") } },
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
@@ -42,6 +43,7 @@ export const LEADS: Readonly<Record<string, string>> = {
   clients: "health/clients",
   performance: "health/performance",
   errors: "health/errors",
+  diagnostics: "health/diagnostics",
 };
 
 /** A page and its tabs. */
