@@ -33,6 +33,7 @@ test("by keyboard from Overview to Health, and on through its tabs", async () =>
   await page.keyboard.press("h");
   await page.waitForURL(/\/ui\/health\?range=15m/);
   const tabs = page.getByRole("navigation", { name: "Health" });
+  await tabs.getByRole("link", { name: "Components" }).waitFor();
   assert.deepEqual(await tabs.getByRole("link").allInnerTexts(), ["Components", "Checks", "Cluster", "Clients", "Performance", "Errors", "Heartbeats", "Diagnostics"]);
   assert.equal(await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Health" }).getAttribute("aria-current"), "page");
   for (const name of ["Clients", "Performance", "Errors"]) {
@@ -223,7 +224,7 @@ test("components and checks: the ill ones first, with word and icon", { skip: pr
 test("diagnostics: what slows it down, and what to do about it, found when asked", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/health/diagnostics`);
-  await page.getByRole("region", { name: "Bottlenecks" }).getByText("disk io").waitFor();
+  await page.getByRole("list", { name: "Bottlenecks" }).getByText("disk io").waitFor();
   const looked = page.waitForRequest((request) => request.method() === "POST" && request.url().includes("diagnostics/analysis"));
   await page.getByRole("button", { name: "Look for bottlenecks" }).click();
   await looked;

@@ -19,8 +19,9 @@ test("a pattern that is new has its own name", () => {
 
 test("details are told in the unit of their name", () => {
   expect(detailsText({ fsync_ms: 12.5, head_bytes: 2048, used_percent: 82.4, fill: 0.5, up: true, shedding: [], reason: null })).toBe(
-    "fsync: 12.5\u00a0ms · head: 2\u00a0KiB · used: 82.4\u00a0% · fill: 50\u00a0% · up: yes · shedding: none · reason: –",
+    "fsync: 12.5\u00a0ms · head: 2\u00a0KiB · used: 82.4\u00a0% · fill: 50\u00a0% · up: yes · shedding: none",
   );
+  expect(detailsText({ due: "2026-11-21T20:00:00.500Z" })).toBe("due: 2026-11-21 20:00:00 UTC");
   expect(detailsText({ disk: { free_bytes: 1024 } })).toBe("disk: free 1\u00a0KiB");
 });
 

@@ -62,7 +62,7 @@ const PARTS: Readonly<Record<string, string>> = {
   "queue-fill": "Queues, how full",
 };
 
-export const partName = (name: string): string => PARTS[name] ?? spaced(name);
+export const partName = (name: string): string => PARTS[name] ?? detailName(name);
 
 /** What counts how much, where that is not plain from the name. */
 const MEASURES: Readonly<Record<string, string>> = {
@@ -129,7 +129,7 @@ export function readDetails(details: Details): ComponentDetails {
     flapping: flapping === true,
     since: typeof since === "string" ? since : null,
     score: typeof score === "number" ? score : null,
-    rest: Object.entries(details).filter(([name]) => !SAID_BY_ALL.has(name)),
+    rest: Object.entries(details).filter(([name, value]) => value !== null && !SAID_BY_ALL.has(name)),
   };
 }
 
@@ -144,18 +144,18 @@ export function dueText(last: string | null, period_seconds: number, now: number
 /** One detail of a part, by what its name says of its unit. */
 export function detailText(name: string, value: unknown): string {
   if (typeof value === "number") {
-    if (/(^|_)ms$/.test(name)) return format(value / 1000, "seconds");
+    if (/(^|_)(ms|response_time)$/.test(name)) return format(value / 1000, "seconds");
     if (/(^|_)bytes$/.test(name)) return format(value, "bytes");
     if (/(^|_)seconds$/.test(name)) return format(value, "seconds");
-    if (/(^|_)percent$/.test(name)) return format(value, "percent");
+    if (/(^|_)(percent|usage)$/.test(name)) return format(value, "percent");
     if (/(^|_)(ratio|share|rate|fill)$/.test(name) && value >= 0 && value <= 1) return format(value, "ratio");
     return format(value, "number");
   }
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return /^\d{4}-\d\d-\d\dT/.test(value) && secondsOf(value) !== null ? `${format(secondsOf(value), "time")} UTC` : value;
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.length === 0 ? "none" : value.map((one) => detailText("", one)).join(", ");
   return Object.entries(value as Details).map(([key, one]) => `${detailName(key)} ${detailText(key, one)}`).join(", ");
 }
 
-export const detailsText = (details: Details): string => Object.entries(details).map(([name, value]) => `${detailName(name)}: ${detailText(name, value)}`).join(" · ");
+export const detailsText = (details: Details): string => Object.entries(details).filter(([, value]) => value !== null).map(([name, value]) => `${detailName(name)}: ${detailText(name, value)}`).join(" · ");
