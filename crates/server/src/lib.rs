@@ -17,16 +17,20 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod clients;
 pub mod clock;
 mod collect;
 mod commits;
 pub mod config;
+mod connections;
 pub mod embed;
 pub mod engine;
 mod errors;
+mod events;
 mod follower;
 mod grpc;
 mod http;
+mod lifetime;
 pub mod logging;
 mod maintenance;
 mod memory;
@@ -45,6 +49,7 @@ mod starts;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+mod trends;
 
 pub use barograph::{
     self as sdk,

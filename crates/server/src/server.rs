@@ -4,34 +4,30 @@
 //! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
 //! inputs end, those in flight finish, the log is made durable, the lock goes.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
 
 use crate::{
+    clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
+    connections,
     engine::Engine,
-    errors::chain,
-    http::{self, App, Peer},
-    maintenance,
+    events::{self, Events},
+    http::{self, App},
+    lifetime, maintenance,
     memory::{self, Memory},
     queries::Queries,
     results::Results,
@@ -42,10 +38,6 @@ use crate::{
 
 /// Requests in flight get this long to finish when the server stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
-/// A client gets this long to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many connections are served at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -141,6 +133,8 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// Whether callers should come; probes tell.
+    ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
 }
@@ -190,33 +184,40 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let limits = (&settings.config.limits).into();
-        let lifetime = starts::count(&*disk);
-        let app = address.map(|address| App::new(clock.now(), address, limits, lifetime, stopping.clone()));
-        let mut serving = Vec::new();
+        let (ready, is_ready) = watch::channel(false);
+        let mut lifetime = starts::count(&*disk);
+        lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
+        let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
+        let app = address.map(|address| {
+            let phases = (is_ready.clone(), stopping.clone());
+            App::new(events.clone(), clock.clone(), address, &settings.config, phases)
+        });
+        let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
+        events.system("server_started");
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
-            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
-            serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
+            let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
+            serving.push(tokio::spawn(keeping));
+            serving.push(tokio::spawn(connections::accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, clock, address, stopping).await {
+        let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
                 return Err(error);
             }
         };
+        ready.send_replace(true);
         if let Some(app) = app {
             app.set_ready(running.engine.clone());
         }
-        let _ = ready.send(true);
+        running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, serving, running })
+        Ok(Self { address, grpc_address, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
@@ -234,9 +235,17 @@ impl Server {
         self.grpc_address
     }
 
+    /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
+    /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
+    pub fn drain(&self) {
+        tracing::info!("draining");
+        self.ready.send_replace(false);
+    }
+
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        self.running.engine.events.system("server_stopping");
         let _ = self.stop.send(true);
         for task in self.running.tasks.into_iter().chain(self.serving) {
             let _ = task.await;
@@ -271,6 +280,7 @@ async fn open(
     path: String,
     clock: Arc<dyn Clock>,
     address: Option<SocketAddr>,
+    events: Events,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
@@ -325,6 +335,7 @@ async fn open(
         ticks: watch::Sender::new(clock.now()),
         records: Default::default(),
         collecting,
+        events,
         rules: rules::Board::default(),
         clock,
     });
@@ -333,6 +344,7 @@ async fn open(
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
+        tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
@@ -379,70 +391,8 @@ fn query_options(query: &config::Query) -> Options {
     Options { lookback_ms, ..options }
 }
 
-/// Accepts connections until told to stop, then lets those in flight finish.
-async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<bool>) {
-    let router = http::router(app);
-    let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let next = async {
-            let permit = room.clone().acquire_owned().await;
-            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
-        };
-        let (stream, peer, permit) = tokio::select! {
-            () = stopped(&mut stopping) => break,
-            accepted = next => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, usually: others finish and give some back.
-                    tracing::warn!(error = chain(&error), "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-        };
-        let service = WithPeer { router: TowerToHyperService::new(router.clone()), peer: Peer(peer) };
-        let connection = connections.watch(connection(stream, service));
-        tokio::spawn(async move {
-            // A client that breaks off is its own business.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-}
-
 /// Waits until the server is told to stop.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // The sender goes only with the server.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// The routes, told who is at the other end.
-struct WithPeer {
-    router: TowerToHyperService<axum::Router>,
-    peer: Peer,
-}
-
-impl Service<Request<Incoming>> for WithPeer {
-    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
-    type Error = Infallible;
-    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
-        self.router.call(request)
-    }
-}
-
-fn connection(stream: TcpStream, service: WithPeer) -> http1::Connection<TokioIo<TcpStream>, WithPeer> {
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
 }

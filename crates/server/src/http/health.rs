@@ -31,7 +31,7 @@ async fn healthy(params: Params) -> Response {
 }
 
 async fn ready(State(app): State<App>, params: Params) -> Response {
-    let stopping = app.stopping().borrow().then_some("Barograph is stopping.");
+    let stopping = (*app.stopping().borrow() || app.is_draining()).then_some("Barograph is stopping.");
     let opening = app.ready().is_none().then_some("Barograph is opening its store.");
     probe("Barograph is ready.\n", &[("serving", stopping), ("store", opening)], &params)
 }

@@ -10,7 +10,9 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod diagnostics;
+mod events;
 pub(crate) mod figures;
+mod flat;
 mod follow;
 mod guard;
 mod health;
@@ -26,18 +28,20 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
+mod rate;
 mod reading;
 mod record;
 mod sampling;
 mod service;
-pub(crate) mod sessions;
+mod sessions;
+mod socket;
 mod storage;
-mod topics;
 mod write;
 
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{
@@ -47,16 +51,25 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use barograph::session::{Lifetime, Sessions};
+use barograph::session::Sessions;
 use barograph_model::Timestamp;
 
-use crate::{Engine, config::Limits, surroundings::Peaks};
+use crate::{
+    Engine,
+    clock::Clock,
+    config::{Config, Limits, Stats},
+    events::Events,
+    surroundings::Peaks,
+    trends,
+};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use follow::updates;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
 pub(crate) use query::of_text;
+pub(crate) use rate::Rates;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -64,11 +77,17 @@ pub(crate) struct App(Arc<Shared>);
 
 struct Shared {
     engine: OnceLock<Arc<Engine>>,
+    clock: Arc<dyn Clock>,
     started: Timestamp,
     address: SocketAddr,
     limits: RequestLimits,
-    sessions: Sessions,
+    events: Events,
     peaks: Peaks,
+    stats: Stats,
+    per_client: bool,
+    rates: Rates,
+    trends: trends::Found,
+    ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -95,16 +114,29 @@ impl From<&Limits> for RequestLimits {
 }
 
 impl App {
-    /// The state before the store is open.
+    /// The state before the store is open. What is watched is whether callers should come, and whether the server stops.
     pub(crate) fn new(
-        started: Timestamp,
+        events: Events,
+        clock: Arc<dyn Clock>,
         address: SocketAddr,
-        limits: RequestLimits,
-        lifetime: Lifetime,
-        stopping: tokio::sync::watch::Receiver<bool>,
+        config: &Config,
+        (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
-        let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
-        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
+        Self(Arc::new(Shared {
+            engine: OnceLock::new(),
+            started: clock.now(),
+            clock,
+            address,
+            limits: (&config.limits).into(),
+            events,
+            peaks: Peaks::default(),
+            stats: config.stats.clone(),
+            per_client: config.per_client,
+            rates: Rates::new(config.rate_limit),
+            trends: trends::Found::default(),
+            ready,
+            stopping,
+        }))
     }
 
     /// From now on the server is ready.
@@ -134,12 +166,52 @@ impl App {
 
     /// The clients of this server.
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+        self.0.events.sessions()
+    }
+
+    /// What happens, told to whoever listens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
+    }
+
+    /// Which statistics of them there are.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    /// Whether exposed statistics have those of each client.
+    pub(crate) fn exposes_clients(&self) -> bool {
+        self.0.per_client
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// How often each address may ask.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    /// How things went in the last day, as far as it was looked for.
+    pub(crate) fn trends(&self) -> &trends::Found {
+        &self.0.trends
+    }
+
+    /// A time that only goes on.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.0.clock.monotonic()
     }
 
     /// What the server used most of.
     pub(crate) fn peaks(&self) -> &Peaks {
         &self.0.peaks
+    }
+
+    /// Whether callers should go elsewhere, though the store is open: the server is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.engine.get().is_some() && !*self.0.ready.borrow()
     }
 
     /// Turns true when the server is told to stop.
@@ -167,6 +239,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(events::routes())
+        .merge(socket::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())
@@ -176,6 +250,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
