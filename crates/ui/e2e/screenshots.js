@@ -22,7 +22,7 @@ const PAGES = {
   checks: "/ui/health/checks",
   cluster: "/ui/health/cluster",
   clients: "/ui/health/clients",
-  client: `/ui/health/clients?client=${process.env.CLIENT ?? "wall-display"}`,
+  client: "/ui/health/clients?client=wall-display",
   performance: "/ui/health/performance",
   errors: "/ui/health/errors",
   heartbeats: "/ui/health/heartbeats",
