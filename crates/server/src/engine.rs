@@ -15,6 +15,7 @@ use crate::{
     collect::Collecting,
     commits::{CommitError, Commits},
     config::{self, Durability},
+    current,
     memory::Memory,
     queries::Queries,
     records::Records,
@@ -76,10 +77,10 @@ impl Engine {
     /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
         let now = self.clock.now();
-        let appended = match origin {
-            Origin::History => self.with_room(now, || self.store.append_any_age(rows, now))?,
-            _ => self.store.append(rows, now)?,
-        };
+        let appended = current::stage("append", || match origin {
+            Origin::History => self.with_room(now, || self.store.append_any_age(rows, now)),
+            _ => self.store.append(rows, now),
+        })?;
         self.telemetry.appended(origin, &appended);
         Ok(appended)
     }
@@ -133,11 +134,15 @@ impl Engine {
     /// # Errors
     /// [`CommitError`]: the sender must send again.
     pub async fn durable(&self, ticket: u64) -> Result<(), CommitError> {
+        current::staged("durable", self.made_durable(ticket)).await
+    }
+
+    async fn made_durable(&self, ticket: u64) -> Result<(), CommitError> {
         match self.storage.durability {
             Durability::Batch => self.commits.durable(ticket).await,
             Durability::Sync => {
                 let store = self.store.clone();
-                let committed = tokio::task::spawn_blocking(move || store.commit()).await;
+                let committed = current::blocking(move || store.commit()).await;
                 let committed = committed.map_err(|error| CommitError::because(&error.to_string()))?;
                 committed.map_err(|error| CommitError::of(&error))?;
                 Ok(())

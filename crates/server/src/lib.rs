@@ -8,6 +8,7 @@
 //! re-exports the SDK (`barograph`) for it.
 //!
 //! - [`config`]: the configuration file
+//! - [`logging`]: log lines
 //! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
 //! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
@@ -21,6 +22,7 @@ pub mod clock;
 mod collect;
 mod commits;
 pub mod config;
+mod current;
 pub mod embed;
 pub mod engine;
 mod errors;

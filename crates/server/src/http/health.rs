@@ -2,9 +2,8 @@
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -135,24 +134,4 @@ fn joined(first: &str, second: &str) -> String {
     let (first, second) =
         (first.strip_suffix('}').unwrap_or(first), second.strip_prefix('{').unwrap_or(second));
     format!("{first},{second}")
-}
-
-/// Counts the request by path class and status, and keeps the number in flight.
-pub(crate) async fn count_requests(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(engine) = app.ready() else {
-        return next.run(request).await;
-    };
-    let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let method = request.method().clone();
-    if route.is_none() {
-        engine.collecting.requests.note_unrouted(request.uri().path());
-    }
-    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collecting.probe.begin());
-    let began = engine.clock.monotonic();
-    let response = next.run(request).await;
-    let took = engine.clock.monotonic() - began;
-    let (route, status) = (route.as_deref().unwrap_or("none"), response.status().as_u16());
-    engine.telemetry.answered(route, status, took);
-    engine.collecting.answered(engine.clock.now(), method.as_str(), route, status, took);
-    response
 }

@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 mod admin;
+mod answered;
 mod body;
 mod caller;
 mod cardinality;
@@ -69,6 +70,7 @@ struct Shared {
     limits: RequestLimits,
     sessions: Sessions,
     peaks: Peaks,
+    told: answered::Told,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -104,7 +106,8 @@ impl App {
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
         let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
-        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
+        let told = answered::Told::default();
+        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, told, stopping }))
     }
 
     /// From now on the server is ready.
@@ -176,7 +179,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
+        .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
         .with_state(app)

@@ -22,7 +22,7 @@ use barograph::{
 use tokio::sync::watch;
 
 use super::{App, Peer, compress::compressed, params::Params, problem::Problem, prom::ApiError};
-use crate::{clock::Clock, server::stopped, surroundings};
+use crate::{clock::Clock, current, server::stopped, surroundings};
 
 /// Clients that are told apart. Whoever calls may name himself, so there are no more of them than fit in some MiB.
 const CLIENTS_MAX: usize = 10_000;
@@ -93,7 +93,7 @@ async fn clients(State(app): State<App>, headers: HeaderMap, params: Params) -> 
     let report = report(&app, &params)?;
     // Thousands of clients take milliseconds to write.
     let read = move || answer(&headers, &params, &report, Report::families, |report| report.clients(listing));
-    tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))
+    current::blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))
 }
 
 async fn client(
