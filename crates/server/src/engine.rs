@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     current,
+    events::Events,
     memory::Memory,
     queries::Queries,
     records::Records,
@@ -51,6 +52,8 @@ pub struct Engine {
     pub queries: Queries,
     /// The memory budget.
     pub memory: Arc<Memory>,
+    /// What happens, told to whoever listens.
+    pub(crate) events: Events,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// What is known of records by name.

@@ -26,6 +26,7 @@ mod current;
 pub mod embed;
 pub mod engine;
 mod errors;
+mod events;
 mod follower;
 mod grpc;
 mod http;
