@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     current,
+    diagnostics::Diagnostics,
     events::Events,
     memory::Memory,
     queries::Queries,
@@ -60,6 +61,8 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// What the server knows of itself.
+    pub(crate) diagnostics: Diagnostics,
     /// The rules that run.
     pub(crate) rules: Board,
     /// Where the store lies.

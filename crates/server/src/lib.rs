@@ -8,6 +8,7 @@
 //! re-exports the SDK (`barograph`) for it.
 //!
 //! - [`config`]: the configuration file
+//! - [`diagnostics`]: the server looking at itself
 //! - [`logging`]: log lines
 //! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
@@ -23,6 +24,7 @@ mod collect;
 mod commits;
 pub mod config;
 mod current;
+pub mod diagnostics;
 pub mod embed;
 pub mod engine;
 mod errors;

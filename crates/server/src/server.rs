@@ -28,6 +28,7 @@ use crate::{
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
+    diagnostics::{self, Diagnostics},
     engine::Engine,
     errors::chain,
     events::{self, Events},
@@ -333,12 +334,14 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),

@@ -3,7 +3,10 @@
 //! The log line of a request is `debug`, which costs a look while nobody wants it; one that failed by our fault is `warn`, at
 //! most [`FAILURES_TOLD`] of them in [`FAILURES_EVERY`], so that a flood of refusals does not become a flood of lines.
 
-use std::{sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -12,7 +15,7 @@ use axum::{
 };
 
 use super::App;
-use crate::current::Current;
+use crate::{Engine, current::Current, diagnostics::documents::TracedRequest};
 
 /// So many requests that failed by our fault have a line of their own, within [`FAILURES_EVERY`].
 const FAILURES_TOLD: u32 = 10;
@@ -21,10 +24,11 @@ const FAILURES_EVERY: Duration = Duration::from_secs(10);
 
 /// Counts the request by route and status, keeps the number in flight, and logs it.
 pub(crate) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
-    let current = Current::of(request.headers(), None);
     let Some(engine) = app.ready() else {
-        return current.answer(next.run(request)).await;
+        return Current::of(request.headers(), None).answer(next.run(request)).await;
     };
+    let recorder = &engine.diagnostics.recorder;
+    let current = Current::of(request.headers(), recorder.records().then(|| engine.clock.clone()));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
     if route.is_none() {
@@ -40,9 +44,14 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
         engine.telemetry.answered(route, status, took);
         engine.collecting.answered(engine.clock.now(), method.as_str(), route, status, took);
         log(method.as_str(), route, status, took, &app.0.told, ended);
-        response
+        (response, took)
     };
-    current.answer(answer).await
+    let (response, took) = current.clone().answer(answer).await;
+    if recorder.records() {
+        let route = route.as_deref().unwrap_or("none");
+        record(&engine, &current, method.as_str(), route, response.status().as_u16(), took);
+    }
+    response
 }
 
 /// How many failures were told lately.
@@ -59,6 +68,23 @@ impl Told {
         told.1 += 1;
         told.1 <= FAILURES_TOLD
     }
+}
+
+/// Tells who looks at requests of one that is over.
+fn record(engine: &Engine, current: &Current, method: &str, route: &str, status: u16, took: Duration) {
+    let mut stages = current.stages();
+    stages.push(("request", took));
+    let ms = |took: Duration| took.as_secs_f64() * 1e3;
+    let request = TracedRequest {
+        timestamp: engine.clock.now().to_rfc3339(),
+        method: method.to_owned(),
+        route: route.to_owned(),
+        status,
+        took_ms: ms(took),
+        trace_id: current.trace().to_string(),
+        stages: stages.iter().map(|(stage, took)| (*stage, ms(*took))).collect(),
+    };
+    engine.diagnostics.recorder.note(took, &stages, &request);
 }
 
 fn log(method: &str, route: &str, status: u16, took: Duration, told: &Told, now: Duration) {

@@ -55,14 +55,14 @@ fn line((name, failure): &Check) -> String {
 }
 
 /// How the server fares, in the words of our own document and in those of `application/health+json`.
-pub(super) enum Health {
+pub(crate) enum Health {
     Fine,
     Degraded(&'static str),
     Failing(&'static str),
 }
 
 impl Health {
-    pub(super) fn of(engine: Option<&Engine>) -> Self {
+    pub(crate) fn of(engine: Option<&Engine>) -> Self {
         let Some(engine) = engine else { return Self::Failing("the store is being opened") };
         let stats = engine.store.stats();
         if stats.read_only {
@@ -79,7 +79,7 @@ impl Health {
 
 impl Health {
     /// The status, our word for it, and the reason.
-    pub(super) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+    pub(crate) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
         match self {
             Self::Fine => (StatusCode::OK, "healthy", None),
             Self::Degraded(why) => (StatusCode::OK, "degraded", Some(why)),
@@ -116,6 +116,7 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
         let uptime = engine.as_ref().map(|engine| (engine.clock.now().0 - app.started().0) as f64 / 1e3);
         let ours = json!({
             "reason": reason,
+            "missing": diagnostics::missing(engine.as_deref()),
             "version": crate::VERSION,
             "uptime_seconds": uptime,
             "series": engine.as_ref().map(|engine| engine.store.stats().series),
@@ -130,7 +131,7 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
 }
 
 /// One object with the keys of two, those of the first before those of the second.
-fn joined(first: &str, second: &str) -> String {
+pub(super) fn joined(first: &str, second: &str) -> String {
     let (first, second) =
         (first.strip_suffix('}').unwrap_or(first), second.strip_prefix('{').unwrap_or(second));
     format!("{first},{second}")

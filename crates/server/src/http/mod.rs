@@ -54,6 +54,7 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use health::Health;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
