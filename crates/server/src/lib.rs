@@ -23,6 +23,7 @@ pub mod clock;
 mod collect;
 mod commits;
 pub mod config;
+mod connections;
 mod current;
 pub mod diagnostics;
 pub mod embed;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use barograph_model::Timestamp;
 use serde::Serialize;
 
 use super::Handed;
@@ -18,6 +19,7 @@ const FORGOTTEN_MAX: usize = 1_024;
 pub(crate) struct Kept {
     /// How many there ever were since the start.
     pub(crate) published: u64,
+    last: Option<Timestamp>,
     events: VecDeque<Handed>,
     bytes: usize,
     forgotten: VecDeque<u64>,
@@ -51,6 +53,7 @@ pub(crate) enum Reason {
 impl Kept {
     pub(super) fn push(&mut self, event: Handed) {
         self.published += 1;
+        self.last = Some(event.at);
         self.bytes += event.bytes();
         self.events.push_back(event);
         while self.events.len() > KEPT_MAX || (self.bytes > KEPT_TOPIC_BYTES_MAX && self.events.len() > 1) {
@@ -83,6 +86,11 @@ impl Kept {
     /// The id of the oldest that is kept.
     pub(crate) fn oldest(&self) -> Option<u64> {
         self.events.front().map(|event| event.id)
+    }
+
+    /// When the newest was told.
+    pub(super) fn last(&self) -> Option<Timestamp> {
+        self.last
     }
 
     /// The id of the newest.

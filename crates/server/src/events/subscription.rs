@@ -8,7 +8,10 @@ use std::{
 
 use barograph::session::{Cause, Client, Delivery, Observer};
 
-use super::{Events, Handed, Missed, Reason, Topic};
+use super::{
+    Bus, Events, Handed, Missed, PERFORMANCE, Reason, State, Topic, logged::Logged, publishers::FOLLOWED_MAX,
+};
+use crate::logging::messages;
 
 /// Who subscribes.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,9 @@ pub(crate) enum Refused {
     /// A limit of the sessions.
     #[error("too many subscriptions: {0} was refused")]
     TooManyTopics(Topic),
+    /// Following a metric asks for it each second.
+    #[error("{FOLLOWED_MAX} metrics are listened to already; {0} was refused")]
+    TooManyMetrics(Topic),
 }
 
 /// A subscriber, as long as it listens. Its client is gone with it, broken unless [`Subscription::end`] says otherwise.
@@ -49,6 +55,7 @@ pub(crate) struct Subscription {
     /// What comes behind a mark.
     held: Option<Delivery>,
     marks: VecDeque<Missed>,
+    logged: Option<Logged>,
 }
 
 impl Events {
@@ -65,7 +72,10 @@ impl Events {
     ) -> Result<Subscription, Refused> {
         let mut subscription = self.open(who).ok_or(Refused::TooManyClients)?;
         match self.add(&mut subscription, topics, after) {
-            Ok(()) => Ok(subscription),
+            Ok(()) => {
+                subscription.logged = Some(Logged::begin(self, topics, subscription.client.id()));
+                Ok(subscription)
+            }
             Err(refused) => {
                 subscription.end(Cause::Graceful);
                 Err(refused)
@@ -84,10 +94,15 @@ impl Events {
         after: Option<u64>,
     ) -> Result<(), Refused> {
         // Under the lock, so that nothing comes between what is kept and what comes next.
-        let state = self.state();
+        let mut state = self.state();
         let client = &subscription.client;
-        if let Some(refused) = topics.iter().find(|topic| !client.subscribe(&topic.piece())) {
-            return Err(Refused::TooManyTopics(refused.clone()));
+        for topic in topics {
+            if !state.follow(topic) {
+                return Err(Refused::TooManyMetrics(topic.clone()));
+            }
+            if !client.subscribe(&topic.piece()) {
+                return Err(Refused::TooManyTopics(topic.clone()));
+            }
         }
         if let Some(after) = after {
             let (events, missed) = state.since(after, topics);
@@ -116,8 +131,21 @@ impl Events {
             Subscriber::Named(id) => own(self.sessions().client(id)).or_else(|| another(id)),
             Subscriber::At(id) => another(id),
         }?;
-        let (written, held, marks) = Default::default();
-        Some(Subscription { client, observer: Some(observer), written, held, marks })
+        let (written, held, marks, logged) = Default::default();
+        Some(Subscription { client, observer: Some(observer), written, held, marks, logged })
+    }
+}
+
+impl State {
+    /// Sees to it that a topic which is a metric is published; whether there was room.
+    fn follow(&mut self, topic: &Topic) -> bool {
+        let metric = topic.name.as_ref().filter(|name| topic.bus == Bus::Metrics && ***name != *PERFORMANCE);
+        let Some(metric) = metric else { return true };
+        let room = self.followed.contains(metric) || self.followed.len() < FOLLOWED_MAX;
+        if room {
+            self.followed.insert(metric.clone());
+        }
+        room
     }
 }
 
@@ -132,6 +160,7 @@ impl Subscription {
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Told>> {
         if let Some(written) = self.written.take() {
             written.delivered();
+            messages::forwarded();
         }
         if let Some(missed) = self.marks.pop_front() {
             return Poll::Ready(Some(Told::Missed(missed)));
@@ -180,6 +209,9 @@ impl Subscription {
     fn leave(&mut self, cause: Cause) {
         (self.written, self.held, self.observer) = Default::default();
         self.client.disconnect(cause);
+        if let Some(logged) = self.logged.take() {
+            logged.end(cause.as_str());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod diagnostics;
+mod events;
 pub(crate) mod figures;
 mod follow;
 mod guard;
@@ -32,8 +33,8 @@ mod record;
 mod sampling;
 mod service;
 pub(crate) mod sessions;
+mod socket;
 mod storage;
-mod topics;
 mod write;
 
 use std::{
@@ -54,6 +55,7 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use follow::updates;
 pub(crate) use health::Health;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
@@ -175,6 +177,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(events::routes())
+        .merge(socket::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())

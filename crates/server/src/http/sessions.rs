@@ -25,7 +25,7 @@ use super::{App, Peer, compress::compressed, params::Params, problem::Problem, p
 use crate::{clock::Clock, current, server::stopped, surroundings};
 
 /// Clients that are told apart. Whoever calls may name himself, so there are no more of them than fit in some MiB.
-const CLIENTS_MAX: usize = 10_000;
+const CLIENTS_MAX: usize = 20_000;
 /// A client that did not call for so long is gone.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// How often the window moves on, and clients that are gone are looked for.
@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) fn new(lifetime: Lifetime) -> Sessions {
     let mut settings = Settings::default();
     settings.clients_max = CLIENTS_MAX;
+    // Who wants to know of others subscribes to that.
+    settings.announce = false;
     Sessions::at(settings, lifetime, barograph::session::Clock::system())
 }
 
@@ -64,11 +66,16 @@ pub(crate) fn routes() -> Router<App> {
 /// by the address they call from.
 pub(crate) fn layer(sessions: &Sessions) -> SessionsLayer {
     SessionsLayer::new(sessions).identify(|head| {
-        let named = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
-        let named = named.filter_map(|name| head.headers.get(name)?.to_str().ok()).map(str::trim);
         let address = || head.extensions.get::<Peer>().map(|peer| Cow::Owned(peer.0.ip().to_string()));
-        named.map(Cow::Borrowed).find(|name| !name.is_empty()).or_else(address)
+        named(head.headers).map(Cow::Borrowed).or_else(address)
     })
+}
+
+/// The name that a client gives itself.
+pub(super) fn named(headers: &HeaderMap) -> Option<&str> {
+    let names = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
+    let mut told = names.filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
+    told.find(|name| !name.is_empty())
 }
 
 async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {

@@ -143,9 +143,7 @@ diagnostics:
     };
     feed("fed_usage", 89.5).await;
     let path = format!("{API}/alerts?metric=fed_usage");
-    let alerts = until(&running, &path, |answer| {
-        !answer["alerts"].as_array().unwrap().is_empty()
-    });
+    let alerts = until(&running, &path, |answer| !answer["alerts"].as_array().unwrap().is_empty());
     let alert = alerts.await["alerts"][0].clone();
     schemas::check("metric-alert", &alert);
     let expected = json!({

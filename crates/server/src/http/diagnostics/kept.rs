@@ -80,7 +80,7 @@ fn duration(given: Option<f64>, usual: f64) -> Result<Duration, Problem> {
 }
 
 /// A component that can be looked at.
-fn component<'a>(params: &'a Params, traced: bool) -> Result<&'a str, Problem> {
+fn component(params: &Params, traced: bool) -> Result<&str, Problem> {
     checked_component(params.first("component").unwrap_or("server"), traced)
 }
 
