@@ -204,7 +204,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
+        let running = match open(&settings, rules, disk, path, address, events, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -278,11 +278,11 @@ async fn open(
     rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
-    clock: Arc<dyn Clock>,
     address: Option<SocketAddr>,
     events: Events,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
+    let clock = events.clock().clone();
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
     let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));

@@ -67,7 +67,9 @@ pub(super) struct Inner {
 }
 
 /// Who is told of clients that come and go.
-struct Listener(Box<dyn Fn(&str, Option<Cause>) + Send + Sync>);
+struct Listener(Box<Announce>);
+
+type Announce = dyn Fn(&str, Option<Cause>) + Send + Sync;
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
