@@ -24,6 +24,7 @@ use crate::{
     commits::Commits,
     config::{self, Config},
     connections,
+    diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
     http::{self, App},
@@ -336,12 +337,14 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),

@@ -23,7 +23,7 @@ use barograph::{
 };
 
 use super::{App, Peer, compress::compressed, flat, params::Params, problem::Problem, prom::ApiError};
-use crate::{surroundings, trends};
+use crate::{current, surroundings, trends};
 
 /// Expressions that one request may have computed.
 const EXPRESSIONS_MAX: usize = 20;
@@ -104,7 +104,7 @@ async fn clients(State(app): State<App>, headers: HeaderMap, params: Params) -> 
     let read = move || {
         answer(&app, &headers, &params, "Clients", &report, families, |report| report.clients(listing))
     };
-    tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))?
+    current::blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))?
 }
 
 async fn client(
