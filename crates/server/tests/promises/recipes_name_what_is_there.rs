@@ -23,8 +23,8 @@ fn files() -> Vec<PathBuf> {
     let mut folders = vec![root().join("docs/monitoring"), root().join("packaging")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }

@@ -241,7 +241,7 @@ async fn arrives(running: &Running, query: &str) -> f64 {
         let query: String = url::form(query);
         let data = running.data(&format!("/api/v1/query?query={query}")).await;
         if let Some(value) = data["result"][0]["value"][1].as_str() {
-            return value.parse().unwrap();
+            return value.parse().expect("a number");
         }
         assert!(began.elapsed() < PATIENCE, "{query}: {data}");
         tokio::time::sleep(Duration::from_millis(50)).await;
