@@ -1,8 +1,8 @@
 //! The server looks at itself: states, traces, analyses, thresholds, and what was around an incident.
 //!
-//! A task ([`run()`]) reads the [figures](FIGURES) of the server every few seconds, compares them with the configured
+//! A task (`run.rs`) reads the [figures](FIGURES) of the server every few seconds, compares them with the configured
 //! thresholds, and now and then makes documents of them ([`documents`]), which are kept, published on the bus and listed by
-//! `http/diagnostics`. The same are made on demand ([`collect`]). Everything here looks only: nothing fails because it does.
+//! `http/diagnostics`. The same are made on demand (`collect.rs`). Everything here looks only: nothing fails because it does.
 
 mod analysis;
 pub(crate) mod collect;
