@@ -25,7 +25,7 @@ pub(crate) async fn run(
                 let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
                 reporter.set_service_status("", status).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = told => {}

@@ -24,6 +24,7 @@ use crate::{
     commits::Commits,
     config::{self, Config},
     connections,
+    diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
     http::{self, App},
@@ -204,7 +205,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
+        let running = match open(&settings, rules, disk, path, address, events, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -278,11 +279,11 @@ async fn open(
     rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
-    clock: Arc<dyn Clock>,
     address: Option<SocketAddr>,
     events: Events,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
+    let clock = events.clock().clone();
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
     let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
@@ -336,12 +337,14 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
     });
     let tasks = vec![
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),

@@ -1,7 +1,8 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `diagnostics`, `query`, `limits`), so a plain
+//! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
@@ -10,6 +11,7 @@
 
 mod clients;
 mod collectors;
+mod diagnostics;
 mod measuring;
 mod origins;
 mod patterns;
@@ -28,6 +30,7 @@ pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats};
 pub use collectors::{Collector, Collectors};
+pub use diagnostics::{Diagnostics, Threshold};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
@@ -98,6 +101,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
+    /// How the server looks at itself, and what it warns of.
+    pub diagnostics: Diagnostics,
     /// What a query may cost.
     pub query: Query,
     /// What one request, series or the whole server takes at most.
@@ -172,6 +177,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let per_client = clients::read_prometheus(node("prometheus"), findings);
     let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
+    let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
@@ -189,6 +195,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         per_client,
         rate_limit,
         metrics,
+        diagnostics,
         query,
         limits,
         origins: origins::of(root),

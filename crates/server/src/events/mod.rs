@@ -14,6 +14,7 @@
 mod arrivals;
 mod instruments;
 mod kept;
+mod logged;
 mod message;
 mod publishers;
 mod subscription;
@@ -34,7 +35,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, logging::messages};
 pub(crate) use arrivals::announce;
 pub(crate) use instruments::{Counts, Instruments};
 pub(crate) use kept::{KEPT_MAX, Kept, Missed, Reason};
@@ -108,9 +109,9 @@ impl Events {
         &self.0.sessions
     }
 
-    /// The time.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+    /// What tells them the time.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
     }
 
     /// Tells all subscribers of `topic` on `bus`: `event` is its name, `document` is told as JSON. Never waits for a
@@ -213,6 +214,8 @@ impl Events {
         if let (true, Some(handed)) = (room, Handed::of(event)) {
             state.keep(bus, &topic, handed);
         }
+        drop(state);
+        messages::broadcast(bus.name());
         Ok(id)
     }
 

@@ -2,9 +2,8 @@
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -56,14 +55,14 @@ fn line((name, failure): &Check) -> String {
 }
 
 /// How the server fares, in the words of our own document and in those of `application/health+json`.
-pub(super) enum Health {
+pub(crate) enum Health {
     Fine,
     Degraded(&'static str),
     Failing(&'static str),
 }
 
 impl Health {
-    pub(super) fn of(engine: Option<&Engine>) -> Self {
+    pub(crate) fn of(engine: Option<&Engine>) -> Self {
         let Some(engine) = engine else { return Self::Failing("the store is being opened") };
         let stats = engine.store.stats();
         if stats.read_only {
@@ -80,7 +79,7 @@ impl Health {
 
 impl Health {
     /// The status, our word for it, and the reason.
-    pub(super) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+    pub(crate) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
         match self {
             Self::Fine => (StatusCode::OK, "healthy", None),
             Self::Degraded(why) => (StatusCode::OK, "degraded", Some(why)),
@@ -117,6 +116,7 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
         let uptime = engine.as_ref().map(|engine| (engine.clock.now().0 - app.started().0) as f64 / 1e3);
         let ours = json!({
             "reason": reason,
+            "missing": diagnostics::missing(engine.as_deref()),
             "version": crate::VERSION,
             "uptime_seconds": uptime,
             "series": engine.as_ref().map(|engine| engine.store.stats().series),
@@ -131,28 +131,8 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
 }
 
 /// One object with the keys of two, those of the first before those of the second.
-fn joined(first: &str, second: &str) -> String {
+pub(super) fn joined(first: &str, second: &str) -> String {
     let (first, second) =
         (first.strip_suffix('}').unwrap_or(first), second.strip_prefix('{').unwrap_or(second));
     format!("{first},{second}")
-}
-
-/// Counts the request by path class and status, and keeps the number in flight.
-pub(crate) async fn count_requests(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(engine) = app.ready() else {
-        return next.run(request).await;
-    };
-    let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let method = request.method().clone();
-    if route.is_none() {
-        engine.collecting.requests.note_unrouted(request.uri().path());
-    }
-    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collecting.probe.begin());
-    let began = engine.clock.monotonic();
-    let response = next.run(request).await;
-    let took = engine.clock.monotonic() - began;
-    let (route, status) = (route.as_deref().unwrap_or("none"), response.status().as_u16());
-    engine.telemetry.answered(route, status, took);
-    engine.collecting.answered(engine.clock.now(), method.as_str(), route, status, took);
-    response
 }
