@@ -31,6 +31,7 @@ use crate::{
     engine::Engine,
     errors::chain,
     events::{self, Events},
+    health::{self, Health},
     http::{self, App, Peer},
     maintenance,
     memory::{self, Memory},
@@ -229,6 +230,12 @@ impl Server {
         self.address
     }
 
+    /// The checks and what they say; checks of one's own can be added.
+    #[doc(alias = "HealthCheckService")]
+    pub fn health(&self) -> &Health {
+        &self.running.engine.health
+    }
+
     /// The engine.
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.running.engine
@@ -286,7 +293,8 @@ async fn open(
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
-    let opened = tokio::task::spawn_blocking(move || Store::open(disk, options, now))
+    let opening = disk.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(opening, options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
@@ -312,6 +320,11 @@ async fn open(
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
+    let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
+        .map_err(StartError::Telemetry)?;
+    let health = Health::new(&settings.config.health, disk, clock.clone(), events.clone(), instruments);
+    let loading = health.clone();
+    let _ = tokio::task::spawn_blocking(move || loading.load()).await;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -333,10 +346,13 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        health,
         rules: rules::Board::default(),
         clock,
     });
+    engine.health.begin(&settings.config.health, &engine);
     let tasks = vec![
+        tokio::spawn(health::keep(engine.health.clone(), stopping.clone())),
         tokio::spawn(collect::run(engine.clone(), stopping.clone())),
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),

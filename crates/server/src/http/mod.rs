@@ -8,6 +8,7 @@ mod body;
 mod caller;
 mod cardinality;
 mod collectors;
+mod components;
 mod compress;
 mod diagnostics;
 pub(crate) mod figures;
@@ -21,6 +22,7 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod ping;
 mod policies;
 mod problem;
 mod prom;
@@ -31,6 +33,7 @@ mod record;
 mod sampling;
 mod service;
 pub(crate) mod sessions;
+mod status;
 mod storage;
 mod topics;
 mod write;
@@ -163,6 +166,9 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(components::routes())
+        .merge(ping::routes())
+        .merge(status::routes())
         .merge(diagnostics::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
