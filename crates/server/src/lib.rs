@@ -22,6 +22,7 @@ pub mod clock;
 mod collect;
 mod commits;
 pub mod config;
+mod connections;
 pub mod embed;
 pub mod engine;
 mod errors;

@@ -4,21 +4,15 @@
 //! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
 //! inputs end, those in flight finish, the log is made durable, the lock goes.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
@@ -28,11 +22,11 @@ use crate::{
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
+    connections,
     engine::Engine,
-    errors::chain,
     events::{self, Events},
     health::{self, Health},
-    http::{self, App, Peer},
+    http::{self, App},
     maintenance,
     memory::{self, Memory},
     queries::Queries,
@@ -44,10 +38,6 @@ use crate::{
 
 /// Requests in flight get this long to finish when the server stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
-/// A client gets this long to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many connections are served at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -201,7 +191,7 @@ impl Server {
         events.system("server_started");
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
             serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
-            serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
+            serving.push(tokio::spawn(connections::accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         let (ready, is_ready) = watch::channel(false);
@@ -357,6 +347,7 @@ async fn open(
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
+        tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
@@ -403,70 +394,8 @@ fn query_options(query: &config::Query) -> Options {
     Options { lookback_ms, ..options }
 }
 
-/// Accepts connections until told to stop, then lets those in flight finish.
-async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<bool>) {
-    let router = http::router(app);
-    let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let next = async {
-            let permit = room.clone().acquire_owned().await;
-            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
-        };
-        let (stream, peer, permit) = tokio::select! {
-            () = stopped(&mut stopping) => break,
-            accepted = next => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, usually: others finish and give some back.
-                    tracing::warn!(error = chain(&error), "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-        };
-        let service = WithPeer { router: TowerToHyperService::new(router.clone()), peer: Peer(peer) };
-        let connection = connections.watch(connection(stream, service));
-        tokio::spawn(async move {
-            // A client that breaks off is its own business.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-}
-
 /// Waits until the server is told to stop.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // The sender goes only with the server.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// The routes, told who is at the other end.
-struct WithPeer {
-    router: TowerToHyperService<axum::Router>,
-    peer: Peer,
-}
-
-impl Service<Request<Incoming>> for WithPeer {
-    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
-    type Error = Infallible;
-    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
-        self.router.call(request)
-    }
-}
-
-fn connection(stream: TcpStream, service: WithPeer) -> http1::Connection<TokioIo<TcpStream>, WithPeer> {
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
 }

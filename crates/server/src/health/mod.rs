@@ -54,7 +54,7 @@ pub(crate) use messages::standard;
 pub use messages::{
     CheckResult, ClusterHealth, ComponentHealth, HealthCheck as HealthCheckMessage, Quorum, Status,
 };
-pub(crate) use score::{Part, Score};
+pub use score::{Part, Score};
 
 /// Checks there may be.
 pub(crate) const CHECKS_MAX: usize = 1_000;

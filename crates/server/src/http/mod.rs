@@ -11,6 +11,7 @@ mod collectors;
 mod components;
 mod compress;
 mod diagnostics;
+mod events;
 pub(crate) mod figures;
 mod follow;
 mod guard;
@@ -33,9 +34,9 @@ mod record;
 mod sampling;
 mod service;
 pub(crate) mod sessions;
+mod socket;
 mod status;
 mod storage;
-mod topics;
 mod write;
 
 use std::{
@@ -56,6 +57,7 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use follow::updates;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
@@ -178,6 +180,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(events::routes())
+        .merge(socket::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())

@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) fn new(lifetime: Lifetime) -> Sessions {
     let mut settings = Settings::default();
     settings.clients_max = CLIENTS_MAX;
+    // Who wants to know of others subscribes to that.
+    settings.announce = false;
     Sessions::at(settings, lifetime, barograph::session::Clock::system())
 }
 
@@ -64,11 +66,16 @@ pub(crate) fn routes() -> Router<App> {
 /// by the address they call from.
 pub(crate) fn layer(sessions: &Sessions) -> SessionsLayer {
     SessionsLayer::new(sessions).identify(|head| {
-        let named = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
-        let named = named.filter_map(|name| head.headers.get(name)?.to_str().ok()).map(str::trim);
         let address = || head.extensions.get::<Peer>().map(|peer| Cow::Owned(peer.0.ip().to_string()));
-        named.map(Cow::Borrowed).find(|name| !name.is_empty()).or_else(address)
+        named(head.headers).map(Cow::Borrowed).or_else(address)
     })
+}
+
+/// The name that a client gives itself.
+pub(super) fn named(headers: &HeaderMap) -> Option<&str> {
+    let names = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
+    let mut told = names.filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
+    told.find(|name| !name.is_empty())
 }
 
 async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
