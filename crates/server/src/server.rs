@@ -341,14 +341,28 @@ async fn open(
         clock,
     });
     engine.health.begin(&settings.config.health, &engine);
+    let supervised = |name, start: health::Start| engine.health.supervise(name, stopping.clone(), start);
     let tasks = vec![
         tokio::spawn(health::keep(engine.health.clone(), stopping.clone())),
-        tokio::spawn(collect::run(engine.clone(), stopping.clone())),
-        tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
-        tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
+        supervised("collect", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(collect::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("maintenance", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("memory", {
+            let (engine, stopping, give_back) = (engine.clone(), stopping.clone(), settings.give_back);
+            Box::new(move || Box::pin(memory::run(engine.clone(), give_back, stopping.clone())))
+        }),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
-        tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
+        supervised("scraping", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            let jobs = settings.config.scrape_configs.clone();
+            Box::new(move || Box::pin(scraping::run(engine.clone(), jobs.clone(), stopping.clone())))
+        }),
     ];
     Ok(Running { engine, committing, tasks })
 }

@@ -63,6 +63,8 @@ pub(super) struct Taken {
     /// Whether the component is unhealthy because another is.
     pub(super) caused: bool,
     pub(super) essential: bool,
+    /// The other node that was looked at.
+    pub(super) of_node: Option<String>,
 }
 
 impl Board {
@@ -143,6 +145,7 @@ impl Board {
         let to = known.judge.take(found, &known.plan);
         (known.last, known.last_at, known.message) = (Some(check.clone()), now, message);
         let (component, essential) = (known.component.clone(), known.plan.essential);
+        let of_node = known.of_node.clone();
 
         let before = self.components.get(&component).map_or(Status::Unknown, |(status, _)| *status);
         let status = self.status_of(&component, now);
@@ -156,6 +159,7 @@ impl Board {
             component: self.component(&component, now)?,
             component_change: (before != status).then_some(Change { from: before, to: status }),
             essential,
+            of_node,
         })
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Instruments {
     runs: Family<Counter, 2>,
     /// Transitions that were not kept because too many waited.
     pub(super) dropped: Counter,
+    /// Tasks that were started again or given up, by task and action.
+    pub(super) recoveries: Family<Counter, 2>,
     /// State databases that were not what was written.
     pub(super) set_aside: Counter,
 }
@@ -53,6 +55,10 @@ impl Instruments {
                 .counter("barograph_health_history_dropped_total")
                 .help("Transitions of health that were dropped before they were kept.")
                 .register()?,
+            recoveries: registry
+                .counter("barograph_recoveries_total")
+                .help("Tasks of the server that panicked and were started again or given up.")
+                .family(["task", "action"])?,
             set_aside: registry
                 .counter("barograph_state_set_aside_total")
                 .help("State databases that were set aside because their bytes were not what was written.")

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    CheckRefused, HISTORY, Health, HealthCheck, PINGS, built_in, heartbeats::HeartbeatCheck, lock,
-    peers::Peer, probes::Probe,
+    CheckRefused, HISTORY, Health, HealthCheck, PINGS, RECOVERIES, built_in, heartbeats::HeartbeatCheck,
+    lock, peers::Peer, probes::Probe, supervise::TasksCheck,
 };
 use crate::{Engine, config::HealthConfig, errors::chain, scrape::TargetStatus, server::stopped};
 
@@ -30,6 +30,7 @@ impl Health {
         let mut checks: Vec<(Option<&str>, Arc<dyn HealthCheck>)> = Vec::new();
         if config.built_in {
             checks.extend(built_in::all(engine, self).into_iter().map(|check| (None, check)));
+            checks.push((None, Arc::new(TasksCheck(self.clone()))));
         }
         for probe in &config.checks {
             checks.push((None, Arc::new(Probe::new(probe))));
@@ -48,6 +49,8 @@ impl Health {
 
     /// Has the targets of scrapes looked at.
     pub(crate) fn watch(&self, watched: Watched) {
+        // Whoever scrapes may have been started again.
+        self.remove("scrape_targets");
         self.add_or_say(None, built_in::targets(watched.targets));
     }
 
@@ -101,10 +104,11 @@ impl Health {
     fn prune(&self) {
         let now = self.0.clock.now().0;
         let bounds = self.0.bounds;
-        let pruned = self
-            .0
-            .state
-            .write(|batch| Ok(HISTORY.prune(batch, bounds, now)? + PINGS.prune(batch, bounds, now)?));
+        let pruned = self.0.state.write(|batch| {
+            Ok(HISTORY.prune(batch, bounds, now)?
+                + PINGS.prune(batch, bounds, now)?
+                + RECOVERIES.prune(batch, bounds, now)?)
+        });
         match pruned {
             Ok(gone) => tracing::debug!(gone, "the history of health was pruned"),
             Err(error) => {

@@ -5,6 +5,7 @@
 //! - `judge`, `board`, `score`: what runs amount to; plain data and pure functions
 //! - `messages`: the documents
 //! - `heartbeats`: jobs that say that they live
+//! - `supervise`: tasks of the server that are started again when they panic
 //! - `keeper`: what is told and kept of all that, once a second: live events, gauges, history in the state database
 //!
 //! Of history only transitions are written, and runs of a check only as far as they change its status. Whatever goes wrong
@@ -22,6 +23,7 @@ mod peers;
 mod probes;
 mod runner;
 mod score;
+mod supervise;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -55,6 +57,8 @@ pub use messages::{
     CheckResult, ClusterHealth, ComponentHealth, HealthCheck as HealthCheckMessage, Quorum, Status,
 };
 pub use score::{Part, Score};
+pub(crate) use supervise::Start;
+use supervise::{RECOVERIES, Recovery, Restarts};
 
 /// Checks there may be.
 pub(crate) const CHECKS_MAX: usize = 1_000;
@@ -81,6 +85,7 @@ struct Inner {
     tasks: Mutex<BTreeMap<String, Task>>,
     heartbeats: Heartbeats,
     instruments: Instruments,
+    restarts: Restarts,
     pending: Mutex<VecDeque<Pending>>,
     /// Transitions that were dropped before they were kept.
     dropped: AtomicU64,
@@ -96,6 +101,7 @@ struct Task {
 enum Pending {
     Change(Event<Value>),
     Ping(Event<Ping>),
+    Recovery(Event<Recovery>),
 }
 
 /// Why a check is not taken in.
@@ -130,6 +136,7 @@ impl Health {
             tasks: Mutex::default(),
             heartbeats: Heartbeats::new(&config.heartbeats),
             instruments,
+            restarts: Restarts::default(),
             pending: Mutex::default(),
             dropped: AtomicU64::new(0),
         }))
@@ -279,7 +286,14 @@ impl Health {
             let component = &taken.component;
             self.keep_document(format!("component/{}", component.component), now, component);
             log(component, change);
-            self.alert_component(&taken, change, now);
+            match &taken.of_node {
+                None => self.alert_component(&taken, change, now),
+                Some(node) => {
+                    self.tell_cluster();
+                    let answered = taken.check.details.contains_key("node_status");
+                    self.alert_other_node(node, answered, change, now);
+                }
+            }
         }
         if before != after.0 {
             self.tell_cluster();
@@ -332,6 +346,20 @@ impl Health {
             false => format!("Node {node} is {}", after.as_str()),
         };
         self.alert_node_failure(node, message, failed, now);
+    }
+
+    fn alert_other_node(&self, node: &str, answered: bool, change: Change, now: Timestamp) {
+        match (change.from, change.to) {
+            (_, Status::Unhealthy) => {
+                let what = if answered { "says that it is unhealthy" } else { "has become unresponsive" };
+                self.alert_node_failure(node, format!("Node {node} {what}"), true, now);
+            }
+            (Status::Unhealthy, to) => {
+                let message = format!("Node {node} is {}", to.as_str());
+                self.alert_node_failure(node, message, false, now);
+            }
+            _ => {}
+        }
     }
 
     /// Tells that a node failed, or that it is back.
@@ -400,6 +428,7 @@ impl Health {
                 match pending {
                     Pending::Change(event) => HISTORY.push(writing, event)?,
                     Pending::Ping(event) => PINGS.push(writing, event)?,
+                    Pending::Recovery(event) => RECOVERIES.push(writing, event)?,
                 }
             }
             heartbeats::write(writing, &beats)

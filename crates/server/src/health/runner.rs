@@ -8,7 +8,7 @@ use super::{Ended, Finding, Health, HealthCheck};
 
 /// Makes a check again and again, until the task is aborted.
 pub(super) async fn run(health: Health, check: Arc<dyn HealthCheck>, wake: Arc<Notify>) {
-    let mut running: Option<Abort> = None;
+    let mut running: Option<Abort<Finding>> = None;
     loop {
         let plan = check.plan();
         let began = health.0.clock.monotonic();
@@ -52,10 +52,10 @@ pub(super) async fn run(health: Health, check: Arc<dyn HealthCheck>, wake: Arc<N
     }
 }
 
-/// A run that goes when the task that waits for it does.
-struct Abort(JoinHandle<Finding>);
+/// A task that goes when the one that waits for it does.
+pub(super) struct Abort<T>(pub(super) JoinHandle<T>);
 
-impl Drop for Abort {
+impl<T> Drop for Abort<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -70,7 +70,7 @@ fn spread(name: &str, interval: Duration) -> Duration {
 }
 
 /// What a panic says.
-fn text_of(panic: &(dyn Any + Send)) -> String {
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text").to_owned()
 }

@@ -1,4 +1,4 @@
-//! `/health/components`, `…/cluster`, `…/checks`, `…/system`, `…/processes`, `…/heartbeats` and `…/history`, also under
+//! `/health/components`, `…/cluster`, `…/checks`, `…/system`, `…/processes`, `…/heartbeats`, `…/history` and `…/recoveries`, also under
 //! `/api/barograph/v1`: what the checks say, part by part, and what they said.
 //!
 //! With `Accept: application/health+json` the same in the words of that format.
@@ -36,7 +36,7 @@ pub(crate) fn routes() -> Router<App> {
     let both = |router: Router<App>, path: &str, method: MethodRouter<App>| {
         router.route(path, method.clone()).route(&format!("/api/barograph/v1{path}"), method)
     };
-    let routes: [(&str, MethodRouter<App>); 9] = [
+    let routes: [(&str, MethodRouter<App>); 10] = [
         ("/health/components", get(components)),
         ("/health/components/{name}", get(component)),
         ("/health/cluster", get(cluster)),
@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Router<App> {
         ("/health/processes", get(processes)),
         ("/health/heartbeats", get(heartbeats)),
         ("/health/history", get(history)),
+        ("/health/recoveries", get(recoveries)),
     ];
     routes.into_iter().fold(Router::new(), |router, (path, method)| both(router, path, method))
 }
@@ -195,6 +196,18 @@ async fn heartbeats(State(app): State<App>) -> Result<Response, Problem> {
         }));
     }
     Ok(Json(json!({"heartbeats": list})).into_response())
+}
+
+/// What was done so that parts of the server work again.
+async fn recoveries(State(app): State<App>) -> Result<Response, ApiError> {
+    let engine = app.engine()?;
+    let read = tokio::task::spawn_blocking(move || engine.health.recoveries()).await;
+    let events = read.map_err(|_| ApiError::internal("reading failed"))?;
+    let events = events.map_err(|error| ApiError::unavailable(&crate::errors::chain(&error)))?;
+    let list = events
+        .into_iter()
+        .map(|event| json!({"time": Timestamp(event.at).to_rfc3339(), "recovery": event.value}));
+    Ok(Json(json!({"recoveries": list.collect::<Vec<_>>()})).into_response())
 }
 
 /// Transitions of `component=`, `check=` or the cluster, signals of `heartbeat=`, from `from` to `to`, the last `limit`.

@@ -102,15 +102,17 @@ fn components(page: &mut String, engine: &Engine) -> Vec<(String, i64, Status, O
     let now = engine.clock.now().0;
     let mut changes = Vec::new();
     *page += "<h2>Components</h2>\n<div class=\"frame\"><table><tr><th>Component</th><th>Status</th><th>Last 24 hours</th>\
-              <th class=\"number\">Score</th><th>Since</th><th>Why</th></tr>\n";
-    for component in engine.health.components() {
+              <th class=\"number wide\">Score</th><th class=\"wide\">Since</th><th>Why</th></tr>\n";
+    let mut components = engine.health.components();
+    components.sort_by_key(|component| std::cmp::Reverse(component.status));
+    for component in components {
         let history = past(engine, &component.component, now);
         let detail = |key: &str| component.details.get(key).and_then(Value::as_str).unwrap_or_default();
         let score = component.details.get("score").and_then(Value::as_f64);
         put(
             page,
             format_args!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{}</td><td class=\"why\">{}</td></tr>\n",
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number wide\">{}</td><td class=\"wide\">{}</td><td class=\"why\">{}</td></tr>\n",
                 escaped(&component.component),
                 signed(component.status),
                 strip(&history, now),
@@ -199,7 +201,7 @@ fn strip(history: &[(i64, Status, Option<String>)], now: i64) -> String {
 
 fn checks(page: &mut String, engine: &Engine) {
     *page += "<h2>Checks</h2>\n<div class=\"frame\"><table><tr><th>Check</th><th>Component</th><th>Result</th>\
-              <th class=\"number\">Took</th><th>Last run</th><th>Error</th></tr>\n";
+              <th class=\"number wide\">Took</th><th class=\"wide\">Last run</th><th>Error</th></tr>\n";
     for (component, _, run) in engine.health.runs() {
         let result = match run.result {
             CheckResult::Pass => "<span class=\"word healthy\">✓ pass</span>",
@@ -209,7 +211,7 @@ fn checks(page: &mut String, engine: &Engine) {
         put(
             page,
             format_args!(
-                "<tr><td>{}</td><td>{}</td><td>{result}</td><td class=\"number\">{:.1} ms</td><td>{}</td>\
+                "<tr><td>{}</td><td>{}</td><td>{result}</td><td class=\"number wide\">{:.1} ms</td><td class=\"wide\">{}</td>\
                  <td class=\"why\">{}</td></tr>\n",
                 escaped(&run.check_name),
                 escaped(&component),

@@ -12,7 +12,10 @@ use barograph_disk::{Fault, MemoryDisk};
 use barograph_server::health::{Checking, Finding, HealthCheck, Plan};
 use serde_json::Value;
 
-use crate::support::{Running, configured, start, start_on, start_quiet};
+use crate::{
+    events_are_told_and_resumed::Stream,
+    support::{Running, configured, start, start_on, start_quiet},
+};
 
 /// A check made of a function.
 struct Made<F> {
@@ -206,6 +209,25 @@ async fn a_disk_that_fails_is_unhealthy_until_it_is_back() {
     let verbose = running.get("/readyz").await;
     assert_eq!(verbose.status, 503);
     assert!(verbose.text.contains("failed: reason withheld\n"), "{}", verbose.text);
+    // Whoever comes late is told, too.
+    let query = "last_event_id=0&topics=alerts/persistence_failure,alerts/node_failure,health/cluster_health";
+    let mut told = Stream::open(&running, query, &[]).await;
+    let mut awaited = vec!["persistence_failure", "node_failure", "cluster_health_updated"];
+    while !awaited.is_empty() {
+        let (event, _, data) = told.next().await;
+        let kind =
+            if event == "system_alert" { data["alert_type"].as_str().unwrap() } else { event.as_str() };
+        let right = match kind {
+            "persistence_failure" => {
+                data["severity"] == "critical" && data["context"]["component"].is_string()
+            }
+            "node_failure" => {
+                data["context"]["failed_node"] == health.node() && data["context"]["cluster_size"] == 1
+            }
+            _ => data["status"] == "unhealthy" && data["unhealthy_nodes"][0] == health.node(),
+        };
+        awaited.retain(|awaited| !(right && *awaited == kind));
+    }
     disk.heal();
     status(200).await;
     let history = "/api/barograph/v1/health/history?component=persistence";

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checks_stand_alone::until,
+    events_are_told_and_resumed::Stream,
     support::{configured, start, start_quiet},
 };
 
@@ -59,6 +60,14 @@ async fn without_a_majority_the_quorum_is_lost() {
     let cluster = after("node:b", &|it| it["unhealthy_nodes"] == json!(["a", "b"])).await;
     assert_eq!((&cluster["status"], &cluster["quorum_status"]), (&"unhealthy".into(), &"lost".into()));
     assert_eq!((&cluster["healthy_nodes"], &cluster["total_nodes"]), (&1.into(), &3.into()));
+    let mut told = Stream::open(&c, "last_event_id=0&bus=alerts&topics=node_failure", &[]).await;
+    let (event, _, alert) = told.next().await;
+    assert_eq!((event.as_str(), &alert["severity"]), ("system_alert", &"critical".into()));
+    assert_eq!(alert["message"], "Node a has become unresponsive");
+    let context = json!({
+        "failed_node": "a", "node": "c", "cluster_size": 3, "quorum_status": "available", "estimated_recovery_time": null,
+    });
+    assert_eq!(alert["context"], context);
     for name in ["cluster_healthy_nodes", "exesdb_healthy_nodes"] {
         let query = format!("/api/v1/query?query={name}");
         until(&c, &query, |it| it["data"]["result"][0]["value"][1] == "1").await;

@@ -15,7 +15,8 @@ async fn probes_say_how_it_fares() {
         }
     }
     assert_eq!(running.get("/readyz").await.text, "ok");
-    let lines = "[+]serving ok\n[+]store ok\n[+]persistence_check ok\n[+]wal ok\nreadyz check passed\n";
+    let lines =
+        "[+]serving ok\n[+]store ok\n[+]persistence_check ok\n[+]tasks ok\n[+]wal ok\nreadyz check passed\n";
     assert_eq!(running.get("/readyz?verbose").await.text, lines);
     assert_eq!(running.get("/livez?verbose=1").await.text, "[+]process ok\nlivez check passed\n");
     let excluded = running.get("/readyz?verbose&exclude=wal&exclude=nothing").await;
