@@ -188,7 +188,7 @@ impl Board {
                 details.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
-        let worst = checks.iter().max_by_key(|(_, known)| known.status(now));
+        let worst = checks.iter().max_by_key(|(_, known)| (known.status(now), !known.plan.optional));
         if let Some(message) = worst.and_then(|(_, known)| known.message.as_ref()) {
             details.insert("message".into(), message.clone().into());
         }
@@ -235,7 +235,7 @@ impl Board {
                 _ => continue,
             };
             if counts > worst.0 {
-                let message = checks.iter().max_by_key(|(_, status)| *status);
+                let message = checks.iter().max_by_key(|(known, status)| (*status, !known.plan.optional));
                 let message = message.and_then(|(known, _)| known.message.as_deref());
                 let message = message.unwrap_or("nothing was heard of it for a while");
                 worst = (counts, Some(format!("{name}: {message}")));

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    CheckRefused, HISTORY, Health, HealthCheck, PINGS, RECOVERIES, built_in, heartbeats::HeartbeatCheck,
-    lock, peers::Peer, probes::Probe, supervise::TasksCheck,
+    CheckRefused, HISTORY, Health, HealthCheck, LIVES, PINGS, RECOVERIES, built_in,
+    heartbeats::HeartbeatCheck, lock, peers::Peer, probes::Probe, supervise::TasksCheck,
 };
 use crate::{Engine, config::HealthConfig, errors::chain, scrape::TargetStatus, server::stopped};
 
@@ -45,6 +45,9 @@ impl Health {
         for (node, check) in checks {
             self.add_or_say(node, check);
         }
+        for (service, _) in self.0.services.all() {
+            self.look_after(&service.id, engine);
+        }
     }
 
     /// Has the targets of scrapes looked at.
@@ -63,7 +66,8 @@ impl Health {
 
     /// Reads what was kept of earlier runs. Blocks on the disk.
     pub(crate) fn load(&self) {
-        if let Err(error) = self.0.heartbeats.load(&self.0.state) {
+        let loaded = self.0.heartbeats.load(&self.0.state).and_then(|()| self.0.services.load(&self.0.state));
+        if let Err(error) = loaded {
             tracing::error!(
                 error = chain(&error),
                 "the state database cannot be read; health is told, and not kept for now"
@@ -107,7 +111,8 @@ impl Health {
         let pruned = self.0.state.write(|batch| {
             Ok(HISTORY.prune(batch, bounds, now)?
                 + PINGS.prune(batch, bounds, now)?
-                + RECOVERIES.prune(batch, bounds, now)?)
+                + RECOVERIES.prune(batch, bounds, now)?
+                + LIVES.prune(batch, bounds, now)?)
         });
         match pruned {
             Ok(gone) => tracing::debug!(gone, "the history of health was pruned"),

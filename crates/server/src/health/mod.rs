@@ -4,6 +4,7 @@
 //! - `runner`: one task a check, so that one that hangs, fails or panics holds up no other
 //! - `judge`, `board`, `score`: what runs amount to; plain data and pure functions
 //! - `messages`: the documents
+//! - `services`: those that registered, and what their figures should be
 //! - `heartbeats`: jobs that say that they live
 //! - `supervise`: tasks of the server that are started again when they panic
 //! - `keeper`: what is told and kept of all that, once a second: live events, gauges, history in the state database
@@ -23,6 +24,7 @@ mod peers;
 mod probes;
 mod runner;
 mod score;
+mod services;
 mod supervise;
 
 use std::{
@@ -57,6 +59,8 @@ pub use messages::{
     CheckResult, ClusterHealth, ComponentHealth, HealthCheck as HealthCheckMessage, Quorum, Status,
 };
 pub use score::{Part, Score};
+use services::{LIVES, Services, Step};
+pub(crate) use services::{Service, ServiceRefused, Stage};
 pub(crate) use supervise::Start;
 use supervise::{RECOVERIES, Recovery, Restarts};
 
@@ -85,6 +89,7 @@ struct Inner {
     tasks: Mutex<BTreeMap<String, Task>>,
     heartbeats: Heartbeats,
     instruments: Instruments,
+    services: Services,
     restarts: Restarts,
     pending: Mutex<VecDeque<Pending>>,
     /// Transitions that were dropped before they were kept.
@@ -102,6 +107,7 @@ enum Pending {
     Change(Event<Value>),
     Ping(Event<Ping>),
     Recovery(Event<Recovery>),
+    Step(Event<Step>),
 }
 
 /// Why a check is not taken in.
@@ -136,6 +142,7 @@ impl Health {
             tasks: Mutex::default(),
             heartbeats: Heartbeats::new(&config.heartbeats),
             instruments,
+            services: Services::default(),
             restarts: Restarts::default(),
             pending: Mutex::default(),
             dropped: AtomicU64::new(0),
@@ -420,7 +427,8 @@ impl Health {
     fn flush(&self) {
         let batch: Vec<_> = lock(&self.0.pending).drain(..).collect();
         let beats = self.0.heartbeats.take_changed();
-        if batch.is_empty() && beats.is_empty() {
+        let services = self.0.services.take_changed();
+        if batch.is_empty() && beats.is_empty() && services.is_empty() {
             return;
         }
         let written = self.0.state.write(|writing| {
@@ -429,8 +437,10 @@ impl Health {
                     Pending::Change(event) => HISTORY.push(writing, event)?,
                     Pending::Ping(event) => PINGS.push(writing, event)?,
                     Pending::Recovery(event) => RECOVERIES.push(writing, event)?,
+                    Pending::Step(event) => LIVES.push(writing, event)?,
                 }
             }
+            services::write(writing, &services)?;
             heartbeats::write(writing, &beats)
         });
         if let Err(error) = written {
@@ -440,6 +450,7 @@ impl Health {
                 queue.push_front(pending);
             }
             self.0.heartbeats.changed(beats.into_iter().map(|(key, _)| key));
+            self.0.services.changed(services.into_iter().map(|(id, _)| id));
         }
     }
 

@@ -33,6 +33,7 @@ mod reading;
 mod record;
 mod sampling;
 mod service;
+mod services;
 pub(crate) mod sessions;
 mod socket;
 mod status;
@@ -171,6 +172,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(components::routes())
         .merge(ping::routes())
         .merge(status::routes())
+        .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())

@@ -38,6 +38,7 @@ mod records_are_stored;
 mod rules_are_evaluated;
 mod sampling_is_weighed;
 mod series_can_be_deleted;
+mod services_keep_to_their_baselines;
 mod storage_says_what_it_holds;
 mod ten_days_of_history_are_loaded;
 mod three_faces_are_one;
