@@ -1,4 +1,5 @@
-//! What statistics of clients cost: a call, an event, documents of 10,000 clients, the bytes of one that is idle.
+//! What statistics of clients cost: a call, an event, documents of 10,000 clients, the bytes of one that is idle; and events
+//! to many.
 //!
 //! `cargo xtask bench sessions` builds and runs this and makes the report; lines are as those of `bench record`. What is
 //! measured is the time a thread was on a processor, with statistics (`barograph`) and the same without (`off`), by
@@ -10,6 +11,7 @@ mod allocations;
 mod clock;
 #[path = "../../record/src/common.rs"]
 mod common;
+mod fanout;
 #[path = "../../record/src/rounds.rs"]
 mod rounds;
 
@@ -22,16 +24,17 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use common::{median, on_processor, option};
+use fanout::Crowd;
 
 use barograph::{
-    Outcome,
+    Outcome, Timestamp,
     session::{
-        Client, Connection, Event, EventKind, Listing, Method, Observer, Sessions, Settings, Spelling,
-        Surroundings,
+        Client, Clock, Connection, Event, EventKind, Lifetime, Listing, Method, Observer, Sessions, Settings,
+        Spelling, Surroundings,
     },
 };
 
@@ -53,6 +56,12 @@ fn main() -> ExitCode {
     }
     if wanted("clients") {
         many();
+    }
+    if wanted("fan-out") {
+        let (spread, one) = ("fan-out to 10,000", "fan-out to 100 of one topic");
+        fanout::run(Crowd { name: spread, subscribers: 10_000, topics: 1_000, events_per_second: 10_000 });
+        fanout::run(Crowd { name: one, subscribers: 100, topics: 1, events_per_second: 1_000 });
+        fanout::some_stall();
     }
     ExitCode::SUCCESS
 }
@@ -86,15 +95,20 @@ fn calls(threads: usize) {
         call.sent(1_000);
         call.finish(Outcome::Grpc(0));
     };
+    // A duration in an octave that its method has not seen takes room for the octave's counts, once.
+    let clock = Clock::stopped(Timestamp(0));
+    let steady = Sessions::at(Settings::default(), Lifetime::default(), clock.clone());
+    let client = steady.client("steady");
+    let of_one_length = |i: u32| {
+        let call = client.call(&steady.method(&names[i as usize % 16]));
+        clock.advance(Duration::from_micros(100));
+        call.finish(Outcome::Grpc(0));
+    };
+    (0..16).for_each(of_one_length);
     let before = allocations::count();
+    (0..1_000).for_each(of_one_length);
+    println!("# allocations in 1,000 calls of one length: {}", allocations::count() - before);
     (0..20_000).for_each(on);
-    let warm = allocations::count();
-    (0..1_000).for_each(on);
-    println!(
-        "# allocations in 1,000 calls: {} ({} in 20,000 before)",
-        allocations::count() - warm,
-        warm - before
-    );
     let off = |i: u32| {
         black_box(&names[i as usize % 16]);
     };

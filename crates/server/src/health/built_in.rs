@@ -211,13 +211,13 @@ fn queues(engine: &Engine, seen: &Mutex<u64>) -> Finding {
         true => Finding::warn(format!("{critical} clients read too slowly and lose events")),
         false => Finding::pass(),
     };
-    let lost = engine.events.lost();
+    let lost = engine.events.counts();
     finding
         .with("critical_queues", critical)
         .with("overflows", overflows)
         .with("queued_bytes", snapshot.queue_bytes)
-        .with("not_written", lost.0)
-        .with("not_kept", lost.1)
+        .with("not_written", lost.failed)
+        .with("not_kept", lost.unkept)
 }
 
 /// The collectors together: a few runs may fail.

@@ -117,7 +117,7 @@ impl Health {
         match pruned {
             Ok(gone) => tracing::debug!(gone, "the history of health was pruned"),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "the history of health is not pruned for now")
+                tracing::warn!(error = chain(&error), "the history of health is not pruned for now");
             }
         }
     }

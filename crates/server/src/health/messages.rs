@@ -260,12 +260,14 @@ mod tests {
 
     #[test]
     fn a_cluster_is_what_its_nodes_are() {
+        use Quorum::{Available, Lost};
+        use Status::{Degraded, Healthy, Unhealthy, Unknown};
         // Those that are unhealthy do not answer, but for the first: that is the one that speaks.
         let check = |statuses: &[Status], status: Status, healthy: usize, quorum: Quorum| {
             let node = |(index, &status): (usize, &Status)| Node {
                 name: format!("node{index}"),
                 status,
-                reachable: index == 0 || status != Status::Unhealthy,
+                reachable: index == 0 || status != Unhealthy,
             };
             let nodes: Vec<_> = statuses.iter().enumerate().map(node).collect();
             let cluster = ClusterHealth::of(&nodes, AT);
@@ -275,8 +277,6 @@ mod tests {
             );
             assert_eq!(cluster.healthy_nodes + cluster.unhealthy_nodes.len(), cluster.total_nodes);
         };
-        use Quorum::{Available, Lost};
-        use Status::{Degraded, Healthy, Unhealthy, Unknown};
         check(&[Healthy], Healthy, 1, Available);
         check(&[Degraded], Degraded, 1, Available);
         check(&[Unhealthy], Unhealthy, 0, Available);

@@ -203,7 +203,7 @@ async fn recoveries(State(app): State<App>) -> Result<Response, ApiError> {
     let engine = app.engine()?;
     let read = tokio::task::spawn_blocking(move || engine.health.recoveries()).await;
     let events = read.map_err(|_| ApiError::internal("reading failed"))?;
-    let events = events.map_err(|error| ApiError::unavailable(&crate::errors::chain(&error)))?;
+    let events = events.map_err(|error| ApiError::unavailable(crate::errors::chain(&error)))?;
     let list = events
         .into_iter()
         .map(|event| json!({"time": Timestamp(event.at).to_rfc3339(), "recovery": event.value}));
@@ -236,6 +236,6 @@ async fn history(State(app): State<App>, params: Params) -> Result<Response, Api
         Ok(events.into_iter().map(|event| json!({"time": time(event.at), "document": event.value})).collect())
     };
     let events = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::internal("reading failed"))?;
-    let events = events.map_err(|error| ApiError::unavailable(&crate::errors::chain(&error)))?;
+    let events = events.map_err(|error| ApiError::unavailable(crate::errors::chain(&error)))?;
     Ok(Json(json!({"history": events})).into_response())
 }

@@ -123,7 +123,8 @@ async fn events_are_told_and_resumed() {
     // Those who came just before may be told, too.
     while clients.next().await.2 != json!({"client": "bob", "cause": null}) {}
     let mut metrics = Stream::open(&running, "bus=metrics&topics=up_and_down", &[]).await;
-    let at = crate::support::now_ms();
+    // Later than the subscription, for sure.
+    let at = crate::support::now_ms() + 1_000;
     running.write_series(&[("__name__", "up_and_down"), ("job", "a")], &[(at, 4.5)]).await;
     let (name, _, data) = metrics.next().await;
     let updates = json!([{"labels": {"job": "a"}, "timestamp": at, "value": "4.5"}]);
