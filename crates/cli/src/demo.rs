@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     exit,
     serve::{Signals, failed},
-    terminal::{Role, Terminal},
+    terminal::{ColorChoice, Role, Terminal},
 };
 use barograph_demo::{Demo, DemoError, News, Options, RATE_MAX, SEED};
 use barograph_server::{
@@ -58,7 +58,8 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error> {
-    logging::start(LogFormat::Text, &args.log_level).map_err(Error::Usage)?;
+    let color = terminal.messages_in_color(ColorChoice::Auto);
+    logging::start(LogFormat::Text, &args.log_level, color).map_err(Error::Usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

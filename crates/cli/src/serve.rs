@@ -4,7 +4,13 @@
 //! makes readiness probes fail, and what it does otherwise is done that much later, or on a second one. A service manager
 //! is told when the server is ready, that it is alive, and that it stops.
 
-use crate::{allocator, error::Error, exit, notify::Notifier, terminal::Terminal};
+use crate::{
+    allocator,
+    error::Error,
+    exit,
+    notify::Notifier,
+    terminal::{ColorChoice, Terminal},
+};
 use barograph_server::{
     Server, Settings,
     config::{Config, parse_duration, parse_size, profile},
@@ -26,6 +32,9 @@ pub(crate) struct Args {
     /// Where to listen for HTTP: pages, queries, remote write. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10701")]
     http_addr: SocketAddr,
+    /// The port for HTTP in place of that in --http-addr.
+    #[arg(long, value_name = "PORT")]
+    health_port: Option<u16>,
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
@@ -57,11 +66,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROFILE", value_parser = |name: &str| profile(name))]
     profile: Option<Profile>,
     /// How log lines are written.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(long, visible_alias = "log.format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
     /// The least important log lines that are written: error, warn, info, debug, trace.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, visible_alias = "log.level", value_name = "LEVEL", default_value = "info")]
     log_level: String,
+    /// When log lines are coloured; `auto` does as `--color` says.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    log_color: ColorChoice,
     /// The memory that data, caches and queries may take together: 512MB, 2GiB [default: half of the machine's].
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
@@ -81,7 +93,8 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     };
-    logging::start(format, &args.log_level).map_err(Error::Usage)?;
+    let color = terminal.messages_in_color(args.log_color);
+    logging::start(format, &args.log_level, color).map_err(Error::Usage)?;
     let mut config = Config::load(args.config.as_deref(), std::env::vars())
         .map_err(|source| failed("cannot read the configuration", source))?;
     config.storage.out_of_order = args.out_of_order.unwrap_or(config.storage.out_of_order);
@@ -108,7 +121,10 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let settings = Settings {
         config,
         data_dir: args.data_dir,
-        http_addr: Some(args.http_addr),
+        http_addr: Some(SocketAddr::new(
+            args.http_addr.ip(),
+            args.health_port.unwrap_or(args.http_addr.port()),
+        )),
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,

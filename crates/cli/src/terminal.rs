@@ -141,6 +141,15 @@ impl Terminal {
         self.messages_paint
     }
 
+    /// Whether what is written to standard error is in colour, if `choice` says so for a part of it.
+    pub(crate) fn messages_in_color(&self, choice: ColorChoice) -> bool {
+        match choice {
+            ColorChoice::Auto => self.messages_paint.0,
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+        }
+    }
+
     /// One line to standard error, led by what it is.
     pub(crate) fn message(&self, role: Role, text: &str) {
         match role.word() {

@@ -17,7 +17,7 @@ use std::{
 use barograph_tsdb::Store;
 use tokio::sync::watch;
 
-use crate::{clock::Clock, errors::chain, telemetry::Telemetry};
+use crate::{clock::Clock, errors::chain, logging::messages, telemetry::Telemetry};
 
 /// After a failure the disk gets this long before the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -185,8 +185,10 @@ fn commit_until_stopped(
                 telemetry.commit_failures.inc();
                 let failure = CommitError::of(&error);
                 if !std::mem::replace(&mut failing, true) {
-                    let reason = &*failure.reason;
-                    tracing::error!(reason, "cannot make the write-ahead log durable; it is tried again");
+                    messages::store_failed(
+                        "write-ahead log",
+                        &format!("{}; it is tried again", failure.reason),
+                    );
                 }
                 report.send_modify(|progress| {
                     progress.failures += 1;

@@ -15,6 +15,8 @@ use crate::{
     collect::Collecting,
     commits::{CommitError, Commits},
     config::{self, Durability},
+    current,
+    diagnostics::Diagnostics,
     events::Events,
     health::Health,
     memory::Memory,
@@ -62,6 +64,8 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// What the server knows of itself.
+    pub(crate) diagnostics: Diagnostics,
     /// The rules that run.
     pub(crate) rules: Board,
     /// Where the store lies.
@@ -82,10 +86,10 @@ impl Engine {
     /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
         let now = self.clock.now();
-        let appended = match origin {
-            Origin::History => self.with_room(now, || self.store.append_any_age(rows, now))?,
-            _ => self.store.append(rows, now)?,
-        };
+        let appended = current::stage("append", || match origin {
+            Origin::History => self.with_room(now, || self.store.append_any_age(rows, now)),
+            _ => self.store.append(rows, now),
+        })?;
         self.telemetry.appended(origin, &appended);
         Ok(appended)
     }
@@ -139,11 +143,15 @@ impl Engine {
     /// # Errors
     /// [`CommitError`]: the sender must send again.
     pub async fn durable(&self, ticket: u64) -> Result<(), CommitError> {
+        current::staged("durable", self.made_durable(ticket)).await
+    }
+
+    async fn made_durable(&self, ticket: u64) -> Result<(), CommitError> {
         match self.storage.durability {
             Durability::Batch => self.commits.durable(ticket).await,
             Durability::Sync => {
                 let store = self.store.clone();
-                let committed = tokio::task::spawn_blocking(move || store.commit()).await;
+                let committed = current::blocking(move || store.commit()).await;
                 let committed = committed.map_err(|error| CommitError::because(&error.to_string()))?;
                 committed.map_err(|error| CommitError::of(&error))?;
                 Ok(())

@@ -8,6 +8,8 @@
 //! re-exports the SDK (`barograph`) for it.
 //!
 //! - [`config`]: the configuration file
+//! - [`diagnostics`]: the server looking at itself
+//! - [`logging`]: log lines
 //! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
 //! - [`health`]: checks, and what they say of components, server and cluster
@@ -24,6 +26,8 @@ mod collect;
 mod commits;
 pub mod config;
 mod connections;
+mod current;
+pub mod diagnostics;
 pub mod embed;
 pub mod engine;
 mod errors;

@@ -10,6 +10,7 @@ use barograph::{
 };
 use barograph_model::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{Engine, snapshot::SystemMetricsSnapshot};
 
@@ -139,6 +140,19 @@ impl Performance {
         all
     }
 
+    /// All messages with the key `type` beside their own.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Value> {
+        let of = |kind: &str, message: Value| {
+            let mut message = message;
+            message["type"] = kind.into();
+            message
+        };
+        let throughput = self.throughput.iter().map(move |one| of("ThroughputMetric", json!(one)));
+        let latency = self.latency.iter().map(move |one| of("LatencyMetric", json!(one)));
+        let resources = self.resources.iter().map(move |one| of("ResourceUsage", json!(one)));
+        throughput.chain(latency).chain(resources)
+    }
+
     fn add(&mut self, operation: &str, figures: &Figures, node: &str, now: Timestamp) {
         let throughput = ThroughputMetric::new(operation, figures.count, figures.seconds * 1e3, node, now);
         self.throughput.push(throughput);
@@ -165,8 +179,6 @@ impl Performance {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -24,6 +24,7 @@ use crate::{
     commits::Commits,
     config::{self, Config},
     connections,
+    diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
     health::{self, Health},
@@ -350,6 +351,7 @@ async fn open(
         collecting,
         events,
         health,
+        diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
     });
@@ -369,6 +371,7 @@ async fn open(
             let (engine, stopping, give_back) = (engine.clone(), stopping.clone(), settings.give_back);
             Box::new(move || Box::pin(memory::run(engine.clone(), give_back, stopping.clone())))
         }),
+        tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         supervised("scraping", {

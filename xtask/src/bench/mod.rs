@@ -106,11 +106,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {
             record::run("sessions", arguments, &mut report)?;
-            if arguments.only.as_ref().is_none_or(|only| "streams".contains(only.as_str())) {
-                streams::run(&contenders, &mut report)?;
-            }
-            if arguments.only.as_ref().is_none_or(|only| "health".contains(only.as_str())) {
+            let wanted = |part: &str| arguments.only.as_ref().is_none_or(|only| part.contains(only.as_str()));
+            let contenders =
+                if wanted("health") || wanted("streams") { servers(arguments)? } else { Vec::new() };
+            if wanted("health") {
                 health::under_ingest(arguments, &contenders, &mut report)?;
+            }
+            if wanted("streams") {
+                streams::run(&contenders, &mut report)?;
             }
         }
     }
@@ -136,7 +139,7 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers are measured.
     fn has_servers(self) -> bool {
-        !matches!(self, Self::Record | Self::Layer)
+        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
     }
 
     /// Whether servers of others are measured too.

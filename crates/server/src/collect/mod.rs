@@ -175,6 +175,16 @@ impl Collecting {
         }
     }
 
+    /// Whether own metrics are not stored for now.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed)
+    }
+
+    /// Whether nobody looks how promptly our runtime works.
+    pub(crate) fn event_loop_is_off(&self) -> bool {
+        self.event_loop.as_ref().is_some_and(|monitor| !monitor.figures().monitoring_active)
+    }
+
     /// The name of this instance.
     pub fn node(&self) -> &str {
         &self.own[0].1

@@ -1,7 +1,8 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
@@ -10,6 +11,7 @@
 
 mod clients;
 mod collectors;
+mod diagnostics;
 mod health;
 mod measuring;
 mod origins;
@@ -29,6 +31,7 @@ pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats};
 pub use collectors::{Collector, Collectors};
+pub use diagnostics::{Diagnostics, Threshold};
 pub use health::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
@@ -102,6 +105,8 @@ pub struct Config {
     pub metrics: Measuring,
     /// What is checked, and who else is there.
     pub health: HealthConfig,
+    /// How the server looks at itself, and what it warns of.
+    pub diagnostics: Diagnostics,
     /// What a query may cost.
     pub query: Query,
     /// What one request, series or the whole server takes at most.
@@ -177,6 +182,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
     let health = health::read_health(node("health"), findings);
+    let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
@@ -195,6 +201,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         rate_limit,
         metrics,
         health,
+        diagnostics,
         query,
         limits,
         origins: origins::of(root),

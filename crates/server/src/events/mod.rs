@@ -14,6 +14,7 @@
 mod arrivals;
 mod instruments;
 mod kept;
+mod logged;
 mod message;
 mod publishers;
 mod subscription;
@@ -34,7 +35,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, logging::messages};
 pub(crate) use arrivals::announce;
 pub(crate) use instruments::{Counts, Instruments};
 pub(crate) use kept::{KEPT_MAX, Kept, Missed, Reason};
@@ -213,6 +214,8 @@ impl Events {
         if let (true, Some(handed)) = (room, Handed::of(event)) {
             state.keep(bus, &topic, handed);
         }
+        drop(state);
+        messages::broadcast(bus.name());
         Ok(id)
     }
 

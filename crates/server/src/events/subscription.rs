@@ -8,7 +8,10 @@ use std::{
 
 use barograph::session::{Cause, Client, Delivery, Observer};
 
-use super::{Bus, Events, Handed, Missed, PERFORMANCE, Reason, State, Topic, publishers::FOLLOWED_MAX};
+use super::{
+    Bus, Events, Handed, Missed, PERFORMANCE, Reason, State, Topic, logged::Logged, publishers::FOLLOWED_MAX,
+};
+use crate::logging::messages;
 
 /// Who subscribes.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ pub(crate) struct Subscription {
     /// What comes behind a mark.
     held: Option<Delivery>,
     marks: VecDeque<Missed>,
+    logged: Option<Logged>,
 }
 
 impl Events {
@@ -68,7 +72,10 @@ impl Events {
     ) -> Result<Subscription, Refused> {
         let mut subscription = self.open(who).ok_or(Refused::TooManyClients)?;
         match self.add(&mut subscription, topics, after) {
-            Ok(()) => Ok(subscription),
+            Ok(()) => {
+                subscription.logged = Some(Logged::begin(self, topics, subscription.client.id()));
+                Ok(subscription)
+            }
             Err(refused) => {
                 subscription.end(Cause::Graceful);
                 Err(refused)
@@ -124,8 +131,8 @@ impl Events {
             Subscriber::Named(id) => own(self.sessions().client(id)).or_else(|| another(id)),
             Subscriber::At(id) => another(id),
         }?;
-        let (written, held, marks) = Default::default();
-        Some(Subscription { client, observer: Some(observer), written, held, marks })
+        let (written, held, marks, logged) = Default::default();
+        Some(Subscription { client, observer: Some(observer), written, held, marks, logged })
     }
 }
 
@@ -153,6 +160,7 @@ impl Subscription {
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Told>> {
         if let Some(written) = self.written.take() {
             written.delivered();
+            messages::forwarded();
         }
         if let Some(missed) = self.marks.pop_front() {
             return Poll::Ready(Some(Told::Missed(missed)));
@@ -201,6 +209,9 @@ impl Subscription {
     fn leave(&mut self, cause: Cause) {
         (self.written, self.held, self.observer) = Default::default();
         self.client.disconnect(cause);
+        if let Some(logged) = self.logged.take() {
+            logged.end(cause.as_str());
+        }
     }
 }
 

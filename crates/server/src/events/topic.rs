@@ -77,7 +77,7 @@ impl FromStr for Bus {
 }
 
 /// Topics that are found without their bus.
-pub(crate) const KNOWN: [(Bus, &str); 9] = [
+pub(crate) const KNOWN: [(Bus, &str); 13] = [
     (Bus::Metrics, PERFORMANCE),
     (Bus::Health, SYSTEM),
     (Bus::Health, CLIENTS),
@@ -86,7 +86,11 @@ pub(crate) const KNOWN: [(Bus, &str); 9] = [
     (Bus::Health, "health_check"),
     (Bus::Alerts, "node_failure"),
     (Bus::Alerts, "persistence_failure"),
+    (Bus::Alerts, "metric_alert"),
     (Bus::Diagnostics, "performance_analysis"),
+    (Bus::Diagnostics, "system_state"),
+    (Bus::Diagnostics, "debug_trace"),
+    (Bus::Diagnostics, "incidents"),
 ];
 
 /// Throughput, latency and use of resources, on the bus of metrics; all its other topics are metrics by name.

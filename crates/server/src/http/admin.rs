@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{App, problem::Problem};
-use crate::{errors::chain, memory::Step};
+use crate::{current, errors::chain, memory::Step};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Router<App> {
 async fn flush(State(app): State<App>) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let now = engine.clock.now();
-    let sizes = tokio::task::spawn_blocking(move || {
+    let sizes = current::blocking(move || {
         // What is over is made whole first, tiers too.
         engine.store.maintain_all(now)?;
         engine.store.flush(now)

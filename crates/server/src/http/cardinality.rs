@@ -12,7 +12,7 @@ use barograph_tsdb::{Cardinality, MetricSeries, Overflow};
 use serde_json::{Value, json};
 
 use super::{App, params::Params, problem::Problem, prom};
-use crate::Engine;
+use crate::{Engine, current};
 
 /// Rows of each list, when nobody says and at most.
 const ROWS: usize = 20;
@@ -38,7 +38,7 @@ async fn cardinality(State(app): State<App>, params: Params) -> Result<Response,
         let now = engine.clock.now();
         document(&engine.store.cardinality(&selectors, metric.as_deref(), limit, now))
     };
-    let body = tokio::task::spawn_blocking(move || work(&engine)).await;
+    let body = current::blocking(move || work(&engine)).await;
     let body = body
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "counting failed; the log says why"))?;
     Ok(Json(body).into_response())
@@ -150,7 +150,7 @@ async fn status(
         let found = engine.store.cardinality(&[], None, limit, engine.clock.now());
         status_document(&found, engine.store.head_extent())
     };
-    let data = tokio::task::spawn_blocking(work)
+    let data = current::blocking(work)
         .await
         .map_err(|_| prom::ApiError::internal("counting failed; the log says why"))?;
     Ok(prom::success(&headers, &data.to_string(), &[], &[]))

@@ -29,6 +29,7 @@ use super::{ApiError, App, Caller, params::Params, problem::Problem, query};
 use crate::{
     Engine,
     config::format_duration,
+    current,
     errors::chain,
     queries::{About, Queries, Question},
     records::{Told, told},
@@ -131,7 +132,7 @@ pub(crate) async fn metrics(engine: &Arc<Engine>) -> Result<Vec<MetricInfo>, Pro
     let engine = engine.clone();
     let failed =
         |e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the catalog: {}", chain(&e)));
-    let read = tokio::task::spawn_blocking(move || engine.store.metrics()).await;
+    let read = current::blocking(move || engine.store.metrics()).await;
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "that failed; the log says why");
     read.map_err(broken)?.map_err(failed)
 }

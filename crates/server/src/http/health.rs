@@ -8,9 +8,8 @@ use std::borrow::Cow;
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -123,13 +122,13 @@ fn probe(name: &str, checks: &[Check], params: &Params) -> Response {
 }
 
 /// How the server fares, and why if not well: what shows at once, and what its checks say.
-pub(super) struct Health {
+pub(crate) struct Health {
     status: Status,
     reason: Option<Cow<'static, str>>,
 }
 
 impl Health {
-    pub(super) fn of(engine: Option<&Engine>) -> Self {
+    pub(crate) fn of(engine: Option<&Engine>) -> Self {
         let Some(engine) = engine else { return Self::new(Status::Unhealthy, "the store is being opened") };
         let stats = engine.store.stats();
         let at_once = if stats.read_only {
@@ -150,7 +149,7 @@ impl Health {
     }
 
     /// The status of the answer, our word for it, and the reason.
-    pub(super) fn words(&self) -> (StatusCode, &'static str, Option<&str>) {
+    pub(crate) fn words(&self) -> (StatusCode, &'static str, Option<&str>) {
         let status = match self.status {
             Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::OK,
@@ -202,6 +201,7 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
     let uptime = engine.as_ref().map(|engine| (engine.clock.now().0 - app.started().0) as f64 / 1e3);
     let ours = json!({
         "reason": reason,
+        "missing": diagnostics::missing(engine.as_deref()),
         "version": crate::VERSION,
         "uptime_seconds": uptime,
         "series": engine.as_ref().map(|engine| engine.store.stats().series),
@@ -215,28 +215,8 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
 }
 
 /// One object with the keys of two, those of the first before those of the second.
-fn joined(first: &str, second: &str) -> String {
+pub(super) fn joined(first: &str, second: &str) -> String {
     let (first, second) =
         (first.strip_suffix('}').unwrap_or(first), second.strip_prefix('{').unwrap_or(second));
     format!("{first},{second}")
-}
-
-/// Counts the request by path class and status, and keeps the number in flight.
-pub(crate) async fn count_requests(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(engine) = app.ready() else {
-        return next.run(request).await;
-    };
-    let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let method = request.method().clone();
-    if route.is_none() {
-        engine.collecting.requests.note_unrouted(request.uri().path());
-    }
-    let _in_flight = (engine.telemetry.in_flight.hold(), engine.collecting.probe.begin());
-    let began = engine.clock.monotonic();
-    let response = next.run(request).await;
-    let took = engine.clock.monotonic() - began;
-    let (route, status) = (route.as_deref().unwrap_or("none"), response.status().as_u16());
-    engine.telemetry.answered(route, status, took);
-    engine.collecting.answered(engine.clock.now(), method.as_str(), route, status, took);
-    response
 }

@@ -21,7 +21,7 @@ use super::{
     body::Whole,
     write::{NO_MEMORY, acknowledged, check_count, not_stored, refused},
 };
-use crate::{Engine, memory::Step, telemetry::Origin};
+use crate::{Engine, current, memory::Step, telemetry::Origin};
 
 /// A text takes about so many times its size while its lines are stored.
 const LINES_COST: usize = 4;
@@ -42,7 +42,7 @@ async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
     }
     let (work, limits) = (engine.clone(), app.limits());
     let turn = engine.memory.turn(body.len().saturating_mul(LINES_COST)).await;
-    let stored = tokio::task::spawn_blocking(move || {
+    let stored = current::blocking(move || {
         let stored = store(&work, limits, &headers, &body);
         drop(turn);
         stored

@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 mod admin;
+mod answered;
 mod body;
 mod caller;
 mod cardinality;
@@ -69,6 +70,7 @@ use crate::{
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 pub(crate) use follow::updates;
+pub(crate) use health::Health;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
@@ -91,6 +93,7 @@ struct Shared {
     per_client: bool,
     rates: Rates,
     trends: trends::Found,
+    told: answered::Told,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -138,6 +141,7 @@ impl App {
             per_client: config.per_client,
             rates: Rates::new(config.rate_limit),
             trends: trends::Found::default(),
+            told: answered::Told::default(),
             ready,
             stopping,
         }))
@@ -259,7 +263,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
-        .layer(middleware::from_fn_with_state(app.clone(), health::count_requests))
+        .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
         .with_state(app)

@@ -22,6 +22,7 @@ use super::{App, body::Whole, problem::Problem};
 use crate::{
     Engine,
     config::{format_duration, parse_duration},
+    current,
     policies::{self, Refused},
 };
 
@@ -129,7 +130,7 @@ async fn set(
     set: impl FnOnce(&Engine, &str) -> Result<Policy, Refused> + Send + 'static,
 ) -> Result<Policy, Problem> {
     let (engine, metric) = (ready(app)?, metric.to_owned());
-    let done = tokio::task::spawn_blocking(move || set(&engine, &metric)).await;
+    let done = current::blocking(move || set(&engine, &metric)).await;
     let failed =
         |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "setting the policy failed; the log says why");
     Ok(done.map_err(failed)??)

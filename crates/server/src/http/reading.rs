@@ -3,6 +3,7 @@
 //! A thread that serves connections is not held up by a text of a megabyte or by patterns that have to be compiled.
 
 use super::ApiError;
+use crate::current;
 
 /// Reads something; `light` says that it takes well below a millisecond.
 ///
@@ -19,6 +20,6 @@ where
     if light {
         return read();
     }
-    let done = tokio::task::spawn_blocking(read).await;
+    let done = current::blocking(read).await;
     done.map_err(|_| ApiError::internal("reading the query failed; the log says why"))?
 }

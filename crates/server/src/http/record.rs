@@ -22,7 +22,7 @@ use super::{
     write::{NO_MEMORY, not_durable, not_stored},
 };
 use crate::{
-    Engine,
+    Engine, current,
     memory::Step,
     records::{KEY_BYTES_MAX, Outcome, RECORDS_MAX, read},
 };
@@ -46,7 +46,7 @@ async fn record(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
     }
     let turn = engine.memory.turn(body.len().saturating_mul(RECORDS_COST)).await;
     let work = engine.clone();
-    let stored = tokio::task::spawn_blocking(move || {
+    let stored = current::blocking(move || {
         let stored = store(&work, key.as_deref(), &body);
         drop(turn);
         stored

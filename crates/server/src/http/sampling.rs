@@ -19,6 +19,7 @@ use barograph_query::json::GroupBy;
 use serde_json::{Value, json};
 
 use super::{App, Caller, figures, params::Params, problem::Problem, query};
+use crate::current;
 
 /// So many samples are shown at most.
 const SHOWN_MAX: usize = 100;
@@ -56,7 +57,7 @@ async fn impact(State(app): State<App>, caller: Caller, params: Params) -> Resul
         return Err(insufficient(name, 0.0, 1));
     }
     let analyzer = SamplingImpactAnalyzer::new(confidence);
-    let (found, kept) = tokio::task::spawn_blocking(move || {
+    let (found, kept) = current::blocking(move || {
         let (all, kept) = drawn(&values, rate, seed);
         let wanted = [Figure::Count, Figure::Total, Figure::Mean];
         let quantiles = [0.5, 0.9, 0.95, 0.99].map(Figure::Quantile);

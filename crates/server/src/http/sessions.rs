@@ -23,7 +23,7 @@ use barograph::{
 };
 
 use super::{App, Peer, compress::compressed, flat, params::Params, problem::Problem, prom::ApiError};
-use crate::{surroundings, trends};
+use crate::{current, surroundings, trends};
 
 /// Expressions that one request may have computed.
 const EXPRESSIONS_MAX: usize = 20;
@@ -68,7 +68,7 @@ async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> R
         let clients = if app.exposes_clients() { report.all_client_families() } else { Vec::new() };
         report.families().into_iter().chain(clients).collect()
     };
-    answer(&headers, &params, "Server", &report, families, Report::server)
+    answer(&app, &headers, &params, "Server", &report, families, Report::server)
 }
 
 /// `GET …/sd`: where there is something to scrape, as Prometheus discovers it by HTTP.
@@ -101,9 +101,10 @@ async fn clients(State(app): State<App>, headers: HeaderMap, params: Params) -> 
         true => report.all_client_families(),
         false => report.families(),
     };
-    let read =
-        move || answer(&headers, &params, "Clients", &report, families, |report| report.clients(listing));
-    tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))?
+    let read = move || {
+        answer(&app, &headers, &params, "Clients", &report, families, |report| report.clients(listing))
+    };
+    current::blocking(read).await.map_err(|_| ApiError::internal("writing the list failed"))?
 }
 
 async fn client(
@@ -113,17 +114,18 @@ async fn client(
     params: Params,
 ) -> Result<Response, ApiError> {
     let report = report(&app, &params)?;
-    let known = app.sessions().client_snapshot(&id).is_some();
-    let trend = match app.ready() {
-        Some(engine) if known && app.stats().higher_cost => trends::of_client(&engine, &id).await,
-        _ => None,
-    };
-    let Some(document) = report.client(&id, trend) else {
+    if app.sessions().client_snapshot(&id).is_none() {
         let text = format!("there is no client {id:?}, and none went not long ago");
         return Ok(Problem::new(StatusCode::NOT_FOUND, text).into_response());
+    }
+    let trend = match app.ready() {
+        Some(engine) if app.stats().higher_cost => trends::of_client(&engine, &id).await,
+        _ => None,
     };
     let families = |report: &Report| report.client_families(&id).unwrap_or_default();
-    Ok(answer(&headers, &params, "Client", &report, families, |_| document)?)
+    // It may have been forgotten meanwhile, with a hundred others that went since.
+    let document = |report: &Report| report.client(&id, trend).unwrap_or_else(|| "null".to_owned());
+    answer(&app, &headers, &params, "Client", &report, families, document)
 }
 
 async fn performance(
@@ -135,7 +137,7 @@ async fn performance(
     let transactions =
         app.ready().map(|engine| engine.collecting.transactions(&engine.telemetry.transactions));
     let transactions = transactions.unwrap_or_default();
-    answer(&headers, &params, "Performance", &report, Report::families, |report| {
+    answer(&app, &headers, &params, "Performance", &report, Report::families, |report| {
         report.performance(&transactions)
     })
 }
@@ -149,14 +151,14 @@ async fn errors(State(app): State<App>, headers: HeaderMap, params: Params) -> R
         return Err(ApiError::bad_data(format!("{unknown:?} is neither category nor method")));
     }
     let report = report(&app, &params)?;
-    answer(&headers, &params, "Errors", &report, Report::families, |report| {
+    answer(&app, &headers, &params, "Errors", &report, Report::families, |report| {
         report.errors(by("method"), by("category"))
     })
 }
 
 async fn resources(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
     let report = report(&app, &params)?;
-    answer(&headers, &params, "Resources", &report, Report::families, Report::resources)
+    answer(&app, &headers, &params, "Resources", &report, Report::families, Report::resources)
 }
 
 /// One reading for one answer.
@@ -174,6 +176,7 @@ fn report_with(app: &App, params: &Params, trend: Option<Trends>) -> Result<Repo
 
 /// The answer in the form that is asked for; `of` is what the document is of.
 fn answer(
+    app: &App,
     headers: &HeaderMap,
     params: &Params,
     of: &str,
@@ -191,7 +194,12 @@ fn answer(
         format => format.unwrap_or("json"),
     };
     let (kind, body) = match format {
-        "json" => (json, document(report).into_bytes()),
+        "json" => {
+            let began = app.monotonic();
+            let text = document(report);
+            app.sessions().serialized(of, app.monotonic().saturating_sub(began));
+            (json, text.into_bytes())
+        }
         "prometheus" => {
             let form = negotiate_form(accept);
             (form.content_type(), form.page(&families(report)))

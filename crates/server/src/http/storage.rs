@@ -19,6 +19,7 @@ use super::{
     prom::{ApiError, success},
 };
 use crate::{
+    current,
     errors::chain,
     storage::{
         backup::{self, Refused},
@@ -142,7 +143,7 @@ fn find<'m>(metrics: &'m [MetricInfo], name: &str) -> Result<&'m MetricInfo, Pro
 /// Runs what may take long on a thread that may block.
 async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "that failed; the log says why");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
+    current::blocking(work).await.map_err(failed)
 }
 
 impl From<Refused> for Problem {

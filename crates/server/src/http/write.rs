@@ -18,7 +18,7 @@ use barograph_wire::remote_write::{self, Entry};
 
 use super::{App, RequestLimits, body::Whole};
 use crate::{
-    Engine, commits::CommitError, config::Durability, errors::chain, memory::Step, telemetry::Origin,
+    Engine, commits::CommitError, config::Durability, current, errors::chain, memory::Step, telemetry::Origin,
 };
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
@@ -43,7 +43,7 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let stored = if decoded > INLINE_BYTES_MAX {
         let turn = engine.memory.turn(decoded).await;
         let work = engine.clone();
-        let stored = tokio::task::spawn_blocking(move || {
+        let stored = current::blocking(move || {
             let stored = store(&work, Origin::RemoteWrite, limits, &body);
             drop(turn);
             stored

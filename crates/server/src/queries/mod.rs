@@ -32,7 +32,7 @@ pub(crate) use slow::Slow;
 use turns::TurnLimits;
 
 use crate::{
-    Engine, config,
+    Engine, config, current,
     http::{ApiError, Caller},
     memory::Step,
 };
@@ -233,7 +233,7 @@ impl Queries {
         };
         let turn = tokio::select! {
             biased;
-            turn = engine.queries.keeper.turn(&entry.asked.caller.name) => turn,
+            turn = current::staged("turn", engine.queries.keeper.turn(&entry.asked.caller.name)) => turn,
             () = &mut up => return late(),
         };
         let Ok(turn) = turn else {
@@ -243,11 +243,11 @@ impl Queries {
         };
         let failed = || Err(ApiError::internal("the query failed; the log says why"));
         if engine.queries.quick.was(course.key) {
-            let work = AssertUnwindSafe(|| course.run(turn, work));
+            let work = AssertUnwindSafe(|| current::stage("evaluate", || course.run(turn, work)));
             return catch_unwind(work).unwrap_or_else(|_| failed());
         }
         // The turn ends with the work, which may go on for a moment after the time is up.
-        let worked = tokio::task::spawn_blocking(move || course.run(turn, work));
+        let worked = current::staged("evaluate", current::blocking(move || course.run(turn, work)));
         tokio::select! {
             biased;
             worked = worked => worked.unwrap_or_else(|_| failed()),

@@ -1,5 +1,6 @@
 //! What the server promises, one module a promise; one program, as each would link the whole server.
 
+mod schemas;
 mod support;
 
 mod a_backup_made_while_running_comes_back;
@@ -41,8 +42,10 @@ mod sampling_is_weighed;
 mod series_can_be_deleted;
 mod services_keep_to_their_baselines;
 mod statistics_have_every_form;
+mod statistics_never_fail_a_request;
 mod storage_says_what_it_holds;
 mod ten_days_of_history_are_loaded;
+mod the_server_looks_at_itself;
 mod three_faces_are_one;
 mod tiers_can_be_asked;
 mod what_is_moved_in_can_be_moved_out;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Running, configured, now_ms, start, start_quiet};
+use crate::support::{Reply, Running, configured, now_ms, start, start_quiet};
 
 /// Longest wait for what comes by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,8 +70,8 @@ async fn who_asks_too_often_waits() {
     let began = tokio::time::Instant::now();
     let mut refused = None;
     while refused.is_none() && began.elapsed() < PATIENCE {
-        let burst = (0..200).map(|_| running.get("/health/resources"));
-        refused = futures_util::future::join_all(burst).await.into_iter().find(|reply| reply.status != 200);
+        let replies = burst(&running, "/health/resources", 200).await;
+        refused = replies.into_iter().find(|reply| reply.status != 200);
     }
     let refused = refused.unwrap();
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
@@ -79,13 +79,19 @@ async fn who_asks_too_often_waits() {
     assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
     // Probes, `/health` itself and all else are never refused.
     for path in ["/health", "/livez", "/readyz", "/-/ready", "/metrics", "/api/v1/query?query=1"] {
-        let burst = (0..150).map(|_| running.get(path));
-        let replies = futures_util::future::join_all(burst).await;
+        let replies = burst(&running, path, 150).await;
         assert!(replies.iter().all(|reply| reply.status == 200), "{path}");
     }
     let metrics = running.get("/metrics").await.text;
     let limited = metrics.lines().find(|line| line.starts_with("barograph_http_requests_limited_total "));
     assert!(limited.is_some_and(|line| !line.ends_with(" 0")), "{limited:?}");
+}
+
+/// So many requests, eight at a time.
+async fn burst(running: &Running, path: &str, times: usize) -> Vec<Reply> {
+    use futures_util::StreamExt as _;
+    let requests = futures_util::stream::iter(0..times).map(|_| running.get(path));
+    requests.buffer_unordered(8).collect().await
 }
 
 #[tokio::test]
@@ -120,6 +126,24 @@ async fn transactions_of_the_engine_are_shown() {
 }
 
 #[tokio::test]
+async fn serialization_is_timed_by_type_of_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    let began = tokio::time::Instant::now();
+    loop {
+        running.get("/health/server").await;
+        let performance = running.get("/health/performance").await.json();
+        let message = &performance["serialization"]["messages"]["Server"];
+        let is_there = |key: &str| message[key].as_f64().is_some_and(|value| value > 0.0);
+        if is_there("p95-ms") && is_there("messages-per-second") {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{performance}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn totals_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let config = || configured("stats: {persist: true}\ncollectors: {built_in: false}\n");
@@ -151,7 +175,7 @@ async fn totals_survive_a_restart() {
 async fn a_day_of_history_has_a_trend() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path(), configured("stats: {history: 0s}\n")).await;
-    let derived = |running: &Reply| running["server"]["derived"]["performance-trend-24h"].clone();
+    let derived = |document: &Value| document["server"]["derived"]["performance-trend-24h"].clone();
     let instance = running.server.address().unwrap().to_string();
     let end = now_ms();
     let minutes = |value: fn(f64) -> f64| -> Vec<(i64, f64)> {
@@ -194,8 +218,6 @@ async fn a_day_of_history_has_a_trend() {
     );
     assert_eq!(trend["error-rate"]["direction"], "stable");
 }
-
-type Reply = Value;
 
 #[tokio::test]
 async fn what_is_read_is_stored() {

@@ -136,7 +136,17 @@ impl Report {
                     object.object(&figures.method, |object| transaction(object, figures));
                 }
             });
-            object.object("serialization", |object| object.count("errors", raw.serialization_errors_total));
+            object.object("serialization", |object| {
+                object.count("errors", raw.serialization_errors_total);
+                object.object("messages", |object| {
+                    for (message, window) in &self.sessions.0.serializations.by("message") {
+                        object.object(message, |object| {
+                            durations(object, window);
+                            object.number("messages-per-second", window.per_second);
+                        });
+                    }
+                });
+            });
             object.object("streams", |object| {
                 object.count("open", self.sessions.open_streams());
                 object.count("failed-writes", raw.event_delivery_attempts - raw.event_delivery_successes);
@@ -267,6 +277,11 @@ fn write_method(object: &mut Object<'_>, method: &MethodSnapshot, window: &Figur
 
 /// The window in milliseconds.
 fn times(object: &mut Object<'_>, window: &Figures) {
+    durations(object, window);
+    object.number("calls-per-second", window.per_second);
+}
+
+fn durations(object: &mut Object<'_>, window: &Figures) {
     for (key, seconds) in [
         ("avg-ms", window.mean),
         ("p50-ms", window.p50),
@@ -276,7 +291,6 @@ fn times(object: &mut Object<'_>, window: &Figures) {
     ] {
         object.number(key, seconds.map(|seconds| seconds * 1e3));
     }
-    object.number("calls-per-second", window.per_second);
 }
 
 fn low(object: &mut Object<'_>, key: &str, value: u64) {

@@ -24,7 +24,7 @@ use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 use super::encode::{Encoder, Format, name_first};
 use crate::{
-    Engine,
+    Engine, current,
     errors::chain,
     http::{App, params::Params, problem::Problem, prom::ApiError},
 };
@@ -56,7 +56,7 @@ pub(super) async fn export(State(app): State<App>, params: Params) -> Result<Res
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     let content_type = plan.format.content_type();
     let out = Pieces { sender, stopping: app.stopping(), runtime: Handle::current(), text: String::new() };
-    tokio::task::spawn_blocking(move || {
+    current::blocking(move || {
         run(&engine, &plan, out);
         drop(turn);
     });

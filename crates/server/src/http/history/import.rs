@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::{
     commits::CommitError,
+    current,
     http::{
         App,
         body::Whole,
@@ -33,7 +34,7 @@ pub(super) async fn import(
     supported(&headers).map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
     let (work, limits) = (engine.clone(), app.limits());
     let turn = engine.memory.turn(remote_write::declared_len(&body)).await;
-    let stored = tokio::task::spawn_blocking(move || {
+    let stored = current::blocking(move || {
         let stored = write::store(&work, Origin::History, limits, &body);
         drop(turn);
         stored

@@ -11,7 +11,7 @@ use barograph_tsdb::Error;
 
 use super::{error::ApiError, labels::Selections, success};
 use crate::{
-    Engine,
+    Engine, current,
     errors::chain,
     http::{App, params::Params},
 };
@@ -66,7 +66,7 @@ fn allowed(app: &App) -> Result<Arc<Engine>, ApiError> {
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = current::blocking(work).await;
     let done = done.map_err(|_| ApiError::internal("deleting failed; the log says why"))?;
     done.map_err(|e| ApiError::internal(format!("cannot delete: {}", chain(&e))))
 }

@@ -3,6 +3,9 @@
 //!
 //! A server that has an application around it shows that application's requests, else its own.
 
+mod kept;
+mod missing;
+
 use axum::{
     Json, Router,
     extract::State,
@@ -13,14 +16,24 @@ use axum::{
 use barograph::telemetry::{SettingError, Snapshot};
 use serde_json::{Map, Value, json};
 
-use super::{App, body::Whole, health::Health, problem::Problem};
+use super::{
+    App,
+    body::Whole,
+    health::{Health, joined},
+    problem::Problem,
+};
 use crate::Engine;
+pub(super) use missing::missing;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/health/extended", get(extended))
+        .route("/api/barograph/v1/health/extended", get(extended))
         .route("/diagnostics/metrics", get(metrics))
+        .route("/api/barograph/v1/diagnostics/metrics", get(metrics))
         .route("/diagnostics/performance", get(performance))
+        .route("/api/barograph/v1/diagnostics/performance", get(performance))
+        .merge(kept::routes())
         .route("/api/barograph/v1/config", patch(change))
 }
 
@@ -33,11 +46,12 @@ async fn extended(State(app): State<App>) -> Response {
     let engine = app.ready();
     let health = Health::of(engine.as_deref());
     let (status, word, reason) = health.words();
+    let missing = json!({"missing": missing(engine.as_deref())}).to_string();
     let document = match engine {
         Some(engine) => snapshot(&engine).extended(word),
         None => json!({"status": word, "reason": reason}).to_string(),
     };
-    (status, document_of(document)).into_response()
+    (status, document_of(joined(&document, &missing))).into_response()
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
