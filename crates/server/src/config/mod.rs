@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `diagnostics`, `query`, `limits`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -12,6 +12,7 @@
 mod clients;
 mod collectors;
 mod diagnostics;
+mod health;
 mod measuring;
 mod origins;
 mod patterns;
@@ -31,6 +32,7 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use health::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
@@ -101,6 +103,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
+    /// What is checked, and who else is there.
+    pub health: HealthConfig,
     /// How the server looks at itself, and what it warns of.
     pub diagnostics: Diagnostics,
     /// What a query may cost.
@@ -177,6 +181,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let per_client = clients::read_prometheus(node("prometheus"), findings);
     let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
+    let health = health::read_health(node("health"), findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
@@ -195,6 +200,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         per_client,
         rate_limit,
         metrics,
+        health,
         diagnostics,
         query,
         limits,

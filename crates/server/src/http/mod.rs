@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod cardinality;
 mod collectors;
+mod components;
 mod compress;
 mod diagnostics;
 mod events;
@@ -24,6 +25,7 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod ping;
 mod policies;
 mod problem;
 mod prom;
@@ -34,8 +36,10 @@ mod reading;
 mod record;
 mod sampling;
 mod service;
+mod services;
 mod sessions;
 mod socket;
+mod status;
 mod storage;
 mod write;
 
@@ -234,6 +238,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(components::routes())
+        .merge(ping::routes())
+        .merge(status::routes())
+        .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
