@@ -15,6 +15,7 @@ use crate::{
     collect::Collecting,
     commits::{CommitError, Commits},
     config::{self, Durability},
+    events::Events,
     memory::Memory,
     queries::Queries,
     records::Records,
@@ -50,6 +51,8 @@ pub struct Engine {
     pub queries: Queries,
     /// The memory budget.
     pub memory: Arc<Memory>,
+    /// What happens, told to whoever listens.
+    pub(crate) events: Events,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// What is known of records by name.

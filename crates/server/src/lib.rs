@@ -24,6 +24,7 @@ pub mod config;
 pub mod embed;
 pub mod engine;
 mod errors;
+mod events;
 mod follower;
 mod grpc;
 mod http;

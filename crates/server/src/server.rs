@@ -30,6 +30,7 @@ use crate::{
     config::{self, Config},
     engine::Engine,
     errors::chain,
+    events::{self, Events},
     http::{self, App, Peer},
     maintenance,
     memory::{self, Memory},
@@ -191,9 +192,12 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let limits = (&settings.config.limits).into();
-        let lifetime = starts::count(&*disk);
-        let app = address.map(|address| App::new(clock.now(), address, limits, lifetime, stopping.clone()));
-        let mut serving = Vec::new();
+        let sessions = http::sessions::new(starts::count(&*disk));
+        let events = Events::new(&sessions, clock.clone());
+        let app = |address| App::new(events.clone(), clock.now(), address, limits, stopping.clone());
+        let app = address.map(app);
+        let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
+        events.system("server_started");
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
             serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
             serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
@@ -204,7 +208,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, clock, address, stopping).await {
+        let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -214,6 +218,7 @@ impl Server {
         if let Some(app) = app {
             app.set_ready(running.engine.clone());
         }
+        running.engine.events.system("store_ready");
         let _ = ready.send(true);
         tracing::info!("ready");
         Ok(Self { address, grpc_address, stop, serving, running })
@@ -237,6 +242,7 @@ impl Server {
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        self.running.engine.events.system("server_stopping");
         let _ = self.stop.send(true);
         for task in self.running.tasks.into_iter().chain(self.serving) {
             let _ = task.await;
@@ -271,6 +277,7 @@ async fn open(
     path: String,
     clock: Arc<dyn Clock>,
     address: Option<SocketAddr>,
+    events: Events,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
@@ -325,6 +332,7 @@ async fn open(
         ticks: watch::Sender::new(clock.now()),
         records: Default::default(),
         collecting,
+        events,
         rules: rules::Board::default(),
         clock,
     });

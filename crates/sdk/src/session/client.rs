@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{
-    ApiCall, Category, Cause, Event, Method, Published, Sessions, Value, entry::Entry, stats, time::Moment,
+    ApiCall, Category, Cause, Event, Method, Published, Sessions, Value, entry::Entry, queue::Taken, stats,
+    time::Moment,
 };
 
 /// A client. Cloning is cheap, and clones are the same. What is recorded counts for it and for its server at once.
@@ -102,11 +103,18 @@ impl Client {
 #[must_use = "the client counts as disconnected when the guard is dropped"]
 pub struct Connection {
     client: Client,
+    detached: bool,
 }
 
 impl Connection {
     pub(super) const fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, detached: false }
+    }
+
+    /// The client stays connected until somebody says otherwise ([`Client::disconnect`]).
+    pub fn detach(mut self) -> Client {
+        self.detached = true;
+        self.client.clone()
     }
 
     /// The client goes, and why.
@@ -125,7 +133,9 @@ impl Deref for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.client.disconnect(Cause::Error);
+        if !self.detached {
+            self.client.disconnect(Cause::Error);
+        }
     }
 }
 
@@ -159,9 +169,9 @@ impl Observer {
         &self.client
     }
 
-    fn delivery(&self, (event, queued): (Event, Moment)) -> Delivery {
+    fn delivery(&self, Taken { event, queued, missed }: Taken) -> Delivery {
         self.client.sessions.0.cells.lanes[self.client.entry.lane()].attempts.add(1);
-        Delivery { client: self.client.clone(), event, queued, over: false }
+        Delivery { client: self.client.clone(), event, queued, missed, over: false }
     }
 }
 
@@ -180,6 +190,7 @@ pub struct Delivery {
     client: Client,
     event: Event,
     queued: Moment,
+    missed: u64,
     over: bool,
 }
 
@@ -187,6 +198,11 @@ impl Delivery {
     /// What is to be written.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// Events that this client did not get, since its queue was full, between the one before and this one.
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// It was written.

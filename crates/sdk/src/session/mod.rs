@@ -74,7 +74,7 @@ pub use field::{Cost, Field, FieldKind, UNMEASURED, Value};
 #[cfg(feature = "tower")]
 pub use layer::{ANONYMOUS, Calling, Counted, SessionsLayer, SessionsService};
 pub use method::{METHODS_PER_CLIENT, Method, OTHER};
-pub use queue::{Event, EventKind};
+pub use queue::{Event, EventKind, Payload};
 pub use raw::{ClientStats, ServerStats};
 pub use sessions::{Published, Sessions};
 pub use settings::{Lifetime, Policy, Settings, Weights};

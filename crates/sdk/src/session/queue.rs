@@ -5,6 +5,7 @@
 //! its lock and read without.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     fmt,
     sync::{
@@ -55,18 +56,36 @@ pub struct Event(Arc<Body>);
 struct Body {
     kind: EventKind,
     piece: Option<Arc<str>>,
-    payload: Box<[u8]>,
+    payload: Box<dyn Payload>,
+}
+
+/// What an event carries: bytes, or a value of the program that has them, which whoever writes the event gets back by
+/// [`Event::downcast`].
+pub trait Payload: Any + Send + Sync {
+    /// What goes over the wire, as far as it is counted.
+    fn bytes(&self) -> &[u8];
+}
+
+impl Payload for Box<[u8]> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
 }
 
 impl Event {
     /// An event with its payload as it goes over the wire: encoded once, for all clients.
     pub fn new(kind: EventKind, payload: impl Into<Box<[u8]>>) -> Self {
-        Self(Arc::new(Body { kind, piece: None, payload: payload.into() }))
+        Self(Arc::new(Body { kind, piece: None, payload: Box::new(payload.into()) }))
     }
 
     /// One about a piece.
     pub fn of_piece(piece: impl Into<Arc<str>>, payload: impl Into<Box<[u8]>>) -> Self {
-        Self(Arc::new(Body { kind: EventKind::PIECE, piece: Some(piece.into()), payload: payload.into() }))
+        Self::carrying(EventKind::PIECE, piece, payload.into())
+    }
+
+    /// One of any kind about a piece, with a value of the program.
+    pub fn carrying(kind: EventKind, piece: impl Into<Arc<str>>, payload: impl Payload) -> Self {
+        Self(Arc::new(Body { kind, piece: Some(piece.into()), payload: Box::new(payload) }))
     }
 
     /// What kind of event it is.
@@ -81,11 +100,17 @@ impl Event {
 
     /// What goes over the wire.
     pub fn payload(&self) -> &[u8] {
-        &self.0.payload
+        self.0.payload.bytes()
+    }
+
+    /// The value that it carries, if it is of this type.
+    pub fn downcast<T: Payload>(&self) -> Option<&T> {
+        let payload: &dyn Any = &*self.0.payload;
+        payload.downcast_ref()
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.0.payload.len() as u64
+        self.payload().len() as u64
     }
 }
 
@@ -101,7 +126,7 @@ impl fmt::Debug for Event {
         f.debug_struct("Event")
             .field("kind", kind)
             .field("piece", piece)
-            .field("bytes", &payload.len())
+            .field("bytes", &payload.bytes().len())
             .finish()
     }
 }
@@ -128,6 +153,8 @@ pub(super) struct Queue {
 struct Waiting {
     events: VecDeque<(Event, Moment)>,
     waker: Option<Waker>,
+    /// Events that were dropped since one was taken out.
+    missed: u64,
     /// The client is gone.
     over: bool,
 }
@@ -189,6 +216,7 @@ impl Queue {
                 if policy == Policy::DropOldest {
                     dropped = waiting.events.pop_front().map(|(event, _)| event);
                 }
+                waiting.missed += 1;
                 cells.last_overflow.set(now);
                 cells.overflows.add_after(1);
                 lane.overflows.add_after(1);
@@ -217,11 +245,7 @@ impl Queue {
     }
 
     /// Takes the oldest event out, or says who waits for one. `None` once the client is gone.
-    pub(super) fn poll(
-        &self,
-        cells: &QueueCells,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<(Event, Moment)>> {
+    pub(super) fn poll(&self, cells: &QueueCells, context: &mut Context<'_>) -> Poll<Option<Taken>> {
         let mut waiting = self.lock();
         if waiting.over {
             return Poll::Ready(None);
@@ -237,7 +261,7 @@ impl Queue {
     }
 
     /// Takes the oldest event out, if there is any.
-    pub(super) fn take(&self, cells: &QueueCells) -> Option<(Event, Moment)> {
+    pub(super) fn take(&self, cells: &QueueCells) -> Option<Taken> {
         self.lock().take(cells)
     }
 
@@ -246,15 +270,24 @@ impl Queue {
     }
 }
 
+/// An event that was taken out.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) event: Event,
+    pub(super) queued: Moment,
+    /// Events that were dropped since the one that was taken before.
+    pub(super) missed: u64,
+}
+
 impl Waiting {
-    fn take(&mut self, cells: &QueueCells) -> Option<(Event, Moment)> {
+    fn take(&mut self, cells: &QueueCells) -> Option<Taken> {
         let (event, queued) = self.events.pop_front()?;
         if self.events.is_empty() && self.events.capacity() > KEPT {
             self.events = VecDeque::with_capacity(KEPT);
         }
         cells.size.set(self.events.len() as u64);
         cells.bytes_waiting.set(cells.bytes_waiting.get() - event.bytes());
-        Some((event, queued))
+        Some(Taken { event, queued, missed: std::mem::take(&mut self.missed) })
     }
 }
 
@@ -273,9 +306,9 @@ mod tests {
         let offered = (1..=6).map(offer).last();
         assert_eq!(offered, Some(last));
         assert_eq!(cells.bytes_waiting.get(), 4);
-        let found: Vec<_> =
-            std::iter::from_fn(|| queue.take(&cells)).map(|(event, _)| event.payload()[0]).collect();
-        assert_eq!(found, taken);
+        let found: Vec<_> = std::iter::from_fn(|| queue.take(&cells)).collect();
+        assert_eq!(found.iter().map(|found| found.event.payload()[0]).collect::<Vec<_>>(), taken);
+        assert_eq!(found.iter().map(|found| found.missed).collect::<Vec<_>>(), [counted[1], 0, 0, 0]);
         let counts =
             [&cells.sent, &cells.dropped, &cells.overflows, &cells.bytes_queued].map(|count| count.get());
         assert_eq!((counts, cells.size.get(), cells.peak.get()), (counted, 0, 4));
@@ -299,7 +332,7 @@ mod tests {
         let event = Event::of_piece("p", *b"text");
         assert_eq!(queue.offer(&event, Moment(1), (&cells, &lane), (1, Policy::DropOldest)), Offered::Queued);
         assert!(
-            matches!(queue.poll(&cells, &mut context), Poll::Ready(Some((event, _))) if event.piece() == Some("p"))
+            matches!(queue.poll(&cells, &mut context), Poll::Ready(Some(taken)) if taken.event.piece() == Some("p"))
         );
         assert!(queue.end());
         assert!(matches!(queue.poll(&cells, &mut context), Poll::Ready(None)));

@@ -1,8 +1,9 @@
 //! The registry: clients come, call, subscribe, are told of events, and go.
 
 use std::{
+    fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Relaxed},
@@ -60,6 +61,16 @@ pub(super) struct Inner {
     pub(super) refused_accesses: AtomicU64,
     pub(super) durations: Watch<Histogram>,
     pub(super) extras: RwLock<Vec<Extra>>,
+    listener: OnceLock<Listener>,
+}
+
+/// Who is told of clients that come and go.
+struct Listener(Box<dyn Fn(&str, Option<Cause>) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// How many clients an event went to.
@@ -115,6 +126,7 @@ impl Sessions {
             refused_subscriptions: AtomicU64::new(0),
             refused_accesses: AtomicU64::new(0),
             extras: RwLock::default(),
+            listener: OnceLock::new(),
         })))
     }
 
@@ -220,12 +232,41 @@ impl Sessions {
     #[doc(alias = "create-and-queue-event")]
     pub fn publish(&self, event: &Event) -> Published {
         let recipients = match event.piece() {
-            Some(piece) => self.topics().publish(piece),
+            Some(piece) => return self.publish_to(event, &[piece]),
             None if self.0.streams.load(Relaxed) == 0 => Vec::new(),
             None => self.0.clients.matching(|entry| entry.queue.is_open()),
         };
         self.0.cells.published.add(1);
         self.tell(event, &recipients)
+    }
+
+    /// Tells an event to the subscribers of any of these pieces, to each once: of a room, and of the house it is in.
+    pub fn publish_to(&self, event: &Event, pieces: &[&str]) -> Published {
+        let mut recipients = Vec::new();
+        {
+            let mut topics = self.topics();
+            for piece in pieces {
+                let known = recipients.len();
+                topics.publish(piece, &mut recipients);
+                if known > 0 && recipients.len() > known {
+                    recipients.sort_unstable_by_key(|entry: &Arc<Entry>| entry.number);
+                    recipients.dedup_by_key(|entry| entry.number);
+                }
+            }
+        }
+        self.0.cells.published.add(1);
+        self.tell(event, &recipients)
+    }
+
+    /// How many clients are subscribed to a piece.
+    pub fn subscribers(&self, piece: &str) -> u64 {
+        self.topics().subscribers(piece)
+    }
+
+    /// Tells `listener` of clients that come, and of those that go with their cause, in place of the events of
+    /// [`Settings::announce`]. It is called at once and must neither wait nor call these sessions. Only the first is kept.
+    pub fn announce_to(&self, listener: impl Fn(&str, Option<Cause>) + Send + Sync + 'static) {
+        let _ = self.0.listener.set(Listener(Box::new(listener)));
     }
 
     /// Tells an event to these.
@@ -255,7 +296,7 @@ impl Sessions {
     fn arrived(&self, entry: Arc<Entry>) -> Client {
         self.0.cells.connected.add(1);
         self.0.cells.clients.raise();
-        self.announce(EventKind::CONNECT, &entry);
+        self.announce(EventKind::CONNECT, &entry, None);
         self.client_of(entry)
     }
 
@@ -277,10 +318,13 @@ impl Sessions {
         cells.disconnected[cause as usize].add(1);
         cells.clients.lower(1);
         self.0.clients.remove(entry);
-        self.announce(EventKind::DISCONNECT, entry);
+        self.announce(EventKind::DISCONNECT, entry, Some(cause));
     }
 
-    fn announce(&self, kind: EventKind, of: &Arc<Entry>) {
+    fn announce(&self, kind: EventKind, of: &Arc<Entry>, cause: Option<Cause>) {
+        if let Some(Listener(listener)) = self.0.listener.get() {
+            return listener(&of.id, cause);
+        }
         if !self.0.settings.announce || self.0.streams.load(Relaxed) == 0 {
             return;
         }

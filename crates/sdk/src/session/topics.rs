@@ -81,11 +81,17 @@ impl Topics {
         true
     }
 
-    /// Counts an event of the piece, and gives those that are to have it.
-    pub(super) fn publish(&mut self, piece: &str) -> Vec<Arc<Entry>> {
-        let Some(piece) = self.0.get_mut(piece) else { return Vec::new() };
-        piece.events += 1;
-        piece.subscribers.values().cloned().collect()
+    /// Counts an event of the piece, and adds those that are to have it.
+    pub(super) fn publish(&mut self, piece: &str, recipients: &mut Vec<Arc<Entry>>) {
+        if let Some(piece) = self.0.get_mut(piece) {
+            piece.events += 1;
+            recipients.extend(piece.subscribers.values().cloned());
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn subscribers(&self, piece: &str) -> u64 {
+        self.0.get(piece).map_or(0, |piece| piece.subscribers.len() as u64)
     }
 
     /// Looks at all subscriptions.

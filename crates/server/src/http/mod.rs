@@ -47,10 +47,10 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use barograph::session::{Lifetime, Sessions};
+use barograph::session::Sessions;
 use barograph_model::Timestamp;
 
-use crate::{Engine, config::Limits, surroundings::Peaks};
+use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 pub(crate) use params::Params;
@@ -67,7 +67,7 @@ struct Shared {
     started: Timestamp,
     address: SocketAddr,
     limits: RequestLimits,
-    sessions: Sessions,
+    events: Events,
     peaks: Peaks,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -97,14 +97,14 @@ impl From<&Limits> for RequestLimits {
 impl App {
     /// The state before the store is open.
     pub(crate) fn new(
+        events: Events,
         started: Timestamp,
         address: SocketAddr,
         limits: RequestLimits,
-        lifetime: Lifetime,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let (engine, sessions, peaks) = (OnceLock::new(), sessions::new(lifetime), Peaks::default());
-        Self(Arc::new(Shared { engine, started, address, limits, sessions, peaks, stopping }))
+        let (engine, peaks) = (OnceLock::new(), Peaks::default());
+        Self(Arc::new(Shared { engine, started, address, limits, events, peaks, stopping }))
     }
 
     /// From now on the server is ready.
@@ -134,7 +134,12 @@ impl App {
 
     /// The clients of this server.
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+        self.0.events.sessions()
+    }
+
+    /// What happens, told to whoever listens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// What the server used most of.
