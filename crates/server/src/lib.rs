@@ -28,6 +28,7 @@ mod events;
 mod follower;
 mod grpc;
 mod http;
+mod listening;
 pub mod logging;
 mod maintenance;
 mod memory;

@@ -4,19 +4,15 @@
 //! answers health and pages while the store is opened behind it. Stopping goes the other way: no new requests,
 //! inputs end, those in flight finish, the log is made durable, the lock goes.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -29,9 +25,9 @@ use crate::{
     commits::Commits,
     config::{self, Config},
     engine::Engine,
-    errors::chain,
     events::{self, Events},
-    http::{self, App, Peer},
+    http::{self, App},
+    listening::{Answering, accept},
     maintenance,
     memory::{self, Memory},
     queries::Queries,
@@ -41,12 +37,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// Requests in flight get this long to finish when the server stops.
-pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// A client gets this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many connections are served at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -194,18 +186,20 @@ impl Server {
         let limits = (&settings.config.limits).into();
         let sessions = http::sessions::new(starts::count(&*disk));
         let events = Events::new(&sessions, clock.clone());
-        let app = |address| App::new(events.clone(), clock.now(), address, limits, stopping.clone());
-        let app = address.map(app);
+        let app = App::new(events.clone(), clock.now(), limits, stopping.clone());
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
-        if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+        if http.is_some() || grpc.is_some() {
             serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
-            serving.push(tokio::spawn(accept(listener, app, stopping.clone())));
+        }
+        if let Some((listener, address)) = http {
+            let (router, mut stopping) = (http::router(app.clone(), address), stopping.clone());
+            let stop = async move { stopped(&mut stopping).await };
+            serving.push(tokio::spawn(accept(listener, router, connection, stop)));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        let (ready, is_ready) = watch::channel(false);
-        if let Some((listener, _)) = grpc {
-            serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
+        if let Some((listener, address)) = grpc {
+            serving.push(tokio::spawn(crate::grpc::run(listener, address, app.clone())));
         }
 
         let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
@@ -215,11 +209,8 @@ impl Server {
                 return Err(error);
             }
         };
-        if let Some(app) = app {
-            app.set_ready(running.engine.clone());
-        }
+        app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
-        let _ = ready.send(true);
         tracing::info!("ready");
         Ok(Self { address, grpc_address, stop, serving, running })
     }
@@ -387,68 +378,13 @@ fn query_options(query: &config::Query) -> Options {
     Options { lookback_ms, ..options }
 }
 
-/// Accepts connections until told to stop, then lets those in flight finish.
-async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<bool>) {
-    let router = http::router(app);
-    let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let next = async {
-            let permit = room.clone().acquire_owned().await;
-            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
-        };
-        let (stream, peer, permit) = tokio::select! {
-            () = stopped(&mut stopping) => break,
-            accepted = next => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, usually: others finish and give some back.
-                    tracing::warn!(error = chain(&error), "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-        };
-        let service = WithPeer { router: TowerToHyperService::new(router.clone()), peer: Peer(peer) };
-        let connection = connections.watch(connection(stream, service));
-        tokio::spawn(async move {
-            // A client that breaks off is its own business.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-}
-
 /// Waits until the server is told to stop.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // The sender goes only with the server.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// The routes, told who is at the other end.
-struct WithPeer {
-    router: TowerToHyperService<axum::Router>,
-    peer: Peer,
-}
-
-impl Service<Request<Incoming>> for WithPeer {
-    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
-    type Error = Infallible;
-    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
-        self.router.call(request)
-    }
-}
-
-fn connection(stream: TcpStream, service: WithPeer) -> http1::Connection<TokioIo<TcpStream>, WithPeer> {
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
+fn connection(stream: TcpStream, service: Answering) -> http1::Connection<TokioIo<TcpStream>, Answering> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -32,9 +32,10 @@ use crate::{
     Engine,
     clock::{Clock, SystemClock},
     http::{ApiError, Caller},
+    listening::DRAIN,
     performance::Performance,
     queries::{About, Queries, Question},
-    server::{Application, DRAIN, Server, Settings, StartError},
+    server::{Application, Server, Settings, StartError},
     snapshot::MetricsSnapshot,
 };
 

@@ -35,7 +35,7 @@ pub(crate) use arrivals::announce;
 pub(crate) use kept::{Kept, Missed, Reason};
 pub(crate) use message::{Handed, Message};
 pub(crate) use subscription::{Refused, Subscriber, Subscription, Told};
-pub(crate) use topic::{Bus, TOPIC_BYTES_MAX, Topic};
+pub(crate) use topic::{BadTopic, Bus, Topic};
 
 /// Topics of one bus of which events are kept; events of more are told to whoever listens, and not kept.
 pub(crate) const TOPICS_MAX: usize = 1_024;

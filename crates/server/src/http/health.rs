@@ -23,6 +23,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/health", get(health))
 }
 
+/// Whether requests should be sent here: the store is open and takes what it is given, and the server is not stopping.
+pub(crate) fn serving(app: &App) -> bool {
+    let failing = || matches!(Health::of(app.ready().as_deref()), Health::Failing(_));
+    !*app.stopping().borrow() && !failing()
+}
+
 /// What a probe looks at: its name, and why it fails if it does.
 type Check = (&'static str, Option<&'static str>);
 
@@ -56,14 +62,14 @@ fn line((name, failure): &Check) -> String {
 }
 
 /// How the server fares, in the words of our own document and in those of `application/health+json`.
-pub(super) enum Health {
+pub(crate) enum Health {
     Fine,
     Degraded(&'static str),
     Failing(&'static str),
 }
 
 impl Health {
-    pub(super) fn of(engine: Option<&Engine>) -> Self {
+    pub(crate) fn of(engine: Option<&Engine>) -> Self {
         let Some(engine) = engine else { return Self::Failing("the store is being opened") };
         let stats = engine.store.stats();
         if stats.read_only {
@@ -80,7 +86,7 @@ impl Health {
 
 impl Health {
     /// The status, our word for it, and the reason.
-    pub(super) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+    pub(crate) fn words(&self) -> (StatusCode, &'static str, Option<&'static str>) {
         match self {
             Self::Fine => (StatusCode::OK, "healthy", None),
             Self::Degraded(why) => (StatusCode::OK, "degraded", Some(why)),

@@ -3,7 +3,7 @@
 //! Handlers decode, call into the engine on a thread that may block, and encode. While the store is being opened
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
-mod admin;
+pub(crate) mod admin;
 mod body;
 mod caller;
 mod cardinality;
@@ -13,7 +13,7 @@ mod diagnostics;
 pub(crate) mod figures;
 mod follow;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
@@ -31,7 +31,7 @@ mod record;
 mod sampling;
 mod service;
 pub(crate) mod sessions;
-mod storage;
+pub(crate) mod storage;
 mod topics;
 mod write;
 
@@ -53,10 +53,13 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use guard::refusal;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
-pub(crate) use prom::{ApiError, checked, evaluated};
+pub(crate) use prom::{ApiError, Asked, Wanted, bounded, checked, evaluated, expression, tiers};
 pub(crate) use query::of_text;
+pub(crate) use record::{check_records, recorded};
+pub(crate) use write::{NO_MEMORY, check_count, not_durable, not_stored};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -65,7 +68,6 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     engine: OnceLock<Arc<Engine>>,
     started: Timestamp,
-    address: SocketAddr,
     limits: RequestLimits,
     events: Events,
     peaks: Peaks,
@@ -81,6 +83,13 @@ pub(crate) struct RequestLimits {
     decoded_bytes: usize,
     /// Samples in the body.
     samples: usize,
+}
+
+impl RequestLimits {
+    /// Bytes of the body as sent.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
 }
 
 impl From<&Limits> for RequestLimits {
@@ -99,12 +108,11 @@ impl App {
     pub(crate) fn new(
         events: Events,
         started: Timestamp,
-        address: SocketAddr,
         limits: RequestLimits,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
         let (engine, peaks) = (OnceLock::new(), Peaks::default());
-        Self(Arc::new(Shared { engine, started, address, limits, events, peaks, stopping }))
+        Self(Arc::new(Shared { engine, started, limits, events, peaks, stopping }))
     }
 
     /// From now on the server is ready.
@@ -153,9 +161,8 @@ impl App {
     }
 }
 
-/// All routes.
-pub(crate) fn router(app: App) -> Router {
-    let address = app.0.address;
+/// All routes, at an address.
+pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
     Router::new()
         .merge(prom::routes())

@@ -64,11 +64,16 @@ pub(crate) fn routes() -> Router<App> {
 /// by the address they call from.
 pub(crate) fn layer(sessions: &Sessions) -> SessionsLayer {
     SessionsLayer::new(sessions).identify(|head| {
-        let named = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
-        let named = named.filter_map(|name| head.headers.get(name)?.to_str().ok()).map(str::trim);
         let address = || head.extensions.get::<Peer>().map(|peer| Cow::Owned(peer.0.ip().to_string()));
-        named.map(Cow::Borrowed).find(|name| !name.is_empty()).or_else(address)
+        named(head.headers).map(Cow::Borrowed).or_else(address)
     })
+}
+
+/// The name that a client gives itself.
+pub(crate) fn named(headers: &HeaderMap) -> Option<&str> {
+    let names = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
+    let given = names.filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
+    given.into_iter().find(|name| !name.is_empty())
 }
 
 async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
@@ -143,8 +148,13 @@ async fn resources(State(app): State<App>, headers: HeaderMap, params: Params) -
 fn report(app: &App, params: &Params) -> Result<Report, ApiError> {
     let spelling =
         Spelling { sentinels: params.flag("sentinels")?, epoch: params.first("time") == Some("epoch") };
+    Ok(reading(app, spelling))
+}
+
+/// One reading of the server and of what surrounds it.
+pub(crate) fn reading(app: &App, spelling: Spelling) -> Report {
     let engine = app.ready();
-    Ok(app.sessions().report(&surroundings::read(engine.as_deref(), app.peaks()), spelling))
+    app.sessions().report(&surroundings::read(engine.as_deref(), app.peaks()), spelling)
 }
 
 fn answer(
