@@ -89,6 +89,11 @@ impl Matcher {
         Self { name: name.into(), op: MatchOp::Equal, value: value.into(), test: Test::Is }
     }
 
+    /// `name!=""`: series that have the label.
+    pub fn present(name: &str) -> Self {
+        Self { name: name.into(), op: MatchOp::NotEqual, value: "".into(), test: Test::Is }
+    }
+
     /// The same condition on another label, without compiling it again.
     pub fn on(&self, name: &str) -> Self {
         Self { name: name.into(), ..self.clone() }

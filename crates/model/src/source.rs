@@ -177,6 +177,12 @@ pub trait Source: Send + Sync {
         budget: &Budget,
     ) -> Result<(Vec<Labels>, bool), SourceError>;
 
+    /// Whether a selection has any series that may have samples in its range. A source that has indexes looks no further
+    /// than the first.
+    fn has_series(&self, selection: &Selection<'_>, budget: &Budget) -> Result<bool, SourceError> {
+        Ok(!self.series(selection, 1, budget)?.0.is_empty())
+    }
+
     /// About how many series with samples in its range a selection has in a tier, and how many samples or windows. A
     /// source that has indexes tells it by those; one that does not counts.
     fn estimate(

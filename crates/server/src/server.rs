@@ -11,10 +11,8 @@ use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
 use barograph_tsdb::{RetentionRule, Store};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
@@ -24,10 +22,10 @@ use crate::{
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
+    connections::{self, Protocol},
     engine::Engine,
     events::{self, Events},
     http::{self, App},
-    listening::{Answering, accept},
     maintenance,
     memory::{self, Memory},
     queries::Queries,
@@ -37,8 +35,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// A client gets this long to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests in flight get this long to finish when the server stops.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -193,9 +191,8 @@ impl Server {
             serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
         }
         if let Some((listener, address)) = http {
-            let (router, mut stopping) = (http::router(app.clone(), address), stopping.clone());
-            let stop = async move { stopped(&mut stopping).await };
-            serving.push(tokio::spawn(accept(listener, router, connection, stop)));
+            let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
+            serving.push(tokio::spawn(connections::accept(listener, router, Protocol::Http, stopping)));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         if let Some((listener, address)) = grpc {
@@ -332,6 +329,7 @@ async fn open(
         tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
         tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
+        tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
     ];
     Ok(Running { engine, committing, tasks })
@@ -382,11 +380,4 @@ fn query_options(query: &config::Query) -> Options {
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // The sender goes only with the server.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-fn connection(stream: TcpStream, service: Answering) -> http1::Connection<TokioIo<TcpStream>, Answering> {
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
 }

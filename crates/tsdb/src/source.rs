@@ -92,6 +92,18 @@ impl Source for Store {
         Ok((found, more))
     }
 
+    /// Most names that are asked for are written at this moment, which the head knows at once.
+    fn has_series(&self, selection: &Selection<'_>, budget: &Budget) -> Result<bool, SourceError> {
+        let mut found = self.head.has_series(selection.matchers, &selection.range);
+        if !found {
+            self.histograms.each_series(selection.matchers, &selection.range, |_| found = true);
+        }
+        if !found {
+            self.each_indexed(selection, budget, |_, _, ids| found = found || ids.next().is_some())?;
+        }
+        Ok(found)
+    }
+
     fn estimate(
         &self,
         tier: Tier,

@@ -113,19 +113,15 @@ impl<'a> Directory<'a> {
         self.catalog()?.one(name).map_err(|e| Invalid::new(path, e).into())
     }
 
-    /// Whether there are series of this very name. Their labels are looked up at once where they will be asked for.
+    /// Whether there are series of this very name.
     fn is_stored(&self, name: &str) -> Result<bool, Error> {
-        if self.asks_for_labels() {
-            return Ok(!self.labels_of(name)?.is_empty());
-        }
-        let values =
-            self.of_name(name, |series| self.source.label_values(METRIC_NAME, series, self.budget))?;
-        Ok(!values.is_empty())
+        self.of_name(name, |series| self.source.has_series(series, self.budget))
     }
 
-    fn asks_for_labels(&self) -> bool {
-        let grouped = matches!(&self.query.group_by, GroupBy::Attributes(names) if !names.is_empty());
-        grouped || !self.query.dimensions.is_empty()
+    /// Whether a series of a name has a label.
+    fn has_label(&self, name: &str, label: &str) -> Result<bool, Error> {
+        let matchers = [Matcher::equal(METRIC_NAME, name), Matcher::present(label)];
+        Ok(self.source.has_series(&Selection { matchers: &matchers, range: self.range }, self.budget)?)
     }
 
     /// The labels that series of a name have.
@@ -188,33 +184,25 @@ impl<'a> Directory<'a> {
 
     fn metric(&self, stored: Stored) -> Result<Metric, Error> {
         self.used.borrow_mut().extend(stored.names());
-        let own = match self.asks_for_labels() {
-            true => self.labels_of(&stored.with_labels())?,
-            false => Rc::default(),
-        };
+        let name = stored.with_labels();
         let mut matchers = Vec::with_capacity(self.query.dimensions.len());
         for ((attribute, _), condition) in self.query.dimensions.iter().zip(&self.conditions) {
             let path = || format!("query.filter.dimensions.{attribute}");
-            let label = self.label(attribute, &own, &stored, path)?;
+            let label = self.label(attribute, &name, path)?;
             matchers.push(condition.on(&label));
         }
         let by = match &self.query.group_by {
             GroupBy::Series => By::Series,
-            GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &own, &stored)?),
+            GroupBy::Attributes(attributes) => By::Labels(self.spellings(attributes, &name)?),
         };
         Ok(Metric { stored, matchers, by })
     }
 
-    fn spellings(
-        &self,
-        attributes: &[String],
-        own: &[String],
-        stored: &Stored,
-    ) -> Result<Vec<Spelling>, Error> {
+    fn spellings(&self, attributes: &[String], name: &str) -> Result<Vec<Spelling>, Error> {
         let mut spellings: Vec<Spelling> = Vec::with_capacity(attributes.len());
         for (i, attribute) in attributes.iter().enumerate() {
             let path = || format!("query.groupBy[{i}]");
-            let label = self.label(attribute, own, stored, path)?;
+            let label = self.label(attribute, name, path)?;
             if spellings.iter().any(|other| other.label == label) {
                 return Err(
                     Invalid::new(path(), format!("means the label {label}, as another one does")).into()
@@ -228,22 +216,16 @@ impl<'a> Directory<'a> {
 
     /// The label of an attribute: itself if the metric has one of the name, else the one that is spelled alike. Only if
     /// there are several in the store, which of them are the metric's decides.
-    fn label(
-        &self,
-        attribute: &str,
-        own: &[String],
-        stored: &Stored,
-        path: impl Fn() -> String,
-    ) -> Result<String, Error> {
-        if own.iter().any(|label| label == attribute) {
+    fn label(&self, attribute: &str, name: &str, path: impl Fn() -> String) -> Result<String, Error> {
+        if self.has_label(name, attribute)? {
             return Ok(attribute.to_owned());
         }
         let Some(alike) = self.labels()?.get(&folded(attribute)) else { return Ok(attribute.to_owned()) };
         if let [only] = alike.as_slice() {
             return Ok(only.clone());
         }
-        let name = stored.with_labels();
-        let own: Vec<&String> = alike.iter().filter(|label| own.contains(label)).collect();
+        let of_series = self.labels_of(name)?;
+        let own: Vec<&String> = alike.iter().filter(|label| of_series.contains(label)).collect();
         if own.is_empty() && alike.iter().any(|label| label == attribute) {
             return Ok(attribute.to_owned());
         }

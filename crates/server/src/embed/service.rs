@@ -32,10 +32,9 @@ use crate::{
     Engine,
     clock::{Clock, SystemClock},
     http::{ApiError, Caller},
-    listening::DRAIN,
     performance::Performance,
     queries::{About, Queries, Question},
-    server::{Application, Server, Settings, StartError},
+    server::{Application, DRAIN, Server, Settings, StartError},
     snapshot::MetricsSnapshot,
 };
 

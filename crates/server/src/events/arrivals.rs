@@ -7,7 +7,7 @@ use barograph::session::{Cause, EventKind};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::{Bus, Events};
+use super::{Bus, CLIENTS, Events};
 use crate::server::stopped;
 
 /// So many wait to be told; more are not.
@@ -30,6 +30,6 @@ pub(crate) async fn announce(events: Events, mut stopping: watch::Receiver<bool>
             Some(_) => (EventKind::DISCONNECT, "client_disconnected"),
         };
         let document = json!({"client": client, "cause": cause.map(Cause::as_str)});
-        events.publish_as(kind, Bus::Health, "clients", name, &document);
+        events.publish_as(kind, Bus::Health, CLIENTS, name, &document);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use barograph_model::Timestamp;
 use serde::Serialize;
 
 use super::Handed;
@@ -83,6 +84,11 @@ impl Kept {
     /// The id of the oldest that is kept.
     pub(crate) fn oldest(&self) -> Option<u64> {
         self.events.front().map(|event| event.id)
+    }
+
+    /// When the newest was told.
+    pub(super) fn last(&self) -> Option<Timestamp> {
+        self.events.back().map(|event| event.at)
     }
 
     /// The id of the newest.

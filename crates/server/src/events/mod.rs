@@ -14,11 +14,13 @@
 mod arrivals;
 mod kept;
 mod message;
+mod publishers;
 mod subscription;
 mod topic;
+mod user;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -26,19 +28,24 @@ use std::{
 };
 
 use barograph::session::{Event, EventKind, Sessions};
+use barograph_model::Timestamp;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::clock::Clock;
 pub(crate) use arrivals::announce;
-pub(crate) use kept::{Kept, Missed, Reason};
+pub(crate) use kept::{KEPT_MAX, Kept, Missed, Reason};
 pub(crate) use message::{Handed, Message};
+pub(crate) use publishers::run as publish_while_wanted;
 pub(crate) use subscription::{Refused, Subscriber, Subscription, Told};
-pub(crate) use topic::{BadTopic, Bus, Topic};
+pub(crate) use topic::{BadTopic, Bus, CLIENTS, KNOWN, PERFORMANCE, SYSTEM, Topic};
+pub(crate) use user::{EVENT_BYTES_MAX, EVENTS_PER_SECOND_MAX, Unpublished};
 
 /// Topics of one bus of which events are kept; events of more are told to whoever listens, and not kept.
 pub(crate) const TOPICS_MAX: usize = 1_024;
+/// A topic without a subscriber of which nothing was heard for so long makes room for another.
+const QUIET_MS: i64 = 600_000;
 /// Bytes of all events that are kept. The oldest goes first.
 pub(crate) const KEPT_BYTES_MAX: usize = 16 << 20;
 
@@ -63,6 +70,19 @@ struct State {
     bytes: usize,
     /// Events of topics that found no room.
     unkept: u64,
+    /// Metrics that somebody listens to, or did a moment ago.
+    followed: BTreeSet<Arc<str>>,
+    /// How many events users published in the second.
+    published: (i64, u64),
+}
+
+/// What happens to an event of a topic that has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unkept {
+    /// Subscribers are told, and it is counted.
+    Told,
+    /// It is refused.
+    Refused,
 }
 
 /// A topic has no room.
@@ -76,7 +96,8 @@ impl Events {
         // Microseconds: more than anybody publishes, and few enough for a script's numbers.
         let first = clock.now().0.unsigned_abs().saturating_mul(1_000).max(1);
         let topics = Default::default();
-        let state = State { first, next: first, topics, bytes: 0, unkept: 0 };
+        let (followed, published) = Default::default();
+        let state = State { first, next: first, topics, bytes: 0, unkept: 0, followed, published };
         let state = Mutex::new(state);
         Self(Arc::new(Inner { sessions: sessions.clone(), clock, state, failed: AtomicU64::new(0) }))
     }
@@ -102,9 +123,7 @@ impl Events {
         document: &impl Serialize,
     ) {
         match serde_json::to_vec(document) {
-            Ok(document) => {
-                self.tell(kind, (bus, topic), event, document.into(), false).ok();
-            }
+            Ok(document) => self.publish_written(kind, bus, topic, event, document.into()),
             Err(error) => {
                 self.0.failed.fetch_add(1, Relaxed);
                 tracing::warn!(topic, event, %error, "an event cannot be written as JSON");
@@ -115,21 +134,20 @@ impl Events {
     /// Tells what became of the server itself.
     pub(crate) fn system(&self, event: &str) {
         let document = json!({"version": crate::VERSION, "timestamp": self.0.clock.now().to_rfc3339()});
-        self.publish_as(EventKind::SERVER, Bus::Health, "system", event, &document);
+        self.publish_as(EventKind::SERVER, Bus::Health, SYSTEM, event, &document);
     }
 
-    /// Tells a document that is JSON already, if its topic has room; its id.
-    ///
-    /// # Errors
-    /// The bus has as many topics as it may have, and this is not one of them: nobody was told.
-    pub(crate) fn publish_json(
+    /// The same of a document that is JSON already, without line breaks.
+    pub(crate) fn publish_written(
         &self,
+        kind: EventKind,
         bus: Bus,
         topic: &str,
         event: &str,
         document: Bytes,
-    ) -> Result<u64, TooManyTopics> {
-        self.tell(EventKind::PIECE, (bus, topic), event, document, true)
+    ) {
+        // Where there is no room, subscribers are told all the same.
+        let _ = self.tell(kind, (bus, topic), event, document, Unkept::Told);
     }
 
     /// Whether somebody listens to a topic, so that what is costly to know is worth knowing.
@@ -166,19 +184,18 @@ impl Events {
         (bus, topic): (Bus, &str),
         name: &str,
         document: Bytes,
-        only_kept: bool,
+        unkept: Unkept,
     ) -> Result<u64, TooManyTopics> {
         let at = self.0.clock.now();
         let mut state = self.state();
-        let topics = &mut state.topics[bus.index()];
-        let known = topics.get_key_value(topic).map(|(topic, _)| topic.clone());
-        let room = known.is_some() || topics.len() < TOPICS_MAX;
-        if !room && only_kept {
+        let known = state.topics[bus.index()].get_key_value(topic).map(|(topic, _)| topic.clone());
+        let room = known.is_some() || self.make_room(&mut state, bus, at);
+        if !room && unkept == Unkept::Refused {
             return Err(TooManyTopics);
         }
         let topic = known.unwrap_or_else(|| topic.into());
         if room {
-            topics.entry(topic.clone()).or_default();
+            state.topics[bus.index()].entry(topic.clone()).or_default();
         } else {
             state.unkept += 1;
         }
@@ -192,6 +209,33 @@ impl Events {
             state.keep(bus, &topic, handed);
         }
         Ok(id)
+    }
+
+    /// Metrics that somebody listens to.
+    fn followed(&self) -> BTreeSet<Arc<str>> {
+        let mut state = self.state();
+        let listened =
+            |metric: &Arc<str>| self.0.sessions.subscribers(&topic::piece(Bus::Metrics, metric)) > 0;
+        state.followed.retain(listened);
+        state.followed.clone()
+    }
+
+    /// Whether there is room for a topic more: one that is quiet and that nobody listens to makes it.
+    fn make_room(&self, state: &mut State, bus: Bus, now: Timestamp) -> bool {
+        let topics = &mut state.topics[bus.index()];
+        if topics.len() < TOPICS_MAX {
+            return true;
+        }
+        let quiet = |kept: &Kept| kept.last().is_none_or(|last| now.0 - last.0 >= QUIET_MS);
+        let idle = topics.iter().filter(|(topic, kept)| {
+            quiet(kept) && self.0.sessions.subscribers(&topic::piece(bus, topic)) == 0
+        });
+        let Some(oldest) = idle.min_by_key(|(_, kept)| kept.last()).map(|(topic, _)| topic.clone()) else {
+            return false;
+        };
+        let gone = topics.remove(&oldest).map_or(0, |kept| kept.bytes());
+        state.bytes -= gone;
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,7 @@ use std::{
 
 use barograph::session::{Cause, Client, Delivery, Observer};
 
-use super::{Events, Handed, Missed, Reason, Topic};
+use super::{Bus, Events, Handed, Missed, PERFORMANCE, Reason, State, Topic, publishers::FOLLOWED_MAX};
 
 /// Who subscribes.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,9 @@ pub(crate) enum Refused {
     /// A limit of the sessions.
     #[error("too many subscriptions: {0} was refused")]
     TooManyTopics(Topic),
+    /// Following a metric asks for it each second.
+    #[error("{FOLLOWED_MAX} metrics are listened to already; {0} was refused")]
+    TooManyMetrics(Topic),
 }
 
 /// A subscriber, as long as it listens. Its client is gone with it, broken unless [`Subscription::end`] says otherwise.
@@ -84,10 +87,15 @@ impl Events {
         after: Option<u64>,
     ) -> Result<(), Refused> {
         // Under the lock, so that nothing comes between what is kept and what comes next.
-        let state = self.state();
+        let mut state = self.state();
         let client = &subscription.client;
-        if let Some(refused) = topics.iter().find(|topic| !client.subscribe(&topic.piece())) {
-            return Err(Refused::TooManyTopics(refused.clone()));
+        for topic in topics {
+            if !state.follow(topic) {
+                return Err(Refused::TooManyMetrics(topic.clone()));
+            }
+            if !client.subscribe(&topic.piece()) {
+                return Err(Refused::TooManyTopics(topic.clone()));
+            }
         }
         if let Some(after) = after {
             let (events, missed) = state.since(after, topics);
@@ -118,6 +126,19 @@ impl Events {
         }?;
         let (written, held, marks) = Default::default();
         Some(Subscription { client, observer: Some(observer), written, held, marks })
+    }
+}
+
+impl State {
+    /// Sees to it that a topic which is a metric is published; whether there was room.
+    fn follow(&mut self, topic: &Topic) -> bool {
+        let metric = topic.name.as_ref().filter(|name| topic.bus == Bus::Metrics && ***name != *PERFORMANCE);
+        let Some(metric) = metric else { return true };
+        let room = self.followed.contains(metric) || self.followed.len() < FOLLOWED_MAX;
+        if room {
+            self.followed.insert(metric.clone());
+        }
+        room
     }
 }
 

@@ -22,7 +22,9 @@ impl Clock for Stopped {
 const FIRST: u64 = 1_700_000_000_000_000;
 
 fn events() -> Events {
-    Events::new(&Sessions::new(Settings::default()), Arc::new(Stopped))
+    let mut settings = Settings::default();
+    settings.announce = false;
+    Events::new(&Sessions::new(settings), Arc::new(Stopped))
 }
 
 fn topics(text: &str) -> Vec<Topic> {
@@ -122,7 +124,14 @@ fn what_is_kept_is_bounded() {
         events.publish(Bus::Alerts, &format!("t{i}"), "e", &json!({}));
     }
     assert_eq!(events.lost(), (0, 10));
-    let refused = events.publish_json(Bus::Alerts, "new", "e", Bytes::from_static(b"{}"));
-    assert_eq!(refused, Err(TooManyTopics));
-    assert!(events.publish_json(Bus::Alerts, "t1", "e", Bytes::from_static(b"{}")).is_ok());
+    assert!(matches!(
+        events.publish_user("t1", None, &[b'1'; EVENT_BYTES_MAX + 1]),
+        Err(Unpublished::TooLarge(_))
+    ));
+    assert!(matches!(events.publish_user("t/1", None, b"1"), Err(Unpublished::BadTopic(_))));
+    assert!(matches!(events.publish_user("t1", Some("missed"), b"1"), Err(Unpublished::BadName)));
+    assert!(matches!(events.publish_user("t1", None, b"{"), Err(Unpublished::BadJson(_))));
+    (100..TOPICS_MAX).for_each(|i| assert!(events.publish_user(&format!("t{i}"), None, b"1").is_ok()));
+    assert!(matches!(events.publish_user("new", None, b"1"), Err(Unpublished::TooManyTopics(_))));
+    assert!(events.publish_user("t1", None, b"1").is_ok());
 }

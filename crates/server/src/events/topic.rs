@@ -59,6 +59,8 @@ pub(crate) enum BadTopic {
         "there is no bus {0:?}; there are metrics, health, alerts, diagnostics (also with `ex_esdb_` before) and user"
     )]
     UnknownBus(String),
+    #[error("there is no topic {0:?}; there is {known}, and any with its bus before, as in user/deploys", known = known())]
+    UnknownTopic(String),
     #[error(
         "a topic has a name of 1 to {TOPIC_BYTES_MAX} bytes without commas, slashes and control characters"
     )]
@@ -72,6 +74,28 @@ impl FromStr for Bus {
         let is = |bus: &Self| bus.name() == text || bus.alias() == Some(text);
         Self::ALL.into_iter().find(is).ok_or_else(|| BadTopic::UnknownBus(text.to_owned()))
     }
+}
+
+/// Topics that are found without their bus.
+pub(crate) const KNOWN: [(Bus, &str); 7] = [
+    (Bus::Metrics, PERFORMANCE),
+    (Bus::Health, SYSTEM),
+    (Bus::Health, CLIENTS),
+    (Bus::Health, "cluster_health"),
+    (Bus::Alerts, "node_failure"),
+    (Bus::Alerts, "persistence_failure"),
+    (Bus::Diagnostics, "performance_analysis"),
+];
+
+/// Throughput, latency and use of resources, on the bus of metrics; all its other topics are metrics by name.
+pub(crate) const PERFORMANCE: &str = "performance";
+/// What became of the server, on the bus of health.
+pub(crate) const SYSTEM: &str = "system";
+/// Clients that come and go, there too.
+pub(crate) const CLIENTS: &str = "clients";
+
+fn known() -> String {
+    KNOWN.map(|(_, name)| name).join(", ")
 }
 
 /// What one may subscribe to: a topic, or all of a bus.
@@ -101,6 +125,26 @@ impl Topic {
         Ok(Self { bus, name: Some(name.into()) })
     }
 
+    /// The topic of a text: `alerts/node_failure`, `node_failure` of the bus it stands with, `alerts` for all of that bus, or
+    /// a topic of [`KNOWN`].
+    ///
+    /// # Errors
+    /// There is no such bus, or no topic can have this name.
+    pub(crate) fn find(text: &str, bus: Option<Bus>) -> Result<Self, BadTopic> {
+        if let Some((bus, name)) = text.split_once('/') {
+            return Self::new(bus.parse()?, name);
+        }
+        if let Some(bus) = bus {
+            return Self::new(bus, text);
+        }
+        if let Ok(bus) = text.parse() {
+            return Ok(Self::all(bus));
+        }
+        let known = KNOWN.iter().find(|(_, name)| *name == text);
+        let (bus, name) = known.ok_or_else(|| BadTopic::UnknownTopic(text.to_owned()))?;
+        Self::new(*bus, name)
+    }
+
     /// What clients of the sessions are subscribed to.
     pub(super) fn piece(&self) -> Arc<str> {
         self.name.as_deref().map_or_else(|| self.bus.name().into(), |name| piece(self.bus, name))
@@ -111,15 +155,11 @@ pub(super) fn piece(bus: Bus, topic: &str) -> Arc<str> {
     format!("{}/{topic}", bus.name()).into()
 }
 
-/// `alerts/node_failure`, or `alerts` for all of it.
 impl FromStr for Topic {
     type Err = BadTopic;
 
     fn from_str(text: &str) -> Result<Self, BadTopic> {
-        match text.split_once('/') {
-            Some((bus, name)) => Self::new(bus.parse()?, name),
-            None => Ok(Self::all(text.parse()?)),
-        }
+        Self::find(text, None)
     }
 }
 
@@ -142,9 +182,13 @@ mod tests {
         check("alerts/node_failure", Ok("alerts/node_failure"));
         check("ex_esdb_metrics/performance", Ok("metrics/performance"));
         check("alarms/x", Err(BadTopic::UnknownBus("alarms".to_owned())));
+        check("performance", Ok("metrics/performance"));
+        check("alarms", Err(BadTopic::UnknownTopic("alarms".to_owned())));
         check("user/", Err(BadTopic::BadName));
         check("user/a/b", Err(BadTopic::BadName));
         check(&format!("user/{}", "x".repeat(TOPIC_BYTES_MAX + 1)), Err(BadTopic::BadName));
+        assert_eq!(Topic::find("x", Some(Bus::User)).unwrap().to_string(), "user/x");
+        assert_eq!(Topic::find("health/x", Some(Bus::User)).unwrap().to_string(), "health/x");
         assert!(Bus::ALL.iter().enumerate().all(|(i, bus)| bus.index() == i));
     }
 }

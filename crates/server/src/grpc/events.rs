@@ -5,22 +5,19 @@ use barograph_proto::v1::{
     ClientMessage, Event, Missed, PublishRequest, PublishResponse, Refused, ServerMessage, SubscribeRequest,
     Subscribed, Told, Unsubscribed, client_message, events_server, missed, server_message, told,
 };
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, Api, Open, caller, status};
+use super::{Answers, Api, Open, status};
 use crate::{
-    events::{self, Bus, Reason, Subscriber, Subscription, Topic},
-    http::{App, sessions::named},
+    events::{self, Bus, Reason, Subscription, Topic},
+    http::{App, Listener, Problem},
 };
 
-/// A document that is published is no larger.
-const DOCUMENT_BYTES_MAX: usize = 64 << 10;
-/// The name of an event is no longer.
-const NAME_BYTES_MAX: usize = 256;
 /// One request names no more topics.
 const TOPICS_MAX: usize = 256;
+/// So many events that wait already are still told when the server stops.
+const LAST_WORDS_MAX: usize = 256;
 
 pub(super) struct Events(pub(super) Api);
 
@@ -34,25 +31,18 @@ impl events_server::Events for Events {
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let open = self.0.stream()?;
-        let who = Who::of(&request);
+        let listener = listener(&request);
         let wanted = request.into_inner();
         let topics = topics(&wanted.topics)?;
-        let subscription =
-            self.0.app.events().subscribe(who.subscriber(), &topics, wanted.after_id).map_err(refused)?;
-        let told = stream::unfold(Some((open, subscription)), |listening| async {
-            let (mut open, mut subscription) = listening?;
-            let told = tokio::select! {
-                biased;
-                () = open.stopped() => {
-                    subscription.end(Cause::Graceful);
-                    return Some((Err(status::stopping()), None));
-                }
-                told = subscription.next() => match told? {
-                    events::Told::Event(event) => told::Told::Event(message(&event)),
-                    events::Told::Missed(mark) => told::Told::Missed(missed(mark)),
-                },
-            };
-            Some((Ok(Told { told: Some(told) }), Some((open, subscription))))
+        let subscription = self.0.app.events().subscribe(listener.subscriber(), &topics, wanted.after_id);
+        let subscription = Some(subscription.map_err(Problem::from)?);
+        let listening = Listening { open, listener, subscription, last_words: LAST_WORDS_MAX };
+        let told = stream::unfold(Some(listening), |listening| async {
+            let mut listening = listening?;
+            Some(match listening.next().await? {
+                Ok(told) => (Ok(Told { told: Some(of_told(told)) }), Some(listening)),
+                Err(stopping) => (Err(stopping), None),
+            })
         });
         Ok(Response::new(told.boxed()))
     }
@@ -66,27 +56,60 @@ impl events_server::Events for Events {
         request: Request<Streaming<ClientMessage>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let open = self.0.stream()?;
-        let (app, who) = (self.0.app.clone(), Who::of(&request));
-        let exchange = Exchange { app, who, open, said: request.into_inner(), subscription: None };
+        let (app, listener) = (self.0.app.clone(), listener(&request));
+        let listening = Listening { open, listener, subscription: None, last_words: LAST_WORDS_MAX };
+        let exchange = Exchange { app, said: request.into_inner(), listening };
         Ok(Response::new(stream::unfold(Some(exchange), Exchange::next).boxed()))
     }
 }
 
-/// Who listens.
-struct Who {
-    /// The name it gave itself.
-    named: Option<String>,
-    address: String,
+fn listener<T>(request: &Request<T>) -> Listener {
+    Listener::of(request.metadata().as_ref(), request.extensions())
 }
 
-impl Who {
-    fn of<T>(request: &Request<T>) -> Self {
-        let named = named(request.metadata().as_ref()).map(str::to_owned);
-        Self { named, address: caller(request).name.to_string() }
+/// Somebody who is told events, as long as the call lasts.
+struct Listening {
+    open: Open,
+    listener: Listener,
+    subscription: Option<Subscription>,
+    /// How many events may still be told once the server stops.
+    last_words: usize,
+}
+
+impl Listening {
+    /// What is told next, if there is a subscription; an error when the server stops, `None` if the client is to go.
+    async fn next(&mut self) -> Option<Result<events::Told, Status>> {
+        let told = async {
+            match &mut self.subscription {
+                Some(subscription) if self.last_words > 0 => subscription.next().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let told = tokio::select! {
+            biased;
+            told = told => told,
+            () = self.open.stopped() => {
+                self.end(Cause::Graceful);
+                return Some(Err(status::stopping()));
+            }
+        };
+        if *self.open.stopping.borrow() {
+            self.last_words -= 1;
+        }
+        told.map(Ok)
     }
 
-    fn subscriber(&self) -> Subscriber<'_> {
-        self.named.as_deref().map_or(Subscriber::At(&self.address), Subscriber::Named)
+    fn end(&mut self, cause: Cause) {
+        if let Some(subscription) = self.subscription.take() {
+            subscription.end(cause);
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // Who ends a call and keeps the connection is done with it.
+        self.end(self.listener.ended().unwrap_or(Cause::Graceful));
     }
 }
 
@@ -100,39 +123,27 @@ fn topics(names: &[String]) -> Result<Vec<Topic>, Status> {
     names.iter().map(topic).collect()
 }
 
-fn refused(refused: events::Refused) -> Status {
-    Status::resource_exhausted(refused.to_string())
+fn publish(app: &App, request: &PublishRequest) -> Result<PublishResponse, Status> {
+    let topic = match request.topic.split_once('/') {
+        None => request.topic.as_str(),
+        Some(("user", topic)) => topic,
+        Some((bus, _)) if bus.parse::<Bus>().is_ok() => {
+            let why = format!("the server alone tells events on the bus {bus}; publish on the bus user");
+            return Err(Status::permission_denied(why));
+        }
+        Some(_) => return Err(status::wrong("topic", events::BadTopic::BadName.to_string())),
+    };
+    let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
+    let document = if request.document_json.is_empty() { "null" } else { &request.document_json };
+    let id = app.events().publish_user(topic, name, document.as_bytes());
+    Ok(PublishResponse { id: id.map_err(Problem::from)? })
 }
 
-fn publish(app: &App, request: &PublishRequest) -> Result<PublishResponse, Status> {
-    let topic = match request.topic.contains('/') {
-        true => request.topic.parse(),
-        false => Topic::new(Bus::User, &request.topic),
-    };
-    let topic = topic.map_err(|error| status::wrong("topic", error.to_string()))?;
-    let (Bus::User, Some(topic)) = (topic.bus, topic.name) else {
-        return Err(Status::permission_denied(format!(
-            "{} is told by the server alone; publish on the bus user",
-            topic.bus.name()
-        )));
-    };
-    let name = if request.name.is_empty() { "message" } else { &request.name };
-    if name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
-        return Err(status::wrong(
-            "name",
-            format!("the name of an event has at most {NAME_BYTES_MAX} bytes and no control characters"),
-        ));
+fn of_told(told: events::Told) -> told::Told {
+    match told {
+        events::Told::Event(event) => told::Told::Event(message(&event)),
+        events::Told::Missed(mark) => told::Told::Missed(missed(mark)),
     }
-    let text = if request.document_json.is_empty() { "null" } else { &request.document_json };
-    if text.len() > DOCUMENT_BYTES_MAX {
-        let why = format!("a document has at most {DOCUMENT_BYTES_MAX} bytes");
-        return Err(Status::resource_exhausted(why));
-    }
-    let document: serde_json::Value = serde_json::from_str(text)
-        .map_err(|error| status::wrong("document_json", format!("this is no JSON: {error}")))?;
-    let document = Bytes::from(document.to_string());
-    let id = app.events().publish_json(Bus::User, &topic, name, document);
-    Ok(PublishResponse { id: id.map_err(|full| Status::resource_exhausted(full.to_string()))? })
 }
 
 fn message(event: &events::Message) -> Event {
@@ -158,50 +169,34 @@ fn missed(mark: events::Missed) -> Missed {
 /// A call in which both sides talk.
 struct Exchange {
     app: App,
-    who: Who,
-    open: Open,
     said: Streaming<ClientMessage>,
-    /// From the first time it subscribes.
-    subscription: Option<Subscription>,
+    listening: Listening,
 }
 
 impl Exchange {
     /// What the server says next.
     async fn next(talking: Option<Self>) -> Option<(Result<ServerMessage, Status>, Option<Self>)> {
         let mut this = talking?;
-        let told = async {
-            match &mut this.subscription {
-                Some(subscription) => subscription.next().await,
-                None => std::future::pending().await,
-            }
-        };
         let (request_id, message) = tokio::select! {
             biased;
-            () = this.open.stopped() => {
-                this.end();
-                return Some((Err(status::stopping()), None));
-            }
             said = this.said.message() => match said {
                 Ok(Some(said)) => this.answer(said),
                 Ok(None) => {
-                    this.end();
+                    this.listening.end(Cause::Graceful);
                     return None;
                 }
                 // The client broke off, or said what nobody can read.
                 Err(broken) => return Some((Err(broken), None)),
             },
-            told = told => (String::new(), match told? {
-                events::Told::Event(event) => server_message::Message::Event(message(&event)),
-                events::Told::Missed(mark) => server_message::Message::Missed(missed(mark)),
-            }),
+            told = this.listening.next() => match told? {
+                Ok(told) => (String::new(), match of_told(told) {
+                    told::Told::Event(event) => server_message::Message::Event(event),
+                    told::Told::Missed(missed) => server_message::Message::Missed(missed),
+                }),
+                Err(stopping) => return Some((Err(stopping), None)),
+            },
         };
         Some((Ok(ServerMessage { request_id, message: Some(message) }), Some(this)))
-    }
-
-    fn end(self) {
-        if let Some(subscription) = self.subscription {
-            subscription.end(Cause::Graceful);
-        }
     }
 
     fn answer(&mut self, said: ClientMessage) -> (String, server_message::Message) {
@@ -214,7 +209,7 @@ impl Exchange {
                 self.subscribe(&it).map(|()| server_message::Message::Subscribed(Subscribed {}))
             }
             Some(client_message::Message::Unsubscribe(it)) => topics(&it.topics).map(|topics| {
-                if let Some(subscription) = &self.subscription {
+                if let Some(subscription) = &self.listening.subscription {
                     self.app.events().remove(subscription, &topics);
                 }
                 server_message::Message::Unsubscribed(Unsubscribed {})
@@ -229,14 +224,17 @@ impl Exchange {
 
     fn subscribe(&mut self, wanted: &SubscribeRequest) -> Result<(), Status> {
         let topics = topics(&wanted.topics)?;
-        let events = self.app.events();
-        match &mut self.subscription {
-            Some(subscription) => events.add(subscription, &topics, wanted.after_id).map_err(refused),
+        let (events, listening) = (self.app.events(), &mut self.listening);
+        match &mut listening.subscription {
+            Some(subscription) => {
+                events.add(subscription, &topics, wanted.after_id).map_err(Problem::from)?;
+            }
             none => {
-                let subscription = events.subscribe(self.who.subscriber(), &topics, wanted.after_id);
-                *none = Some(subscription.map_err(refused)?);
-                Ok(())
+                let subscription =
+                    events.subscribe(listening.listener.subscriber(), &topics, wanted.after_id);
+                *none = Some(subscription.map_err(Problem::from)?);
             }
         }
+        Ok(())
     }
 }

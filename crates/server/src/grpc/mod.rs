@@ -29,18 +29,13 @@ use barograph_proto::{
     },
 };
 use futures_util::Stream;
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 use tonic::{Request, Status, codec::CompressionEncoding, service::Routes};
 
 use crate::{
     Engine,
+    connections::{Protocol, accept},
     http::{self, App, Caller},
-    listening::{Answering, accept},
     server::stopped,
 };
 use standing::Standing;
@@ -49,14 +44,6 @@ use standing::Standing;
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Streams get this long to say goodbye before connections are told to go away.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// A connection that says nothing is asked for a sign of life this often, and has so long to give one.
-const KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(10)];
-/// Calls and streams of one connection at a time.
-const STREAMS_MAX: u32 = 1_024;
-/// Bytes of headers of one call.
-const HEADER_BYTES_MAX: u32 = 16 << 10;
-/// Bytes that may be under way to us, of a call and of a connection.
-const WINDOWS: [u32; 2] = [1 << 20, 4 << 20];
 
 /// What a stream of answers is.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -115,15 +102,14 @@ pub(crate) async fn run(listener: TcpListener, address: SocketAddr, app: App) {
             return;
         }
     };
-    let stop = async {
-        stopped(&mut app.stopping()).await;
+    let (ended, go_away) = watch::channel(false);
+    let end = async {
+        standing.follow().await;
         // Streams that end by themselves do so before anybody is told to go away.
         let _ = tokio::time::timeout(GOODBYE, streams.closed()).await;
+        let _ = ended.send(true);
     };
-    tokio::select! {
-        () = accept(listener, router, connection, stop) => {}
-        () = standing.follow() => {}
-    }
+    tokio::join!(accept(listener, router, Protocol::Grpc, go_away), end);
 }
 
 /// All services, with what lies around them.
@@ -164,19 +150,4 @@ fn router(
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(address, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))
-}
-
-fn connection(
-    stream: TcpStream,
-    service: Answering,
-) -> http2::Connection<TokioIo<TcpStream>, Answering, TokioExecutor> {
-    http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE[0])
-        .keep_alive_timeout(KEEP_ALIVE[1])
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
-        .initial_stream_window_size(WINDOWS[0])
-        .initial_connection_window_size(WINDOWS[1])
-        .serve_connection(TokioIo::new(stream), service)
 }

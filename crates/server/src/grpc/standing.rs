@@ -65,8 +65,6 @@ impl Standing {
             }
         }
         self.look();
-        // Others go on until everything has ended.
-        std::future::pending().await
     }
 
     fn look(&self) {

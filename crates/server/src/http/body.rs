@@ -50,7 +50,14 @@ impl FromRequest<App> for Whole {
     type Rejection = BodyError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, BodyError> {
-        read(request.into_body(), app.limits().body_bytes, GRACE).await.map(Self)
+        Self::within(request.into_body(), app.limits().body_bytes).await
+    }
+}
+
+impl Whole {
+    /// A body of at most so many bytes.
+    pub(super) async fn within(body: Body, limit: usize) -> Result<Self, BodyError> {
+        read(body, limit, GRACE).await.map(Self)
     }
 }
 

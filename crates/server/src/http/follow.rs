@@ -80,21 +80,25 @@ impl Feed {
     }
 
     fn event(&self, now: Timestamp, samples: &Samples) -> String {
-        let mut out =
-            format!("event: updates\nid: {}\ndata: {{\"metric\":{},\"updates\":[", now.0, json!(self.metric));
-        for (i, (labels, at, value)) in samples.iter().enumerate() {
-            let labels: serde_json::Map<_, _> = labels
-                .iter()
-                .filter(|(name, _)| *name != METRIC_NAME)
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect();
-            let labels = serde_json::Value::Object(labels);
-            out.push_str(if i > 0 { "," } else { "" });
-            out.push_str(&format!("{{\"labels\":{labels},\"timestamp\":{at},\"value\":"));
-            write_sample_value(&mut out, *value);
-            out.push('}');
-        }
-        out.push_str("]}\n\n");
-        out
+        format!("event: updates\nid: {}\ndata: {}\n\n", now.0, updates(&self.metric, samples))
     }
+}
+
+/// New samples of a metric, as JSON.
+pub(crate) fn updates(metric: &str, samples: &Samples) -> String {
+    let mut out = format!("{{\"metric\":{},\"updates\":[", json!(metric));
+    for (i, (labels, at, value)) in samples.iter().enumerate() {
+        let labels: serde_json::Map<_, _> = labels
+            .iter()
+            .filter(|(name, _)| *name != METRIC_NAME)
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        let labels = serde_json::Value::Object(labels);
+        out.push_str(if i > 0 { "," } else { "" });
+        out.push_str(&format!("{{\"labels\":{labels},\"timestamp\":{at},\"value\":"));
+        write_sample_value(&mut out, *value);
+        out.push('}');
+    }
+    out.push_str("]}");
+    out
 }

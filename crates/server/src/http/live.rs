@@ -8,8 +8,8 @@
 //! data `{"time": seconds, "results": [[{"metric", "value"}], …]}` with one result a query, in order, or
 //! `{"error"}` in its place.
 //!
-//! `metric=NAME` in place of queries asks for each new sample of a metric (see `follow`), `topics=performance` for messages
-//! about the server itself (see `topics`).
+//! `metric=NAME` in place of queries asks for each new sample of a metric (see `follow`), `bus=` and `topics=` for events (see
+//! `events`).
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -27,11 +27,12 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::{
-    ApiError, App, Caller, follow,
+    ApiError, App, Caller,
+    events::{self, Listener},
+    follow,
     params::Params,
     problem::Problem,
     prom::{write_labels, write_sample_value},
-    topics,
 };
 use crate::{
     Engine,
@@ -58,6 +59,7 @@ async fn live(
     State(app): State<App>,
     headers: HeaderMap,
     caller: Caller,
+    listener: Listener,
     params: Params,
 ) -> Result<Response, Problem> {
     if params.first("metric").is_some() {
@@ -68,8 +70,8 @@ async fn live(
     if !STEP_MS.contains(&step_ms) {
         return Err(bad("step must be from 1s to 1h".into()));
     }
-    if params.first("topics").is_some() {
-        return topics::stream(app, &params, step_ms);
+    if ["bus", "topics"].iter().any(|name| params.first(name).is_some()) {
+        return events::stream(app, &headers, listener, &params, step_ms);
     }
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let parse = |text: &str| {

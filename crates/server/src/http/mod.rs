@@ -10,6 +10,7 @@ mod cardinality;
 mod collectors;
 mod compress;
 mod diagnostics;
+mod events;
 pub(crate) mod figures;
 mod follow;
 mod guard;
@@ -32,7 +33,6 @@ mod sampling;
 mod service;
 pub(crate) mod sessions;
 pub(crate) mod storage;
-mod topics;
 mod write;
 
 use std::{
@@ -53,6 +53,8 @@ use barograph_model::Timestamp;
 use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use events::Listener;
+pub(crate) use follow::updates;
 pub(crate) use guard::refusal;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
@@ -179,6 +181,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(live::routes())
+        .merge(events::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())

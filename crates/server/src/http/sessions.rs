@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) fn new(lifetime: Lifetime) -> Sessions {
     let mut settings = Settings::default();
     settings.clients_max = CLIENTS_MAX;
+    // Who wants to know of others subscribes to that.
+    settings.announce = false;
     Sessions::at(settings, lifetime, barograph::session::Clock::system())
 }
 
@@ -70,10 +72,10 @@ pub(crate) fn layer(sessions: &Sessions) -> SessionsLayer {
 }
 
 /// The name that a client gives itself.
-pub(crate) fn named(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn named(headers: &HeaderMap) -> Option<&str> {
     let names = ["x-client-id", "x-barograph-caller", "x-scope-orgid"].into_iter();
-    let given = names.filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
-    given.into_iter().find(|name| !name.is_empty())
+    let mut told = names.filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
+    told.find(|name| !name.is_empty())
 }
 
 async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {

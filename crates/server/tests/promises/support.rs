@@ -15,6 +15,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
+use tonic::transport::{Channel, Endpoint};
 
 /// A running server and its client.
 pub struct Running {
@@ -58,10 +59,31 @@ pub fn configured(text: &str) -> Config {
     Config::parse(text, "test.yml", Path::new(""), []).unwrap()
 }
 
-/// Starts a server with a gRPC port.
-pub async fn start_with_grpc(dir: &Path) -> Server {
+/// Starts a server with a gRPC port and the built-in collectors off, and connects to it.
+pub async fn start_with_grpc(dir: &Path) -> (Running, Channel) {
+    start_with_grpc_configured(dir, "collectors: {built_in: false}\n").await
+}
+
+/// As [`start_with_grpc`], with a configuration.
+pub async fn start_with_grpc_configured(dir: &Path, config: &str) -> (Running, Channel) {
     let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
-    Server::start(Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", Config::default()) }).await.unwrap()
+    let settings = Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", configured(config)) };
+    let server = Server::start(settings).await.unwrap();
+    let channel = connected(&server).await;
+    (Running { server, client: Client::builder(TokioExecutor::new()).build_http() }, channel)
+}
+
+/// A connection of its own to the gRPC port.
+pub async fn connected(server: &Server) -> Channel {
+    let address = format!("http://{}", server.grpc_address().unwrap());
+    Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+}
+
+/// A call that names who calls.
+pub fn from_client<T>(client: &'static str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("x-client-id", client.parse().unwrap());
+    request
 }
 
 /// Tries to start a server with all defaults.

@@ -135,6 +135,29 @@ impl Index {
         }
     }
 
+    /// Whether a series passes all matchers and `counts`. Looks no further than the first.
+    pub(crate) fn any<'s>(
+        &self,
+        matchers: &[Matcher],
+        labels_of: impl Fn(u32) -> &'s Labels,
+        mut all: impl Iterator<Item = u32>,
+        counts: impl Fn(u32) -> bool,
+    ) -> bool {
+        let passes = |slot: u32| {
+            let labels = labels_of(slot);
+            matchers.iter().all(|m| m.matches(labels.value(m.name()).unwrap_or(""))) && counts(slot)
+        };
+        // Patterns are not worth trying on all values of their label here.
+        let finite: Vec<_> = matchers.iter().filter(|m| m.allowed_values().is_some()).cloned().collect();
+        match self.shortest(&finite, &labels_of) {
+            Shortest::Nothing => false,
+            Shortest::Everything => all.any(passes),
+            Shortest::Lists(_, lists) => {
+                lists.iter().any(|posting| posting.slots.as_slice().iter().any(|&slot| passes(slot)))
+            }
+        }
+    }
+
     /// The shortest lists that some matcher needs.
     fn shortest<'s>(&self, matchers: &[Matcher], labels_of: impl Fn(u32) -> &'s Labels) -> Shortest<'_> {
         let mut best: Option<(usize, usize, Vec<&Posting>)> = None;

@@ -298,6 +298,12 @@ impl Lane {
         self.index.matching(matchers, |slot| &self.series(slot).labels, self.slots(), slots);
     }
 
+    /// Whether a series passes all matchers and may have samples in a range.
+    pub(crate) fn has_series(&self, matchers: &[Matcher], range: &TimeRange) -> bool {
+        let labels_of = |slot| &self.series(slot).labels;
+        self.index.any(matchers, labels_of, self.slots(), |slot| self.overlaps(slot, range))
+    }
+
     /// As [`Lane::matching`], in label order if they are many.
     pub(super) fn matching_arranged(&mut self, matchers: &[Matcher], slots: &mut Vec<u32>) {
         self.matching(matchers, slots);

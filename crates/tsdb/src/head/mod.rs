@@ -155,6 +155,11 @@ impl Head {
         }
     }
 
+    /// Whether a series matches and may have samples in the range.
+    pub(crate) fn has_series(&self, matchers: &[Matcher], range: &TimeRange) -> bool {
+        (0..self.lanes.len()).any(|number| self.lane(number).has_series(matchers, range))
+    }
+
     /// Calls `see` with what every series that matches has in order. One lane is locked at a time.
     pub(crate) fn each_matching(&self, matchers: &[Matcher], mut see: impl FnMut(Held)) {
         let mut slots = Vec::new();

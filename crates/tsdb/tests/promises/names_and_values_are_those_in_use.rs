@@ -16,6 +16,13 @@ fn check(store: &Store, from: i64, to: i64, values: &[&str], names: &[&str]) {
             values
         );
         assert_eq!(store.label_names(&selection, &budget).expect("the store can be read"), names);
+        let any = store.has_series(&selection, &budget).expect("the store can be read");
+        assert_eq!(any, !values.is_empty());
+        for label in ["job", "n", "zone", "other"] {
+            let matchers = [matchers, &[Matcher::present(label)]].concat();
+            let any = store.has_series(&Selection { matchers: &matchers, range }, &budget);
+            assert_eq!(any.expect("the store can be read"), names.contains(&label), "{label}");
+        }
     }
 }
 
