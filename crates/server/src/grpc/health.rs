@@ -14,6 +14,14 @@ use crate::http::{
     sessions::reading,
 };
 
+/// The events that reached a client, by kind.
+const RECEIVED: [&str; 4] = [
+    "server-events-received",
+    "piece-events-received",
+    "connect-events-received",
+    "disconnect-events-received",
+];
+
 pub(super) struct Health(pub(super) Api);
 
 impl Health {
@@ -90,8 +98,8 @@ impl health_server::Health for Health {
             api_calls_total: stat("api-calls-total"),
             api_calls_success: stat("api-calls-success"),
             api_calls_failure: stat("api-calls-failure"),
-            api_calls_current: stat("api-concurrent-calls-current"),
-            events_received: stat("events-received-total"),
+            api_calls_current: stat("concurrent-api-calls-current"),
+            events_received: RECEIVED.into_iter().map(stat).sum(),
             events_dropped: stat("events-dropped"),
             document: Some(answers::json(json)),
             id,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Running, connected, from_client, start_with_grpc};
+use crate::support::{Running, connected, framed, from_client, sent, start_with_grpc};
 use barograph_proto::v1::{
     ClientRequest, ErrorsRequest, InstantRequest, ListClientsRequest, PerformanceRequest, ResourcesRequest,
     ServerRequest, SubscribeRequest, events_client::EventsClient, health_client::HealthClient,
@@ -48,13 +48,18 @@ async fn grpc_clients_are_counted() {
         query.instant(from_client("alice", instant("("))).await.unwrap_err().code(),
         Code::InvalidArgument
     );
-    let mut late = from_client("alice", instant("1"));
-    late.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
-    assert_eq!(query.instant(late).await.unwrap_err().code(), Code::DeadlineExceeded);
+    let late = [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", "0n"),
+        ("x-client-id", "alice"),
+    ];
+    let outcome = sent(&running.server, "/barograph.v1.Query/Instant", &late, framed(&instant("1"))).await;
+    assert_eq!(outcome, (200, Some(Code::DeadlineExceeded as i32)));
     let alice = client(&running, "alice").await;
     let raw = |field: &str| alice["raw"][field].as_u64().unwrap();
     assert_eq!((raw("api-calls-total"), raw("api-calls-success"), raw("api-calls-failure")), (5, 3, 2));
-    assert_eq!(raw("api-concurrent-calls-current"), 0);
+    assert_eq!(raw("concurrent-api-calls-current"), 0);
     assert!(alice["raw"]["last-api-method"] == "barograph.v1.Query/Instant", "{alice}");
     let server = running.get("/health/server").await.json();
     let errors = &server["server"]["derived"]["grpc-error-breakdown-by-status"];
@@ -69,14 +74,14 @@ async fn grpc_clients_are_counted() {
     let wanted = || SubscribeRequest { topics: vec!["user".into()], after_id: None };
     let mut events = EventsClient::new(channel.clone());
     let stream = events.subscribe(from_client("bob", wanted())).await.unwrap();
-    until(&running, "bob", "api-concurrent-calls-current", 1).await;
+    until(&running, "bob", "concurrent-api-calls-current", 1).await;
     drop(stream);
-    until(&running, "bob", "api-concurrent-calls-current", 0).await;
+    until(&running, "bob", "concurrent-api-calls-current", 0).await;
     let mut dying = EventsClient::new(connected(&running.server).await);
     let stream = dying.subscribe(from_client("carol", wanted())).await.unwrap();
-    until(&running, "carol", "api-concurrent-calls-current", 1).await;
+    until(&running, "carol", "concurrent-api-calls-current", 1).await;
     drop((dying, stream));
-    until(&running, "carol", "api-concurrent-calls-current", 0).await;
+    until(&running, "carol", "concurrent-api-calls-current", 0).await;
     for id in ["bob", "carol"] {
         let it = client(&running, id).await;
         assert_eq!(it["raw"]["api-calls-total"], 1, "{it}");

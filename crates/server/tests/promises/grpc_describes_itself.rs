@@ -4,11 +4,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::support::start_with_grpc;
+use crate::support::{sent, start_with_grpc};
 use barograph_proto::v1::StatusRequest;
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use prost::Message;
 use tonic::{Code, transport::Channel};
 use tonic_reflection::pb::v1::{
@@ -106,18 +103,9 @@ async fn what_is_not_there_is_told_as_prescribed() {
     assert_eq!(call("/barograph.v1.Health/Status", &elsewhere).await, Err(Code::PermissionDenied));
 
     // Bytes that are no message, by a client that does not know better.
-    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
-    let address = running.server.grpc_address().unwrap();
     let send = async |path: &str, kind: &str, coding: &str, body: &'static [u8]| {
-        let request = Request::post(format!("http://{address}{path}"))
-            .header("content-type", kind)
-            .header("te", "trailers");
-        let request =
-            request.header("grpc-encoding", coding).body(Full::new(Bytes::from_static(body))).unwrap();
-        let (head, body) = client.request(request).await.unwrap().into_parts();
-        let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
-        let code = head.headers.get("grpc-status").or(trailers.get("grpc-status")).cloned();
-        (head.status.as_u16(), code.map(|code| code.to_str().unwrap().parse::<i32>().unwrap()))
+        let headers = [("content-type", kind), ("te", "trailers"), ("grpc-encoding", coding)];
+        sent(&running.server, path, &headers, body).await
     };
     let (path, kind) = ("/barograph.v1.Query/Instant", "application/grpc");
     let internal = (200, Some(Code::Internal as i32));

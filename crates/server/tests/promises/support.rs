@@ -187,3 +187,31 @@ pub fn now_ms() -> i64 {
     use barograph_server::clock::Clock;
     barograph_server::clock::SystemClock::new().now().0 / 1000 * 1000
 }
+
+/// Sends bytes to the gRPC port as a client would that does not know better: the HTTP status, and that of gRPC if there is
+/// one.
+pub async fn sent(
+    server: &Server,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> (u16, Option<i32>) {
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let mut request = Request::post(format!("http://{}{path}", server.grpc_address().unwrap()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
+    let code = head.headers.get("grpc-status").or(trailers.get("grpc-status"));
+    (head.status.as_u16(), code.map(|code| code.to_str().unwrap().parse().unwrap()))
+}
+
+/// A message as it goes over the wire.
+pub fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let length = u32::try_from(message.encoded_len()).unwrap();
+    let mut bytes = [&[0][..], &length.to_be_bytes()].concat();
+    message.encode(&mut bytes).unwrap();
+    bytes
+}
