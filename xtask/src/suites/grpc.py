@@ -55,12 +55,12 @@ class Api:
         request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
         return make(f"/barograph.v1.{name}", request.SerializeToString, answer.FromString), request
 
-    def call(self, name, timeout=LONG, client=None, **fields):
+    def call(self, name, /, timeout=LONG, client=None, **fields):
         callee, request = self.callee(name)
         metadata = [("x-client-id", client)] if client else None
         return callee(request(**fields), timeout=timeout, metadata=metadata)
 
-    def refused(self, name, code, **fields):
+    def refused(self, name, code, /, **fields):
         """The error with which a call ends, which must be of this code."""
         try:
             answer = self.call(name, **fields)
@@ -319,7 +319,7 @@ def clients_are_counted_to_their_end(api, url):
 def the_server_can_be_administered(api, url):
     assert api.call("Admin/Info").ready
     assert api.call("Admin/Flush").samples > 0
-    assert "tiers" in json.loads(api.call("Admin/StorageStats").json)
+    assert "catalog" in json.loads(api.call("Admin/StorageStats").json)
     assert api.call("Health/Status").serving
 
 

@@ -119,14 +119,16 @@ fn router(
     address: SocketAddr,
 ) -> Result<Router, tonic_reflection::server::Error> {
     // Each has its own type, and all have the same settings.
+    macro_rules! taking {
+        ($service:expr) => {
+            $service.accept_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Zstd)
+        };
+    }
     macro_rules! service {
         ($server:ident, $api:expr, $bytes:expr) => {
-            $server::new($api)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
+            taking!($server::new($api).max_decoding_message_size($bytes))
                 .send_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size($bytes)
         };
     }
     let described = || {
@@ -141,9 +143,10 @@ fn router(
         .add_service(service!(EventsServer, events::Events(api.clone()), MESSAGE_BYTES_MAX))
         .add_service(service!(HealthServer, health::Health(api.clone()), MESSAGE_BYTES_MAX))
         .add_service(service!(AdminServer, admin::Admin(api.clone()), MESSAGE_BYTES_MAX))
-        .add_service(service!(StandingServer, standing::Service(standing.clone()), MESSAGE_BYTES_MAX))
-        .add_service(described().build_v1()?)
-        .add_service(described().build_v1alpha()?);
+        // Channels that check health by themselves read plain messages only.
+        .add_service(taking!(StandingServer::new(standing::Service(standing.clone()))))
+        .add_service(taking!(described().build_v1()?))
+        .add_service(taking!(described().build_v1alpha()?));
     Ok(routes
         .prepare()
         .into_axum_router()
