@@ -1,4 +1,5 @@
-//! What statistics of clients cost: a call, an event, documents of 10,000 clients, the bytes of one that is idle.
+//! What statistics of clients cost: a call, an event, documents of 10,000 clients, the bytes of one that is idle; and events
+//! to many.
 //!
 //! `cargo xtask bench sessions` builds and runs this and makes the report; lines are as those of `bench record`. What is
 //! measured is the time a thread was on a processor, with statistics (`barograph`) and the same without (`off`), by
@@ -10,6 +11,7 @@ mod allocations;
 mod clock;
 #[path = "../../record/src/common.rs"]
 mod common;
+mod fanout;
 #[path = "../../record/src/rounds.rs"]
 mod rounds;
 
@@ -26,6 +28,7 @@ use std::{
 };
 
 use common::{median, on_processor, option};
+use fanout::Crowd;
 
 use barograph::{
     Outcome,
@@ -53,6 +56,12 @@ fn main() -> ExitCode {
     }
     if wanted("clients") {
         many();
+    }
+    if wanted("fan-out") {
+        let (spread, one) = ("fan-out to 10,000", "fan-out to 100 of one topic");
+        fanout::run(Crowd { name: spread, subscribers: 10_000, topics: 1_000, events_per_second: 10_000 });
+        fanout::run(Crowd { name: one, subscribers: 100, topics: 1, events_per_second: 1_000 });
+        fanout::some_stall();
     }
     ExitCode::SUCCESS
 }

@@ -8,6 +8,7 @@ use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDown
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::{
+    events,
     memory::{Memory, Step},
     results, rules,
     storage::Instruments,
@@ -95,6 +96,8 @@ pub struct Telemetry {
     pub storage: Instruments,
     /// Results that are kept.
     pub results: results::Instruments,
+    /// Events.
+    pub(crate) events: events::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
     store: StoreGauges,
@@ -246,6 +249,7 @@ impl Telemetry {
                 .register()?,
             storage: Instruments::register(&registry)?,
             results: results::Instruments::register(&registry)?,
+            events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry

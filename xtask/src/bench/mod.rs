@@ -9,6 +9,7 @@ mod refusals;
 mod replay;
 mod report;
 mod storage;
+mod streams;
 mod tiers;
 
 use std::path::PathBuf;
@@ -41,7 +42,8 @@ pub(crate) enum Subject {
     Record,
     /// The SDK: services and functions that are measured, beside the same that are not.
     Layer,
-    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one.
+    /// Statistics of clients: a call and an event with and without, documents of 10,000 clients, bytes of an idle one; events
+    /// to 10,000 subscribers, and to streams of a running server.
     Sessions,
 }
 
@@ -101,7 +103,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
         Subject::Layer => record::run("layer", arguments, &mut report)?,
-        Subject::Sessions => record::run("sessions", arguments, &mut report)?,
+        Subject::Sessions => {
+            record::run("sessions", arguments, &mut report)?;
+            if arguments.only.as_ref().is_none_or(|only| "streams".contains(only)) {
+                streams::run(&servers(arguments)?, &mut report)?;
+            }
+        }
     }
     report.print();
     arguments.json.as_ref().map_or(Ok(()), |path| report.write_json(path))
@@ -130,7 +137,7 @@ impl Subject {
 
     /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
-        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals)
+        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals | Self::Sessions)
     }
 }
 

@@ -308,6 +308,7 @@ fn own(engine: &Arc<Engine>, at: Timestamp) {
         let evictions = results.evicted + results.changed;
         cache.observe(CacheFigures { hits: results.hits, misses: results.misses, evictions, errors: 0 });
     }
+    engine.telemetry.events.observe(&engine.events);
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();

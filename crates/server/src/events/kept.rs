@@ -19,6 +19,7 @@ const FORGOTTEN_MAX: usize = 1_024;
 pub(crate) struct Kept {
     /// How many there ever were since the start.
     pub(crate) published: u64,
+    last: Option<Timestamp>,
     events: VecDeque<Handed>,
     bytes: usize,
     forgotten: VecDeque<u64>,
@@ -52,6 +53,7 @@ pub(crate) enum Reason {
 impl Kept {
     pub(super) fn push(&mut self, event: Handed) {
         self.published += 1;
+        self.last = Some(event.at);
         self.bytes += event.bytes();
         self.events.push_back(event);
         while self.events.len() > KEPT_MAX || (self.bytes > KEPT_TOPIC_BYTES_MAX && self.events.len() > 1) {
@@ -88,7 +90,7 @@ impl Kept {
 
     /// When the newest was told.
     pub(super) fn last(&self) -> Option<Timestamp> {
-        self.events.back().map(|event| event.at)
+        self.last
     }
 
     /// The id of the newest.

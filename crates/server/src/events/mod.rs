@@ -12,6 +12,7 @@
 //! HTTP (`http/events.rs`, `http/socket.rs`) and gRPC only translate what a [`Subscription`] yields.
 
 mod arrivals;
+mod instruments;
 mod kept;
 mod message;
 mod publishers;
@@ -35,6 +36,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 pub(crate) use arrivals::announce;
+pub(crate) use instruments::{Counts, Instruments};
 pub(crate) use kept::{KEPT_MAX, Kept, Missed, Reason};
 pub(crate) use message::{Handed, Message};
 pub(crate) use publishers::run as publish_while_wanted;
@@ -68,8 +70,7 @@ struct State {
     next: u64,
     topics: [BTreeMap<Arc<str>, Kept>; Bus::ALL.len()],
     bytes: usize,
-    /// Events of topics that found no room.
-    unkept: u64,
+    counts: Counts,
     /// Metrics that somebody listens to, or did a moment ago.
     followed: BTreeSet<Arc<str>>,
     /// How many events users published in the second.
@@ -96,8 +97,8 @@ impl Events {
         // Microseconds: more than anybody publishes, and few enough for a script's numbers.
         let first = clock.now().0.unsigned_abs().saturating_mul(1_000).max(1);
         let topics = Default::default();
-        let (followed, published) = Default::default();
-        let state = State { first, next: first, topics, bytes: 0, unkept: 0, followed, published };
+        let (counts, followed, published) = Default::default();
+        let state = State { first, next: first, topics, bytes: 0, counts, followed, published };
         let state = Mutex::new(state);
         Self(Arc::new(Inner { sessions: sessions.clone(), clock, state, failed: AtomicU64::new(0) }))
     }
@@ -105,6 +106,11 @@ impl Events {
     /// The clients that may subscribe.
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Tells all subscribers of `topic` on `bus`: `event` is its name, `document` is told as JSON. Never waits for a
@@ -160,14 +166,11 @@ impl Events {
         self.0.sessions.subscribers(&topic::piece(bus, topic)) + self.0.sessions.subscribers(bus.name())
     }
 
-    /// Events whose documents could not be written, and events that were told but not kept.
-    pub(crate) fn lost(&self) -> (u64, u64) {
-        (self.0.failed.load(Relaxed), self.state().unkept)
-    }
-
-    /// Bytes of the events that are kept.
-    pub(crate) fn bytes(&self) -> usize {
-        self.state().bytes
+    /// The bus in numbers.
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state();
+        let failed = self.0.failed.load(Relaxed);
+        Counts { failed, kept_bytes: state.bytes, ..state.counts }
     }
 
     /// Looks at each topic.
@@ -191,16 +194,18 @@ impl Events {
         let known = state.topics[bus.index()].get_key_value(topic).map(|(topic, _)| topic.clone());
         let room = known.is_some() || self.make_room(&mut state, bus, at);
         if !room && unkept == Unkept::Refused {
+            state.counts.refused += 1;
             return Err(TooManyTopics);
         }
         let topic = known.unwrap_or_else(|| topic.into());
         if room {
             state.topics[bus.index()].entry(topic.clone()).or_default();
         } else {
-            state.unkept += 1;
+            state.counts.unkept += 1;
         }
         let id = state.next;
         state.next += 1;
+        state.counts.published[bus.index()] += 1;
         let piece = topic::piece(bus, &topic);
         let event =
             Event::carrying(kind, piece.clone(), Message::new(id, (bus, topic.clone()), name, at, document));

@@ -88,10 +88,10 @@ fn who_comes_back_gets_what_it_missed() {
     check(FIRST - 1, "user/b", "b:2");
     check(7, "user/b", "?0+ b:2");
     check(FIRST + 4, "user/b", "?0+ b:2");
-    publish("a", kept::KEPT_MAX - 1);
+    publish("a", KEPT_MAX - 1);
     let mut missed = events.subscribe(Subscriber::At("it"), &topics("user/a"), Some(FIRST)).unwrap();
     assert!(told(&mut missed).starts_with("?1 a:3 a:4 "));
-    publish("a", kept::KEPT_MAX);
+    publish("a", KEPT_MAX);
     let mut missed = events.subscribe(Subscriber::At("it"), &topics("user/a"), Some(FIRST)).unwrap();
     assert!(told(&mut missed).starts_with("?1024+ "));
 }
@@ -119,11 +119,12 @@ fn what_is_kept_is_bounded() {
     for i in 0..100 {
         events.publish(Bus::User, &format!("t{i}"), "e", &large);
     }
-    assert!(events.bytes() <= KEPT_BYTES_MAX && events.bytes() > KEPT_BYTES_MAX / 2);
+    let kept = events.counts().kept_bytes;
+    assert!(kept <= KEPT_BYTES_MAX && kept > KEPT_BYTES_MAX / 2);
     for i in 0..TOPICS_MAX + 10 {
         events.publish(Bus::Alerts, &format!("t{i}"), "e", &json!({}));
     }
-    assert_eq!(events.lost(), (0, 10));
+    assert_eq!(events.counts().unkept, 10);
     assert!(matches!(
         events.publish_user("t1", None, &[b'1'; EVENT_BYTES_MAX + 1]),
         Err(Unpublished::TooLarge(_))
@@ -134,4 +135,9 @@ fn what_is_kept_is_bounded() {
     (100..TOPICS_MAX).for_each(|i| assert!(events.publish_user(&format!("t{i}"), None, b"1").is_ok()));
     assert!(matches!(events.publish_user("new", None, b"1"), Err(Unpublished::TooManyTopics(_))));
     assert!(events.publish_user("t1", None, b"1").is_ok());
+    let counts = events.counts();
+    assert_eq!(
+        (counts.refused, counts.published),
+        (1, [0, 0, TOPICS_MAX as u64 + 10, 0, TOPICS_MAX as u64 + 1])
+    );
 }

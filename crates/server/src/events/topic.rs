@@ -77,11 +77,13 @@ impl FromStr for Bus {
 }
 
 /// Topics that are found without their bus.
-pub(crate) const KNOWN: [(Bus, &str); 7] = [
+pub(crate) const KNOWN: [(Bus, &str); 9] = [
     (Bus::Metrics, PERFORMANCE),
     (Bus::Health, SYSTEM),
     (Bus::Health, CLIENTS),
+    (Bus::Health, "component_health"),
     (Bus::Health, "cluster_health"),
+    (Bus::Health, "health_check"),
     (Bus::Alerts, "node_failure"),
     (Bus::Alerts, "persistence_failure"),
     (Bus::Diagnostics, "performance_analysis"),

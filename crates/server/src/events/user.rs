@@ -73,7 +73,9 @@ impl State {
             self.published = (second, 0);
         }
         self.published.1 += 1;
-        self.published.1 <= EVENTS_PER_SECOND_MAX
+        let may = self.published.1 <= EVENTS_PER_SECOND_MAX;
+        self.counts.refused += u64::from(!may);
+        may
     }
 }
 

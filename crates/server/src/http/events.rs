@@ -156,9 +156,8 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         let subscription = self.subscription.as_mut()?;
         if !std::mem::replace(&mut self.greeted, true) {
-            let now = crate::clock::SystemClock::new();
-            let now = crate::clock::Clock::now(&now).seconds();
-            let hello = json!({"version": crate::VERSION, "now": now, "client": subscription.client().id()});
+            let (now, client) = (self.app.events().now().seconds(), subscription.client().id());
+            let hello = json!({"version": crate::VERSION, "now": now, "client": client});
             return Some(format!("event: hello\ndata: {hello}\n\n").into());
         }
         let mut stopping = self.app.stopping();
@@ -268,13 +267,12 @@ async fn list(State(app): State<App>, params: Params) -> Result<Response, Proble
         json!({"bus": bus.name(), "alias": bus.alias(), "subscribers": subscribers})
     };
     let buses: Vec<_> = Bus::ALL.into_iter().filter(|bus| wanted(*bus)).map(of_bus).collect();
-    let (failed, unkept) = events.lost();
+    let counts = events.counts();
     let answer = json!({
         "buses": buses,
         "topics": topics,
-        "kept_bytes": events.bytes(),
-        "told_but_not_kept": unkept,
-        "not_written": failed,
+        "kept_bytes": counts.kept_bytes,
+        "lost": {"unkept": counts.unkept, "unwritten": counts.failed, "refused": counts.refused},
         "limits": {
             "topics_per_bus": TOPICS_MAX,
             "kept_per_topic": KEPT_MAX,

@@ -32,6 +32,7 @@ mod record;
 mod sampling;
 mod service;
 pub(crate) mod sessions;
+mod socket;
 pub(crate) mod storage;
 mod write;
 
@@ -182,6 +183,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(storage::routes())
         .merge(live::routes())
         .merge(events::routes())
+        .merge(socket::routes())
         .merge(query::routes())
         .merge(queries::routes())
         .merge(record::routes())

@@ -25,7 +25,7 @@ use super::{App, Peer, compress::compressed, params::Params, problem::Problem, p
 use crate::{clock::Clock, server::stopped, surroundings};
 
 /// Clients that are told apart. Whoever calls may name himself, so there are no more of them than fit in some MiB.
-const CLIENTS_MAX: usize = 10_000;
+const CLIENTS_MAX: usize = 20_000;
 /// A client that did not call for so long is gone.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// How often the window moves on, and clients that are gone are looked for.

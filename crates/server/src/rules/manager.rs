@@ -93,6 +93,7 @@ pub(crate) async fn run(
             Some(Ok(files)) => {
                 tracing::info!(files = files.len(), "rule files changed and were read again");
                 manager.engine.telemetry.rules.files(true);
+                manager.engine.events.system("rules_reloaded");
                 manager.apply(files).await;
             }
             Some(Err(faults)) => {
