@@ -16,6 +16,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     events::Events,
+    health::Health,
     memory::Memory,
     queries::Queries,
     records::Records,
@@ -53,6 +54,8 @@ pub struct Engine {
     pub memory: Arc<Memory>,
     /// What happens, told to whoever listens.
     pub(crate) events: Events,
+    /// The checks and what they say.
+    pub health: Health,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// What is known of records by name.

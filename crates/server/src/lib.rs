@@ -10,6 +10,7 @@
 //! - [`config`]: the configuration file
 //! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`health`]: checks, and what they say of components, server and cluster
 //! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
 //! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
@@ -28,6 +29,7 @@ mod errors;
 mod events;
 mod follower;
 mod grpc;
+pub mod health;
 mod http;
 pub mod logging;
 mod maintenance;

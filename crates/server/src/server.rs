@@ -25,6 +25,7 @@ use crate::{
     connections::{self, Protocol},
     engine::Engine,
     events::{self, Events},
+    health::{self, Health},
     http::{self, App},
     maintenance,
     memory::{self, Memory},
@@ -217,6 +218,12 @@ impl Server {
         self.address
     }
 
+    /// The checks and what they say; checks of one's own can be added.
+    #[doc(alias = "HealthCheckService")]
+    pub fn health(&self) -> &Health {
+        &self.running.engine.health
+    }
+
     /// The engine.
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.running.engine
@@ -274,7 +281,8 @@ async fn open(
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
-    let opened = tokio::task::spawn_blocking(move || Store::open(disk, options, now))
+    let opening = disk.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(opening, options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
@@ -300,6 +308,11 @@ async fn open(
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
+    let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
+        .map_err(StartError::Telemetry)?;
+    let health = Health::new(&settings.config.health, disk, clock.clone(), events.clone(), instruments);
+    let loading = health.clone();
+    let _ = tokio::task::spawn_blocking(move || loading.load()).await;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -321,16 +334,33 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        health,
         rules: rules::Board::default(),
         clock,
     });
+    engine.health.begin(&settings.config.health, &engine);
+    let supervised = |name, start: health::Start| engine.health.supervise(name, stopping.clone(), start);
     let tasks = vec![
-        tokio::spawn(collect::run(engine.clone(), stopping.clone())),
-        tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
-        tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
+        tokio::spawn(health::keep(engine.health.clone(), stopping.clone())),
+        supervised("collect", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(collect::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("maintenance", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("memory", {
+            let (engine, stopping, give_back) = (engine.clone(), stopping.clone(), settings.give_back);
+            Box::new(move || Box::pin(memory::run(engine.clone(), give_back, stopping.clone())))
+        }),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
-        tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
+        supervised("scraping", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            let jobs = settings.config.scrape_configs.clone();
+            Box::new(move || Box::pin(scraping::run(engine.clone(), jobs.clone(), stopping.clone())))
+        }),
     ];
     Ok(Running { engine, committing, tasks })
 }

@@ -11,6 +11,7 @@ const INNER: [(&str, &[&str]); 11] = [
     ("barograph-model", &[]),
     ("barograph-codec", &["barograph-model"]),
     ("barograph-disk", &[]),
+    ("barograph-state", &["barograph-disk"]),
     ("barograph-tsdb", &["barograph-model", "barograph-codec", "barograph-disk"]),
     ("barograph-query", &["barograph-model"]),
     ("barograph-alert", &["barograph-model", "barograph-query", "barograph-yaml"]),

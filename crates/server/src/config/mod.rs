@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `metrics`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `stats`, `metrics`, `health`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
@@ -9,6 +9,7 @@
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
 mod collectors;
+mod health;
 mod measuring;
 mod origins;
 mod patterns;
@@ -26,6 +27,7 @@ use std::{
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use collectors::{Collector, Collectors};
+pub use health::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use measuring::{Measuring, Stats, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
@@ -92,6 +94,8 @@ pub struct Config {
     pub stats: Stats,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
+    /// What is checked, and who else is there.
+    pub health: HealthConfig,
     /// What a query may cost.
     pub query: Query,
     /// What one request, series or the whole server takes at most.
@@ -164,6 +168,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let collectors = collectors::read_collectors(node("collectors"), findings);
     let stats = measuring::read_stats(node("stats"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
+    let health = health::read_health(node("health"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
@@ -179,6 +184,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         collectors,
         stats,
         metrics,
+        health,
         query,
         limits,
         origins: origins::of(root),

@@ -2,15 +2,17 @@
 
 use barograph::session::{Listing, Order, Report, Spelling};
 use barograph_proto::v1::{
-    ClientRequest, ClientResponse, Document, ErrorsRequest, ListClientsRequest, ListClientsResponse,
-    PerformanceRequest, ResourcesRequest, ServerRequest, ServerResponse, StatusRequest, StatusResponse,
-    health_server, status_response::Word,
+    ChecksRequest, ClientRequest, ClientResponse, ClusterRequest, ComponentsRequest, ComponentsResponse,
+    Document, ErrorsRequest, ListClientsRequest, ListClientsResponse, PerformanceRequest, ResourcesRequest,
+    ServerRequest, ServerResponse, StatusRequest, StatusResponse, health_server, status_response::Word,
 };
+use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::{Api, answers, status};
+use crate::health::Status as Found;
 use crate::http::{
-    health::{Health as Standing, serving},
+    health::{Health as Standing, serves},
     sessions::reading,
 };
 
@@ -35,16 +37,11 @@ impl health_server::Health for Health {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         let engine = self.0.app.ready();
         let standing = Standing::of(engine.as_deref());
-        let word = match standing {
-            Standing::Fine => Word::Healthy,
-            Standing::Degraded(_) => Word::Degraded,
-            Standing::Failing(_) => Word::Unhealthy,
-        };
         let (_, _, reason) = standing.words();
         Ok(Response::new(StatusResponse {
-            status: word.into(),
+            status: word(standing.status).into(),
             reason: reason.unwrap_or_default().to_owned(),
-            serving: serving(&self.0.app),
+            serving: serves(&self.0.app),
             version: crate::VERSION.to_owned(),
             uptime_ms: ms(self.report().analytics.server_uptime_ms),
         }))
@@ -106,6 +103,26 @@ impl health_server::Health for Health {
         }))
     }
 
+    async fn components(
+        &self,
+        _: Request<ComponentsRequest>,
+    ) -> Result<Response<ComponentsResponse>, Status> {
+        let components = self.0.engine()?.health.components();
+        let statuses = components.iter().map(|it| (it.component.clone(), word(it.status).into())).collect();
+        let document = Some(answers::json(json!({"components": components}).to_string()));
+        Ok(Response::new(ComponentsResponse { statuses, document }))
+    }
+
+    async fn cluster(&self, _: Request<ClusterRequest>) -> Result<Response<Document>, Status> {
+        let cluster = self.0.engine()?.health.cluster();
+        Ok(Response::new(answers::json(json!(cluster).to_string())))
+    }
+
+    async fn checks(&self, _: Request<ChecksRequest>) -> Result<Response<Document>, Status> {
+        let checks = self.0.engine()?.health.checks();
+        Ok(Response::new(answers::json(json!({"checks": checks}).to_string())))
+    }
+
     async fn performance(&self, _: Request<PerformanceRequest>) -> Result<Response<Document>, Status> {
         Ok(Response::new(answers::json(self.report().performance(&[]))))
     }
@@ -117,6 +134,15 @@ impl health_server::Health for Health {
 
     async fn resources(&self, _: Request<ResourcesRequest>) -> Result<Response<Document>, Status> {
         Ok(Response::new(answers::json(self.report().resources())))
+    }
+}
+
+fn word(status: Found) -> Word {
+    match status {
+        Found::Healthy => Word::Healthy,
+        Found::Degraded => Word::Degraded,
+        Found::Unhealthy => Word::Unhealthy,
+        Found::Unknown => Word::Unknown,
     }
 }
 

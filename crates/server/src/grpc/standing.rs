@@ -1,6 +1,6 @@
 //! `grpc.health.v1.Health`: whether requests should be sent here, by service.
 //!
-//! The answer is what HTTP answers at the same moment, because it is the same judgement ([`serving`]). A service that needs
+//! The answer is what HTTP answers at the same moment, because it is the same judgement ([`serves`]). A service that needs
 //! no store serves until the server stops; one whose requests are refused for want of memory does not serve.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Answers, Api, Open, status};
 use crate::{
-    http::{App, health::serving},
+    http::{App, health::serves},
     memory::Step,
     server::stopped,
 };
@@ -77,16 +77,16 @@ fn statuses(app: &App) -> Statuses {
     let stopping = *app.stopping().borrow();
     let engine = app.ready().filter(|_| !stopping);
     let sheds = |step| engine.as_ref().is_some_and(|engine| engine.memory.sheds(step));
-    let whole = serving(app);
+    let whole = serves(app);
     SERVICES.map(|service| {
-        let serves = match service {
+        let standing = match service {
             INGEST => whole && !sheds(Step::Ingest),
             QUERY => engine.is_some() && !sheds(Step::Queries),
             ADMIN => engine.is_some(),
             EVENTS | HEALTH | STANDING => !stopping,
             _ => whole,
         };
-        if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+        if standing { ServingStatus::Serving } else { ServingStatus::NotServing }
     })
 }
 

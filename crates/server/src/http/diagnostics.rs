@@ -31,7 +31,8 @@ pub(super) fn snapshot(engine: &Engine) -> Snapshot {
 
 async fn extended(State(app): State<App>) -> Response {
     let engine = app.ready();
-    let (status, word, reason) = Health::of(engine.as_deref()).words();
+    let health = Health::of(engine.as_deref());
+    let (status, word, reason) = health.words();
     let document = match engine {
         Some(engine) => snapshot(&engine).extended(word),
         None => json!({"status": word, "reason": reason}).to_string(),

@@ -8,6 +8,7 @@ mod body;
 mod caller;
 mod cardinality;
 mod collectors;
+mod components;
 mod compress;
 mod diagnostics;
 mod events;
@@ -22,6 +23,7 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod ping;
 mod policies;
 mod problem;
 mod prom;
@@ -31,8 +33,10 @@ mod reading;
 mod record;
 mod sampling;
 mod service;
+mod services;
 pub(crate) mod sessions;
 mod socket;
+mod status;
 pub(crate) mod storage;
 mod write;
 
@@ -173,6 +177,10 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(components::routes())
+        .merge(ping::routes())
+        .merge(status::routes())
+        .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::support::{Running, connected, framed, from_client, sent, start_with_grpc};
 use barograph_proto::v1::{
-    ClientRequest, ErrorsRequest, InstantRequest, ListClientsRequest, PerformanceRequest, ResourcesRequest,
-    ServerRequest, SubscribeRequest, events_client::EventsClient, health_client::HealthClient,
-    query_client::QueryClient,
+    ChecksRequest, ClientRequest, ClusterRequest, ComponentsRequest, ErrorsRequest, InstantRequest,
+    ListClientsRequest, PerformanceRequest, ResourcesRequest, ServerRequest, SubscribeRequest,
+    events_client::EventsClient, health_client::HealthClient, query_client::QueryClient,
 };
 use serde_json::Value;
 use tonic::Code;
@@ -113,7 +113,11 @@ async fn grpc_clients_are_counted() {
     assert_eq!(listed["clients"].as_array().unwrap().len(), 1);
     let wrong = health.list_clients(ListClientsRequest { order: "fame".into(), ..Default::default() }).await;
     assert_eq!(wrong.unwrap_err().code(), Code::InvalidArgument);
+    let parts = health.components(ComponentsRequest {}).await.unwrap().into_inner();
+    assert!(!parts.statuses.is_empty());
     for document in [
+        health.cluster(ClusterRequest {}).await.unwrap(),
+        health.checks(ChecksRequest {}).await.unwrap(),
         health.performance(PerformanceRequest {}).await.unwrap(),
         health.errors(ErrorsRequest { by_method: true, by_category: true }).await.unwrap(),
         health.resources(ResourcesRequest {}).await.unwrap(),
