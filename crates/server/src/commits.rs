@@ -155,6 +155,7 @@ fn commit_until_stopped(
     clock: &dyn Clock,
     telemetry: Arc<Telemetry>,
 ) {
+    let transactions = telemetry.transactions.method("log.commit");
     let mut through = 0;
     // A full disk is told once, not at every try.
     let mut failing = false;
@@ -165,8 +166,10 @@ fn commit_until_stopped(
             signal.changed.wait_while(wanted, idle).unwrap_or_else(PoisonError::into_inner).stop
         };
         let began = clock.monotonic();
+        let transaction = transactions.begin();
         match store.commit() {
             Ok(ticket) => {
+                transaction.commit();
                 through = ticket;
                 if std::mem::take(&mut failing) {
                     tracing::info!("the write-ahead log is durable again");
@@ -178,6 +181,7 @@ fn commit_until_stopped(
                 });
             }
             Err(error) => {
+                transaction.abort();
                 telemetry.commit_failures.inc();
                 let failure = CommitError::of(&error);
                 if !std::mem::replace(&mut failing, true) {

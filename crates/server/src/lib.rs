@@ -18,6 +18,7 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod clients;
 pub mod clock;
 mod collect;
 mod commits;
@@ -31,6 +32,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod lifetime;
 pub mod logging;
 mod maintenance;
 mod memory;
@@ -49,6 +51,7 @@ mod starts;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+mod trends;
 
 pub use barograph::{
     self as sdk,

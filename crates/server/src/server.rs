@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
@@ -27,7 +28,7 @@ use crate::{
     events::{self, Events},
     health::{self, Health},
     http::{self, App},
-    maintenance,
+    lifetime, maintenance,
     memory::{self, Memory},
     queries::Queries,
     results::Results,
@@ -133,6 +134,8 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// Whether callers should come; probes tell.
+    ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
 }
@@ -182,14 +185,17 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let limits = (&settings.config.limits).into();
-        let sessions = http::sessions::new(starts::count(&*disk));
-        let events = Events::new(&sessions, clock.clone());
-        let app = App::new(events.clone(), clock.now(), limits, stopping.clone());
+        let (ready, is_ready) = watch::channel(false);
+        let mut lifetime = starts::count(&*disk);
+        lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
+        let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
+        let phases = (is_ready, stopping.clone());
+        let app = App::new(events.clone(), clock.clone(), address, &settings.config, phases);
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
         if http.is_some() || grpc.is_some() {
-            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
+            let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
+            serving.push(tokio::spawn(keeping));
         }
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
@@ -207,10 +213,11 @@ impl Server {
                 return Err(error);
             }
         };
+        ready.send_replace(true);
         app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, serving, running })
+        Ok(Self { address, grpc_address, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
@@ -232,6 +239,13 @@ impl Server {
     /// Where gRPC listens, if it does.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
+    /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
+    pub fn drain(&self) {
+        tracing::info!("draining");
+        self.ready.send_replace(false);
     }
 
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.

@@ -1,6 +1,7 @@
 //! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
 mod contender;
+mod health;
 mod ingest;
 mod json;
 mod query;
@@ -105,8 +106,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {
             record::run("sessions", arguments, &mut report)?;
-            if arguments.only.as_ref().is_none_or(|only| "streams".contains(only)) {
-                streams::run(&servers(arguments)?, &mut report)?;
+            if arguments.only.as_ref().is_none_or(|only| "streams".contains(only.as_str())) {
+                streams::run(&contenders, &mut report)?;
+            }
+            if arguments.only.as_ref().is_none_or(|only| "health".contains(only.as_str())) {
+                health::under_ingest(arguments, &contenders, &mut report)?;
             }
         }
     }
@@ -132,7 +136,7 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
 impl Subject {
     /// Whether servers are measured.
     fn has_servers(self) -> bool {
-        !matches!(self, Self::Record | Self::Layer | Self::Sessions)
+        !matches!(self, Self::Record | Self::Layer)
     }
 
     /// Whether servers of others are measured too.

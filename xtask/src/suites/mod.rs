@@ -12,6 +12,7 @@ mod grpc;
 mod history;
 pub(crate) mod kill;
 mod memory;
+mod monitoring;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -67,6 +68,7 @@ const SUITES: &[Suite] = &[
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
+    ("monitoring", monitoring::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

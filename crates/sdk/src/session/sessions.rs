@@ -137,7 +137,7 @@ impl Sessions {
 
     /// What is to be kept until the next start.
     pub fn lifetime(&self) -> Lifetime {
-        self.0.lifetime
+        Lifetime { before: self.totals(), ..self.0.lifetime }
     }
 
     /// When the server started.

@@ -28,7 +28,7 @@ pub(super) struct Health(pub(super) Api);
 
 impl Health {
     fn report(&self) -> Report {
-        reading(&self.0.app, Spelling::default())
+        reading(&self.0.app, Spelling::default(), None)
     }
 }
 
@@ -87,7 +87,7 @@ impl health_server::Health for Health {
     async fn client(&self, request: Request<ClientRequest>) -> Result<Response<ClientResponse>, Status> {
         let id = request.into_inner().id;
         let gone = || Status::not_found(format!("there is no client {id:?}, and none went not long ago"));
-        let json = self.report().client(&id).ok_or_else(gone)?;
+        let json = self.report().client(&id, None).ok_or_else(gone)?;
         let sessions = self.0.app.sessions();
         let stat = |name: &str| sessions.client_stat(&id, name).as_integer().unwrap_or_default();
         Ok(Response::new(ClientResponse {

@@ -74,7 +74,7 @@ impl Standing {
 }
 
 fn statuses(app: &App) -> Statuses {
-    let stopping = *app.stopping().borrow();
+    let stopping = *app.stopping().borrow() || app.is_draining();
     let engine = app.ready().filter(|_| !stopping);
     let sheds = |step| engine.as_ref().is_some_and(|engine| engine.memory.sheds(step));
     let whole = serves(app);

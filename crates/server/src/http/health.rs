@@ -48,7 +48,7 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Whether requests are answered at all.
 fn serving(app: &App) -> Vec<Check> {
-    let stopping = app.stopping().borrow().then_some("Barograph is stopping.");
+    let stopping = (*app.stopping().borrow() || app.is_draining()).then_some("Barograph is stopping.");
     let opening = app.ready().is_none().then_some("Barograph is opening its store.");
     vec![("serving".into(), stopping), ("store".into(), opening)]
 }

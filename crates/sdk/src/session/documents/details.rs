@@ -4,18 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Report, document, line, parts, write::Write as _};
 use crate::{
-    session::{Category, ClientStats, MethodSnapshot, UNMEASURED, analytics::compute_client_analytics},
+    session::{
+        Category, ClientStats, MethodSnapshot, Trends, UNMEASURED, analytics::compute_client_analytics,
+    },
     telemetry::object::Object,
     transactions::TransactionFigures,
     window::Figures,
 };
 
 impl Report {
-    /// `/health/clients/{id}`: one client, connected or gone not long ago; `None` if there is no such.
-    pub fn client(&self, id: &str) -> Option<String> {
+    /// `/health/clients/{id}`: one client, connected or gone not long ago, and how it went in the last week; `None` if
+    /// there is no such.
+    pub fn client(&self, id: &str, trend: Option<Trends>) -> Option<String> {
         let (snapshot, details) = self.sessions.client_snapshot(id)?;
         let settings = self.sessions.settings();
-        let analytics = compute_client_analytics(&snapshot, &details, None, &settings.weights);
+        let analytics = compute_client_analytics(&snapshot, &details, trend, &settings.weights);
         Some(document(|object| {
             line(object, &snapshot, &analytics);
             if let Some((at, cause)) = snapshot.gone {
@@ -67,6 +70,7 @@ impl Report {
                 parts(object, "client-health-score", &analytics.health_parts);
             });
             object.object("captured", |object| {
+                object.count("api-call-duration-total-ms", snapshot.busy_micros / 1_000);
                 object.count("bytes-queued", snapshot.bytes_queued);
                 object.count("bytes-queued-current", snapshot.bytes_waiting);
                 object.count("failed-writes", snapshot.failed_writes);
