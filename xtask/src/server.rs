@@ -78,6 +78,14 @@ impl Server {
         Client::new(&self.address)
     }
 
+    /// `host:port` of its gRPC, as it says in its output.
+    pub(crate) fn grpc_address(&self) -> Result<String> {
+        let log = self.log_whole()?;
+        let (_, rest) = log.split_once("grpc=").context("the server has not said where gRPC listens")?;
+        let address = rest.split(char::is_whitespace).next().unwrap_or_default();
+        Ok(address.trim_matches('"').to_owned())
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -1,4 +1,4 @@
-//! The connections of the HTTP port: taken, served, let finish when the server stops; and how each of them ended.
+//! The connections of a port: taken, served, let finish when the server stops; and how each of them ended.
 //!
 //! A connection that became a WebSocket is served elsewhere, and counts as one until that ends, too: whoever serves it holds
 //! its [`Line`].
@@ -19,9 +19,14 @@ use std::{
 };
 
 use barograph::session::Cause;
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -32,7 +37,7 @@ use tokio::{
 
 use crate::{
     errors::chain,
-    http::{self, App, Peer},
+    http::Peer,
     server::{DRAIN, stopped},
 };
 
@@ -41,13 +46,34 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes nothing of what was sent to it for so long is gone.
 #[cfg(target_os = "linux")]
 const SILENT_TIMEOUT: Duration = Duration::from_secs(300);
+/// A connection of HTTP/2 that says nothing is asked for a sign of life this often, and has so long to give one.
+const KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(10)];
+/// Calls and streams of one such connection at a time.
+const STREAMS_MAX: u32 = 1_024;
+/// Bytes of the headers of one such call.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Bytes that may be under way to us, of such a call and of its connection.
+const WINDOWS: [u32; 2] = [1 << 20, 4 << 20];
 /// So many connections are served at once; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 12_000;
 
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, which may become something else.
+    Http,
+    /// HTTP/2 alone, as gRPC takes it.
+    Grpc,
+}
+
 /// Accepts connections until told to stop, then lets those in flight finish.
-pub(crate) async fn accept(listener: TcpListener, app: App, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: axum::Router,
+    protocol: Protocol,
+    mut stopping: watch::Receiver<bool>,
+) {
     let stopping_too = stopping.clone();
-    let router = http::router(app);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     loop {
         let next = async {
@@ -68,7 +94,8 @@ pub(crate) async fn accept(listener: TcpListener, app: App, mut stopping: watch:
         };
         let line = Line(Arc::new(State { end: AtomicU8::new(OPEN), _permit: permit.ok() }));
         let router = TowerToHyperService::new(router.clone());
-        tokio::spawn(serve(stream, Connected { router, peer: Peer(peer), line }, stopping_too.clone()));
+        let service = Connected { router, peer: Peer(peer), line };
+        tokio::spawn(serve(stream, service, protocol, stopping_too.clone()));
     }
     drop(listener);
     // Who has all permits is alone.
@@ -78,7 +105,7 @@ pub(crate) async fn accept(listener: TcpListener, app: App, mut stopping: watch:
 }
 
 /// Serves one connection. A client that breaks off is its own business.
-async fn serve(stream: TcpStream, service: Connected, mut stopping: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, service: Connected, protocol: Protocol, stopping: watch::Receiver<bool>) {
     // Small answers go out at once.
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -87,13 +114,40 @@ async fn serve(stream: TcpStream, service: Connected, mut stopping: watch::Recei
         u32::try_from(SILENT_TIMEOUT.as_millis()).unwrap_or(u32::MAX),
     );
     let stream = TokioIo::new(Watched { stream, line: service.line.clone() });
-    let builder = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).clone();
-    let mut connection = pin!(builder.serve_connection(stream, service).with_upgrades());
+    match protocol {
+        Protocol::Http => {
+            let builder =
+                http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).clone();
+            let connection = builder.serve_connection(stream, service).with_upgrades();
+            drive(connection, |connection| connection.graceful_shutdown(), stopping).await;
+        }
+        Protocol::Grpc => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(KEEP_ALIVE[0])
+                .keep_alive_timeout(KEEP_ALIVE[1])
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEADER_BYTES_MAX)
+                .initial_stream_window_size(WINDOWS[0])
+                .initial_connection_window_size(WINDOWS[1])
+                .serve_connection(stream, service);
+            drive(connection, |connection| connection.graceful_shutdown(), stopping).await;
+        }
+    }
+}
+
+/// Sees a connection to its end, which it is asked for when the server stops.
+async fn drive<C: Future>(
+    connection: C,
+    finish: impl FnOnce(Pin<&mut C>),
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
+        () = stopped(&mut stopping) => finish(connection.as_mut()),
     }
-    let _ = connection.await;
+    connection.await;
 }
 
 /// The routes, told who is at the other end.

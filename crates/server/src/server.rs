@@ -23,7 +23,7 @@ use crate::{
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
-    connections,
+    connections::{self, Protocol},
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
@@ -190,20 +190,21 @@ impl Server {
         let mut lifetime = starts::count(&*disk);
         lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
         let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
-        let app = address.map(|address| {
-            let phases = (is_ready.clone(), stopping.clone());
-            App::new(events.clone(), clock.clone(), address, &settings.config, phases)
-        });
+        let phases = (is_ready, stopping.clone());
+        let app = App::new(events.clone(), clock.clone(), address, &settings.config, phases);
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
-        if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
+        if http.is_some() || grpc.is_some() {
             let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
             serving.push(tokio::spawn(keeping));
-            serving.push(tokio::spawn(connections::accept(listener, app, stopping.clone())));
+        }
+        if let Some((listener, address)) = http {
+            let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
+            serving.push(tokio::spawn(connections::accept(listener, router, Protocol::Http, stopping)));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        if let Some((listener, _)) = grpc {
-            serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
+        if let Some((listener, address)) = grpc {
+            serving.push(tokio::spawn(crate::grpc::run(listener, address, app.clone())));
         }
 
         let running = match open(&settings, rules, disk, path, address, events, stopping).await {
@@ -214,9 +215,7 @@ impl Server {
             }
         };
         ready.send_replace(true);
-        if let Some(app) = app {
-            app.set_ready(running.engine.clone());
-        }
+        app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
         Ok(Self { address, grpc_address, stop, ready, serving, running })

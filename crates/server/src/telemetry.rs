@@ -23,6 +23,8 @@ pub enum Origin {
     RemoteWrite,
     /// Targets that were scraped.
     Scrape,
+    /// Samples written by gRPC.
+    Grpc,
     /// Exposition text that was posted.
     Import,
     /// Samples of any age that were moved in.
@@ -36,13 +38,22 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 7] =
-        [Self::RemoteWrite, Self::Scrape, Self::Import, Self::History, Self::Record, Self::Own, Self::Rules];
+    const ALL: [Self; 8] = [
+        Self::RemoteWrite,
+        Self::Scrape,
+        Self::Grpc,
+        Self::Import,
+        Self::History,
+        Self::Record,
+        Self::Own,
+        Self::Rules,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Scrape => "scrape",
+            Self::Grpc => "grpc",
             Self::Import => "import",
             Self::History => "history",
             Self::Record => "record",

@@ -5,8 +5,9 @@ use anyhow::{Result, bail};
 use super::dependencies::{Metadata, metadata};
 
 /// Each inner crate and those of ours that it may use. Crates that are not listed are the edge and may use all.
-const INNER: [(&str, &[&str]); 11] = [
+const INNER: [(&str, &[&str]); 12] = [
     ("barograph-yaml", &[]),
+    ("barograph-proto", &[]),
     ("barograph-model", &[]),
     ("barograph-codec", &["barograph-model"]),
     ("barograph-disk", &[]),

@@ -8,6 +8,7 @@ mod examples;
 mod exporters;
 mod fuzz;
 mod grafana;
+mod grpc;
 mod history;
 pub(crate) mod kill;
 mod memory;
@@ -59,6 +60,7 @@ const SUITES: &[Suite] = &[
     ("remote_write", remote_write::run),
     ("examples", examples::run),
     ("grafana", grafana::run),
+    ("grpc", grpc::run),
     ("kill", kill::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),

@@ -1,5 +1,7 @@
 //! `/api/barograph/v1/…`: what an operator asks of the server itself.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     extract::State,
@@ -7,10 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use barograph_tsdb::Sizes;
 use serde_json::{Value, json};
 
 use super::{App, problem::Problem};
-use crate::{current, errors::chain, memory::Step};
+use crate::{Engine, current, errors::chain, memory::Step};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -20,16 +23,7 @@ pub(crate) fn routes() -> Router<App> {
 
 /// `POST …/admin/flush`: cuts the head into blocks and tells what the store takes on disk.
 async fn flush(State(app): State<App>) -> Result<Response, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let now = engine.clock.now();
-    let sizes = current::blocking(move || {
-        // What is over is made whole first, tiers too.
-        engine.store.maintain_all(now)?;
-        engine.store.flush(now)
-    })
-    .await
-    .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
-    .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))?;
+    let sizes = flushed(app.ready().ok_or_else(Problem::not_ready)?).await?;
     let body = json!({
         "raw_bytes": sizes.raw_bytes,
         "rollup_bytes": sizes.rollup_bytes,
@@ -40,6 +34,19 @@ async fn flush(State(app): State<App>) -> Result<Response, Problem> {
         "windows": sizes.windows,
     });
     Ok(Json(body).into_response())
+}
+
+/// Cuts the head into blocks and tells what the store takes on disk.
+pub(crate) async fn flushed(engine: Arc<Engine>) -> Result<Sizes, Problem> {
+    let now = engine.clock.now();
+    current::blocking(move || {
+        // What is over is made whole first, tiers too.
+        engine.store.maintain_all(now)?;
+        engine.store.flush(now)
+    })
+    .await
+    .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
+    .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))
 }
 
 /// `GET …/memory`: the budget, what draws from it, and what is given up.

@@ -34,7 +34,8 @@ impl Caller {
         Self { name: name.into(), dashboard: None, panel: None }
     }
 
-    fn of(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
+    /// By its headers and where it calls from.
+    pub(crate) fn of(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?.trim();
             Some(&value[..value.floor_char_boundary(NAME_BYTES_MAX)]).filter(|value| !value.is_empty())

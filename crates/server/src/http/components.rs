@@ -21,7 +21,7 @@ use super::{
     prom::ApiError,
 };
 use crate::{
-    Engine,
+    Engine, current,
     health::{ComponentHealth, HISTORY_MAX, Part, Quorum, Score},
     snapshot::SystemMetricsSnapshot,
     surroundings,
@@ -201,7 +201,7 @@ async fn heartbeats(State(app): State<App>) -> Result<Response, Problem> {
 /// What was done so that parts of the server work again.
 async fn recoveries(State(app): State<App>) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let read = tokio::task::spawn_blocking(move || engine.health.recoveries()).await;
+    let read = current::blocking(move || engine.health.recoveries()).await;
     let events = read.map_err(|_| ApiError::internal("reading failed"))?;
     let events = events.map_err(|error| ApiError::unavailable(crate::errors::chain(&error)))?;
     let list = events
@@ -235,7 +235,7 @@ async fn history(State(app): State<App>, params: Params) -> Result<Response, Api
         let events = engine.health.history(&subject, from..to, limit)?;
         Ok(events.into_iter().map(|event| json!({"time": time(event.at), "document": event.value})).collect())
     };
-    let events = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::internal("reading failed"))?;
+    let events = current::blocking(read).await.map_err(|_| ApiError::internal("reading failed"))?;
     let events = events.map_err(|error| ApiError::unavailable(crate::errors::chain(&error)))?;
     Ok(Json(json!({"history": events})).into_response())
 }

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{FromRequestParts, Path, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -51,13 +51,23 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// By what a request says, and the connection it came by.
+    pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let peer = extensions.get::<Peer>();
+        Self {
+            name: named(headers).map(str::to_owned),
+            address: peer.map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string()),
+            line: extensions.get().cloned(),
+        }
+    }
+
     /// Whose events these are.
-    pub(super) fn subscriber(&self) -> Subscriber<'_> {
+    pub(crate) fn subscriber(&self) -> Subscriber<'_> {
         self.name.as_deref().map_or(Subscriber::At(&self.address), Subscriber::Named)
     }
 
     /// How its connection ended.
-    pub(super) fn ended(&self) -> Option<Cause> {
+    pub(crate) fn ended(&self) -> Option<Cause> {
         self.line.as_ref().and_then(Line::ended)
     }
 }
@@ -66,16 +76,12 @@ impl<S: Sync> FromRequestParts<S> for Listener {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<Peer>();
         // A page of a browser cannot send headers with a stream.
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let asked = form_urlencoded::parse(query).find(|(name, _)| name == "client");
         let asked = asked.map(|(_, client)| client.into_owned()).filter(|client| !client.is_empty());
-        Ok(Self {
-            name: asked.or_else(|| named(&parts.headers).map(str::to_owned)),
-            address: peer.map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string()),
-            line: parts.extensions.get().cloned(),
-        })
+        let listener = Self::of(&parts.headers, &parts.extensions);
+        Ok(Self { name: asked.or(listener.name), ..listener })
     }
 }
 

@@ -96,7 +96,7 @@ async fn one(
 }
 
 /// A name as it is stored.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.replace(['.', '-'], "_")
 }
 

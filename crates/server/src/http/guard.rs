@@ -33,6 +33,11 @@ pub(crate) async fn loopback_only(
     response
 }
 
+/// Why a request is refused, if it is.
+pub(crate) fn refusal(request: &Request, address: SocketAddr) -> Option<String> {
+    judge(request, address).err()
+}
+
 fn judge(request: &Request, address: SocketAddr) -> Result<(), String> {
     let header = |name| request.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     let host = header(header::HOST).or_else(|| request.uri().authority().map(|a| a.as_str()));

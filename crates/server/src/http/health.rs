@@ -63,6 +63,12 @@ fn readiness(app: &App) -> Vec<Check> {
     checks
 }
 
+/// Whether requests should be sent here, which is also what `grpc.health.v1` answers: nothing that is essential fails.
+pub(crate) fn serves(app: &App) -> bool {
+    let ready = readiness(app).iter().all(|(_, failure)| failure.is_none());
+    ready && Health::of(app.ready().as_deref()).status != Status::Unhealthy
+}
+
 fn liveness() -> Vec<Check> {
     vec![("process".into(), None)]
 }
@@ -123,7 +129,7 @@ fn probe(name: &str, checks: &[Check], params: &Params) -> Response {
 
 /// How the server fares, and why if not well: what shows at once, and what its checks say.
 pub(crate) struct Health {
-    status: Status,
+    pub(crate) status: Status,
     reason: Option<Cow<'static, str>>,
 }
 

@@ -3,7 +3,7 @@
 //! Handlers decode, call into the engine on a thread that may block, and encode. While the store is being opened
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
-mod admin;
+pub(crate) mod admin;
 mod answered;
 mod body;
 mod caller;
@@ -17,7 +17,7 @@ pub(crate) mod figures;
 mod flat;
 mod follow;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
@@ -37,10 +37,10 @@ mod record;
 mod sampling;
 mod service;
 mod services;
-mod sessions;
+pub(crate) mod sessions;
 mod socket;
 mod status;
-mod storage;
+pub(crate) mod storage;
 mod write;
 
 use std::{
@@ -69,13 +69,17 @@ use crate::{
 };
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
+pub(crate) use events::Listener;
 pub(crate) use follow::updates;
+pub(crate) use guard::refusal;
 pub(crate) use health::Health;
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
-pub(crate) use prom::{ApiError, checked, evaluated};
+pub(crate) use prom::{ApiError, Asked, Wanted, bounded, checked, evaluated, expression, tiers};
 pub(crate) use query::of_text;
 pub(crate) use rate::Rates;
+pub(crate) use record::{check_records, recorded};
+pub(crate) use write::{NO_MEMORY, check_count, not_durable, not_stored};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -85,7 +89,7 @@ struct Shared {
     engine: OnceLock<Arc<Engine>>,
     clock: Arc<dyn Clock>,
     started: Timestamp,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     limits: RequestLimits,
     events: Events,
     peaks: Peaks,
@@ -109,6 +113,13 @@ pub(crate) struct RequestLimits {
     samples: usize,
 }
 
+impl RequestLimits {
+    /// Bytes of the body as sent.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
+}
+
 impl From<&Limits> for RequestLimits {
     fn from(limits: &Limits) -> Self {
         let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
@@ -125,7 +136,7 @@ impl App {
     pub(crate) fn new(
         events: Events,
         clock: Arc<dyn Clock>,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         config: &Config,
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
@@ -192,8 +203,8 @@ impl App {
         self.0.per_client
     }
 
-    /// Where the server listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where the server listens for HTTP, if it does.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.0.address
     }
 
@@ -228,9 +239,8 @@ impl App {
     }
 }
 
-/// All routes.
-pub(crate) fn router(app: App) -> Router {
-    let address = app.0.address;
+/// All routes, at an address.
+pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
     Router::new()
         .merge(prom::routes())

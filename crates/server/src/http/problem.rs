@@ -32,6 +32,16 @@ impl Problem {
         &self.detail
     }
 
+    /// The status it has by HTTP.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Where in a document it is.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
     /// Whether asking again may help.
     pub(crate) fn may_pass(&self) -> bool {
         self.status.is_server_error()

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use barograph::record::MetricRecord;
 use serde_json::{Value, json};
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     Engine, current,
     memory::Step,
-    records::{KEY_BYTES_MAX, Outcome, RECORDS_MAX, read},
+    records::{KEY_BYTES_MAX, Outcome, RECORDS_MAX, Unreadable, read},
 };
 
 /// A body takes about so many times its size while its records are stored.
@@ -36,18 +37,35 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn record(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
+    let outcome = recorded(&engine, key, body.len(), move || read_all(&body)).await?;
+    Ok(answer(&outcome))
+}
+
+/// Stores the records of a request of so many bytes, and waits until they are durable.
+pub(crate) async fn recorded(
+    engine: &Arc<Engine>,
+    key: Option<String>,
+    bytes: usize,
+    records: impl FnOnce() -> Result<Vec<Result<MetricRecord, Unreadable>>, Problem> + Send + 'static,
+) -> Result<Arc<Outcome>, Problem> {
     if engine.memory.sheds(Step::Ingest) {
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY));
     }
-    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
     if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES_MAX) {
         let why = format!("the Idempotency-Key is longer than {KEY_BYTES_MAX} bytes");
         return Err(Problem::new(StatusCode::BAD_REQUEST, why));
     }
-    let turn = engine.memory.turn(body.len().saturating_mul(RECORDS_COST)).await;
+    let turn = engine.memory.turn(bytes.saturating_mul(RECORDS_COST)).await;
     let work = engine.clone();
     let stored = current::blocking(move || {
-        let stored = store(&work, key.as_deref(), &body);
+        let stored = records().and_then(|records| {
+            let stored = work.records.store(&work, key.as_deref(), records);
+            stored.map_err(|error| {
+                let (status, why) = not_stored(&error);
+                Problem::new(status, why)
+            })
+        });
         drop(turn);
         stored
     });
@@ -57,10 +75,11 @@ async fn record(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
         .durable(outcome.ticket)
         .await
         .map_err(|error| Problem::new(not_durable(&error), error.to_string()))?;
-    Ok(answer(&outcome))
+    Ok(outcome)
 }
 
-fn store(engine: &Engine, key: Option<&str>, body: &[u8]) -> Result<Arc<Outcome>, Problem> {
+/// Reads each record of a body.
+fn read_all(body: &[u8]) -> Result<Vec<Result<MetricRecord, Unreadable>>, Problem> {
     let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
     let document: Value =
         serde_json::from_slice(body).map_err(|e| bad(format!("the body is not JSON: {e}")))?;
@@ -68,14 +87,17 @@ fn store(engine: &Engine, key: Option<&str>, body: &[u8]) -> Result<Arc<Outcome>
         Value::Array(records) => records.as_slice(),
         one => std::slice::from_ref(one),
     };
-    if documents.len() > RECORDS_MAX {
-        return Err(bad(format!("more than {RECORDS_MAX} records; send them in several requests")));
+    check_records(documents.len())?;
+    Ok(documents.iter().map(read).collect())
+}
+
+/// Refuses a request of more records than one may bring.
+pub(crate) fn check_records(count: usize) -> Result<(), Problem> {
+    if count > RECORDS_MAX {
+        let why = format!("more than {RECORDS_MAX} records; send them in several requests");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, why));
     }
-    let records = documents.iter().map(read).collect();
-    engine.records.store(engine, key, records).map_err(|error| {
-        let (status, why) = not_stored(&error);
-        Problem::new(status, why)
-    })
+    Ok(())
 }
 
 fn answer(outcome: &Outcome) -> Response {

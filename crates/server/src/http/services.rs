@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{App, body::Whole, problem::Problem};
 use crate::{
-    Engine,
+    Engine, current,
     errors::chain,
     health::{Service, Stage},
 };
@@ -89,7 +89,7 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Valu
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let (service, metrics) = found(&engine, &id)?;
     let mut shown = document(&engine, &service, metrics);
-    let life = tokio::task::spawn_blocking(move || engine.health.life(&id)).await;
+    let life = current::blocking(move || engine.health.life(&id)).await;
     let unread = |text: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, text);
     let life = life.map_err(|error| unread(error.to_string()))?.map_err(|error| unread(chain(&error)))?;
     let step = |event: &barograph_state::Event<_>| {

@@ -75,7 +75,7 @@ async fn server(State(app): State<App>, headers: HeaderMap, params: Params) -> R
 async fn targets(State(app): State<App>) -> Json<serde_json::Value> {
     let target = |path: &str| {
         let labels = serde_json::json!({"job": "barograph", "__metrics_path__": path});
-        serde_json::json!({"targets": [app.address().to_string()], "labels": labels})
+        serde_json::json!({"targets": app.address().map(|address| address.to_string()).as_slice(), "labels": labels})
     };
     Json(["/metrics", "/health/server"].map(target).into_iter().collect())
 }
@@ -169,9 +169,14 @@ fn report(app: &App, params: &Params) -> Result<Report, ApiError> {
 fn report_with(app: &App, params: &Params, trend: Option<Trends>) -> Result<Report, ApiError> {
     let spelling =
         Spelling { sentinels: params.flag("sentinels")?, epoch: params.first("time") == Some("epoch") };
+    Ok(reading(app, spelling, trend))
+}
+
+/// One reading of the server and of what surrounds it.
+pub(crate) fn reading(app: &App, spelling: Spelling, trend: Option<Trends>) -> Report {
     let engine = app.ready();
     let surroundings = Surroundings { trend, ..surroundings::read(engine.as_deref(), app.peaks()) };
-    Ok(app.sessions().report(&surroundings, spelling))
+    app.sessions().report(&surroundings, spelling)
 }
 
 /// The answer in the form that is asked for; `of` is what the document is of.

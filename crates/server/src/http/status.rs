@@ -19,6 +19,7 @@ use super::{App, health::Health};
 use crate::{
     Engine,
     config::format_duration,
+    current,
     health::{CheckResult, ComponentHealth, Quorum, Status},
 };
 
@@ -36,7 +37,7 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn status(State(app): State<App>) -> Response {
     // History is read from the disk.
-    let written = tokio::task::spawn_blocking(move || page(app.ready().as_deref())).await;
+    let written = current::blocking(move || page(app.ready().as_deref())).await;
     let Ok((status, page)) = written else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, page).into_response()

@@ -1,5 +1,7 @@
 //! Storage under `/api/barograph/v1`: figures, catalog, backups; and the snapshot of the Prometheus API.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -7,9 +9,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use barograph_tsdb::MetricInfo;
+use barograph_tsdb::{
+    MetricInfo,
+    backup::{Listed, Written},
+};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     App,
@@ -19,7 +24,7 @@ use super::{
     prom::{ApiError, success},
 };
 use crate::{
-    current,
+    Engine, current,
     errors::chain,
     storage::{
         backup::{self, Refused},
@@ -67,24 +72,39 @@ async fn back_up(State(app): State<App>, Whole(body): Whole) -> Result<Response,
     if order.keep == Some(0) {
         return Err(bad("keep must be 1 or more".to_owned()));
     }
-    let place = engine.backups.place(&order.target)?;
-    let written = off_loop(move || backup::of_running(&engine, &place, order.keep)).await??;
+    let written = backed_up(engine, &order.target, order.keep).await?;
+    Ok((StatusCode::CREATED, Json(backup::written_document(&written))).into_response())
+}
+
+/// Backs up the running store into a target; `keep` of the backups there stay.
+pub(crate) async fn backed_up(
+    engine: Arc<Engine>,
+    target: &str,
+    keep: Option<usize>,
+) -> Result<Written, Problem> {
+    let place = engine.backups.place(target)?;
+    let written = off_loop(move || backup::of_running(&engine, &place, keep)).await??;
     for (path, reason) in &written.damaged {
         tracing::warn!(path, reason, "a damaged block was backed up as it is");
     }
-    Ok((StatusCode::CREATED, Json(backup::written_document(&written))).into_response())
+    Ok(written)
 }
 
 /// `GET …/backup`: the backups of a target, newest first.
 async fn backups(State(app): State<App>, params: Params) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let place = engine.backups.place(params.first("target").unwrap_or_default())?;
-    let listed = match off_loop(move || backup::list(&place)).await? {
-        // No backup was made yet.
-        Err(Refused::Missing(_)) => barograph_tsdb::backup::Listed::default(),
-        listed => listed?,
-    };
+    let listed = backups_of(&engine, params.first("target").unwrap_or_default()).await?;
     Ok(Json(backup::listed_document(&listed)).into_response())
+}
+
+/// The backups of a target.
+pub(crate) async fn backups_of(engine: &Engine, target: &str) -> Result<Listed, Problem> {
+    let place = engine.backups.place(target)?;
+    Ok(match off_loop(move || backup::list(&place)).await? {
+        // No backup was made yet.
+        Err(Refused::Missing(_)) => Listed::default(),
+        listed => listed?,
+    })
 }
 
 /// `POST /api/v1/admin/tsdb/snapshot`: a backup under the name Prometheus has for it.
@@ -104,8 +124,12 @@ async fn snapshot(State(app): State<App>, headers: HeaderMap) -> Result<Response
 
 /// `GET …/storage/stats`: the store by tier, its log, its growth, and what is left of the disk.
 async fn stats(State(app): State<App>) -> Result<Response, Problem> {
-    let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    Ok(Json(off_loop(move || stats::document(&engine)).await?).into_response())
+    Ok(Json(stats_of(app.ready().ok_or_else(Problem::not_ready)?).await?).into_response())
+}
+
+/// The document of storage.
+pub(crate) async fn stats_of(engine: Arc<Engine>) -> Result<Value, Problem> {
+    off_loop(move || stats::document(&engine)).await
 }
 
 /// `GET …/catalog`: what is known of every metric, by name.

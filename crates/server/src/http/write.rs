@@ -69,7 +69,7 @@ async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
 }
 
 /// Why a request is refused that may come again.
-pub(super) const NO_MEMORY: &str = "memory is short; send again in a moment";
+pub(crate) const NO_MEMORY: &str = "memory is short; send again in a moment";
 
 /// Requests that decode to no more than this, about a millisecond of work, are not worth another thread.
 const INLINE_BYTES_MAX: usize = 512 << 10;
@@ -215,7 +215,7 @@ fn store_decoded(
 }
 
 /// Refuses a request of more samples than one may bring.
-pub(super) fn check_count(samples: usize, limits: RequestLimits) -> Result<(), (StatusCode, String)> {
+pub(crate) fn check_count(samples: usize, limits: RequestLimits) -> Result<(), (StatusCode, String)> {
     if samples > limits.samples {
         let why = format!("more than {} samples in one request; send them in several", limits.samples);
         return Err((StatusCode::BAD_REQUEST, why));
@@ -234,7 +234,7 @@ fn keep_exemplars(engine: &Engine, series: &remote_write::Series<'_>) {
 }
 
 /// The status for a request of which nothing was stored: one after which senders try again.
-pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
+pub(crate) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     let status = match error {
         StoreError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
         error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
@@ -244,7 +244,7 @@ pub(super) fn not_stored(error: &StoreError) -> (StatusCode, String) {
 }
 
 /// The status for a request that is not on the disk: 507 where that is full.
-pub(super) fn not_durable(error: &CommitError) -> StatusCode {
+pub(crate) fn not_durable(error: &CommitError) -> StatusCode {
     if error.full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 

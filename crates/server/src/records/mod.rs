@@ -24,7 +24,7 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 
 use crate::{Engine, errors::chain, telemetry::Origin};
 
-pub(crate) use read::{Unreadable, read};
+pub(crate) use read::{DistributionParts, Unreadable, kind_named, read, sampled};
 use sampled::Sampled;
 pub(crate) use sampled::{Told, told};
 use sums::{Sample, Sums};

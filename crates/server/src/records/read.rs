@@ -15,6 +15,13 @@ pub(crate) struct Unreadable {
     what: String,
 }
 
+impl Unreadable {
+    /// In words.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into() }
+    }
+}
+
 const STRATEGIES: [Strategy; 6] = [
     Strategy::All,
     Strategy::Consistent,
@@ -25,7 +32,7 @@ const STRATEGIES: [Strategy; 6] = [
 ];
 
 fn wrong<T>(what: impl Into<String>) -> Result<T, Unreadable> {
-    Err(Unreadable { what: what.into() })
+    Err(Unreadable::new(what))
 }
 
 /// Reads one record; its form is that of `barograph::record`.
@@ -45,10 +52,7 @@ pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
     };
     let Some(name) = text("name")? else { return wrong("name is missing") };
     let Some(kind) = text("type")? else { return wrong("type is missing") };
-    let Some(kind) = RecordKind::named(kind) else {
-        let known = RecordKind::ALL.map(RecordKind::as_str).join(", ");
-        return wrong(format!("type {kind:?} is none of {known}"));
-    };
+    let kind = kind_named(kind)?;
     let value = match object.get("value").or_else(|| object.get(own?)) {
         Some(Value::Number(number)) => RecordValue::Number(number.as_f64().unwrap_or(f64::NAN)),
         Some(Value::Object(parts)) => RecordValue::Distribution(distribution(parts)?),
@@ -63,6 +67,12 @@ pub(crate) fn read(document: &Value) -> Result<MetricRecord, Unreadable> {
         sampling: sampling(object.get("sampling"))?,
         ..MetricRecord::new(kind, name, value)
     })
+}
+
+/// The kind of a record by its name.
+pub(crate) fn kind_named(kind: &str) -> Result<RecordKind, Unreadable> {
+    let known = || RecordKind::ALL.map(RecordKind::as_str).join(", ");
+    RecordKind::named(kind).map_or_else(|| wrong(format!("type {kind:?} is none of {}", known())), Ok)
 }
 
 /// What the value of a kind may be called, too.
@@ -114,47 +124,86 @@ fn sampling(value: Option<&Value>) -> Result<Option<SamplingInfo>, Unreadable> {
         Some(_) => return wrong("sampling must be an object"),
     };
     let strategy = object.get("strategy").and_then(Value::as_str).unwrap_or("all");
+    let number = |key: &str| object.get(key).and_then(Value::as_f64);
+    sampled(strategy, number("rate"), number("weight")).map(Some)
+}
+
+/// How a record was sampled; all of it is optional.
+pub(crate) fn sampled(
+    strategy: &str,
+    rate: Option<f64>,
+    weight: Option<f64>,
+) -> Result<SamplingInfo, Unreadable> {
     let Some(strategy) = STRATEGIES.into_iter().find(|known| known.as_str() == strategy) else {
         return wrong(format!("sampling strategy {strategy:?} is not known"));
     };
-    let number = |key: &str| object.get(key).and_then(Value::as_f64);
-    let rate = number("rate").unwrap_or(1.0);
-    let weight = number("weight").unwrap_or(1.0 / rate);
+    let rate = rate.unwrap_or(1.0);
+    let weight = weight.unwrap_or(1.0 / rate);
     if !(rate > 0.0 && rate <= 1.0 && (1.0..=1e9).contains(&weight)) {
         return wrong("sampling needs a rate above 0 and up to 1, and a weight from 1 to 1e9");
     }
-    Ok(Some(SamplingInfo { strategy, rate, weight }))
+    Ok(SamplingInfo { strategy, rate, weight })
 }
 
-/// Buckets are upper bounds with counts; bounds of negative values are those farther from zero.
 fn distribution(parts: &Map<String, Value>) -> Result<Sketch, Unreadable> {
     let number = |key: &str| parts.get(key).and_then(Value::as_f64);
-    let mut sketch = Sketch::new();
-    sketch.add_zeros(parts.get("zeros").and_then(Value::as_u64).unwrap_or(0).min(COUNT_MAX));
     let buckets = parts.get("buckets").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if buckets.len() > 2 * BUCKETS_MAX {
-        return wrong("a distribution has too many buckets");
-    }
-    let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
-    for bucket in buckets {
+    let pair = |bucket: &Value| {
         let pair = bucket.as_array().filter(|pair| pair.len() == 2);
-        let pair = pair.and_then(|pair| Some((pair[0].as_f64()?, pair[1].as_u64()?)));
-        let Some((bound, count)) = pair.filter(|(bound, count)| *bound != 0.0 && *count <= COUNT_MAX) else {
-            return wrong("a bucket is [bound, count], the bound not zero");
-        };
-        if count > 0 {
-            (least, greatest) = (least.min(bound), greatest.max(bound));
-            sketch.add_bucket(bound < 0.0, barograph_model::index_of(bound.abs()), count);
+        pair.and_then(|pair| Some((pair[0].as_f64()?, pair[1].as_u64()?)))
+    };
+    let parts = DistributionParts {
+        // What is no whole number of buckets and zeros cannot be right.
+        count: number("count"),
+        sum: number("sum"),
+        min: number("min"),
+        max: number("max"),
+        zeros: parts.get("zeros").and_then(Value::as_u64).unwrap_or(0),
+    };
+    parts.with_buckets(buckets.iter().map(pair))
+}
+
+/// What a distribution says of itself beside its buckets.
+pub(crate) struct DistributionParts {
+    pub(crate) count: Option<f64>,
+    pub(crate) sum: Option<f64>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) zeros: u64,
+}
+
+impl DistributionParts {
+    /// The distribution. Buckets are bounds with counts; bounds are those farther from zero. `None` is no bucket.
+    pub(crate) fn with_buckets(
+        self,
+        buckets: impl ExactSizeIterator<Item = Option<(f64, u64)>>,
+    ) -> Result<Sketch, Unreadable> {
+        let mut sketch = Sketch::new();
+        sketch.add_zeros(self.zeros.min(COUNT_MAX));
+        if buckets.len() > 2 * BUCKETS_MAX {
+            return wrong("a distribution has too many buckets");
         }
+        let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+        for bucket in buckets {
+            let good =
+                |(bound, count): &(f64, u64)| bound.is_finite() && *bound != 0.0 && *count <= COUNT_MAX;
+            let Some((bound, count)) = bucket.filter(good) else {
+                return wrong("a bucket is [bound, count], the bound finite and not zero");
+            };
+            if count > 0 {
+                (least, greatest) = (least.min(bound), greatest.max(bound));
+                sketch.add_bucket(bound < 0.0, barograph_model::index_of(bound.abs()), count);
+            }
+        }
+        match self.count {
+            Some(count) if count == sketch.count() as f64 => {}
+            _ => return wrong("the count of a distribution must be that of its buckets and zeros"),
+        }
+        let Some(sum) = self.sum else { return wrong("a distribution has a sum") };
+        let (min, max) = (self.min.unwrap_or(least), self.max.unwrap_or(greatest));
+        sketch.add_moments(sum, min, max);
+        Ok(sketch)
     }
-    match number("count") {
-        Some(count) if count == sketch.count() as f64 => {}
-        _ => return wrong("the count of a distribution must be that of its buckets and zeros"),
-    }
-    let Some(sum) = number("sum") else { return wrong("a distribution has a sum") };
-    let (min, max) = (number("min").unwrap_or(least), number("max").unwrap_or(greatest));
-    sketch.add_moments(sum, min, max);
-    Ok(sketch)
 }
 
 /// So many values one bucket of one record may claim.

@@ -146,7 +146,7 @@ async fn one_that_changes_all_the_time_is_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_look_at_what_is_elsewhere() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let asked = crate::support::start_with_grpc(other.path()).await;
+    let asked = crate::support::start_with_grpc(other.path()).await.0.server;
     let (http, grpc) = (asked.address().unwrap(), asked.grpc_address().unwrap());
     let config = format!(
         "collectors: {{built_in: false}}\nhealth:\n  checks:\n  \

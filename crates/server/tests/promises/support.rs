@@ -15,6 +15,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
+use tonic::transport::{Channel, Endpoint};
 
 /// A running server and its client.
 pub struct Running {
@@ -58,10 +59,31 @@ pub fn configured(text: &str) -> Config {
     Config::parse(text, "test.yml", Path::new(""), []).unwrap()
 }
 
-/// Starts a server with a gRPC port.
-pub async fn start_with_grpc(dir: &Path) -> Server {
+/// Starts a server with a gRPC port and the built-in collectors off, and connects to it.
+pub async fn start_with_grpc(dir: &Path) -> (Running, Channel) {
+    start_with_grpc_configured(dir, "collectors: {built_in: false}\n").await
+}
+
+/// As [`start_with_grpc`], with a configuration.
+pub async fn start_with_grpc_configured(dir: &Path, config: &str) -> (Running, Channel) {
     let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
-    Server::start(Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", Config::default()) }).await.unwrap()
+    let settings = Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", configured(config)) };
+    let server = Server::start(settings).await.unwrap();
+    let channel = connected(&server).await;
+    (Running { server, client: Client::builder(TokioExecutor::new()).build_http() }, channel)
+}
+
+/// A connection of its own to the gRPC port.
+pub async fn connected(server: &Server) -> Channel {
+    let address = format!("http://{}", server.grpc_address().unwrap());
+    Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+}
+
+/// A call that names who calls.
+pub fn from_client<T>(client: &'static str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("x-client-id", client.parse().unwrap());
+    request
 }
 
 /// Tries to start a server with all defaults.
@@ -164,4 +186,32 @@ pub fn request(series: &[Written<'_>]) -> Vec<u8> {
 pub fn now_ms() -> i64 {
     use barograph_server::clock::Clock;
     barograph_server::clock::SystemClock::new().now().0 / 1000 * 1000
+}
+
+/// Sends bytes to the gRPC port as a client would that does not know better: the HTTP status, and that of gRPC if there is
+/// one.
+pub async fn sent(
+    server: &Server,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> (u16, Option<i32>) {
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let mut request = Request::post(format!("http://{}{path}", server.grpc_address().unwrap()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
+    let code = head.headers.get("grpc-status").or(trailers.get("grpc-status"));
+    (head.status.as_u16(), code.map(|code| code.to_str().unwrap().parse().unwrap()))
+}
+
+/// A message as it goes over the wire.
+pub fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let length = u32::try_from(message.encoded_len()).unwrap();
+    let mut bytes = [&[0][..], &length.to_be_bytes()].concat();
+    message.encode(&mut bytes).unwrap();
+    bytes
 }

@@ -52,6 +52,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "canceled", "query was stopped by its number")
     }
 
+    /// The status it has by HTTP, and the word for what kind of error it is.
+    pub(crate) fn kind(&self) -> (StatusCode, &'static str) {
+        (self.status, self.kind)
+    }
+
     /// The limit of queries that is behind it, if one is: `samples`, `series`, `bytes`, `memory`.
     pub(crate) fn limit(&self) -> Option<&'static str> {
         self.limit

@@ -14,7 +14,7 @@ mod status;
 
 pub(crate) use answer::{success, write_labels, write_sample_value};
 pub(crate) use error::ApiError;
-pub(crate) use query::{Asked, Wanted, checked, evaluated, expression, steps};
+pub(crate) use query::{Asked, Wanted, bounded, checked, evaluated, expression, steps, tiers};
 
 use axum::{
     Router,

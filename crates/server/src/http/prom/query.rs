@@ -119,8 +119,7 @@ async fn answer(
     let question = asked.question(caller, params, Wanted::Value(expr.clone(), when));
     Queries::run(engine, question, move |budget| {
         let (answer, reused) = evaluated(&source, &expr, when, &options, anew, budget)?;
-        budget.reserve(written_bytes(&answer.value, limit)).map_err(SourceError::from)?;
-        let mut response = reply(&headers, answer, limit);
+        let mut response = reply(&headers, &bounded(answer, limit, budget)?);
         if let Some(reused) = reused {
             response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static(reused.as_str()));
         }
@@ -130,8 +129,22 @@ async fn answer(
     .await
 }
 
+/// An answer of no more series than `limit`, with the memory that it takes to write it.
+pub(crate) fn bounded(mut answer: Answer, limit: usize, budget: &Budget) -> Result<Answer, ApiError> {
+    let truncated = match &mut answer.value {
+        Value::Vector(series) => cut(series, limit),
+        Value::Matrix(series) => cut(series, limit),
+        _ => false,
+    };
+    if truncated {
+        answer.warnings.push(TRUNCATED.into());
+    }
+    budget.reserve(written_bytes(&answer.value)).map_err(SourceError::from)?;
+    Ok(answer)
+}
+
 /// About how many bytes the text of an answer takes.
-fn written_bytes(value: &Value, limit: usize) -> u64 {
+fn written_bytes(value: &Value) -> u64 {
     const SAMPLE_BYTES: usize = 32;
     const HISTOGRAM_BYTES: usize = 512;
     let one = |labels: &Labels, floats: usize, histograms: usize| {
@@ -139,10 +152,9 @@ fn written_bytes(value: &Value, limit: usize) -> u64 {
     };
     let bytes: usize = match value {
         Value::Scalar(_) | Value::String(..) => 0,
-        Value::Vector(series) => series.iter().take(limit).map(|(labels, _)| one(labels, 1, 0)).sum(),
+        Value::Vector(series) => series.iter().map(|(labels, _)| one(labels, 1, 0)).sum(),
         Value::Matrix(series) => {
-            let tracks = series.iter().take(limit);
-            tracks.map(|(labels, track)| one(labels, track.floats.len(), track.histograms.len())).sum()
+            series.iter().map(|(labels, track)| one(labels, track.floats.len(), track.histograms.len())).sum()
         }
     };
     bytes as u64
@@ -258,17 +270,9 @@ pub(crate) enum Wanted<'a> {
 /// Why series were left out of an answer.
 const TRUNCATED: &str = "results truncated due to limit";
 
-fn reply(headers: &HeaderMap, mut answer: Answer, limit: usize) -> Response {
-    let truncated = match &mut answer.value {
-        Value::Vector(series) => cut(series, limit),
-        Value::Matrix(series) => cut(series, limit),
-        _ => false,
-    };
-    if truncated {
-        answer.warnings.push(TRUNCATED.into());
-    }
-    let mut response = success_with(headers, &answer);
-    response.headers_mut().insert(TIER_HEADER, HeaderValue::from_static(tiers(&answer)));
+fn reply(headers: &HeaderMap, answer: &Answer) -> Response {
+    let mut response = success_with(headers, answer);
+    response.headers_mut().insert(TIER_HEADER, HeaderValue::from_static(tiers(answer)));
     response
 }
 
@@ -282,7 +286,7 @@ const CACHE_HEADER: HeaderName = HeaderName::from_static("x-barograph-cache");
 const SAMPLES_HEADER: HeaderName = HeaderName::from_static("x-barograph-samples");
 
 /// The tier that answered, or that more than one did. What reads nothing is as exact as raw.
-fn tiers(answer: &Answer) -> &'static str {
+pub(crate) fn tiers(answer: &Answer) -> &'static str {
     match answer.tiers.as_slice() {
         [] => Tier::Raw.as_str(),
         [tier] => tier.as_str(),

@@ -176,7 +176,8 @@ fn asked_in(body: &[u8]) -> Result<(Query, bool), Problem> {
 
 /// Answers what a body asks as of now, for those who come without a request.
 pub(crate) async fn of_text(engine: &Arc<Engine>, caller: Caller, body: &str) -> Result<Reply, Problem> {
-    let (query, short) = asked_in(body.as_bytes())?;
+    let body = body.to_owned();
+    let (query, short) = read(Query::is_light(body.as_bytes()), move || asked_in(body.as_bytes())).await?;
     let reply = run(engine, caller, query, engine.clock.now(), false).await;
     reply.map_err(|failure| failure.into_problem(short))
 }

@@ -1,0 +1,29 @@
+//! Makes messages, services and the description of both from `proto/`.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+/// What is compiled; what these import comes with them.
+const FILES: [&str; 6] = [
+    "barograph/v1/admin.proto",
+    "barograph/v1/events.proto",
+    "barograph/v1/health.proto",
+    "barograph/v1/ingest.proto",
+    "barograph/v1/query.proto",
+    "grpc/health/v1/health.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let described = protox::compile(FILES, [&root])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), described.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
+        .build_transport(false)
+        .btree_map(".")
+        .compile_fds(described)?;
+    Ok(())
+}
