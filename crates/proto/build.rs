@@ -1,4 +1,5 @@
 //! Makes messages, services and the description of both from `proto/`.
+#![expect(clippy::disallowed_methods, reason = "cargo tells build scripts by variables of the environment")]
 
 use std::{env, error::Error, fs, path::PathBuf};
 
