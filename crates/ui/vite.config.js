@@ -6,7 +6,7 @@ const api = process.env.BAROGRAPH_URL;
 
 /** The modules of the shell and of Overview. */
 const FIRST =
-  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!Help|Palette|palette)|time|units|panels\/(?!PlanTable)|api\/(?:client|live|query|sse|types)|pages\/(?:Overview|overview|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:Icon|icons|Mark|MenuItem|Notice|Popover|theme)\b)/;
+  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!Help|Palette|palette|RangeForm)|time\/(?!typed)|units|panels\/(?!PlanTable|PanelActions|export|save|polled)|api\/(?:client|live|query|sse|types)|pages\/(?:Overview|overview|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:Icon|icons|Mark|Notice|Popover|theme)\b)/;
 
 export default defineConfig({
   base: "/ui/",
@@ -23,7 +23,7 @@ export default defineConfig({
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", test: FIRST }] } } },
   },
   // The server takes only requests of its own pages: to it, these are.
-  server: api ? { proxy: Object.fromEntries(["/api", "/-/", "/metrics"].map((path) => [path, { target: api, changeOrigin: true, headers: { origin: new URL(api).origin } }])) } : {},
+  server: api ? { proxy: Object.fromEntries(["/api", "/-/", "/metrics", "/health", "/ping"].map((path) => [path, { target: api, changeOrigin: true, headers: { origin: new URL(api).origin } }])) } : {},
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });
 

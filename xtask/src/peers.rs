@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -56,6 +57,68 @@ pub(crate) fn bring(refresh: bool) -> Result<Peers> {
     Ok(Peers { prometheus: at(0), promtool: at(1), node_exporter: at(2), victoria_metrics: at(3) })
 }
 
+/// Load balancers, as this machine's release has them: what they link with is its own.
+const BALANCERS: [(&str, &str); 2] = [("nginx", "usr/sbin/nginx"), ("haproxy", "usr/sbin/haproxy")];
+/// Libraries that they want beside those that every machine has.
+const LIBRARIES: [&str; 3] = ["liblua5.3-0", "libopentracing1", "libopentracing-c-wrapper0"];
+
+/// nginx and haproxy, ready to be started.
+pub(crate) struct Balancers {
+    folder: PathBuf,
+}
+
+impl Balancers {
+    pub(crate) fn nginx(&self) -> Command {
+        self.command(0)
+    }
+
+    pub(crate) fn haproxy(&self) -> Command {
+        self.command(1)
+    }
+
+    fn command(&self, index: usize) -> Command {
+        let (package, program) = BALANCERS[index];
+        let mut command = Command::new(self.folder.join(package).join(program));
+        let libraries = self.folder.join("libraries/usr/lib");
+        let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let paths = [libraries.join(multiarch), libraries];
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(paths).unwrap_or_default());
+        command
+    }
+}
+
+/// Downloads and unpacks what is not there yet.
+///
+/// # Errors
+/// As with [`bring`].
+pub(crate) fn balancers() -> Result<Balancers> {
+    let folder = place::target().join("peers");
+    let found = Balancers { folder: folder.clone() };
+    if BALANCERS.iter().all(|(package, program)| folder.join(package).join(program).is_file()) {
+        return Ok(found);
+    }
+    let apt = Apt::prepare_release(&folder.join("apt-release"))?;
+    apt.update()?;
+    let libraries = folder.join("libraries");
+    for package in LIBRARIES {
+        // Other releases have haproxy link with other libraries, which is seen when it starts.
+        if let Ok(archive) = apt.download(package) {
+            shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&libraries))?;
+        }
+    }
+    for (index, (package, _)) in BALANCERS.into_iter().enumerate() {
+        let archive = apt.download(package)?;
+        let home = folder.join(package);
+        shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&home))?;
+        let started = shell::output(found.command(index).arg("-v"));
+        if let Err(error) = started {
+            fs::remove_dir_all(&home)?;
+            return Err(error.context(format!("{package} does not run on this machine")));
+        }
+    }
+    Ok(found)
+}
+
 /// Prints each program with its version.
 pub(crate) fn print(peers: &Peers) -> Result<()> {
     let folder = place::target().join("peers");
@@ -97,6 +160,15 @@ struct Apt {
 
 impl Apt {
     fn prepare(folder: &Path) -> Result<Self> {
+        Self::prepare_with(folder, |source| source.with_suite(SUITE))
+    }
+
+    /// For the packages of the machine's own release.
+    fn prepare_release(folder: &Path) -> Result<Self> {
+        Self::prepare_with(folder, |source| source.with_suite(&source.suites.join(" ")))
+    }
+
+    fn prepare_with(folder: &Path, source: impl FnOnce(&Source) -> String) -> Result<Self> {
         ensure!(
             shell::on_path("apt-get") && shell::on_path("dpkg-deb"),
             "this machine has no apt, and the peers are Debian packages"
@@ -105,7 +177,7 @@ impl Apt {
             fs::create_dir_all(folder.join(part))?;
         }
         fs::write(folder.join("state/status"), "")?;
-        fs::write(folder.join("peers.sources"), machine_source()?.with_suite(SUITE))?;
+        fs::write(folder.join("peers.sources"), source(&machine_source()?))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -125,7 +197,7 @@ impl Apt {
         found.with_context(|| format!("apt downloaded no {package}"))
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = shell::command("apt-get", &["-q", "-o", "Acquire::Languages=none"]);
         command.args(["-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"]);
         for (option, path) in [

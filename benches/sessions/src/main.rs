@@ -24,17 +24,17 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use common::{median, on_processor, option};
 use fanout::Crowd;
 
 use barograph::{
-    Outcome,
+    Outcome, Timestamp,
     session::{
-        Client, Connection, Event, EventKind, Listing, Method, Observer, Sessions, Settings, Spelling,
-        Surroundings,
+        Client, Clock, Connection, Event, EventKind, Lifetime, Listing, Method, Observer, Sessions, Settings,
+        Spelling, Surroundings,
     },
 };
 
@@ -95,15 +95,20 @@ fn calls(threads: usize) {
         call.sent(1_000);
         call.finish(Outcome::Grpc(0));
     };
+    // A duration in an octave that its method has not seen takes room for the octave's counts, once.
+    let clock = Clock::stopped(Timestamp(0));
+    let steady = Sessions::at(Settings::default(), Lifetime::default(), clock.clone());
+    let client = steady.client("steady");
+    let of_one_length = |i: u32| {
+        let call = client.call(&steady.method(&names[i as usize % 16]));
+        clock.advance(Duration::from_micros(100));
+        call.finish(Outcome::Grpc(0));
+    };
+    (0..16).for_each(of_one_length);
     let before = allocations::count();
+    (0..1_000).for_each(of_one_length);
+    println!("# allocations in 1,000 calls of one length: {}", allocations::count() - before);
     (0..20_000).for_each(on);
-    let warm = allocations::count();
-    (0..1_000).for_each(on);
-    println!(
-        "# allocations in 1,000 calls: {} ({} in 20,000 before)",
-        allocations::count() - warm,
-        warm - before
-    );
     let off = |i: u32| {
         black_box(&names[i as usize % 16]);
     };

@@ -14,6 +14,7 @@ mod error;
 mod exit;
 mod export;
 mod import;
+mod notify;
 mod output;
 mod pointer;
 mod query;

@@ -1,11 +1,14 @@
 //! `barograph serve`: the server in the foreground, until a signal ends it.
 //!
-//! The first SIGTERM or SIGINT stops taking, flushes and exits with 0; the second exits at once.
+//! The first SIGTERM or SIGINT stops taking, flushes and exits with 0; the second exits at once. With `--drain` the first
+//! makes readiness probes fail, and what it does otherwise is done that much later, or on a second one. A service manager
+//! is told when the server is ready, that it is alive, and that it stops.
 
 use crate::{
     allocator,
     error::Error,
     exit,
+    notify::Notifier,
     terminal::{ColorChoice, Terminal},
 };
 use barograph_server::{
@@ -14,7 +17,7 @@ use barograph_server::{
     logging::{self, LogFormat},
     sdk::telemetry::{Origin, Profile},
 };
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told on the command line.
@@ -29,6 +32,9 @@ pub(crate) struct Args {
     /// Where to listen for HTTP: pages, queries, remote write. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10701")]
     http_addr: SocketAddr,
+    /// The port for HTTP in place of that in --http-addr.
+    #[arg(long, value_name = "PORT")]
+    health_port: Option<u16>,
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
@@ -71,6 +77,9 @@ pub(crate) struct Args {
     /// The memory that data, caches and queries may take together: 512MB, 2GiB [default: half of the machine's].
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
+    /// How long to serve on with readiness probes failing before the server stops, so that load balancers go elsewhere.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "0s")]
+    drain: Duration,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -112,7 +121,10 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     let settings = Settings {
         config,
         data_dir: args.data_dir,
-        http_addr: Some(args.http_addr),
+        http_addr: Some(SocketAddr::new(
+            args.http_addr.ip(),
+            args.health_port.unwrap_or(args.http_addr.port()),
+        )),
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,
@@ -125,23 +137,46 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         .enable_all()
         .build()
         .map_err(|source| failed("cannot start the runtime", source))?;
-    runtime.block_on(serve(settings))?;
+    let notifier = Notifier::of(std::env::vars_os(), std::process::id());
+    runtime.block_on(serve(settings, args.drain, Arc::new(notifier)))?;
     Ok(exit::FINE)
 }
 
-async fn serve(settings: Settings) -> Result<(), Error> {
+async fn serve(settings: Settings, drain: Duration, notifier: Arc<Notifier>) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(|source| failed("cannot listen for signals", source))?;
     // A signal while the log is being replayed ends the process at once: nothing was taken yet.
     let server = tokio::select! {
         () = signals.next() => return Ok(()),
         server = Server::start(settings) => server.map_err(|source| failed("cannot start the server", source))?,
     };
+    let http = server.address().map(|address| format!("serving on http://{address}"));
+    notifier.ready(&http.unwrap_or_default());
+    if let Some(period) = notifier.watchdog() {
+        tokio::spawn(stay_alive(notifier.clone(), period));
+    }
     signals.next().await;
+    notifier.stopping("finishing what is under way");
+    if !drain.is_zero() {
+        server.drain();
+        tokio::select! {
+            () = signals.next() => {}
+            () = tokio::time::sleep(drain) => {}
+        }
+    }
     tokio::select! {
         () = signals.next() => {}
         () = server.stop() => {}
     }
     Ok(())
+}
+
+/// Tells that the server is alive, as long as its runtime gets to it.
+async fn stay_alive(notifier: Arc<Notifier>, period: Duration) {
+    let mut due = tokio::time::interval(period.max(Duration::from_millis(1)));
+    loop {
+        due.tick().await;
+        notifier.alive();
+    }
 }
 
 /// The signals that ask for an end.

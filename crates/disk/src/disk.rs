@@ -26,6 +26,10 @@ pub trait Disk: Send + Sync {
     /// Creates an empty file to append to, in place of one of that name.
     fn create(&self, path: &str) -> Result<Box<dyn Append>, Error>;
 
+    /// Opens a file whose bytes are written anywhere, created empty if it is not there. For what keeps versions of its own
+    /// pages apart, as a database does; everything else appends.
+    fn edit(&self, path: &str) -> Result<Box<dyn Edit>, Error>;
+
     /// Cuts a file to `len` bytes and makes that durable.
     fn truncate(&self, path: &str, len: u64) -> Result<(), Error>;
 
@@ -99,6 +103,30 @@ pub trait Append: Send {
     /// Makes all appended bytes durable. After an error nothing is known of those not yet durable: the kernel may
     /// have dropped them, so a second try on the same file proves nothing (Rebello et al., ATC 2020).
     fn sync(&mut self) -> Result<(), Error>;
+}
+
+/// A file whose bytes are written anywhere. Nothing of it is durable before [`Edit::sync`]: until then a crash may leave
+/// old and new bytes in any mixture, and the old length or the new one.
+pub trait Edit: Send + Sync {
+    /// Its size in bytes now.
+    fn len(&self) -> Result<u64, Error>;
+
+    /// Whether it has no bytes now.
+    fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `buffer` from `offset`; an error if there are fewer bytes.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
+
+    /// Writes all of `bytes` at `offset`, which is within the file. After an error an unknown part of them is there.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Cuts the file, or makes it longer by zeros.
+    fn set_len(&self, len: u64) -> Result<(), Error>;
+
+    /// Makes bytes and length durable. After an error as [`Append::sync`].
+    fn sync(&self) -> Result<(), Error>;
 }
 
 /// A directory held by this process; dropping it lets go.

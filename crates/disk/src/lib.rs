@@ -3,7 +3,7 @@
 //! In the order one needs them:
 //!
 //! 1. [`Disk`]: one directory tree, its files named by `/`-separated relative paths. Files are appended to, synced,
-//!    renamed and removed; nothing is ever overwritten in place.
+//!    renamed and removed. Nothing is overwritten in place, but for what [`Disk::edit`] opens.
 //! 2. [`RealDisk`]: a folder of the machine, held by one process at a time.
 //! 3. [`MemoryDisk`]: a page cache in memory; a crash loses, tears or zeroes what was not synced, and any call
 //!    can be made to fail. Tests run the store on it, with numbers of a seed from [`Chance`].
@@ -30,7 +30,7 @@ mod real;
 pub mod record;
 
 pub use chance::Chance;
-pub use disk::{Append, Disk, Entry, Held, ReadAt, TEMPORARY};
+pub use disk::{Append, Disk, Edit, Entry, Held, ReadAt, TEMPORARY};
 pub use error::Error;
 pub use memory::{Fault, MemoryDisk};
 pub use real::RealDisk;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Append, Disk, Entry, Error, Held, ReadAt};
+use crate::{Append, Disk, Edit, Entry, Error, Held, ReadAt};
 
 /// A folder of the machine.
 #[derive(Clone, Debug)]
@@ -97,6 +97,12 @@ impl Disk for RealDisk {
         Ok(Box::new(RealFile { file, len: 0, path: self.path(path).to_string_lossy().into_owned() }))
     }
 
+    fn edit(&self, path: &str) -> Result<Box<dyn Edit>, Error> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(self.path(path));
+        let file = file.map_err(self.fail("open", path))?;
+        Ok(Box::new(RealFile { file, len: 0, path: self.path(path).to_string_lossy().into_owned() }))
+    }
+
     fn truncate(&self, path: &str, len: u64) -> Result<(), Error> {
         let file = File::options().write(true).open(self.path(path)).map_err(self.fail("open", path))?;
         file.set_len(len).and_then(|()| file.sync_all()).map_err(self.fail("truncate", path))
@@ -150,6 +156,22 @@ fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> 
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
+#[cfg(unix)]
+fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => (bytes, offset) = (&bytes[n..], offset + n as u64),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(windows)]
 fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
     while !buffer.is_empty() {
@@ -167,6 +189,28 @@ impl Append for RealFile {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
+    }
+}
+
+impl Edit for RealFile {
+    fn len(&self) -> Result<u64, Error> {
+        self.file.metadata().map(|meta| meta.len()).map_err(|e| Error::io("read", &self.path, e))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        ReadAt::read_at(self, offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        write_all_at(&self.file, offset, bytes).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), Error> {
+        self.file.set_len(len).map_err(|e| Error::io("resize", &self.path, e))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
     }
 }
@@ -202,6 +246,23 @@ mod tests {
         disk.remove("a/y").unwrap();
         assert!(disk.open("a/y").err().unwrap().is_not_found());
         assert_eq!(disk.list("nowhere").unwrap(), []);
+    }
+
+    #[test]
+    fn bytes_are_written_anywhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(folder.path()).unwrap();
+        let file = disk.edit("a").unwrap();
+        assert!(file.is_empty().unwrap());
+        file.set_len(6).unwrap();
+        file.write_at(2, b"xyz").unwrap();
+        file.sync().unwrap();
+        drop(file);
+        let file = disk.edit("a").unwrap();
+        let mut all = [1; 6];
+        file.read_at(0, &mut all).unwrap();
+        assert_eq!(&all, b"\0\0xyz\0");
+        assert!(file.read_at(1, &mut all).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use barograph::{
     },
 };
 use http_body_util::BodyExt;
+use proptest::prelude::*;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -122,6 +123,80 @@ async fn calls_count_for_their_clients() {
     );
 }
 
+/// How a request through the layer ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Whole,
+    Missing,
+    Panic,
+    /// The caller goes before there is an answer.
+    Cancelled,
+    /// The caller goes with the answer in its hands, of which it read nothing.
+    Unread,
+    /// The client itself is disconnected while its call is answered.
+    Killed,
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Whole),
+        Just(End::Missing),
+        Just(End::Panic),
+        Just(End::Cancelled),
+        Just(End::Unread),
+        Just(End::Killed),
+    ]
+}
+
+async fn play(app: Router, sessions: &Sessions, id: String, ends: &[End]) {
+    let ask = |path: &str| Box::pin(app.clone().oneshot(request(path, Some(&id))));
+    for end in ends {
+        match end {
+            End::Whole => drop(ask("/carts/1").await.unwrap().into_body().collect().await.unwrap()),
+            End::Missing => drop(ask("/nowhere").await.unwrap().into_body().collect().await.unwrap()),
+            End::Panic => assert!(tokio::spawn(ask("/panics")).await.unwrap_err().is_panic()),
+            End::Cancelled => assert!(futures_util::poll!(ask("/slow")).is_pending()),
+            End::Unread => drop(ask("/shop.Cart/Add").await.unwrap()),
+            End::Killed => {
+                let mut call = ask("/slow");
+                assert!(futures_util::poll!(&mut call).is_pending());
+                sessions.client(&id).disconnect(Cause::Error);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_ends_a_call_it_counts_once(
+        plans in prop::collection::vec(prop::collection::vec(end(), 5..40), 2..5),
+    ) {
+        let mut settings = Settings::default();
+        settings.finished_max = usize::MAX;
+        let sessions = Sessions::new(settings);
+        std::thread::scope(|scope| {
+            for (i, ends) in plans.iter().enumerate() {
+                let (app, sessions) = (app(&sessions), &sessions);
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                scope.spawn(move || runtime.block_on(play(app, sessions, format!("c{i}"), ends)));
+            }
+        });
+        let raw = sessions.snapshot().raw;
+        let of = |wanted: fn(&End) -> bool| plans.iter().flatten().filter(|end| wanted(end)).count() as u64;
+        prop_assert_eq!(raw.api_calls_total, of(|_| true));
+        prop_assert_eq!(raw.api_calls_success, of(|end| matches!(end, End::Whole)));
+        prop_assert_eq!(raw.api_calls_total, raw.api_calls_success + raw.api_calls_failure);
+        prop_assert_eq!(raw.internal_errors_total, of(|end| matches!(end, End::Panic)));
+        prop_assert_eq!(raw.clients_disconnected_error, of(|end| matches!(end, End::Killed)));
+        prop_assert_eq!(raw.api_concurrent_calls_current, 0);
+        let clients = sessions.client_snapshots(true);
+        prop_assert!(clients.iter().all(|client| client.raw.concurrent_api_calls_current == 0));
+        prop_assert_eq!(clients.iter().map(|client| client.raw.api_calls_total).sum::<u64>(), raw.api_calls_total);
+    }
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -177,13 +252,13 @@ fn documents_have_their_keys() {
     let first = &clients["clients"][0];
     assert_eq!((&first["client-id"], &first["queue-health"]), (&"a\"b".into(), &"healthy".into()));
     assert_eq!(clients["clients"][1]["state"], "disconnected");
-    let client = json(report.client("a\"b").unwrap());
+    let client = json(report.client("a\"b", None).unwrap());
     assert_eq!(sorted(&client["raw"]), listed("client"));
     assert_eq!(sorted(&client["derived"]), listed("client-derived"));
     assert_eq!(client["event-queue"]["policy"], "drop-oldest");
     assert_eq!(client["piece-subscriptions"][0], "p");
-    assert_eq!(json(report.client("gone").unwrap())["cause"], "timeout");
-    assert!(report.client("nobody").is_none());
+    assert_eq!(json(report.client("gone", None).unwrap())["cause"], "timeout");
+    assert!(report.client("nobody", None).is_none());
     let sentinels = sessions.report(&Surroundings::default(), Spelling { sentinels: true, epoch: true });
     let server = json(sentinels.server());
     assert_eq!(server["server"]["raw"]["api-fastest-call-ms"], 9_223_372_036_854_775_807_u64);

@@ -28,6 +28,10 @@ struct Progress {
     through: u64,
     failures: u64,
     failure: Option<CommitError>,
+    /// When the last one succeeded, by the monotonic clock.
+    at: Option<Duration>,
+    /// Whether the last one failed.
+    failing: bool,
 }
 
 /// A commit failed; the rows may be sent again.
@@ -126,6 +130,17 @@ impl Commits {
         }
     }
 
+    /// How long ago the last commit was that succeeded; `None` before the first.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        self.progress.borrow().at.map(|at| now.saturating_sub(at))
+    }
+
+    /// Why commits fail, while they do.
+    pub fn failing(&self) -> Option<CommitError> {
+        let progress = self.progress.borrow();
+        progress.failure.clone().filter(|_| progress.failing)
+    }
+
     /// Ends the thread after a last commit.
     pub fn stop(&self) {
         self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
@@ -140,6 +155,7 @@ fn commit_until_stopped(
     clock: &dyn Clock,
     telemetry: Arc<Telemetry>,
 ) {
+    let transactions = telemetry.transactions.method("log.commit");
     let mut through = 0;
     // A full disk is told once, not at every try.
     let mut failing = false;
@@ -150,16 +166,22 @@ fn commit_until_stopped(
             signal.changed.wait_while(wanted, idle).unwrap_or_else(PoisonError::into_inner).stop
         };
         let began = clock.monotonic();
+        let transaction = transactions.begin();
         match store.commit() {
             Ok(ticket) => {
+                transaction.commit();
                 through = ticket;
                 if std::mem::take(&mut failing) {
                     tracing::info!("the write-ahead log is durable again");
                 }
-                telemetry.commit_duration.record((clock.monotonic() - began).as_secs_f64());
-                report.send_modify(|progress| progress.through = ticket);
+                let now = clock.monotonic();
+                telemetry.commit_duration.record((now - began).as_secs_f64());
+                report.send_modify(|progress| {
+                    (progress.through, progress.at, progress.failing) = (ticket, Some(now), false);
+                });
             }
             Err(error) => {
+                transaction.abort();
                 telemetry.commit_failures.inc();
                 let failure = CommitError::of(&error);
                 if !std::mem::replace(&mut failing, true) {
@@ -170,6 +192,7 @@ fn commit_until_stopped(
                 }
                 report.send_modify(|progress| {
                     progress.failures += 1;
+                    progress.failing = true;
                     progress.failure = Some(failure);
                 });
                 if !stop {

@@ -18,6 +18,7 @@ use crate::{
     current,
     diagnostics::Diagnostics,
     events::Events,
+    health::Health,
     memory::Memory,
     queries::Queries,
     records::Records,
@@ -55,6 +56,8 @@ pub struct Engine {
     pub memory: Arc<Memory>,
     /// What happens, told to whoever listens.
     pub(crate) events: Events,
+    /// The checks and what they say.
+    pub health: Health,
     /// One permit a running export.
     pub exports: Arc<Semaphore>,
     /// What is known of records by name.

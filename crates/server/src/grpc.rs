@@ -19,10 +19,18 @@ pub(crate) async fn run(
     reporter.set_service_status("", ServingStatus::NotServing).await;
     let (mut stop, mut drain) = (stopping.clone(), stopping.clone());
     let follow = async move {
-        if ready.wait_for(|ready| *ready).await.is_ok() {
-            reporter.set_service_status("", ServingStatus::Serving).await;
+        let told = async {
+            while ready.changed().await.is_ok() {
+                let is_ready = *ready.borrow_and_update();
+                let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+                reporter.set_service_status("", status).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = told => {}
+            () = stopped(&mut stop) => {}
         }
-        stopped(&mut stop).await;
         reporter.set_service_status("", ServingStatus::NotServing).await;
     };
     let end = async move { stopped(&mut stopping).await };

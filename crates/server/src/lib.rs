@@ -12,6 +12,7 @@
 //! - [`logging`]: log lines
 //! - [`embed`]: the server inside an application
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
+//! - [`health`]: checks, and what they say of components, server and cluster
 //! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
 //! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
@@ -19,6 +20,7 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod clients;
 pub mod clock;
 mod collect;
 mod commits;
@@ -32,7 +34,9 @@ mod errors;
 mod events;
 mod follower;
 mod grpc;
+pub mod health;
 mod http;
+mod lifetime;
 pub mod logging;
 mod maintenance;
 mod memory;
@@ -51,6 +55,7 @@ mod starts;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+mod trends;
 
 pub use barograph::{
     self as sdk,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::{
     Engine,
     config::ScrapeConfig,
+    health::Watched,
     memory::Step,
     scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
     server::stopped,
@@ -24,8 +25,12 @@ pub(crate) async fn run(
     mut stopping: watch::Receiver<bool>,
 ) {
     let clock = engine.clock.clone();
+    let health = engine.health.clone();
     let manager = ScrapeManager::start(Arc::new(EngineSink(engine)), clock, Discovery::default());
     manager.apply(&configs);
+    if !configs.is_empty() {
+        health.watch(Watched { targets: Box::new(manager.watcher()) });
+    }
     stopped(&mut stopping).await;
     manager.stop().await;
 }

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
@@ -26,8 +27,9 @@ use crate::{
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
+    health::{self, Health},
     http::{self, App},
-    maintenance,
+    lifetime, maintenance,
     memory::{self, Memory},
     queries::Queries,
     results::Results,
@@ -133,6 +135,8 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// Whether callers should come; probes tell.
+    ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
 }
@@ -182,42 +186,51 @@ impl Server {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
-        let limits = (&settings.config.limits).into();
-        let sessions = http::sessions::new(starts::count(&*disk));
-        let events = Events::new(&sessions, clock.clone());
-        let app = |address| App::new(events.clone(), clock.now(), address, limits, stopping.clone());
-        let app = address.map(app);
+        let (ready, is_ready) = watch::channel(false);
+        let mut lifetime = starts::count(&*disk);
+        lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
+        let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
+        let app = address.map(|address| {
+            let phases = (is_ready.clone(), stopping.clone());
+            App::new(events.clone(), clock.clone(), address, &settings.config, phases)
+        });
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
         if let (Some((listener, _)), Some(app)) = (http, app.clone()) {
-            serving.push(tokio::spawn(http::sessions::keep(app.clone(), clock.clone(), stopping.clone())));
+            let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
+            serving.push(tokio::spawn(keeping));
             serving.push(tokio::spawn(connections::accept(listener, app, stopping.clone())));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        let (ready, is_ready) = watch::channel(false);
         if let Some((listener, _)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, is_ready, stopping.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, clock, address, events, stopping).await {
+        let running = match open(&settings, rules, disk, path, address, events, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
                 return Err(error);
             }
         };
+        ready.send_replace(true);
         if let Some(app) = app {
             app.set_ready(running.engine.clone());
         }
         running.engine.events.system("store_ready");
-        let _ = ready.send(true);
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, serving, running })
+        Ok(Self { address, grpc_address, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The checks and what they say; checks of one's own can be added.
+    #[doc(alias = "HealthCheckService")]
+    pub fn health(&self) -> &Health {
+        &self.running.engine.health
     }
 
     /// The engine.
@@ -228,6 +241,13 @@ impl Server {
     /// Where gRPC listens, if it does.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
+    /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
+    pub fn drain(&self) {
+        tracing::info!("draining");
+        self.ready.send_replace(false);
     }
 
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.
@@ -266,18 +286,19 @@ async fn open(
     rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
-    clock: Arc<dyn Clock>,
     address: Option<SocketAddr>,
     events: Events,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
+    let clock = events.clock().clone();
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
     let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
     let memory = Arc::new(Memory::new(bytes, settings.application.is_none()));
     let options = store_options(&settings.config, memory.budget());
     let now = clock.now();
     let began = clock.monotonic();
-    let opened = tokio::task::spawn_blocking(move || Store::open(disk, options, now))
+    let opening = disk.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(opening, options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
@@ -303,6 +324,11 @@ async fn open(
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
+    let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
+        .map_err(StartError::Telemetry)?;
+    let health = Health::new(&settings.config.health, disk, clock.clone(), events.clone(), instruments);
+    let loading = health.clone();
+    let _ = tokio::task::spawn_blocking(move || loading.load()).await;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -324,18 +350,35 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        health,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
     });
+    engine.health.begin(&settings.config.health, &engine);
+    let supervised = |name, start: health::Start| engine.health.supervise(name, stopping.clone(), start);
     let tasks = vec![
-        tokio::spawn(collect::run(engine.clone(), stopping.clone())),
-        tokio::spawn(maintenance::run(engine.clone(), stopping.clone())),
+        tokio::spawn(health::keep(engine.health.clone(), stopping.clone())),
+        supervised("collect", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(collect::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("maintenance", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("memory", {
+            let (engine, stopping, give_back) = (engine.clone(), stopping.clone(), settings.give_back);
+            Box::new(move || Box::pin(memory::run(engine.clone(), give_back, stopping.clone())))
+        }),
         tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
-        tokio::spawn(memory::run(engine.clone(), settings.give_back, stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
-        tokio::spawn(scraping::run(engine.clone(), settings.config.scrape_configs.clone(), stopping)),
+        supervised("scraping", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            let jobs = settings.config.scrape_configs.clone();
+            Box::new(move || Box::pin(scraping::run(engine.clone(), jobs.clone(), stopping.clone())))
+        }),
     ];
     Ok(Running { engine, committing, tasks })
 }

@@ -17,7 +17,7 @@ const PATH: &str = "starts";
 /// What is known of earlier processes. Counts this one.
 pub(crate) fn count(disk: &dyn Disk) -> Lifetime {
     let lifetime = match read(disk) {
-        Ok(starts) => Lifetime { restarts: starts },
+        Ok(starts) => Lifetime { restarts: starts, before: None },
         Err(error) => {
             tracing::warn!(error = chain(&error), "the number of starts is not known; it begins again");
             Lifetime::default()
@@ -50,10 +50,10 @@ mod tests {
     fn starts_are_counted() {
         let disk = MemoryDisk::new();
         for restarts in 0..3 {
-            assert_eq!(count(&disk), Lifetime { restarts });
+            assert_eq!(count(&disk), Lifetime { restarts, before: None });
         }
         disk.write_whole(PATH, b"something else").unwrap();
-        assert_eq!(count(&disk), Lifetime { restarts: 0 });
-        assert_eq!(count(&disk), Lifetime { restarts: 1 });
+        assert_eq!(count(&disk), Lifetime::default());
+        assert_eq!(count(&disk), Lifetime::default().restarted());
     }
 }

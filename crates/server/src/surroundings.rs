@@ -45,6 +45,12 @@ pub(crate) fn read(engine: Option<&Engine>, peaks: &Peaks) -> Surroundings {
     surroundings
 }
 
+/// The name of the host; `localhost` where the system does not tell.
+pub(crate) fn host_name() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(told.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
+}
+
 /// A line of what Linux tells of this process, in bytes.
 fn own_memory(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use barograph::{Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter};
+use barograph::{
+    Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter, transactions::Transactions,
+};
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::{
@@ -73,6 +75,10 @@ pub struct Telemetry {
     query_duration: Histogram,
     query_samples: Counter,
     query_refused: Family<Counter, 1>,
+    /// Requests refused because their address asked too often.
+    pub requests_limited: Counter,
+    /// What is done whole or not at all.
+    pub transactions: Transactions,
     /// Queries that took longer than the setting says.
     pub query_slow: Counter,
     queries_running: Gauge,
@@ -211,6 +217,11 @@ impl Telemetry {
                 .counter("barograph_query_limits_total")
                 .help("Queries refused or stopped at a limit, by limit.")
                 .family(["limit"])?,
+            requests_limited: registry
+                .counter("barograph_http_requests_limited_total")
+                .help("Requests refused because their address asked too often.")
+                .register()?,
+            transactions: Transactions::register(&registry)?,
             query_slow: registry
                 .counter("barograph_query_slow_total")
                 .help("Queries slower than the setting query.slow.")

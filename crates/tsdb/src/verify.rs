@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use barograph_disk::{Append, Disk, Entry, Error, Held, ReadAt};
+use barograph_disk::{Append, Disk, Edit, Entry, Error, Held, ReadAt};
 
 use crate::{
     Recovery,
@@ -167,6 +167,11 @@ impl Disk for Untouched<'_> {
 
     fn create(&self, _: &str) -> Result<Box<dyn Append>, Error> {
         Ok(Box::new(Nowhere))
+    }
+
+    fn edit(&self, path: &str) -> Result<Box<dyn Edit>, Error> {
+        // The store edits nothing in place.
+        Err(Error::io("edit", path, std::io::ErrorKind::ReadOnlyFilesystem.into()))
     }
 
     fn truncate(&self, _: &str, _: u64) -> Result<(), Error> {

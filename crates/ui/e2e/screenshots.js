@@ -1,4 +1,4 @@
-/** Pictures of every page in both themes, wide and narrow, into `screenshots/`: for a person to look at. */
+/** Pictures of every page in both themes, wide and narrow, into `screenshots/`: for a person to look at. `npm run screenshots clients` takes only those. */
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { browser, open, server } from "./browser.js";
@@ -18,6 +18,15 @@ const PAGES = {
   explain: explore({ q: INGEST, explain: "A" }),
   heatmap: explore({ q: "http_request_duration_seconds_bucket", "q.B": "checkout_duration_seconds", view: "heatmap", range: "30m" }),
   table: `/ui/explore?view=table&q=${encodeURIComponent('{__name__=~"system_.+"}')}`,
+  components: "/ui/health",
+  checks: "/ui/health/checks",
+  cluster: "/ui/health/cluster",
+  clients: "/ui/health/clients",
+  client: "/ui/health/clients?client=wall-display",
+  performance: "/ui/health/performance",
+  errors: "/ui/health/errors",
+  heartbeats: "/ui/health/heartbeats",
+  diagnostics: "/ui/health/diagnostics",
   storage: "/ui/admin/storage",
   cardinality: "/ui/admin/cardinality",
   mistake: `/ui/explore?q=${encodeURIComponent("sum(rate(up[5m])")}`,
@@ -30,6 +39,7 @@ for (const [width, viewport] of Object.entries(WIDTHS)) {
   for (const theme of ["light", "dark"]) {
     const page = await open(chromium, { viewport, colorScheme: theme, deviceScaleFactor: width === "wide" ? 1 : 2, hasTouch: width === "narrow" });
     for (const [name, path] of Object.entries(PAGES)) {
+      if (process.argv.length > 2 && !process.argv.slice(2).includes(name)) continue;
       await page.goto(to.url + path);
       await page.waitForTimeout(2500);
       await page.screenshot({ path: `${FOLDER}${name}-${theme}-${width}.png`, fullPage: true });

@@ -5,7 +5,9 @@
  * `POST /mock/metrics?count=10000` makes the catalog that much longer.
  */
 import { admin } from "./admin.js";
+import { diagnostics } from "./diagnostics.js";
 import { explained, queried } from "./documents.js";
+import { arrange, health, told } from "./health.js";
 import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
@@ -28,7 +30,7 @@ export function createApi() {
       more_metrics = Number(url.searchParams.get("count") ?? 0);
       return send(response, 200, {});
     }
-    if (url.pathname === "/api/barograph/v1/live") return live(request, response, url, streams);
+    if (url.pathname === "/api/barograph/v1/live") return url.searchParams.has("bus") ? events(response, url, streams) : live(request, response, url, streams);
     if (url.pathname === "/api/barograph/v1/catalog") return send(response, 200, catalog(more_metrics));
     if (/^\/api\/barograph\/v1\/query(\/explain)?$/.test(url.pathname)) {
       const text = await body(request);
@@ -37,8 +39,14 @@ export function createApi() {
       const answer = url.pathname.endsWith("explain") ? explained(question, is_document, is_document ? url.searchParams.get("analyze") === "true" : question.analyze === "true") : queried(question);
       return send(response, answer.status ?? 200, answer);
     }
+    if (arrange(url.pathname, url.searchParams)) return send(response, 200, {});
+    const about = /^(?:\/api\/barograph\/v1)?\/health\/(.+)$/.exec(url.pathname)?.[1];
+    if (about !== undefined) {
+      const { status, document } = health(about, url.searchParams) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
+      return send(response, status, document);
+    }
     const own = /^\/api\/barograph\/v1\/(.+)$/.exec(url.pathname)?.[1];
-    const document = own === undefined ? null : admin(own, request.method, url.searchParams);
+    const document = own === undefined ? null : own.startsWith("diagnostics/") ? diagnostics(own.slice("diagnostics/".length), request.method) : admin(own, request.method, url.searchParams);
     if (document !== null) return send(response, request.method === "POST" ? 201 : 200, document);
     if (!url.pathname.startsWith("/api/v1/")) return next();
     const params = new URLSearchParams(url.search);
@@ -152,6 +160,17 @@ function live(request, response, url, streams) {
   const timer = setInterval(() => {
     while (sent + step <= newest()) event((sent += step));
   }, 50);
+  streams.add(response);
+  response.on("close", () => (clearInterval(timer), streams.delete(response)));
+}
+
+function events(response, url, streams) {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  response.write(`event: hello\ndata: ${JSON.stringify({ version: "mock", now: Date.now() / 1000, client: "mock" })}\n\n`);
+  let id = 0;
+  const timer = setInterval(() => {
+    for (const { event, document } of told((url.searchParams.get("topics") ?? "").split(","))) response.write(`event: ${event}\nid: ${(id += 1)}\ndata: ${JSON.stringify(document)}\n\n`);
+  }, 1000);
   streams.add(response);
   response.on("close", () => (clearInterval(timer), streams.delete(response)));
 }

@@ -42,6 +42,13 @@ class View {
     this.#go(patched(new URL(this.#url), params), how);
   }
 
+  /** The same view at the page's own address: for another name of it. */
+  lead(path: string): void {
+    const url = new URL(path, BASE);
+    url.search = this.#url.search;
+    this.#go(url, "replace");
+  }
+
   /** Sets all parameters of this page at once: for what has an order, or comes more than once. */
   write(params: URLSearchParams, how: "push" | "replace" = "push"): void {
     const url = new URL(this.#url);

@@ -21,10 +21,10 @@ const REPEAT: usize = 3;
 const NEW_SERIES: usize = 100_000;
 
 /// The requests of a run: what comes before measuring, and what is measured.
-struct Load {
+pub(super) struct Load {
     series: usize,
-    warm_up: Vec<Vec<Body>>,
-    lanes: Vec<Vec<Body>>,
+    pub(super) warm_up: Vec<Vec<Body>>,
+    pub(super) lanes: Vec<Vec<Body>>,
 }
 
 /// What one run of one contender gave.
@@ -71,7 +71,8 @@ pub(crate) fn new_series(arguments: &Arguments, contenders: &[Contender], report
     Ok(())
 }
 
-fn encode(series: usize, rounds: usize, seed: u64) -> Result<Load> {
+/// A fleet of so many series, for so many rounds after the one that makes them.
+pub(super) fn encode(series: usize, rounds: usize, seed: u64) -> Result<Load> {
     let mut fleet = Fleet::new(series, 0, seed);
     let span = i64::try_from(rounds + 2)? * INTERVAL_MS;
     let round = Round { start_ms: load::now_ms()? - span, interval_ms: INTERVAL_MS, index: 0 };
@@ -150,6 +151,6 @@ fn add(report: &mut Report, name: &str, connections: usize, runs: &[(&'static st
     row("disk", ("B/sample", Better::Lower), |run| run.bytes_a_sample);
 }
 
-fn count(lanes: &[Vec<Body>]) -> f64 {
+pub(super) fn count(lanes: &[Vec<Body>]) -> f64 {
     load::to_f64(lanes.iter().flatten().map(|body| body.samples).sum())
 }

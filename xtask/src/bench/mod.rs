@@ -1,6 +1,7 @@
 //! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
 mod contender;
+mod health;
 mod ingest;
 mod json;
 mod query;
@@ -105,8 +106,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {
             record::run("sessions", arguments, &mut report)?;
-            if arguments.only.as_ref().is_none_or(|only| "streams".contains(only)) {
-                streams::run(&servers(arguments)?, &mut report)?;
+            let wanted = |part: &str| arguments.only.as_ref().is_none_or(|only| part.contains(only.as_str()));
+            let contenders =
+                if wanted("health") || wanted("streams") { servers(arguments)? } else { Vec::new() };
+            if wanted("health") {
+                health::under_ingest(arguments, &contenders, &mut report)?;
+            }
+            if wanted("streams") {
+                streams::run(&contenders, &mut report)?;
             }
         }
     }

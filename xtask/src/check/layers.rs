@@ -5,11 +5,12 @@ use anyhow::{Result, bail};
 use super::dependencies::{Metadata, metadata};
 
 /// Each inner crate and those of ours that it may use. Crates that are not listed are the edge and may use all.
-const INNER: [(&str, &[&str]); 10] = [
+const INNER: [(&str, &[&str]); 11] = [
     ("barograph-yaml", &[]),
     ("barograph-model", &[]),
     ("barograph-codec", &["barograph-model"]),
     ("barograph-disk", &[]),
+    ("barograph-state", &["barograph-disk"]),
     ("barograph-tsdb", &["barograph-model", "barograph-codec", "barograph-disk"]),
     ("barograph-query", &["barograph-model"]),
     ("barograph-alert", &["barograph-model", "barograph-query", "barograph-yaml"]),

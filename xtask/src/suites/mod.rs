@@ -11,6 +11,7 @@ mod grafana;
 mod history;
 pub(crate) mod kill;
 mod memory;
+mod monitoring;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -65,6 +66,7 @@ const SUITES: &[Suite] = &[
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
+    ("monitoring", monitoring::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Change, Fault, Inode, MemoryDisk, State, fresh, lock};
-use crate::{Append, Chance, Disk, Entry, Error, Held, ReadAt, disk::parent};
+use crate::{Append, Chance, Disk, Edit, Entry, Error, Held, ReadAt, disk::parent};
 
 impl MemoryDisk {
     /// Counts a call and fails it if that is due.
@@ -80,6 +80,20 @@ impl Disk for MemoryDisk {
         let inode = fresh(Vec::new());
         state.files.insert(path.to_owned(), inode.clone());
         state.changes.push(Change::Link(path.to_owned(), inode.clone()));
+        Ok(Box::new(File { disk: self.clone(), inode, path: path.to_owned(), len: 0 }))
+    }
+
+    fn edit(&self, path: &str) -> Result<Box<dyn Edit>, Error> {
+        let mut state = self.call("open", path, false)?;
+        let inode = match state.files.get(path) {
+            Some(inode) => inode.clone(),
+            None => {
+                let inode = fresh(Vec::new());
+                state.files.insert(path.to_owned(), inode.clone());
+                state.changes.push(Change::Link(path.to_owned(), inode.clone()));
+                inode
+            }
+        };
         Ok(Box::new(File { disk: self.clone(), inode, path: path.to_owned(), len: 0 }))
     }
 
@@ -184,6 +198,42 @@ impl Append for File {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
+        let fault = self.disk.state().count(true);
+        finish_sync(&self.inode, fault, &self.path)
+    }
+}
+
+impl Edit for File {
+    fn len(&self) -> Result<u64, Error> {
+        Ok(lock(&self.inode).visible.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        ReadAt::read_at(self, offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let fault = self.disk.state().count(true);
+        let mut inode = lock(&self.inode);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        match fault {
+            None => inode.write(start, bytes),
+            Some(Fault::ShortWrite) => inode.write(start, &bytes[..bytes.len() / 2]),
+            Some(_) => {}
+        }
+        fault.map_or(Ok(()), |fault| Err(error(fault, "write", &self.path)))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), Error> {
+        let fault = self.disk.state().count(true);
+        if let Some(fault) = fault {
+            return Err(error(fault, "resize", &self.path));
+        }
+        lock(&self.inode).set_len(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Error> {
         let fault = self.disk.state().count(true);
         finish_sync(&self.inode, fault, &self.path)
     }

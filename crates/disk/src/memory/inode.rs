@@ -34,6 +34,23 @@ impl Inode {
         }
     }
 
+    /// Writes within the file, or at its end.
+    pub(super) fn write(&mut self, start: usize, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            put(&mut self.visible, start, bytes);
+            self.dirty.extend(start / SECTOR..=(start + bytes.len() - 1) / SECTOR);
+        }
+    }
+
+    /// Cuts the file, or makes it longer by zeros; durable with the next sync.
+    pub(super) fn set_len(&mut self, len: usize) {
+        let before = self.visible.len();
+        self.visible.resize(len, 0);
+        if len > before {
+            self.dirty.extend(before / SECTOR..=(len - 1) / SECTOR);
+        }
+    }
+
     pub(super) fn sync(&mut self) {
         for sector in std::mem::take(&mut self.dirty) {
             // A sector whose earlier sync failed is clean in the kernel's eyes until it is written again; it was.
@@ -44,6 +61,8 @@ impl Inode {
                 put(&mut self.durable, start, &self.visible[start..end]);
             }
         }
+        // Only what is edited in place is ever cut without this being durable at once.
+        self.durable.truncate(self.visible.len());
     }
 
     /// A sync that failed.
@@ -85,7 +104,18 @@ impl Inode {
                 continue;
             }
             // What was durable in a sector stays: a disk tears at what is being written, not at what rests.
-            let rest = self.durable.len().clamp(start, end);
+            let kept = self.durable.len().clamp(start, end);
+            let changed = (start..kept).find(|&byte| self.durable[byte] != self.visible[byte]);
+            if let Some(first) = changed {
+                // Written anew in place: old, new, or new bytes up to somewhere.
+                match chance.below(3) {
+                    0 => {}
+                    1 => put(&mut bytes, first, &self.visible[first..end]),
+                    _ => put(&mut bytes, first, &self.visible[first..first + chance.index(end - first + 1)]),
+                }
+                continue;
+            }
+            let rest = kept;
             match chance.below(4) {
                 0 => {}
                 1 => put(&mut bytes, rest, &self.visible[rest..end]),

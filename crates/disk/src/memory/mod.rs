@@ -172,6 +172,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_edited_is_old_or_new_until_it_is_synced() {
+        let disk = MemoryDisk::new();
+        let file = disk.edit("pages").unwrap();
+        disk.sync_dir("").unwrap();
+        file.set_len(2048).unwrap();
+        file.write_at(0, &[1; 2048]).unwrap();
+        file.sync().unwrap();
+        file.write_at(512, &[2; 512]).unwrap();
+        file.set_len(1536).unwrap();
+        let mut seen = BTreeSet::new();
+        for seed in 0..50 {
+            let bytes = disk.crash(seed).read_whole("pages").unwrap();
+            assert_eq!((bytes.len(), &bytes[..512], &bytes[1024..]), (2048, &[1; 512][..], &[1; 1024][..]));
+            seen.insert((bytes[512], bytes[1023]));
+        }
+        assert!(seen.is_superset(&BTreeSet::from([(1, 1), (2, 2), (2, 1)])), "{seen:?}");
+        file.sync().unwrap();
+        let bytes = disk.crash(0).read_whole("pages").unwrap();
+        assert_eq!((bytes.len(), bytes[600]), (1536, 2));
+    }
+
+    #[test]
     fn names_are_durable_after_a_sync_of_their_folder() {
         let disk = MemoryDisk::new();
         disk.write_whole("a", b"old").unwrap();

@@ -39,14 +39,16 @@ pub struct Surroundings {
 }
 
 /// How things went over a long time, from stored history.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trends {
-    /// The 95th percentile of the time calls take.
-    pub p95_latency: Trend,
+    /// The 95th percentile of the time calls take, in milliseconds; not known of single clients.
+    pub p95_latency: Option<Trend>,
+    /// The mean of it.
+    pub mean_latency: Option<Trend>,
     /// Calls per second.
-    pub throughput: Trend,
+    pub throughput: Option<Trend>,
     /// Share of calls that fail.
-    pub error_rate: Trend,
+    pub error_rate: Option<Trend>,
 }
 
 /// How one figure went.
@@ -175,23 +177,16 @@ pub fn compute_server_analytics(
     let queues = healthy + warning + raw.event_queues_critical_count as f64;
     let latency = snapshot.window.p95.map(|p95| (LATENCY.1 - p95) / (LATENCY.1 - LATENCY.0));
     let values = [
-        ("api-success-rate-overall", api_success),
-        ("event-delivery-success-rate", delivery),
-        ("queue-health", (queues > 0.0).then(|| (healthy + 0.5 * warning) / queues)),
-        ("latency", latency.map(|latency| latency.clamp(0.0, 1.0))),
-        ("error-free", Some((raw.error_free_duration_ms as f64 / CALM_MS).min(1.0))),
-        ("graceful-disconnects", share(raw.clients_disconnected_graceful, raw.clients_disconnected_total)),
+        api_success,
+        delivery,
+        (queues > 0.0).then(|| (healthy + 0.5 * warning) / queues),
+        latency.map(|latency| latency.clamp(0.0, 1.0)),
+        Some((raw.error_free_duration_ms as f64 / CALM_MS).min(1.0)),
+        share(raw.clients_disconnected_graceful, raw.clients_disconnected_total),
     ];
-    let health_parts = parts(values, weights.server);
-    let load_parts = parts(
-        [
-            ("cpu", surroundings.cpu),
-            ("memory", surroundings.memory),
-            ("worker-busy", surroundings.busy),
-            ("queue-fill", Some(snapshot.queue_fill)),
-        ],
-        weights.load,
-    );
+    let health_parts = parts(Weights::SERVER, values, weights.server);
+    let load = [surroundings.cpu, surroundings.memory, surroundings.busy, Some(snapshot.queue_fill)];
+    let load_parts = parts(Weights::LOAD, load, weights.load);
     let known: Vec<_> = load_parts.iter().filter(|part| part.value.is_some()).copied().collect();
     ServerAnalytics {
         server_uptime_ms: uptime,
@@ -279,13 +274,8 @@ pub fn compute_client_analytics(
     let queue = 100.0 * (1.0 - 0.4 * fill - 0.4 * (10.0 * overflow).min(1.0) - 0.2 * lag);
     let calm = (raw.last_error_time > 0)
         .then(|| (snapshot.at_ms.saturating_sub(raw.last_error_time) as f64 / CALM_MS).min(1.0));
-    let values = [
-        ("api-success-rate", success),
-        ("event-delivery-reliability", reliability),
-        ("queue-health", Some(queue / 100.0)),
-        ("error-free", calm),
-    ];
-    let health_parts = parts(values, weights.client);
+    let values = [success, reliability, Some(queue / 100.0), calm];
+    let health_parts = parts(Weights::CLIENT, values, weights.client);
     let frequency = per_second(raw.api_calls_total as f64);
     let moved = (raw.bytes_sent + raw.bytes_received) as f64;
     let failed = (raw.api_calls_failure + raw.events_dropped) as f64;
@@ -415,6 +405,6 @@ fn share(part: u64, all: u64) -> Option<f64> {
     (all > 0).then(|| part as f64 / all as f64)
 }
 
-fn parts<const N: usize>(values: [(&'static str, Option<f64>); N], weights: [f64; N]) -> [Part; N] {
-    std::array::from_fn(|i| Part { name: values[i].0, value: values[i].1, weight: weights[i] })
+fn parts<const N: usize>(names: [&'static str; N], values: [Option<f64>; N], weights: [f64; N]) -> [Part; N] {
+    std::array::from_fn(|i| Part { name: names[i], value: values[i], weight: weights[i] })
 }

@@ -89,6 +89,7 @@ impl ApiCall {
         let failed = Category::of(outcome);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
         entry.cells.calls.note(failed.is_none(), micros, bytes_in, bytes_out);
+        entry.cells.busy_micros.add(micros);
         entry.usage.note(&self.method);
         entry.cells.last_activity.set(now);
         sessions.cells.lanes[entry.lane()].calls.note(failed.is_none(), micros, bytes_in, bytes_out);

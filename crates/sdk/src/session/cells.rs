@@ -210,6 +210,8 @@ impl ServerCells {
 #[derive(Debug, Default)]
 pub(super) struct ClientCells {
     pub(super) calls: Calls,
+    /// What all its calls took together.
+    pub(super) busy_micros: Count,
     pub(super) concurrent: Level,
     pub(super) last_call: Stamp,
     pub(super) last_activity: Stamp,

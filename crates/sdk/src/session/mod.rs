@@ -48,6 +48,7 @@ mod cells;
 mod client;
 mod documents;
 mod entry;
+mod expression;
 mod failure;
 mod field;
 #[cfg(feature = "tower")]
@@ -69,6 +70,7 @@ pub use call::ApiCall;
 pub use client::{Client, Connection, Delivery, Observer};
 pub use documents::{Listing, Order, Report, Spelling};
 pub use entry::{CLIENT_ID_BYTES_MAX, Cause, OVERFLOW_CLIENT};
+pub use expression::{EXPRESSION_BYTES_MAX, Expression, ExpressionError};
 pub use failure::{Category, ERROR_MESSAGE_BYTES_MAX, RECENT_ERRORS_MAX, RecentError};
 pub use field::{Cost, Field, FieldKind, UNMEASURED, Value};
 #[cfg(feature = "tower")]
@@ -77,7 +79,7 @@ pub use method::{METHODS_PER_CLIENT, Method, OTHER};
 pub use queue::{Event, EventKind, Payload};
 pub use raw::{ClientStats, ServerStats};
 pub use sessions::{Published, Sessions};
-pub use settings::{Lifetime, Policy, Settings, Weights};
+pub use settings::{Lifetime, Policy, Settings, Totals, Weights};
 pub use stats::{ClientDetails, ClientSnapshot, MethodSnapshot, QueueClass, ServerSnapshot};
 pub use time::Clock;
 pub use topics::Collaboration;

@@ -26,7 +26,7 @@ use super::{
     topics::{Subscribed, Topics},
 };
 use crate::{
-    Error, Histogram, Outcome, Registry, Unit,
+    Error, Family, Histogram, Outcome, Registry, Unit,
     requests::{GRPC_STATUSES, REQUEST_BOUNDS},
     window::Watch,
 };
@@ -60,12 +60,16 @@ pub(super) struct Inner {
     pub(super) refused_subscriptions: AtomicU64,
     pub(super) refused_accesses: AtomicU64,
     pub(super) durations: Watch<Histogram>,
+    serialization: Family<Histogram, 1>,
+    pub(super) serializations: Watch<Histogram>,
     pub(super) extras: RwLock<Vec<Extra>>,
     listener: OnceLock<Listener>,
 }
 
 /// Who is told of clients that come and go.
-struct Listener(Box<dyn Fn(&str, Option<Cause>) + Send + Sync>);
+struct Listener(Box<Announce>);
+
+type Announce = dyn Fn(&str, Option<Cause>) + Send + Sync;
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,8 +98,8 @@ impl Sessions {
             .expect("an empty registry takes every well-formed group")
     }
 
-    /// Sessions whose calls are the histogram `session_call_duration_seconds{method}` of a registry. Where its
-    /// [`Registry::tick`] is called, percentiles are those of the last minutes. It lives as long as the process.
+    /// Sessions whose calls are the histogram `session_call_duration_seconds{method}` of a registry, and whose messages
+    /// `session_serialization_duration_seconds{message}`. Where its [`Registry::tick`] is called, percentiles are those of the last minutes. It lives as long as the process.
     ///
     /// # Errors
     /// The registry has another metric of this name.
@@ -108,7 +112,13 @@ impl Sessions {
         let name = "session_call_duration";
         let histogram = registry.histogram(name).unit(Unit::Seconds).bounds(&REQUEST_BOUNDS);
         let durations = histogram.help("Time that calls of clients took, by method.").family(["method"])?;
+        let coding = "session_serialization_duration";
+        let histogram = registry.histogram(coding).unit(Unit::Seconds);
+        let help = "Time that messages took to be encoded or decoded, by type of message.";
+        let serialization = histogram.help(help).family(["message"])?;
         Ok(Self(Arc::new(Inner {
+            serialization,
+            serializations: registry.watch(coding).expect("it was registered above"),
             clients: Clients::new(settings.clients_max, settings.finished_max),
             methods: Methods::new(settings.methods_max, durations),
             kinds: Kinds::new(settings.kinds_max),
@@ -137,7 +147,7 @@ impl Sessions {
 
     /// What is to be kept until the next start.
     pub fn lifetime(&self) -> Lifetime {
-        self.0.lifetime
+        Lifetime { before: self.totals(), ..self.0.lifetime }
     }
 
     /// When the server started.
@@ -221,6 +231,13 @@ impl Sessions {
     /// The kind of events of this name, one of a few texts. Takes a lock.
     pub fn kind(&self, name: &str) -> EventKind {
         self.0.kinds.find(name)
+    }
+
+    /// A message of this type was encoded or decoded, which took so long. Types are few: those beyond the limit of series
+    /// of a metric are counted as one.
+    #[doc(alias = "serialization.duration")]
+    pub fn serialized(&self, message: &str, took: Duration) {
+        self.0.serialization.with([message]).record_duration(took);
     }
 
     /// The name of a kind of events.

@@ -93,6 +93,23 @@ pub struct Weights {
     pub client: [f64; 4],
 }
 
+impl Weights {
+    /// What the parts of the server's score are called.
+    pub const SERVER: [&str; 6] = [
+        "api-success-rate-overall",
+        "event-delivery-success-rate",
+        "queue-health",
+        "latency",
+        "error-free",
+        "graceful-disconnects",
+    ];
+    /// What the parts of the load are called.
+    pub const LOAD: [&str; 4] = ["cpu", "memory", "worker-busy", "queue-fill"];
+    /// What the parts of a client's score are called.
+    pub const CLIENT: [&str; 4] =
+        ["api-success-rate", "event-delivery-reliability", "queue-health", "error-free"];
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Self {
@@ -105,16 +122,21 @@ impl Default for Weights {
 
 /// What outlives a process. Whoever runs the server keeps it where it keeps its data: it is handed in when sessions
 /// begin, and asked for with [`Sessions::lifetime`](super::Sessions::lifetime).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
     /// How often the server was started again over the same data: 0 on the first start.
     pub restarts: u64,
+    /// What earlier processes counted; `None` where that is not kept.
+    pub before: Option<Totals>,
 }
+
+/// What was counted, by the names of the counters of a server.
+pub type Totals = std::collections::BTreeMap<String, u64>;
 
 impl Lifetime {
     /// That of a server which starts over data that an earlier process left.
     #[must_use]
-    pub const fn restarted(self) -> Self {
-        Self { restarts: self.restarts + 1 }
+    pub fn restarted(self) -> Self {
+        Self { restarts: self.restarts + 1, ..self }
     }
 }

@@ -6,7 +6,8 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
-    Category, ClientStats, Collaboration, EventKind, RecentError, ServerStats, Sessions, UNMEASURED, Value,
+    Category, ClientStats, Collaboration, EventKind, FieldKind, RecentError, ServerStats, Sessions, Totals,
+    UNMEASURED, Value,
     cells::{Count, EVENT_CLASSES, High, Low},
     entry::{Cause, Entry},
     method::MethodCells,
@@ -64,6 +65,8 @@ pub struct ServerSnapshot {
     pub http_errors: Vec<(usize, u64)>,
     /// How long calls took in the last minutes, in seconds.
     pub window: Figures,
+    /// Whether what earlier processes counted is known.
+    pub keeps_totals: bool,
     /// How often each limit was hit, by its name.
     pub limits: [(&'static str, u64); 7],
 }
@@ -130,6 +133,8 @@ pub struct ClientSnapshot {
     pub other_events_received: u64,
     /// Events that could not be written.
     pub failed_writes: u64,
+    /// Microseconds that its calls took together.
+    pub busy_micros: u64,
     /// Bytes put into its queue.
     pub bytes_queued: u64,
     /// Bytes that wait there.
@@ -182,6 +187,7 @@ impl Sessions {
             grpc_errors: inner.statuses.grpc_errors(),
             http_errors: inner.statuses.http_errors(),
             window: inner.durations.figures(),
+            keeps_totals: inner.lifetime.before.is_some(),
             limits: [
                 ("clients", inner.clients.refused.load(Relaxed)),
                 ("methods", inner.methods.refused.load(Relaxed)),
@@ -193,6 +199,27 @@ impl Sessions {
             ],
             raw,
         }
+    }
+
+    /// What the server counted, by the names of its counters, with what earlier processes did; `None` where that is not
+    /// kept.
+    pub fn totals(&self) -> Option<Totals> {
+        self.0.lifetime.before.is_some().then(|| self.totals_with(&server(self, self.now()).0))
+    }
+
+    pub(super) fn totals_with(&self, raw: &ServerStats) -> Totals {
+        let before = self.0.lifetime.before.as_ref();
+        let counters = ServerStats::FIELDS.iter().zip(raw.values());
+        let counters = counters.filter(|(field, _)| field.kind == FieldKind::Counter);
+        counters
+            .filter_map(|(field, value)| Some((field.name, value.as_integer()?)))
+            .map(|(name, now)| {
+                let before = before.and_then(|before| before.get(name)).copied().unwrap_or(0);
+                // Starts are counted over all of them already.
+                let before = if name == "server-restart-count" { 0 } else { before };
+                (name.to_owned(), now.saturating_add(before))
+            })
+            .collect()
     }
 
     /// One field of the server by its name or alias.
@@ -443,6 +470,7 @@ fn snapshot(sessions: &Sessions, entry: &Entry, now: Moment) -> ClientSnapshot {
         capacity: sessions.0.settings.queue_capacity,
         other_events_received: cells.received[EVENT_CLASSES - 1].get(),
         failed_writes: cells.failed_writes.get(),
+        busy_micros: cells.busy_micros.get(),
         bytes_queued: cells.queue.bytes_queued.get(),
         bytes_waiting: cells.queue.bytes_waiting.get(),
         subscriptions: cells.subscribed.get().saturating_sub(unsubscribed),

@@ -23,6 +23,7 @@ use barograph::{
     exposition::{self, Family},
     runtime::RuntimeMonitor,
     sampling::Load,
+    transactions::{TransactionFigures, Transactions},
     window::Watch,
 };
 use barograph_model::{Labels, METRIC_NAME, Metadata, Timestamp};
@@ -222,6 +223,27 @@ impl Collecting {
         readings.iter().filter_map(point).collect()
     }
 
+    /// What selects our own series, as matchers of an expression.
+    pub(crate) fn own_matchers(&self) -> String {
+        let matcher =
+            |(name, value): &(&str, String)| format!("{name}={}", serde_json::Value::from(value.as_str()));
+        self.own.iter().map(matcher).collect::<Vec<_>>().join(",")
+    }
+
+    /// What is recorded of transactions: the engine's own, and those of an application around it.
+    pub(crate) fn transactions(&self, own: &Transactions) -> Vec<TransactionFigures> {
+        let mut figures = own.figures();
+        let application = self.application.as_ref().filter(|registry| registry.exposes("tx_started_total"));
+        let application = application.and_then(|registry| Transactions::register(registry).ok());
+        figures.extend(application.iter().flat_map(Transactions::figures));
+        figures
+    }
+
+    /// Stores what families say, as our own.
+    pub(crate) fn keep(&self, engine: &Engine, at: Timestamp, families: &[Family]) {
+        self.store(engine, at, &points_of(families));
+    }
+
     fn store(&self, engine: &Engine, at: Timestamp, points: &[Point]) {
         let of = |point: &Point| Some((self.series(&point.name, &point.labels)?, point.value));
         let series: Vec<_> = points.iter().filter_map(of).collect();
@@ -345,7 +367,10 @@ struct Point {
 
 /// What a registry's instruments recorded, by the names of their series.
 fn recorded(registry: &Registry) -> Vec<Point> {
-    let families = registry.collect();
+    points_of(&registry.collect())
+}
+
+fn points_of(families: &[Family]) -> Vec<Point> {
     let points = families.iter().flat_map(|family| family.points.iter().map(move |point| (family, point)));
     let point = |(family, point): (&Family, &exposition::Point)| Point {
         name: format!("{}{}", family.name, point.suffix),

@@ -1,4 +1,4 @@
-//! The sections `stats` and `metrics`: what the server measures of itself, and how.
+//! The section `metrics`: how the server measures itself.
 //!
 //! The settings of `metrics` are those of the SDK, by the names of their environment variables without `METRICS_`, in small
 //! letters. A variable comes before the file, and the file before the profile.
@@ -6,23 +6,9 @@
 use barograph::telemetry::{Profile, Setting, SettingError, Settings};
 
 use super::{
-    section::{Findings, Section, boolean},
+    section::{Findings, Section},
     tree::Node,
 };
-
-/// Which statistics there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Whether there are those for which something is read that is not there otherwise: the collectors `system`, `process`
-    /// and `data`. By default there are.
-    pub higher_cost: bool,
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self { higher_cost: true }
-    }
-}
 
 /// How requests and the runtime are measured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,14 +29,6 @@ impl Measuring {
     pub fn settings(&self) -> Result<Settings, SettingError> {
         Settings::of_process(self.chosen, self.profile, &self.values)
     }
-}
-
-pub(super) fn read_stats(node: &Node, findings: &mut Findings) -> Stats {
-    let mut stats = Stats::default();
-    let mut section = Section::open(node, "`stats`", findings);
-    section.set("higher_cost", &mut stats.higher_cost, boolean, findings);
-    section.finish(&[], findings);
-    stats
 }
 
 pub(super) fn read_measuring(node: &Node, findings: &mut Findings) -> Measuring {

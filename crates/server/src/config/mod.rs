@@ -1,15 +1,18 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `metrics`, `diagnostics`, `query`, `limits`), so a plain `prometheus.yml` works as it is, as far as its keys are supported.
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
+mod clients;
 mod collectors;
 mod diagnostics;
+mod health;
 mod measuring;
 mod origins;
 mod patterns;
@@ -26,9 +29,11 @@ use std::{
 
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
+pub use clients::{Queue, RateLimit, Stats};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
-pub use measuring::{Measuring, Stats, profile};
+pub use health::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
+pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
@@ -92,8 +97,14 @@ pub struct Config {
     pub collectors: Collectors,
     /// Which statistics there are.
     pub stats: Stats,
+    /// Whether exposed statistics of sessions have those of each client.
+    pub per_client: bool,
+    /// How often one address may ask for details of health.
+    pub rate_limit: RateLimit,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
+    /// What is checked, and who else is there.
+    pub health: HealthConfig,
     /// How the server looks at itself, and what it warns of.
     pub diagnostics: Diagnostics,
     /// What a query may cost.
@@ -166,8 +177,11 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut retention = retention::read_retention(node("retention"), findings);
     retention.tiers[0] = retention.tiers[0].or(storage.retention_raw);
     let collectors = collectors::read_collectors(node("collectors"), findings);
-    let stats = measuring::read_stats(node("stats"), findings);
+    let stats = clients::read_stats(node("stats"), findings);
+    let per_client = clients::read_prometheus(node("prometheus"), findings);
+    let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
+    let health = health::read_health(node("health"), findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
@@ -183,7 +197,10 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         retention,
         collectors,
         stats,
+        per_client,
+        rate_limit,
         metrics,
+        health,
         diagnostics,
         query,
         limits,

@@ -283,3 +283,55 @@ fn a_missing_file_is_named() {
     let error = Config::load(Some(Path::new("/nowhere/b.yml")), []).unwrap_err().to_string();
     assert_eq!(error, "cannot read configuration file /nowhere/b.yml");
 }
+
+#[test]
+fn statistics_of_clients_are_configured() {
+    let config = load("", &[]).unwrap();
+    assert_eq!((config.stats, config.per_client), (Stats::default(), false));
+    assert_eq!(config.rate_limit, RateLimit { per_second: 50.0, burst: 100.0 });
+    let config = load(
+        "stats:\n  persist: true\n  history: 1m\n  log_interval: 30s\n  \
+         queue: {capacity: 4, policy: drop-newest, critical_window_s: 5, warning_fill: 0.5}\n  \
+         weights: {load: {cpu: 1, memory: 0, worker-busy: 0, queue-fill: 0}}\n\
+         prometheus: {per_client: true}\nrate_limit: {requests_per_second: 0.5, burst: 3}\n",
+        &[],
+    );
+    let config = config.unwrap();
+    let queue = &config.stats.queue;
+    assert_eq!(
+        (queue.capacity, queue.policy.as_str(), queue.critical_window.as_secs()),
+        (4, "drop-newest", 5)
+    );
+    assert_eq!(config.stats.weights.load, [1.0, 0.0, 0.0, 0.0]);
+    assert!(config.per_client && config.stats.persist);
+    assert_eq!(config.rate_limit.burst, 3.0);
+    check_refused(
+        "stats:\n  queue: {policy: drop-all, capacity: 0}\n  weights: {client: {error-free: 2}}\n\
+         rate_limit: {burst: 0}\n",
+        &[
+            "b.yml:2:19: `policy`: expected drop-oldest, drop-newest or disconnect, not `drop-all`",
+            "b.yml:2:39: `capacity`: expected 1 to 1000000",
+            "b.yml:3:34: `error-free`: expected a number from 0 to 1, not `2`",
+            "b.yml:4:21: `burst`: expected a number from 1 to 1000000000, not `0`",
+        ],
+    );
+    let nothing = "api-success-rate: 0, event-delivery-reliability: 0, queue-health: 0, error-free: 0";
+    let error = load(&format!("stats: {{weights: {{client: {{{nothing}}}}}}}"), &[]).unwrap_err().to_string();
+    assert!(error.contains("are all 0"), "{error}");
+}
+
+#[test]
+fn what_the_guide_shows_are_the_defaults() {
+    let guide = include_str!("../../../../docs/guide/configuration.md");
+    let block = guide.split("## Ours").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let text = block.strip_prefix("yaml\n").unwrap();
+    let section = |name: &str| {
+        let from = text.find(&format!("\n{name}:")).unwrap() + 1;
+        let length = text[from..].find("\n\n").unwrap_or(text.len() - from);
+        &text[from..from + length]
+    };
+    let sections = ["stats", "prometheus", "rate_limit"].map(section).join("\n");
+    let (shown, config) = (load(&sections, &[]).unwrap(), load("", &[]).unwrap());
+    assert_eq!((shown.stats, shown.per_client), (config.stats, config.per_client));
+    assert_eq!(shown.rate_limit, config.rate_limit);
+}

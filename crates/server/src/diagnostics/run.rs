@@ -96,7 +96,8 @@ fn look(engine: &Engine, runtime: &Handle, memory: &mut Memory) {
     }
     thresholds(engine, &observed, monotonic);
     diagnostics.kept().readings.push(now, observed);
-    let (_, word, reason) = Health::of(Some(engine)).words();
+    let health = Health::of(Some(engine));
+    let (_, word, reason) = health.words();
     let failing = word == "unhealthy";
     if failing && !memory.failing {
         let text = format!("the server is {word}: {}", reason.unwrap_or("it does not say why"));

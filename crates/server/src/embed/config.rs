@@ -55,7 +55,7 @@ impl MetricsServiceConfig {
         Self {
             storage: MetricsStorageConfig { root: root.into(), retention: [None; 4] },
             name: "application".to_owned(),
-            instance: host_name(),
+            instance: crate::surroundings::host_name(),
             enable_built_in_collectors: true,
             aggregation_interval: storage.aggregation_interval,
             cleanup_interval: storage.cleanup_interval,
@@ -80,11 +80,6 @@ impl MetricsServiceConfig {
         config.collectors.directories = self.data.clone();
         config
     }
-}
-
-fn host_name() -> String {
-    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Some(told.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
 }
 
 /// Says in one expression what a service is to be, and starts it: see [`Barograph::builder`](super::Barograph::builder).

@@ -109,9 +109,9 @@ impl Events {
         &self.0.sessions
     }
 
-    /// The time.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+    /// What tells them the time.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
     }
 
     /// Tells all subscribers of `topic` on `bus`: `event` is its name, `document` is told as JSON. Never waits for a

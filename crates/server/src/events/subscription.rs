@@ -36,13 +36,13 @@ pub(crate) enum Told {
 pub(crate) enum Refused {
     /// Too many clients, or one that is gone already.
     #[error("there are too many clients; try again later")]
-    TooManyClients,
+    Client,
     /// A limit of the sessions.
     #[error("too many subscriptions: {0} was refused")]
-    TooManyTopics(Topic),
+    Topic(Topic),
     /// Following a metric asks for it each second.
     #[error("{FOLLOWED_MAX} metrics are listened to already; {0} was refused")]
-    TooManyMetrics(Topic),
+    Metric(Topic),
 }
 
 /// A subscriber, as long as it listens. Its client is gone with it, broken unless [`Subscription::end`] says otherwise.
@@ -70,7 +70,7 @@ impl Events {
         topics: &[Topic],
         after: Option<u64>,
     ) -> Result<Subscription, Refused> {
-        let mut subscription = self.open(who).ok_or(Refused::TooManyClients)?;
+        let mut subscription = self.open(who).ok_or(Refused::Client)?;
         match self.add(&mut subscription, topics, after) {
             Ok(()) => {
                 subscription.logged = Some(Logged::begin(self, topics, subscription.client.id()));
@@ -98,10 +98,10 @@ impl Events {
         let client = &subscription.client;
         for topic in topics {
             if !state.follow(topic) {
-                return Err(Refused::TooManyMetrics(topic.clone()));
+                return Err(Refused::Metric(topic.clone()));
             }
             if !client.subscribe(&topic.piece()) {
-                return Err(Refused::TooManyTopics(topic.clone()));
+                return Err(Refused::Topic(topic.clone()));
             }
         }
         if let Some(after) = after {

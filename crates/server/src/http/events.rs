@@ -150,7 +150,7 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         let subscription = self.subscription.as_mut()?;
         if !std::mem::replace(&mut self.greeted, true) {
-            let (now, client) = (self.app.events().now().seconds(), subscription.client().id());
+            let (now, client) = (self.app.events().clock().now().seconds(), subscription.client().id());
             let hello = json!({"version": crate::VERSION, "now": now, "client": client});
             return Some(format!("event: hello\ndata: {hello}\n\n").into());
         }

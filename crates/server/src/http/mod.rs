@@ -9,10 +9,12 @@ mod body;
 mod caller;
 mod cardinality;
 mod collectors;
+mod components;
 mod compress;
 mod diagnostics;
 mod events;
 pub(crate) mod figures;
+mod flat;
 mod follow;
 mod guard;
 mod health;
@@ -23,23 +25,28 @@ mod live;
 mod metrics;
 mod pages;
 mod params;
+mod ping;
 mod policies;
 mod problem;
 mod prom;
 mod queries;
 mod query;
+mod rate;
 mod reading;
 mod record;
 mod sampling;
 mod service;
-pub(crate) mod sessions;
+mod services;
+mod sessions;
 mod socket;
+mod status;
 mod storage;
 mod write;
 
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{
@@ -52,7 +59,14 @@ use axum::{
 use barograph::session::Sessions;
 use barograph_model::Timestamp;
 
-use crate::{Engine, config::Limits, events::Events, surroundings::Peaks};
+use crate::{
+    Engine,
+    clock::Clock,
+    config::{Config, Limits, Stats},
+    events::Events,
+    surroundings::Peaks,
+    trends,
+};
 use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 pub(crate) use follow::updates;
@@ -61,6 +75,7 @@ pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, checked, evaluated};
 pub(crate) use query::of_text;
+pub(crate) use rate::Rates;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -68,12 +83,18 @@ pub(crate) struct App(Arc<Shared>);
 
 struct Shared {
     engine: OnceLock<Arc<Engine>>,
+    clock: Arc<dyn Clock>,
     started: Timestamp,
     address: SocketAddr,
     limits: RequestLimits,
     events: Events,
     peaks: Peaks,
+    stats: Stats,
+    per_client: bool,
+    rates: Rates,
+    trends: trends::Found,
     told: answered::Told,
+    ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -100,16 +121,30 @@ impl From<&Limits> for RequestLimits {
 }
 
 impl App {
-    /// The state before the store is open.
+    /// The state before the store is open. What is watched is whether callers should come, and whether the server stops.
     pub(crate) fn new(
         events: Events,
-        started: Timestamp,
+        clock: Arc<dyn Clock>,
         address: SocketAddr,
-        limits: RequestLimits,
-        stopping: tokio::sync::watch::Receiver<bool>,
+        config: &Config,
+        (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
-        let (engine, peaks, told) = (OnceLock::new(), Peaks::default(), answered::Told::default());
-        Self(Arc::new(Shared { engine, started, address, limits, events, peaks, told, stopping }))
+        Self(Arc::new(Shared {
+            engine: OnceLock::new(),
+            started: clock.now(),
+            clock,
+            address,
+            limits: (&config.limits).into(),
+            events,
+            peaks: Peaks::default(),
+            stats: config.stats.clone(),
+            per_client: config.per_client,
+            rates: Rates::new(config.rate_limit),
+            trends: trends::Found::default(),
+            told: answered::Told::default(),
+            ready,
+            stopping,
+        }))
     }
 
     /// From now on the server is ready.
@@ -147,9 +182,44 @@ impl App {
         &self.0.events
     }
 
+    /// Which statistics of them there are.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    /// Whether exposed statistics have those of each client.
+    pub(crate) fn exposes_clients(&self) -> bool {
+        self.0.per_client
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// How often each address may ask.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    /// How things went in the last day, as far as it was looked for.
+    pub(crate) fn trends(&self) -> &trends::Found {
+        &self.0.trends
+    }
+
+    /// A time that only goes on.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.0.clock.monotonic()
+    }
+
     /// What the server used most of.
     pub(crate) fn peaks(&self) -> &Peaks {
         &self.0.peaks
+    }
+
+    /// Whether callers should go elsewhere, though the store is open: the server is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.engine.get().is_some() && !*self.0.ready.borrow()
     }
 
     /// Turns true when the server is told to stop.
@@ -168,6 +238,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
+        .merge(components::routes())
+        .merge(ping::routes())
+        .merge(status::routes())
+        .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
@@ -188,6 +262,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))

@@ -76,8 +76,16 @@ impl ScrapeManager {
 
     /// All targets as they stand, by job.
     pub fn targets(&self) -> Vec<TargetStatus> {
-        let active = lock(&self.view).active.clone();
-        active.iter().map(|status| lock(status).clone()).collect()
+        self.watcher()()
+    }
+
+    /// The same for whoever holds no manager, for as long as there is one.
+    pub fn watcher(&self) -> impl Fn() -> Vec<TargetStatus> + Send + Sync + use<> {
+        let view = self.view.clone();
+        move || {
+            let active = lock(&view).active.clone();
+            active.iter().map(|status| lock(status).clone()).collect()
+        }
     }
 
     /// The addresses that became no targets; at most 1,000 a job.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{configured, now_ms, start_on};
-use barograph_disk::{Append, Disk, Entry, Error, Held, MemoryDisk, ReadAt};
+use barograph_disk::{Append, Disk, Edit, Entry, Error, Held, MemoryDisk, ReadAt};
 
 /// Whether syncs have to wait.
 #[derive(Clone, Default)]
@@ -73,6 +73,10 @@ impl Disk for Stalling {
 
     fn create(&self, path: &str) -> Result<Box<dyn Append>, Error> {
         Ok(Box::new(File { file: self.disk.create(path)?, gate: self.gate.clone() }))
+    }
+
+    fn edit(&self, path: &str) -> Result<Box<dyn Edit>, Error> {
+        self.disk.edit(path)
     }
 
     fn truncate(&self, path: &str, len: u64) -> Result<(), Error> {

@@ -15,16 +15,16 @@ const EVENTS: &str = "/api/barograph/v1/events";
 const BOUND: Duration = Duration::from_secs(60);
 
 /// A stream of events, taken apart.
-struct Stream {
+pub(crate) struct Stream {
     body: Incoming,
     text: String,
 }
 
 /// One of them: name, id, data.
-type Told = (String, Option<u64>, Value);
+pub(crate) type Told = (String, Option<u64>, Value);
 
 impl Stream {
-    async fn open(running: &Running, query: &str, headers: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open(running: &Running, query: &str, headers: &[(&str, &str)]) -> Self {
         let response = running.send(Method::GET, &format!("{LIVE}?{query}"), headers, b"").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -33,7 +33,7 @@ impl Stream {
         stream
     }
 
-    async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> Told {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));

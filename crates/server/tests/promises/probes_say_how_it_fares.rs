@@ -14,8 +14,17 @@ async fn probes_say_how_it_fares() {
             assert_eq!(reply.text.is_empty(), method == Method::HEAD, "{method} {path}");
         }
     }
-    assert_eq!(running.get("/readyz?verbose").await.text, "[+] serving\n[+] store\n");
-    assert_eq!(running.get("/healthz?verbose=1").await.text, "[+] process\n");
+    assert_eq!(running.get("/readyz").await.text, "ok");
+    let lines =
+        "[+]serving ok\n[+]store ok\n[+]persistence_check ok\n[+]tasks ok\n[+]wal ok\nreadyz check passed\n";
+    assert_eq!(running.get("/readyz?verbose").await.text, lines);
+    assert_eq!(running.get("/livez?verbose=1").await.text, "[+]process ok\nlivez check passed\n");
+    let excluded = running.get("/readyz?verbose&exclude=wal&exclude=nothing").await;
+    assert_eq!(excluded.status, 200);
+    assert!(excluded.text.contains("[+]wal excluded: ok\n"), "{}", excluded.text);
+    assert!(excluded.text.contains("no matches for \"nothing\""), "{}", excluded.text);
+    assert_eq!(running.get("/readyz/wal").await.text, "ok");
+    assert_eq!(running.get("/readyz/none").await.status, 404);
 
     assert_eq!(running.get("/health").await.json()["status"], "healthy");
     let accept = [("accept", "text/html, application/health+json;q=0.9")];

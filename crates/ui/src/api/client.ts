@@ -14,6 +14,8 @@ export class ApiError extends Error {
     message: string,
     /** The place of the mistake in a JSON document: `query.aggregations[0].window`. */
     readonly path: string | null = null,
+    /** The HTTP status of our own API's answer. */
+    readonly status: number | null = null,
   ) {
     super(message);
   }

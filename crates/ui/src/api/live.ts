@@ -6,7 +6,7 @@
  */
 import { ROOT } from "../base";
 import { ApiError, encode, isAbort, send } from "./client";
-import { EventReader } from "./sse";
+import { EventReader, type ServerEvent } from "./sse";
 import type { Hello, LivePoints } from "./types";
 
 export interface LiveRequest {
@@ -53,39 +53,56 @@ export async function follow(request: LiveRequest, handlers: LiveHandlers, signa
       if (signal.aborted) return;
       handlers.lost(error instanceof Error ? error.message : String(error));
     }
-    await wait(WAITS_MS[Math.min(failures, WAITS_MS.length - 1)] ?? 0, signal);
+    await waitAfter(failures, signal);
     failures += 1;
   }
 }
 
 /** One connection. Ends by throwing: a stream has no end of its own. */
-async function readStream(request: LiveRequest, handlers: LiveHandlers, signal: AbortSignal): Promise<void> {
+function readStream(request: LiveRequest, handlers: LiveHandlers, signal: AbortSignal): Promise<never> {
+  const url = new URL("api/barograph/v1/live", ROOT);
+  url.search = encode({ query: request.queries, step: `${request.step}s` }).toString();
+  const resume = String(Math.round(request.after * 1000));
+  const take = ({ name, data }: ServerEvent): void => {
+    if (name === "hello") handlers.hello(JSON.parse(data) as Hello);
+    if (name === "points") handlers.points(JSON.parse(data) as LivePoints);
+  };
+  return readEvents({ url, resume, silence_ms: Math.max(SILENCE_MS_MIN, request.step * 2500) }, take, signal);
+}
+
+export interface EventSource {
+  url: URL;
+  /** The id after which events are wanted. */
+  resume?: string;
+  /** A connection that says nothing for longer is dead. */
+  silence_ms: number;
+}
+
+/** Reads the events of one connection until it breaks, and then throws. */
+export async function readEvents(source: EventSource, take: (event: ServerEvent) => void, signal: AbortSignal): Promise<never> {
   const guard = new AbortController();
   const stop = (): void => guard.abort();
   signal.addEventListener("abort", stop, { once: true });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const rearm = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(stop, Math.max(SILENCE_MS_MIN, request.step * 2500));
+    timer = setTimeout(stop, source.silence_ms);
   };
   try {
     rearm();
-    const response = await send(liveUrl(request), {
-      headers: { Accept: "text/event-stream", "Last-Event-ID": String(Math.round(request.after * 1000)) },
+    const response = await send(source.url, {
+      headers: { Accept: "text/event-stream", ...(source.resume !== undefined && { "Last-Event-ID": source.resume }) },
       cache: "no-store",
       signal: guard.signal,
     });
-    if (!response.ok || response.body === null) throw new ApiError("failed", `the live stream answered ${response.status}`);
+    if (!response.ok || response.body === null) throw new ApiError("failed", `the live stream answered ${response.status}`, null, response.status);
     const body = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const events = new EventReader();
     for (;;) {
       const { done, value } = await body.read();
       if (done) throw new ApiError("unreachable", "the live stream ended");
       rearm();
-      for (const event of events.push(value)) {
-        if (event.name === "hello") handlers.hello(JSON.parse(event.data) as Hello);
-        if (event.name === "points") handlers.points(JSON.parse(event.data) as LivePoints);
-      }
+      for (const event of events.push(value)) take(event);
     }
   } catch (error) {
     if (isAbort(error) && !signal.aborted) throw new ApiError("unreachable", "the live stream fell silent");
@@ -97,15 +114,10 @@ async function readStream(request: LiveRequest, handlers: LiveHandlers, signal: 
   }
 }
 
-function liveUrl({ queries, step }: LiveRequest): URL {
-  const url = new URL("api/barograph/v1/live", ROOT);
-  url.search = encode({ query: queries, step: `${step}s` }).toString();
-  return url;
-}
-
-function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Waits longer the more attempts failed. */
+export function waitAfter(failures: number, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
+    const timer = setTimeout(done, WAITS_MS[Math.min(failures, WAITS_MS.length - 1)] ?? 0);
     signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
   });
 }

@@ -1,4 +1,11 @@
-/** The one feed of the application: pages set its window, panels join it, the shell shows how its connection is. */
+/** The one feed of the application, and the state of all that is polled beside it: pages use them, the shell shows how they are. */
+import { Polls, type Connection } from "./connection.svelte";
 import { Feed } from "./feed.svelte";
 
 export const feed = new Feed();
+export const polls = new Polls();
+
+/** How the connection is: lost as soon as either way is. */
+export function connection(): Connection {
+  return polls.connection.state === "off" || feed.connection.state === "lost" ? feed.connection : polls.connection;
+}

@@ -13,6 +13,7 @@ import { queryRange } from "../api/query";
 import { numberOf, type LivePoints } from "../api/types";
 import { frameOf, LINES_MAX, withPoints, type Frame } from "../charts/frame";
 import { align, type Span } from "../time/range";
+import { REGAINED_MS, type Connection } from "./connection.svelte";
 
 /** What the feed is asked to show. */
 export interface Window {
@@ -20,8 +21,6 @@ export interface Window {
   step: number;
   live: boolean;
 }
-
-export type Connection = { state: "off" } | { state: "joining" } | { state: "live" } | { state: "lost"; since: number; reason: string } | { state: "regained" };
 
 /** One expression's data. */
 export class Entry {
@@ -233,7 +232,7 @@ export class Feed {
       clearTimeout(this.#regained);
       this.#regained = setTimeout(() => {
         if (this.connection.state === "regained") this.connection = { state: "live" };
-      }, 2500);
+      }, REGAINED_MS);
     }
     const skew = now - Date.now() / 1000;
     const skewed = Math.abs(skew - this.skew) > Math.max(SKEW_SECONDS_MIN, window.step);

@@ -11,7 +11,7 @@ export type Command =
 export const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["/"], "Search pages, commands and metrics"],
   [["Ctrl", "K"], "The same, also while typing"],
-  ...ROUTES.flatMap((route) => (route.key === undefined ? [] : [[["g", route.key], `Go to ${route.title}`] as const])),
+  ...ROUTES.flatMap((route) => (route.key === undefined ? [] : [[["g", route.key], `Go to ${route.rail ?? route.title}`] as const])),
   [["t"], "Choose the time range"],
   [["["], "Earlier by half the range"],
   [["]"], "Later by half the range"],

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { formatBetween, formatMoment, parseMoment, zoneName } from "./moment";
+import { formatBetween, formatMoment, zoneName } from "./moment";
+import { parseMoment } from "./typed";
 
 const AT = Date.UTC(2026, 2, 1, 9, 5, 7) / 1000;
 

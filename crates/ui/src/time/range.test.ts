@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { align, between, durationCode, lastName, parseDuration, parseRange, scale, shift, stepFor } from "./range";
+import { align, between, durationCode, lastName, parseDuration, scale, shift, stepFor } from "./range";
+import { parseRange } from "./typed";
 
 const NOW = Date.UTC(2026, 2, 1, 12, 0, 0) / 1000;
 const at = (text: string): number => Date.parse(`${text}Z`) / 1000;

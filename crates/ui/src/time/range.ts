@@ -1,11 +1,8 @@
 /**
  * The time range of a page: relative to now, or between two moments.
  *
- * Times are Unix seconds. Parsing takes what people type ("15m", "last 6 hours", "2026-03-01 10:00 to 12:00") and
- * answers `null` for what it cannot read; nothing here reads a clock.
+ * Times are Unix seconds; nothing here reads a clock. What people type is read by `typed.ts`.
  */
-import { parseMoment, type Zone } from "./moment";
-
 export type TimeRange = { kind: "last"; seconds: number } | { kind: "between"; from: number; to: number };
 
 /** A resolved range: both ends known. */
@@ -59,19 +56,6 @@ export function durationCode(seconds: number): string {
     rest -= count * size;
   }
   return text === "" ? "0s" : text;
-}
-
-/** What a person typed, as a range. `now` resolves the word "now" and a time of day without a date. */
-export function parseRange(text: string, now: number, zone: Zone): TimeRange | null {
-  const clean = text.trim().replace(/^last\s+/i, "");
-  const ends = clean.split(/\s+(?:to|until|–|—|-)\s+|\s*\.\.\s*/i);
-  if (ends.length === 2) {
-    const from = parseMoment(ends[0] ?? "", now, zone);
-    const to = parseMoment(ends[1] ?? "", from ?? now, zone, now);
-    return from === null || to === null ? null : between(from, to);
-  }
-  const seconds = parseDuration(/^\d+(\.\d+)?$/.test(clean) ? `${clean}m` : clean);
-  return seconds === null ? null : last(seconds);
 }
 
 /** A checked relative range. */

@@ -4,18 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Report, document, line, parts, write::Write as _};
 use crate::{
-    session::{Category, ClientStats, MethodSnapshot, UNMEASURED, analytics::compute_client_analytics},
+    session::{
+        Category, ClientStats, MethodSnapshot, Trends, UNMEASURED, analytics::compute_client_analytics,
+    },
     telemetry::object::Object,
     transactions::TransactionFigures,
     window::Figures,
 };
 
 impl Report {
-    /// `/health/clients/{id}`: one client, connected or gone not long ago; `None` if there is no such.
-    pub fn client(&self, id: &str) -> Option<String> {
+    /// `/health/clients/{id}`: one client, connected or gone not long ago, and how it went in the last week; `None` if
+    /// there is no such.
+    pub fn client(&self, id: &str, trend: Option<Trends>) -> Option<String> {
         let (snapshot, details) = self.sessions.client_snapshot(id)?;
         let settings = self.sessions.settings();
-        let analytics = compute_client_analytics(&snapshot, &details, None, &settings.weights);
+        let analytics = compute_client_analytics(&snapshot, &details, trend, &settings.weights);
         Some(document(|object| {
             line(object, &snapshot, &analytics);
             if let Some((at, cause)) = snapshot.gone {
@@ -67,6 +70,7 @@ impl Report {
                 parts(object, "client-health-score", &analytics.health_parts);
             });
             object.object("captured", |object| {
+                object.count("api-call-duration-total-ms", snapshot.busy_micros / 1_000);
                 object.count("bytes-queued", snapshot.bytes_queued);
                 object.count("bytes-queued-current", snapshot.bytes_waiting);
                 object.count("failed-writes", snapshot.failed_writes);
@@ -132,7 +136,17 @@ impl Report {
                     object.object(&figures.method, |object| transaction(object, figures));
                 }
             });
-            object.object("serialization", |object| object.count("errors", raw.serialization_errors_total));
+            object.object("serialization", |object| {
+                object.count("errors", raw.serialization_errors_total);
+                object.object("messages", |object| {
+                    for (message, window) in &self.sessions.0.serializations.by("message") {
+                        object.object(message, |object| {
+                            durations(object, window);
+                            object.number("messages-per-second", window.per_second);
+                        });
+                    }
+                });
+            });
             object.object("streams", |object| {
                 object.count("open", self.sessions.open_streams());
                 object.count("failed-writes", raw.event_delivery_attempts - raw.event_delivery_successes);
@@ -263,6 +277,11 @@ fn write_method(object: &mut Object<'_>, method: &MethodSnapshot, window: &Figur
 
 /// The window in milliseconds.
 fn times(object: &mut Object<'_>, window: &Figures) {
+    durations(object, window);
+    object.number("calls-per-second", window.per_second);
+}
+
+fn durations(object: &mut Object<'_>, window: &Figures) {
     for (key, seconds) in [
         ("avg-ms", window.mean),
         ("p50-ms", window.p50),
@@ -272,7 +291,6 @@ fn times(object: &mut Object<'_>, window: &Figures) {
     ] {
         object.number(key, seconds.map(|seconds| seconds * 1e3));
     }
-    object.number("calls-per-second", window.per_second);
 }
 
 fn low(object: &mut Object<'_>, key: &str, value: u64) {

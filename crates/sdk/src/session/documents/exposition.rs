@@ -18,9 +18,42 @@ impl Report {
         let raw = ServerStats::FIELDS.iter().zip(self.snapshot.raw.values());
         let mut families: Vec<_> =
             raw.map(|(field, value)| with(family("server", field), points(field, &value, &nobody))).collect();
+        for (name, help, value) in self.derived_numbers() {
+            families.push(Family {
+                name: spelled("server", name),
+                help: help.to_owned(),
+                unit: String::new(),
+                kind: MetricType::Gauge,
+                points: value.map(|value| Point::new("", Labels::empty(), value)).into_iter().collect(),
+            });
+        }
+        families.push(self.response_times());
+        families
+    }
+
+    /// How long calls of the last minutes took.
+    fn response_times(&self) -> Family {
+        let window = &self.snapshot.window;
+        let quantiles =
+            [("0.5", window.p50), ("0.9", window.p90), ("0.95", window.p95), ("0.99", window.p99)];
+        let point = |(quantile, seconds): (&str, Option<f64>)| {
+            let labels = Labels::from_pairs([("quantile", quantile)]).ok()?;
+            Some(Point::new("", labels, seconds? * 1e3))
+        };
+        Family {
+            name: spelled("server", "api-response-ms"),
+            help: "How long calls of the last minutes took, by quantile.".to_owned(),
+            unit: String::new(),
+            kind: MetricType::Gauge,
+            points: quantiles.into_iter().filter_map(point).collect(),
+        }
+    }
+
+    /// What of the derived values is a number, by name, with one line for people.
+    pub(super) fn derived_numbers(&self) -> [(&'static str, &'static str, Option<f64>); 17] {
         let derived = &self.analytics;
         let count = |value: Option<u64>| value.map(|value| value as f64);
-        for (name, help, value) in [
+        [
             ("server-uptime-ms", "Time since the start.", Some(derived.server_uptime_ms as f64)),
             ("server-health-score", "How well the server is, 0 to 100.", Some(derived.server_health_score)),
             ("api-success-rate-overall", "Share of calls that succeeded.", derived.api_success_rate_overall),
@@ -78,16 +111,7 @@ impl Report {
                 "Bytes that wait in queues of events.",
                 Some(derived.queue_memory_usage_total_bytes as f64),
             ),
-        ] {
-            families.push(Family {
-                name: spelled("server", name),
-                help: help.to_owned(),
-                unit: String::new(),
-                kind: MetricType::Gauge,
-                points: value.map(|value| Point::new("", Labels::empty(), value)).into_iter().collect(),
-            });
-        }
-        families
+        ]
     }
 
     /// The fields of one client, if there is such.

@@ -8,9 +8,11 @@ mod details;
 mod exposition;
 mod write;
 
+use std::collections::BTreeMap;
+
 use super::{
-    ClientAnalytics, ClientDetails, ClientSnapshot, ServerAnalytics, ServerSnapshot, ServerStats, Sessions,
-    Surroundings,
+    ClientAnalytics, ClientDetails, ClientSnapshot, Expression, ServerAnalytics, ServerSnapshot, ServerStats,
+    Sessions, Surroundings, UNMEASURED,
     analytics::{Part, compute_client_analytics, compute_server_analytics},
     field::alias,
 };
@@ -85,6 +87,8 @@ pub struct Report {
     /// What follows from it.
     pub analytics: ServerAnalytics,
     spelling: Spelling,
+    /// What somebody wanted computed of it.
+    computed: Vec<(String, Option<f64>)>,
 }
 
 impl Sessions {
@@ -92,7 +96,7 @@ impl Sessions {
     pub fn report(&self, surroundings: &Surroundings, spelling: Spelling) -> Report {
         let snapshot = self.snapshot();
         let analytics = compute_server_analytics(&snapshot, surroundings, &self.settings().weights);
-        Report { sessions: self.clone(), snapshot, analytics, spelling }
+        Report { sessions: self.clone(), snapshot, analytics, spelling, computed: Vec::new() }
     }
 }
 
@@ -114,6 +118,17 @@ impl Report {
                     }
                 });
                 self.aliases(object);
+                if self.snapshot.keeps_totals {
+                    object.object("lifetime", |object| {
+                        let totals = self.sessions.totals_with(&self.snapshot.raw);
+                        totals.iter().for_each(|(name, total)| object.count(name, *total));
+                    });
+                }
+                if !self.computed.is_empty() {
+                    object.object("computed", |object| {
+                        self.computed.iter().for_each(|(text, value)| object.number(text, *value));
+                    });
+                }
                 object.object("score-parts", |object| {
                     parts(object, "server-health-score", &self.analytics.health_parts);
                     parts(object, "system-load-score", &self.analytics.load_parts);
@@ -122,6 +137,37 @@ impl Report {
                 self.limits(object);
             });
         })
+    }
+
+    /// Computes an expression of the reading, to be shown under `computed` in the document of the server.
+    ///
+    /// # Errors
+    /// It is none, or names what is no number; the text says which.
+    pub fn compute(&mut self, text: &str) -> Result<Option<f64>, String> {
+        let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+        let numbers = self.numbers();
+        if let Some(unknown) = expression.names().into_iter().find(|name| !numbers.contains_key(*name)) {
+            return Err(format!("there is no statistic {unknown:?} that is a number"));
+        }
+        let value = expression.evaluate(&|name| numbers.get(name).copied().flatten());
+        self.computed.push((text.to_owned(), value));
+        Ok(value)
+    }
+
+    /// The numbers of the server by name and alias, raw and derived.
+    fn numbers(&self) -> BTreeMap<String, Option<f64>> {
+        let raw = ServerStats::FIELDS.iter().zip(self.snapshot.raw.values());
+        let raw = raw.map(|(field, value)| {
+            let value = value.as_integer().filter(|value| *value != UNMEASURED);
+            (field.name.to_owned(), value.map(|value| value as f64))
+        });
+        let derived = self.derived_numbers().into_iter().map(|(name, _, value)| (name.to_owned(), value));
+        let own = self.sessions.derived(&self.snapshot);
+        let mut numbers: BTreeMap<_, _> = raw.chain(derived).chain(own).collect();
+        let aliases: Vec<_> =
+            numbers.iter().filter_map(|(name, value)| Some((alias(name)?, *value))).collect();
+        numbers.extend(aliases);
+        numbers
     }
 
     /// `/health/clients`: the summary of the server, and a line for each client.

@@ -43,10 +43,14 @@ impl Write for Object<'_> {
         self.object(key, |object| {
             for (name, trend) in [
                 ("p95-latency", trends.p95_latency),
+                ("mean-latency", trends.mean_latency),
                 ("throughput", trends.throughput),
                 ("error-rate", trends.error_rate),
             ] {
-                object.object(name, |object| write_trend(object, trend));
+                match trend {
+                    Some(trend) => object.object(name, |object| write_trend(object, trend)),
+                    None => object.text_or_null(name, None),
+                }
             }
         });
     }

@@ -44,7 +44,8 @@ pub(super) fn snapshot(engine: &Engine) -> Snapshot {
 
 async fn extended(State(app): State<App>) -> Response {
     let engine = app.ready();
-    let (status, word, reason) = Health::of(engine.as_deref()).words();
+    let health = Health::of(engine.as_deref());
+    let (status, word, reason) = health.words();
     let missing = json!({"missing": missing(engine.as_deref())}).to_string();
     let document = match engine {
         Some(engine) => snapshot(&engine).extended(word),

@@ -1,0 +1,283 @@
+/** Journeys on the pages of Health, by role and visible text. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, open, server } from "./browser.js";
+
+let to;
+let chromium;
+before(async () => {
+  to = await server();
+  chromium = await browser();
+});
+after(async () => {
+  await chromium?.close();
+  await to?.close();
+});
+
+const own = (path) => fetch(`${to.url}${path}`, { method: "POST" });
+const fact = (page, name) => page.getByRole("region", { name, exact: true });
+
+/** A client that called, and failed once: on the mock there always is one. */
+async function somebody() {
+  if (to.is_mock) return "legacy-importer";
+  const headers = { "X-Client-Id": "journey" };
+  for (const query of ["up", "up", "sum("]) await fetch(`${to.url}/api/v1/query?query=${encodeURIComponent(query)}`, { headers });
+  return "journey";
+}
+
+test("by keyboard from Overview to Health, and on through its tabs", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/?range=15m`);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("h");
+  await page.waitForURL(/\/ui\/health\?range=15m/);
+  const tabs = page.getByRole("navigation", { name: "Health" });
+  await tabs.getByRole("link", { name: "Components" }).waitFor();
+  assert.deepEqual(await tabs.getByRole("link").allInnerTexts(), ["Components", "Checks", "Cluster", "Clients", "Performance", "Errors", "Heartbeats", "Diagnostics"]);
+  assert.equal(await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Health" }).getAttribute("aria-current"), "page");
+  for (const name of ["Clients", "Performance", "Errors"]) {
+    await tabs.getByRole("link", { name }).click();
+    await page.getByRole("heading", { name, level: 1 }).waitFor();
+  }
+  await page.goBack();
+  await page.getByRole("heading", { name: "Performance", level: 1 }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("other names of the pages lead to their tab, with the time range", async () => {
+  const page = await open(chromium);
+  for (const [name, path] of Object.entries({ clients: "health/clients", performance: "health/performance", errors: "health/errors", diagnostics: "health/diagnostics", components: "health", overview: "", resources: "" })) {
+    await page.goto(`${to.url}/ui/${name}?range=15m`);
+    await page.waitForURL(`${to.url}/ui/${path}?range=15m`);
+  }
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("clients: found by name, sorted, and the link shows the same", async () => {
+  const id = await somebody();
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/clients`);
+  const table = page.getByRole("region", { name: "Clients", exact: true });
+  await table.getByRole("link", { name: id }).waitFor();
+  assert.equal(await table.getByRole("columnheader", { name: /^Cost/ }).getAttribute("aria-sort"), "descending");
+  await table.getByRole("button", { name: "Client", exact: true }).click();
+  await page.waitForURL(/sort=client/);
+  await page.getByRole("searchbox", { name: "Name contains" }).fill(id.slice(0, 6).toUpperCase());
+  await page.waitForURL(/find=/);
+  await table.getByRole("row").nth(2).waitFor({ state: "detached" });
+  const other = await open(chromium);
+  await other.goto(page.url());
+  await other.getByRole("region", { name: "Clients", exact: true }).getByRole("link", { name: id }).waitFor();
+  assert.equal(await other.getByRole("searchbox", { name: "Name contains" }).inputValue(), id.slice(0, 6).toUpperCase());
+  await page.getByRole("searchbox", { name: "Name contains" }).fill("nobody is called that");
+  await page.getByText("No client is like that.").waitFor();
+  await page.getByRole("button", { name: "Show all" }).click();
+  await table.getByRole("link", { name: id }).waitFor();
+  for (const one of [page, other]) {
+    assert.deepEqual(one.problems, []);
+    await one.context().close();
+  }
+});
+
+test("one client: its queue, calls and errors, its score part by part, and the way back", async () => {
+  const id = await somebody();
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/clients?find=${id.slice(0, 4)}`);
+  await page.getByRole("link", { name: id }).first().click();
+  await page.waitForURL(new RegExp(`client=${id}`));
+  await page.getByRole("heading", { name: id, level: 2 }).waitFor();
+  for (const name of ["Health", "Calls", "Waiting", "Overflows", "Dropped", "Lag"]) assert.match(await fact(page, name).innerText(), /\d/, name);
+  const score = page.getByRole("region", { name: /^Why its score is/ });
+  assert.equal(await score.getByRole("row").count(), 5);
+  await score.getByRole("cell", { name: /of 40$/ }).waitFor();
+  assert.ok((await page.getByRole("region", { name: "Its calls, by method" }).getByRole("row").count()) > 1);
+  await page.getByRole("region", { name: "The last errors" }).getByRole("row").nth(1).waitFor();
+  await page.getByText("All 43 fields").click();
+  await page.getByText("queue-consumer-lag-ms", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "All clients" }).click();
+  await page.getByRole("region", { name: "Clients", exact: true }).getByRole("link", { name: id }).waitFor();
+  assert.match(page.url(), /find=/);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("a client that is not there is said to be missing", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/clients?client=nobody`);
+  await page.getByText(/there is no client "nobody"/).waitFor();
+  await page.getByRole("link", { name: "All clients" }).click();
+  await page.getByRole("heading", { name: "Clients", level: 2, exact: true }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("figures move while live, and stand still while paused", async () => {
+  const page = await open(chromium);
+  const asked = [];
+  page.on("request", (request) => request.url().endsWith("/health/performance") && asked.push(request.url()));
+  await page.goto(`${to.url}/ui/health/performance`);
+  await page.getByRole("region", { name: "Methods" }).getByRole("row").nth(1).waitFor();
+  while (asked.length < 3) await page.waitForTimeout(100);
+  await page.getByRole("switch", { name: "Live updates" }).click();
+  await page.waitForURL(/live=off/);
+  await page.waitForTimeout(300);
+  const before_it = asked.length;
+  await page.waitForTimeout(3000);
+  assert.equal(asked.length, before_it, "a paused page asked");
+  await page.getByRole("switch", { name: "Live updates" }).click();
+  while (asked.length === before_it) await page.waitForTimeout(100);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("performance: percentiles of each method, sorted by any of them", async () => {
+  await somebody();
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/performance?sort=-p99`);
+  const methods = page.getByRole("region", { name: "Methods" });
+  await methods.getByRole("cell", { name: /\/api\/v1\/query$/ }).waitFor();
+  assert.equal(await methods.getByRole("columnheader", { name: /^p99/ }).getAttribute("aria-sort"), "descending");
+  for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) assert.match(await fact(page, name).innerText(), /\d|–/, name);
+  await page.getByRole("region", { name: "Load" }).getByText("Processors in use").waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("errors: of which kind, where, and whose", async () => {
+  const id = await somebody();
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/errors`);
+  const kinds = page.getByRole("region", { name: "Kinds of errors" });
+  await kinds.getByRole("cell", { name: "client", exact: true }).waitFor();
+  assert.equal(await kinds.getByRole("row").count(), 8);
+  await page.getByRole("region", { name: "By status" }).getByRole("cell", { name: "HTTP 400" }).waitFor();
+  const link = page.getByRole("region", { name: "The last errors" }).getByRole("link", { name: id }).first();
+  await link.click();
+  await page.waitForURL(new RegExp(`/ui/health/clients\\?client=${id}`));
+  await page.getByRole("heading", { name: id, level: 2 }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("components change as the server tells it, without being asked", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  const page = await open(chromium);
+  const asked = [];
+  page.on("request", (request) => request.url().endsWith("/health/components") && asked.push(request.url()));
+  const wal = page.getByRole("main").getByRole("listitem").filter({ has: page.getByRole("heading", { name: "wal", exact: true }) });
+  await page.goto(`${to.url}/ui/health`);
+  const first = await wal.innerText();
+  while ((await wal.innerText()) === first) await page.waitForTimeout(100);
+  const before_it = asked.length;
+  await page.waitForTimeout(5000);
+  assert.equal(asked.length, before_it, "what is told was asked for");
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("the server's score is explained on Components", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health`);
+  const score = page.getByRole("region", { name: "As its clients see it" });
+  await score.getByText("Calls that succeeded").waitFor();
+  assert.equal(await score.getByRole("row").count(), 7);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("an older server: the tab says what is missing, and the rest of the page is there", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  for (const path of ["components", "checks", "cluster", "heartbeats"]) await own(`/mock/lacks?path=health/${path}`);
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health`);
+  await page.getByText(/This server does not tell how its components are/).waitFor();
+  await page.getByRole("region", { name: "As its clients see it" }).waitFor();
+  await page.goto(`${to.url}/ui/health/checks`);
+  await page.getByText(/This server does not tell which checks it runs/).waitFor();
+  await own("/mock/lacks");
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("components and checks: the ill ones first, with word and icon", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health`);
+  const first = page.getByRole("main").getByRole("listitem").first();
+  await first.getByText("scrape targets").waitFor();
+  await first.getByText("unhealthy", { exact: true }).waitFor();
+  const strip = page.getByRole("img", { name: /^scrape targets: / });
+  assert.match(await strip.getAttribute("aria-label"), /unhealthy from/);
+  await page.goto(`${to.url}/ui/health/checks`);
+  const row = page.getByRole("region", { name: "Checks" }).getByRole("row").nth(1);
+  await row.getByText("failed").waitFor();
+  await row.getByText("payment-0: connection refused").waitFor();
+  await page.goto(`${to.url}/ui/health/cluster`);
+  await fact(page, "Quorum").getByText("available").waitFor();
+  await page.getByRole("cell", { name: "node-3" }).waitFor();
+  await page.goto(`${to.url}/ui/health/heartbeats`);
+  await page.getByRole("cell", { name: /late$/ }).first().waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("diagnostics: what slows it down, and what to do about it, found when asked", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/diagnostics`);
+  await page.getByRole("list", { name: "Bottlenecks" }).getByText("disk io").waitFor();
+  const looked = page.waitForRequest((request) => request.method() === "POST" && request.url().includes("diagnostics/analysis"));
+  await page.getByRole("button", { name: "Look for bottlenecks" }).click();
+  await looked;
+  await page.getByRole("button", { name: "Look for bottlenecks" }).waitFor();
+  await page.getByRole("region", { name: "How well it does" }).waitFor();
+  await page.getByRole("region", { name: "Incidents" }).getByRole("link", { name: "JSON of incident 2" }).waitFor();
+  await fact(page, "Budget in use").getByText(/\d\s*MiB/).first().waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("ten thousand clients scroll smoothly, and sorting them is quick", { skip: process.env.BAROGRAPH_URL !== undefined }, async () => {
+  await own("/mock/clients?count=10000");
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/clients?sort=client`);
+  const table = page.getByRole("region", { name: "Clients", exact: true });
+  await table.getByRole("link", { name: "client-00000" }).waitFor();
+  assert.ok((await table.getByRole("row").count()) < 80, "rows that nobody sees exist");
+  const slowest = await table.evaluate(async (scroller) => {
+    let worst = 0;
+    for (let step = 0; step < 40; step += 1) {
+      const began = performance.now();
+      scroller.scrollTop += 7_000;
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      worst = Math.max(worst, performance.now() - began);
+    }
+    return worst;
+  });
+  console.log(`slowest of 40 steps through 10,000 clients: ${slowest.toFixed(0)} ms for two frames`);
+  assert.ok((await table.getByRole("row").count()) < 80);
+  await table.evaluate((scroller) => (scroller.scrollTop = scroller.scrollHeight));
+  await table.getByRole("link", { name: "wall-display" }).or(table.getByRole("link", { name: "web-2" })).first().waitFor();
+  await table.getByRole("button", { name: /^Health/ }).click();
+  await page.waitForURL(/sort=-health/);
+  await own("/mock/clients?count=0");
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("a lost connection shows the banner and keeps what was there; regained, it goes", async (t) => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/health/errors`);
+  const kinds = page.getByRole("region", { name: "Kinds of errors" });
+  await kinds.waitFor();
+  // Long enough that a page which asks less often, on a slow machine, does so meanwhile.
+  const restarted = to.is_mock ? own("/mock/down?ms=9000") : to.restart();
+  if (restarted === null) return t.skip("BAROGRAPH_RESTART_CMD does not say how to restart the server");
+  await page.getByText(/Connection lost/).waitFor({ timeout: 30_000 });
+  await page.getByRole("switch", { name: "Live updates" }).getByText("Lost").waitFor();
+  assert.ok(await kinds.isVisible());
+  await restarted;
+  await page.getByText(/Connected again/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connected again/).waitFor({ state: "detached" });
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
