@@ -92,6 +92,7 @@ fn lines_of_text_have_the_colours_of_their_categories() {
         let line = server.line(|_| true);
         assert!(line.starts_with(&format!("  \x1b[34m{name}")), "{line:?}");
     }
+    assert!(server.line(|_| true).contains(&format!("trace_id={TRACE}")));
     let health = server.line(|_| true);
     assert!(
         health.contains("🩺 SUBSCRIBED to health events for store: health/component_health"),
