@@ -60,7 +60,7 @@ fn events_reach_subscribers_once() {
 #[test]
 fn who_asks_is_told_who_comes_and_goes() {
     let sessions = Sessions::new(Settings::default());
-    let told: Arc<Mutex<Vec<(String, Option<Cause>)>>> = Arc::default();
+    let told = Arc::new(Mutex::new(Vec::<(String, Option<Cause>)>::new()));
     let notes = told.clone();
     sessions.announce_to(move |client, cause| notes.lock().unwrap().push((client.to_owned(), cause)));
     let listener = sessions.connect(Some("a"));

@@ -29,7 +29,7 @@ async fn a_state_that_is_corrupt_is_set_aside() {
 }
 
 fn keys(document: &Value) -> Vec<&str> {
-    document.as_object().unwrap().keys().map(String::as_str).collect()
+    document.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+//! A store that is opened, written, damaged and opened again.
+
 use barograph_disk::{Fault, MemoryDisk, RealDisk};
 
 use super::*;
