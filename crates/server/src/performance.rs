@@ -124,19 +124,19 @@ impl ResourceUsage {
 impl Performance {
     /// How the server does at `now`.
     pub fn of(engine: &Engine, now: Timestamp) -> Self {
-        let collecting = &engine.collecting;
+        let (collecting, node) = (&engine.collecting, engine.health.node());
         let mut windows = vec![("http_request".to_owned(), collecting.requests.figures().window)];
         windows.extend(collecting.requests.windows());
         let inside = collecting.inside.iter().map(|(name, watch)| ((*name).to_owned(), watch.figures()));
         windows.extend(inside);
         let mut all = Self {
-            resources: ResourceUsage::all(&collecting.collectors, collecting.node(), now),
+            resources: ResourceUsage::all(&collecting.collectors, node, now),
             ..Self::default()
         };
         for (operation, figures) in &windows {
-            all.add(operation, figures, collecting.node(), now);
+            all.add(operation, figures, node, now);
         }
-        all.add("sample_ingestion", &collecting.stored.figures(), collecting.node(), now);
+        all.add("sample_ingestion", &collecting.stored.figures(), node, now);
         all
     }
 

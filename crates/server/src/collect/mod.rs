@@ -185,11 +185,6 @@ impl Collecting {
         self.event_loop.as_ref().is_some_and(|monitor| !monitor.figures().monitoring_active)
     }
 
-    /// The name of this instance.
-    pub fn node(&self) -> &str {
-        &self.own[0].1
-    }
-
     /// What there is to expose: own metrics, those of the application, and what collectors read last.
     pub fn families(&self, own: &Registry) -> Vec<Family> {
         let mut families = own.collect();

@@ -80,7 +80,7 @@ pub(crate) async fn collect(engine: &Arc<Engine>, wanted: Wanted<'_>) -> Result<
                 component: component.name.to_owned(),
                 trace_type: "request_stages",
                 data: data(component.name, seen, &before, &observed, duration_ms, engine),
-                node: engine.collecting.node().to_owned(),
+                node: engine.health.node().to_owned(),
                 timestamp: now.to_rfc3339(),
             })
         };

@@ -92,10 +92,15 @@ fn look(engine: &Engine, runtime: &Handle, memory: &mut Memory) {
     if done.logged.is_none() {
         done.logged = Some(monotonic);
     } else if due(&mut done.logged, monotonic, LOG_EVERY) {
-        messages::metrics_collected(&engine.data_dir.display().to_string(), observed.stored.per_second);
+        let store = engine.data_dir.display().to_string();
+        messages::metrics_collected(&store, observed.stored.per_second);
+        let components = engine.health.components();
+        let healthy = components.iter().filter(|component| component.status == crate::health::Status::Healthy).count();
+        messages::health_summary(&store, healthy, components.len());
     }
+    // Kept first, so that what a threshold opens has it.
+    let observed = diagnostics.kept().readings.push(now, observed);
     thresholds(engine, &observed, monotonic);
-    diagnostics.kept().readings.push(now, observed);
     let health = Health::of(Some(engine));
     let (_, word, reason) = health.words();
     let failing = word == "unhealthy";
@@ -131,7 +136,7 @@ pub(super) fn keep_analysis(
         analysis_type: "bottleneck_detection",
         duration_ms,
         results: analyse(component, &readings, &kept.history),
-        node: engine.collecting.node().to_owned(),
+        node: engine.health.node().to_owned(),
         timestamp: observed.at.to_rfc3339(),
     };
     let analysis = kept.analyses.push(observed.at, analysis);
@@ -151,7 +156,7 @@ fn thresholds(engine: &Engine, observed: &Observed, monotonic: Duration) {
     let values: Vec<_> = watched.iter().map(|threshold| value(engine, observed, threshold)).collect();
     let changes: Vec<_> = {
         let mut kept = engine.diagnostics.kept();
-        let node = engine.collecting.node();
+        let node = engine.health.node();
         let pairs = kept.watched.iter_mut().zip(values);
         pairs.filter_map(|(watched, value)| watched.look(value, monotonic, node, &timestamp)).collect()
     };

@@ -47,7 +47,7 @@ impl SystemState {
         Self {
             snapshot_type: "memory_usage",
             state_data,
-            node: engine.collecting.node().to_owned(),
+            node: engine.health.node().to_owned(),
             timestamp: now.to_rfc3339(),
         }
     }

@@ -47,6 +47,7 @@ use crate::{
     config::HealthConfig,
     errors::chain,
     events::{Bus, Events},
+    logging::messages as lines,
 };
 use board::{Board, Change, Ended, Taken};
 pub use check::{Checking, Finding, HealthCheck, Plan};
@@ -459,16 +460,14 @@ impl Health {
     }
 }
 
+/// What a component is now, and what that means; nothing of one that is well from the first.
 fn log(component: &ComponentHealth, change: Change) {
-    let (from, to) = (change.from.as_str(), change.to.as_str());
-    let reason = component.details.get("message").and_then(Value::as_str);
-    let component = component.component.as_str();
-    match change.to {
-        Status::Unhealthy => tracing::error!(component, from, to, reason, "a component changed"),
-        Status::Degraded => tracing::warn!(component, from, to, reason, "a component changed"),
-        _ if change.from == Status::Unknown => tracing::debug!(component, from, to, "a component changed"),
-        _ => tracing::info!(component, from, to, "a component changed"),
+    if (change.from, change.to) == (Status::Unknown, Status::Healthy) {
+        return;
     }
+    let reason = component.details.get("message").and_then(Value::as_str);
+    lines::health_event(&component.component, change.to.as_str(), reason.unwrap_or("its checks pass"));
+    lines::health_impact(&component.component, change.to.as_str());
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

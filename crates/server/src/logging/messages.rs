@@ -75,7 +75,12 @@ pub fn metrics_collected(store: &str, operations_per_second: f64) {
 
 /// The health of something changed, and why.
 pub fn health_event(subscription: &str, status: &str, reason: &str) {
-    tracing::info!(category = "health", "📡 HEALTH EVENT: {subscription} -> {status} ({reason})");
+    let text = format_args!("📡 HEALTH EVENT: {subscription} -> {status} ({reason})");
+    match status {
+        "unhealthy" => tracing::error!(category = "health", "{text}"),
+        "degraded" => tracing::warn!(category = "health", "{text}"),
+        _ => tracing::info!(category = "health", "{text}"),
+    }
 }
 
 /// How many of all that is looked after are well.

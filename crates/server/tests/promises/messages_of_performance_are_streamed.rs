@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::start;
-use barograph_server::config::Config;
+use crate::support::{configured, start};
 use http_body_util::BodyExt;
 use hyper::Method;
 use serde_json::Value;
@@ -16,7 +15,7 @@ const RESOURCE: &str = "type resource_type usage_percent total_available current
 #[tokio::test]
 async fn messages_of_performance_are_streamed() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(dir.path(), Config::default()).await;
+    let running = start(dir.path(), configured("health: {node: node1}\n")).await;
     assert_eq!(running.get("/health").await.status, 200);
     let mut stream = running
         .send(Method::GET, "/api/barograph/v1/live?topics=performance&step=1s", &[], b"")
@@ -47,7 +46,7 @@ async fn messages_of_performance_are_streamed() {
             keys.sort_unstable();
             wanted.sort_unstable();
             assert_eq!(keys, wanted, "{message}");
-            assert_eq!(message["node"], running.server.address().unwrap().to_string());
+            assert_eq!(message["node"], "node1");
         }
         assert!(!of(kind).is_empty(), "{kind}");
     };

@@ -130,6 +130,7 @@ async fn a_figure_past_its_threshold_is_an_alert_and_an_incident() {
     let dir = tempfile::tempdir().unwrap();
     let config = "
 collectors: {built_in: false}
+health: {node: node1}
 diagnostics:
   interval: 1s
   thresholds:
@@ -148,7 +149,7 @@ diagnostics:
     schemas::check("metric-alert", &alert);
     let expected = json!({
         "metric_name": "fed_usage", "current_value": 89.5, "threshold_value": 85.0, "threshold_type": "max",
-        "severity": "warning", "node": running.server.address().unwrap().to_string(), "timestamp": alert["timestamp"],
+        "severity": "warning", "node": "node1", "timestamp": alert["timestamp"],
     });
     assert_eq!(alert, expected);
     let incidents = until(&running, "/diagnostics/incidents", |answer| {
