@@ -129,10 +129,8 @@ impl Performance {
         windows.extend(collecting.requests.windows());
         let inside = collecting.inside.iter().map(|(name, watch)| ((*name).to_owned(), watch.figures()));
         windows.extend(inside);
-        let mut all = Self {
-            resources: ResourceUsage::all(&collecting.collectors, node, now),
-            ..Self::default()
-        };
+        let mut all =
+            Self { resources: ResourceUsage::all(&collecting.collectors, node, now), ..Self::default() };
         for (operation, figures) in &windows {
             all.add(operation, figures, node, now);
         }

@@ -95,7 +95,8 @@ fn look(engine: &Engine, runtime: &Handle, memory: &mut Memory) {
         let store = engine.data_dir.display().to_string();
         messages::metrics_collected(&store, observed.stored.per_second);
         let components = engine.health.components();
-        let healthy = components.iter().filter(|component| component.status == crate::health::Status::Healthy).count();
+        let healthy =
+            components.iter().filter(|component| component.status == crate::health::Status::Healthy).count();
         messages::health_summary(&store, healthy, components.len());
     }
     // Kept first, so that what a threshold opens has it.
