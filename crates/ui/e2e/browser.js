@@ -20,6 +20,11 @@ const EXPECTED = /Failed to load resource|net::ERR|Applying inline style/;
 export async function server() {
   const url = process.env.BAROGRAPH_URL;
   if (url !== undefined) return { url: url.replace(/\/$/, ""), is_mock: false, restart: () => shell(process.env.BAROGRAPH_RESTART_CMD), close: () => undefined };
+  return mocked();
+}
+
+/** The mock, whether or not there is a server; if there is, it serves the pages of that. */
+export async function mocked() {
   const mock = await start();
   return {
     url: mock.url,

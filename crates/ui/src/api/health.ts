@@ -20,7 +20,8 @@ export interface Trend {
   "change-percent": number | null;
   samples: number;
 }
-export type Trends = Record<"p95-latency" | "throughput" | "error-rate", Trend>;
+/** Of each `null` while it is not known. */
+export type Trends = Record<"p95-latency" | "throughput" | "error-rate", Trend | null>;
 
 export interface Summary {
   "uptime-hours": number;
