@@ -197,7 +197,7 @@ fn parts(readings: &Readings<'_>) -> Vec<ScorePart> {
         now.figure("series_usage"),
         now.figure("commit_usage"),
     ];
-    let saturation = saturation.into_iter().flatten().reduce(f64::max);
+    let saturation = saturation.into_iter().flatten().reduce(f64::max).map(|percent| percent / 100.0);
     // Without a reading from before, since the start.
     let since = |count: fn(&Observed) -> u64| count(now).saturating_sub(readings.before.map_or(0, count));
     let asked = since(|observed| observed.asked);
@@ -205,7 +205,7 @@ fn parts(readings: &Readings<'_>) -> Vec<ScorePart> {
     [
         ("error_rate", now.error_rate, 0.001, 0.05, 3.0),
         ("p95_latency_ms", now.figure("p95_latency_ms"), 1_000.0, 3_000.0, 2.0),
-        ("saturation", saturation, 70.0, 95.0, 2.0),
+        ("saturation", saturation, 0.7, 0.95, 2.0),
         ("queries_refused", refused, 0.0, 0.01, 2.0),
         ("event_loop_lag_ms", now.lag_ms, 10.0, 200.0, 1.0),
     ]
