@@ -37,6 +37,7 @@ mod grpc;
 pub mod health;
 mod http;
 mod lifetime;
+mod line;
 pub mod logging;
 mod maintenance;
 mod memory;

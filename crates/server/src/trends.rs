@@ -19,6 +19,7 @@ use barograph_query::{Steps, Value, When, ast::Expr};
 use crate::{
     Engine,
     http::{ApiError, Caller, evaluated},
+    line::Line,
     queries::{About, Queries, Question},
 };
 
@@ -30,8 +31,6 @@ const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// A change of less, in percent, is none.
 const CHANGE_MIN: f64 = 5.0;
-/// How many times its error a slope is that counts; one in forty does by chance.
-const SIGNIFICANT: f64 = 2.0;
 
 /// What was found of the server last.
 #[derive(Debug, Default)]
@@ -122,30 +121,23 @@ async fn look(engine: &Arc<Engine>, asked: [String; 4], span_ms: i64, step_ms: i
     (trends != Trends::default()).then_some(trends)
 }
 
-/// The line through figures by the hour; `None` without any.
+/// The trend of figures by the hour; `None` without any.
 fn trend(points: &[(f64, f64)], more_is_better: bool) -> Option<Trend> {
-    let (first, last) = (points.first()?.0, points.last()?.0);
-    let n = points.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / n;
-    let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
-    let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
-        points.iter().map(|(x, y)| of(x - mean_x, y - mean_y)).sum()
+    let samples = points.len() as u64;
+    let Some(line) = Line::through(points) else {
+        // All at one time: where it stands is all that is known.
+        let value = points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
+        let change_percent = (value.abs() > f64::EPSILON).then_some(0.0);
+        let still = Trend { direction: Direction::Stable, slope_per_hour: 0.0, change_percent, samples };
+        return (!points.is_empty()).then_some(still);
     };
-    let (xx, xy, yy) = (sum(&|x, _| x * x), sum(&|x, y| x * y), sum(&|_, y| y * y));
-    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
-    let unexplained = (yy - slope * xy).max(0.0);
-    let error = if n > 2.0 { (unexplained / (n - 2.0) / xx.max(f64::MIN_POSITIVE)).sqrt() } else { f64::MAX };
-    let begin = mean_y + slope * (first - mean_x);
-    let change = slope * (last - first);
-    let percent = (begin.abs() > f64::EPSILON).then(|| 100.0 * change / begin.abs());
-    let counts =
-        slope.abs() > SIGNIFICANT * error && percent.is_none_or(|percent| percent.abs() >= CHANGE_MIN);
-    let direction = match counts {
+    let percent = line.change_percent();
+    let direction = match line.is_clear() && percent.is_none_or(|percent| percent.abs() >= CHANGE_MIN) {
         false => Direction::Stable,
-        true if (slope > 0.0) == more_is_better => Direction::Improving,
+        true if (line.slope > 0.0) == more_is_better => Direction::Improving,
         true => Direction::Degrading,
     };
-    Some(Trend { direction, slope_per_hour: slope, change_percent: percent, samples: points.len() as u64 })
+    Some(Trend { direction, slope_per_hour: line.slope, change_percent: percent, samples })
 }
 
 /// Stores a reading of the server, and of the clients that called most.

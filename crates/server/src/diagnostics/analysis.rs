@@ -9,6 +9,7 @@ use super::{
     observed::{COMMITS_LEAST, Observed, REQUESTS_LEAST},
     trend,
 };
+use crate::health::Part;
 
 /// What an analysis may be asked for: all, or one component.
 pub(crate) const COMPONENTS: [&str; 8] =
@@ -211,9 +212,8 @@ fn parts(readings: &Readings<'_>) -> Vec<ScorePart> {
     ]
     .into_iter()
     .filter_map(|(input, value, good, bad, weight)| {
-        let value = value?;
-        let score = 100.0 * ((bad - value) / (bad - good)).clamp(0.0, 1.0);
-        Some(ScorePart { input, value, good, bad, weight, score })
+        let part = Part::new(input, value, [good, bad], weight);
+        Some(ScorePart { input, value: part.value?, good, bad, weight, score: 100.0 * part.score? })
     })
     .collect()
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use barograph_model::Timestamp;
 
 use super::{documents::Trend, observed::Observed};
+use crate::line::Line;
 
 /// So many readings are kept.
 const READINGS_MAX: usize = 60;
@@ -48,33 +49,20 @@ impl History {
     }
 }
 
-/// The straight line of least squares through points of hours and values.
+/// The trend of points of hours and values.
 fn trend(figure: &'static str, more_is_better: bool, points: &[(f64, f64)]) -> Option<Trend> {
     if points.len() < READINGS_LEAST {
         return None;
     }
-    let n = points.len() as f64;
-    let (x_mean, y_mean) =
-        (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
-    let spread: f64 = points.iter().map(|p| (p.0 - x_mean).powi(2)).sum();
-    if spread <= 0.0 {
-        return None;
-    }
-    let slope = points.iter().map(|p| (p.0 - x_mean) * (p.1 - y_mean)).sum::<f64>() / spread;
-    let (first, last) = (points[0].0, points[points.len() - 1].0);
-    let start = y_mean + slope * (first - x_mean);
-    let change = slope * (last - first);
-    // What the line leaves over says whether it tells anything: its error is that of a slope.
-    let left: f64 = points.iter().map(|p| (p.1 - y_mean - slope * (p.0 - x_mean)).powi(2)).sum();
-    let error = (left / (n - 2.0) / spread).sqrt();
-    let clear = slope.abs() > 2.0 * error && change.abs() > STABLE * y_mean.abs();
-    let direction = match (clear, (slope > 0.0) == more_is_better) {
+    let line = Line::through(points)?;
+    let clear = line.is_clear() && line.change.abs() > STABLE * line.mean.abs();
+    let direction = match (clear, (line.slope > 0.0) == more_is_better) {
         (false, _) => "stable",
         (true, true) => "improving",
         (true, false) => "degrading",
     };
-    let change_percent = (start.abs() > f64::EPSILON).then(|| 100.0 * change / start.abs());
-    Some(Trend { figure, direction, slope_per_hour: slope, change_percent, samples: points.len() })
+    let (slope_per_hour, change_percent) = (line.slope, line.change_percent());
+    Some(Trend { figure, direction, slope_per_hour, change_percent, samples: points.len() })
 }
 
 #[cfg(test)]
