@@ -1,18 +1,9 @@
 /** Journeys on the Admin pages, by role and visible text. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { browser, open, server } from "./browser.js";
+import { test } from "node:test";
+import { open, stage } from "./browser.js";
 
-let to;
-let chromium;
-before(async () => {
-  to = await server();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  await to?.close();
-});
+const { to, chromium } = await stage();
 
 test("by keyboard from Overview to what is kept, by tier", async () => {
   const page = await open(chromium);

@@ -5,6 +5,7 @@
  * restarts that server on the same address and data.
  */
 import { spawn } from "node:child_process";
+import { after } from "node:test";
 import { chromium } from "playwright-core";
 import { start } from "../mock/main.js";
 
@@ -36,6 +37,17 @@ export async function mocked() {
 
 export function browser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: FLAGS });
+}
+
+/** What the journeys of one file run in: a server (or the mock, whatever there is) and a browser, both let go at the end. */
+export async function stage(serve = server) {
+  const to = await serve();
+  const started = await browser();
+  after(async () => {
+    await started.close();
+    await to.close();
+  });
+  return { to, chromium: started };
 }
 
 /** A page that remembers what went wrong on it: script errors, and policy violations. Failed requests are not among them. */

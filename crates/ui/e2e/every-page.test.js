@@ -1,8 +1,8 @@
 /** What holds on every page: it fits a phone, and people who cannot see or point can use it. */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
-import { browser, open, server } from "./browser.js";
+import { test } from "node:test";
+import { open, stage } from "./browser.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core");
 const PAGES = {
@@ -29,16 +29,7 @@ const PAGES = {
   "a mistake": "/ui/explore?q=sum(",
 };
 
-let to;
-let chromium;
-before(async () => {
-  to = await server();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  await to?.close();
-});
+const { to, chromium } = await stage();
 
 for (const [name, path] of Object.entries(PAGES)) {
   test(`${name}: 360 px wide, nothing scrolls sideways`, async () => {

@@ -3,19 +3,10 @@
  * clients.
  */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { browser, mocked, open } from "./browser.js";
+import { test } from "node:test";
+import { mocked, open, stage } from "./browser.js";
 
-let to;
-let chromium;
-before(async () => {
-  to = await mocked();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  await to?.close();
-});
+const { to, chromium } = await stage(mocked);
 
 const own = (path) => fetch(`${to.url}${path}`, { method: "POST" });
 const fact = (page, name) => page.getByRole("region", { name, exact: true });

@@ -1,18 +1,9 @@
 /** Journeys on the pages of Health, by role and visible text. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { browser, open, server } from "./browser.js";
+import { test } from "node:test";
+import { open, stage } from "./browser.js";
 
-let to;
-let chromium;
-before(async () => {
-  to = await server();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  await to?.close();
-});
+const { to, chromium } = await stage();
 
 const fact = (page, name) => page.getByRole("region", { name, exact: true });
 
