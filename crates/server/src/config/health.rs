@@ -1,6 +1,6 @@
 //! The section `health`: the name of this node, what is checked beside what is built in, jobs, other nodes.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 use super::{
     section::{Findings, Section, boolean, count, text},
@@ -12,6 +12,8 @@ use crate::health::Plan;
 
 /// Keys of jobs may be so long.
 const KEY_BYTES_MAX: usize = 128;
+/// With fewer days left than this a certificate is to be renewed.
+const DAYS_LEFT: u32 = 14;
 
 /// What is checked, beside what the server checks of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +47,16 @@ pub struct ProbeConfig {
     pub plan: Plan,
 }
 
+/// Who is believed that a server is the one it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authorities {
+    /// Whom the system trusts.
+    #[default]
+    System,
+    /// Whose certificates are in this file, in PEM (RFC 7468).
+    File(PathBuf),
+}
+
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
@@ -61,6 +73,19 @@ pub enum ProbeKind {
         status: Vec<u16>,
         /// What has to be in it.
         text: Option<String>,
+        /// Who vouches for the server, if it is HTTPS.
+        authorities: Authorities,
+    },
+    /// Looks at the certificate of a server that speaks TLS.
+    Tls {
+        /// The host, which the certificate has to be for.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Who vouches for it.
+        authorities: Authorities,
+        /// With fewer days left than this it is degraded.
+        days: u32,
     },
     /// Asks `grpc.health.v1`.
     Grpc {
@@ -149,19 +174,25 @@ fn read_probe(node: &Node, findings: &mut Findings) -> Option<ProbeConfig> {
     let tcp = section.value("tcp", address, findings).map(|address| ProbeKind::Tcp { address });
     let status = section.values("status", http_status, findings);
     let expected = section.value("text", text, findings);
+    let file = section.value("ca_file", text, findings);
+    let authorities = file.map_or(Authorities::System, |path| Authorities::File(path.into()));
     let http = section.value("http", url, findings);
-    let http = http.map(|url| ProbeKind::Http { url, status, text: expected });
+    let of = authorities.clone();
+    let http = http.map(|url| ProbeKind::Http { url, status, text: expected, authorities: of });
+    let days = section.value("days", days, findings).unwrap_or(DAYS_LEFT);
+    let tls = section.value("tls", host_and_port, findings);
+    let tls = tls.map(|(host, port)| ProbeKind::Tls { host, port, authorities, days });
     let service = section.value("service", text, findings).unwrap_or_default();
     let grpc = section.value("grpc", address, findings).map(|address| ProbeKind::Grpc { address, service });
     let expected = section.value("address", text, findings);
     let dns = section.value("dns", named, findings).map(|name| ProbeKind::Dns { name, address: expected });
-    let mut kinds = [tcp, http, grpc, dns].into_iter().flatten();
+    let mut kinds = [tcp, http, grpc, dns, tls].into_iter().flatten();
     let kind = kinds.next();
-    let asked = ["tcp", "http", "grpc", "dns"].into_iter().any(|key| section.node(key).is_some());
+    let asked = ["tcp", "http", "grpc", "dns", "tls"].into_iter().any(|key| section.node(key).is_some());
     if kinds.next().is_some() || !asked {
         findings.add(
             section.place,
-            "a check of `health` needs one of `tcp`, `http`, `grpc`, `dns`; say what to look at",
+            "a check of `health` needs one of `tcp`, `http`, `grpc`, `dns`, `tls`; say what to look at",
         );
     }
     let mut plan = Plan::every(Duration::from_secs(30));
@@ -234,20 +265,26 @@ fn key(text: &str) -> Result<String, String> {
 }
 
 fn address(text: &str) -> Result<String, String> {
+    host_and_port(text).map(|_| text.to_owned())
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let wrong = || format!("expected a host and a port such as `127.0.0.1:5432`, found `{text}`");
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    match !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) {
-        true => Ok(text.to_owned()),
-        false => Err(wrong()),
-    }
+    let port = port.parse().ok().filter(|port| *port > 0 && !host.is_empty());
+    port.map(|port| (host.to_owned(), port)).ok_or_else(wrong)
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    let days = u32::try_from(count(text)?).ok().filter(|days| *days <= 3_650);
+    days.ok_or_else(|| "expected a number of days up to 3650".to_owned())
 }
 
 fn url(text: &str) -> Result<String, String> {
     let wrong = || format!("expected a URL such as `http://127.0.0.1:8080/health`, found `{text}`");
     let uri: http::Uri = text.parse().map_err(|_| wrong())?;
     match uri.scheme_str() {
-        Some("https") => Err("this build has no TLS; give a URL that begins with `http://`".to_owned()),
-        Some("http") if uri.authority().is_some() => Ok(text.to_owned()),
+        Some("http" | "https") if uri.authority().is_some() => Ok(text.to_owned()),
         _ => Err(wrong()),
     }
 }
@@ -304,7 +341,8 @@ mod tests {
         check("{checks: [{name: a}]}", "needs one of `tcp`, `http`");
         check("{checks: [{name: a, tcp: 'h:1', dns: x}]}", "needs one of `tcp`, `http`");
         check("{checks: [{name: a, tcp: host}]}", "a host and a port");
-        check("{checks: [{name: a, http: 'https://x/'}]}", "no TLS");
+        check("{checks: [{name: a, http: 'ftp://x/'}]}", "expected a URL");
+        check("{checks: [{name: a, tls: 'x:443', days: 5000}]}", "up to 3650");
         check("{checks: [{tcp: 'h:1'}]}", "needs `name`");
         check("{checks: [{name: a, tcp: 'h:1'}, {name: a, tcp: 'h:2'}]}", "names check a twice");
         check("{heartbeats: [{key: a}]}", "needs `period`");

@@ -32,7 +32,7 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
-pub use health::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
+pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;

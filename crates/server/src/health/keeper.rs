@@ -33,7 +33,7 @@ impl Health {
             checks.push((None, Arc::new(TasksCheck(self.clone()))));
         }
         for probe in &config.checks {
-            checks.push((None, Arc::new(Probe::new(probe))));
+            checks.push((None, Arc::new(Probe::new(probe, self.0.clock.clone()))));
         }
         for job in &config.heartbeats {
             let check = HeartbeatCheck::new(job.clone(), self.0.heartbeats.clone(), self.0.clock.clone());

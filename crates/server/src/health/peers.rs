@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Checking, Finding, HealthCheck, Plan, Status, probes};
-use crate::config::NodeConfig;
+use crate::config::{Authorities, NodeConfig};
 
 /// How often a node is asked.
 const EVERY: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ impl HealthCheck for Peer {
 
     fn check(self: Arc<Self>) -> Checking {
         Box::pin(async move {
-            let answer = match probes::get(&self.url).await {
+            let answer = match probes::get(&self.url, &Authorities::System).await {
                 Ok(answer) => answer,
                 Err(error) => return Finding::fail(format!("it does not answer: {error}")),
             };

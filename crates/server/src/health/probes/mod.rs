@@ -1,23 +1,28 @@
-//! Checks of what is elsewhere: a port that opens, an answer over HTTP, a gRPC service that serves, a name that resolves.
+//! Checks of what is elsewhere: a port that opens, an answer over HTTP, a gRPC service that serves, a name that resolves,
+//! a certificate that holds.
 
 mod grpc;
 mod http;
+mod tls;
 
 use std::sync::Arc;
 
 use tokio::net::{TcpStream, lookup_host};
 
 use super::{Checking, Finding, HealthCheck, Plan};
-use crate::config::{ProbeConfig, ProbeKind};
+use crate::{
+    clock::Clock,
+    config::{ProbeConfig, ProbeKind},
+};
 
 pub(super) use http::get;
 
 /// A check as it is configured.
-pub(super) struct Probe(ProbeConfig);
+pub(super) struct Probe(ProbeConfig, Arc<dyn Clock>);
 
 impl Probe {
-    pub(super) fn new(config: &ProbeConfig) -> Self {
-        Self(config.clone())
+    pub(super) fn new(config: &ProbeConfig, clock: Arc<dyn Clock>) -> Self {
+        Self(config.clone(), clock)
     }
 }
 
@@ -38,8 +43,13 @@ impl HealthCheck for Probe {
         Box::pin(async move {
             match &self.0.kind {
                 ProbeKind::Tcp { address } => tcp(address).await,
-                ProbeKind::Http { url, status, text } => http::probe(url, status, text.as_deref()).await,
+                ProbeKind::Http { url, status, text, authorities } => {
+                    http::probe(url, authorities, status, text.as_deref()).await
+                }
                 ProbeKind::Grpc { address, service } => grpc::probe(address, service).await,
+                ProbeKind::Tls { host, port, authorities, days } => {
+                    tls::probe((host, *port), authorities, *days, self.1.now()).await
+                }
                 ProbeKind::Dns { name, address } => dns(name, address.as_deref()).await,
             }
         })
