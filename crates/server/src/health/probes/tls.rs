@@ -96,6 +96,6 @@ pub(super) async fn probe(
 /// The last moment of a certificate, in milliseconds since the epoch.
 fn valid_until(certificate: &[u8]) -> Option<i64> {
     let certificate = Certificate::from_der(certificate).ok()?;
-    let end = certificate.tbs_certificate().validity.not_after.to_unix_duration();
+    let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     i64::try_from(end.as_millis()).ok()
 }
