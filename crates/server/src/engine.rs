@@ -7,6 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use barograph_model::{METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
+use barograph_state::State;
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
 use tokio::sync::Semaphore;
 
@@ -56,6 +57,8 @@ pub struct Engine {
     pub memory: Arc<Memory>,
     /// What happens, told to whoever listens.
     pub(crate) events: Events,
+    /// What must survive besides samples.
+    pub state: Arc<State>,
     /// The checks and what they say.
     pub health: Health,
     /// One permit a running export.

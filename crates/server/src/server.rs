@@ -10,6 +10,7 @@ use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
 use barograph_query::Options;
+use barograph_state::State;
 use barograph_tsdb::{RetentionRule, Store};
 use tokio::{
     net::TcpListener,
@@ -191,7 +192,8 @@ impl Server {
         lifetime.before = settings.config.stats.persist.then(|| lifetime::read(&*disk));
         let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
         let phases = (is_ready, stopping.clone());
-        let app = App::new(events.clone(), clock.clone(), address, &settings.config, phases);
+        let state = Arc::new(State::unopened(disk.clone()));
+        let app = App::new(events.clone(), clock.clone(), state, address, &settings.config, phases);
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
         if http.is_some() || grpc.is_some() {
@@ -207,7 +209,7 @@ impl Server {
             serving.push(tokio::spawn(crate::grpc::run(listener, address, app.clone())));
         }
 
-        let running = match open(&settings, rules, disk, path, address, events, stopping).await {
+        let running = match open(&settings, rules, disk, path, &app, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -259,6 +261,8 @@ impl Server {
         }
         self.running.engine.collecting.end();
         self.running.engine.commits.stop();
+        let state = self.running.engine.state.clone();
+        let _ = tokio::task::spawn_blocking(move || state.close()).await;
         let committing = self.running.committing;
         let _ = tokio::task::spawn_blocking(move || committing.join()).await;
         tracing::info!("stopped");
@@ -285,10 +289,10 @@ async fn open(
     rules: rules::Setup,
     disk: Arc<dyn Disk>,
     path: String,
-    address: Option<SocketAddr>,
-    events: Events,
+    app: &App,
     stopping: watch::Receiver<bool>,
 ) -> Result<Running, StartError> {
+    let (events, address) = (app.events().clone(), app.address());
     let clock = events.clock().clone();
     let bytes = settings.memory.unwrap_or_else(memory::default_budget);
     let measuring = settings.config.metrics.settings().map_err(StartError::Measuring)?;
@@ -325,7 +329,9 @@ async fn open(
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
     let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
         .map_err(StartError::Telemetry)?;
-    let health = Health::new(&settings.config.health, disk, clock.clone(), events.clone(), instruments);
+    let state = app.state().clone();
+    let health =
+        Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
     let _ = tokio::task::spawn_blocking(move || loading.load()).await;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
@@ -349,6 +355,7 @@ async fn open(
         records: Default::default(),
         collecting,
         events,
+        state,
         health,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),

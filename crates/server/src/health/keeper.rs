@@ -155,9 +155,5 @@ pub(crate) async fn keep(health: Health, mut stopping: watch::Receiver<bool>) {
     }
     health.end();
     let work = health.clone();
-    let _ = tokio::task::spawn_blocking(move || {
-        work.flush();
-        work.0.state.close();
-    })
-    .await;
+    let _ = tokio::task::spawn_blocking(move || work.flush()).await;
 }

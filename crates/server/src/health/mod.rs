@@ -36,7 +36,6 @@ use std::{
     time::Duration,
 };
 
-use barograph_disk::Disk;
 use barograph_model::Timestamp;
 use barograph_state::{Bounds, Event, History, State};
 use serde_json::{Map, Value, json};
@@ -84,7 +83,7 @@ struct Inner {
     node: String,
     clock: Arc<dyn Clock>,
     events: Events,
-    state: State,
+    state: Arc<State>,
     bounds: Bounds,
     board: Mutex<Board>,
     tasks: Mutex<BTreeMap<String, Task>>,
@@ -126,7 +125,7 @@ pub enum CheckRefused {
 impl Health {
     pub(crate) fn new(
         config: &HealthConfig,
-        disk: Arc<dyn Disk>,
+        state: Arc<State>,
         clock: Arc<dyn Clock>,
         events: Events,
         instruments: Instruments,
@@ -138,7 +137,7 @@ impl Health {
             node,
             clock,
             events,
-            state: State::unopened(disk),
+            state,
             bounds: Bounds { per_subject: 1_000, total: 100_000, age_ms },
             tasks: Mutex::default(),
             heartbeats: Heartbeats::new(&config.heartbeats),

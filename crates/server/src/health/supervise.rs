@@ -177,6 +177,7 @@ mod tests {
 
     use barograph::{Registry, session::Sessions};
     use barograph_disk::MemoryDisk;
+    use barograph_state::State;
 
     use super::*;
     use crate::{
@@ -191,8 +192,8 @@ mod tests {
         let clock = Arc::new(SystemClock::new());
         let events = Events::new(&Sessions::new(Default::default()), clock.clone());
         let instruments = Instruments::register(&Registry::new(), false).unwrap();
-        let disk = Arc::new(MemoryDisk::new());
-        let health = Health::new(&HealthConfig::default(), disk, clock, events, instruments);
+        let state = Arc::new(State::unopened(Arc::new(MemoryDisk::new())));
+        let health = Health::new(&HealthConfig::default(), state, clock, events, instruments);
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
         let (_stop, stopping) = watch::channel(false);

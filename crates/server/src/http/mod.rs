@@ -58,6 +58,7 @@ use axum::{
 };
 use barograph::session::Sessions;
 use barograph_model::Timestamp;
+use barograph_state::State;
 
 use crate::{
     Engine,
@@ -88,6 +89,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     engine: OnceLock<Arc<Engine>>,
     clock: Arc<dyn Clock>,
+    state: Arc<State>,
     started: Timestamp,
     address: Option<SocketAddr>,
     limits: RequestLimits,
@@ -136,6 +138,7 @@ impl App {
     pub(crate) fn new(
         events: Events,
         clock: Arc<dyn Clock>,
+        state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
@@ -144,6 +147,7 @@ impl App {
             engine: OnceLock::new(),
             started: clock.now(),
             clock,
+            state,
             address,
             limits: (&config.limits).into(),
             events,
@@ -186,6 +190,11 @@ impl App {
     /// The clients of this server.
     pub(crate) fn sessions(&self) -> &Sessions {
         self.0.events.sessions()
+    }
+
+    /// What must survive besides samples; there before the store is open.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.0.state
     }
 
     /// What happens, told to whoever listens.
