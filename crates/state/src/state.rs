@@ -5,15 +5,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use barograph_disk::Disk;
+use barograph_disk::{Disk, ReadAt};
 use redb::{Database, ReadableDatabase};
 
-use crate::{Batch, Error, Table, View, backend::Backend};
+use crate::{Batch, Error, Table, View, backend::Backend, table};
 
-/// The file.
-const PATH: &str = "state";
 /// Where a file goes that is not what was written, in place of an earlier one.
 const ASIDE: &str = "state.corrupt";
+/// Where a copy is made.
+const COPY: &str = "state.copy.tmp";
 /// The version that is written, and the newest that can be read.
 const VERSION: u64 = 1;
 const META: Table<String, u64> = Table::new("meta");
@@ -44,6 +44,8 @@ struct Inner {
 }
 
 impl State {
+    /// The file.
+    pub const PATH: &str = "state";
     /// A value that is larger is refused.
     pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
@@ -92,9 +94,35 @@ impl State {
         self.lock().set_aside.take()
     }
 
+    /// A file of what the database holds at one moment, without a name, for a backup. Other calls wait meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn copy(&self) -> Result<Arc<dyn ReadAt>, Error> {
+        let failed = |error| Error::Io { action: "copy", source: Box::new(error) };
+        self.with(|database| {
+            let view = database.begin_read().map_err(|error| Error::of("read", error))?;
+            // One that was left by a process that was killed.
+            match self.disk.remove(COPY) {
+                Err(error) if !error.is_not_found() => return Err(failed(error)),
+                _ => {}
+            }
+            let mut builder = Database::builder();
+            let backend = Backend::open(&self.disk, COPY).map_err(failed)?;
+            let copy = builder.set_cache_size(CACHE_BYTES).create_with_backend(backend);
+            let copy = copy.map_err(|error| Error::of("copy", error))?;
+            let transaction = copy.begin_write().map_err(|error| Error::of("copy", error))?;
+            table::copy(&view, &transaction)?;
+            transaction.commit().map_err(|error| Error::of("copy", error))
+        })?;
+        let file = self.disk.open(COPY).map_err(failed)?;
+        self.disk.remove(COPY).map_err(failed)?;
+        Ok(file)
+    }
+
     /// Bytes of the file; zero if there is none.
     pub fn bytes(&self) -> u64 {
-        self.disk.open(PATH).map_or(0, |file| file.len())
+        self.disk.open(Self::PATH).map_or(0, |file| file.len())
     }
 
     /// Closes the file. Calls after this one fail.
@@ -139,7 +167,7 @@ fn open_or_set_aside(disk: &Arc<dyn Disk>) -> Result<(Database, Option<SetAside>
         Err(Error::Corrupt { reason }) => reason,
         opened => return opened.map(|database| (database, None)),
     };
-    let moved = disk.rename(PATH, ASIDE).and_then(|()| disk.sync_dir(""));
+    let moved = disk.rename(State::PATH, ASIDE).and_then(|()| disk.sync_dir(""));
     moved.map_err(|error| Error::Io { action: "set aside", source: Box::new(error) })?;
     let set_aside = SetAside { path: ASIDE.to_owned(), reason };
     Ok((open(disk)?, Some(set_aside)))
@@ -149,7 +177,7 @@ fn open_or_set_aside(disk: &Arc<dyn Disk>) -> Result<(Database, Option<SetAside>
 fn open(disk: &Arc<dyn Disk>) -> Result<Database, Error> {
     guarded(|| {
         let failed = |error| Error::Io { action: "open", source: Box::new(error) };
-        let backend = Backend::open(disk, PATH).map_err(failed)?;
+        let backend = Backend::open(disk, State::PATH).map_err(failed)?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
         let opened = builder.create_with_backend(backend);

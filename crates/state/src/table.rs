@@ -5,7 +5,7 @@ use std::{
     ops::{Bound, Range},
 };
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, TableHandle, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -40,6 +40,20 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
         let wrong = |error| Error::corrupt(format!("a value of table {}: {error}", self.name));
         serde_json::from_slice(bytes).map_err(wrong)
     }
+}
+
+/// Writes all tables of one moment into an empty database.
+pub(crate) fn copy(view: &ReadTransaction, to: &WriteTransaction) -> Result<(), Error> {
+    for table in view.list_tables().map_err(|error| Error::of("read", error))? {
+        let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table.name());
+        let from = view.open_table(definition).map_err(|error| Error::of("read", error))?;
+        let mut copy = to.open_table(definition).map_err(|error| Error::of("copy", error))?;
+        for entry in from.iter().map_err(|error| Error::of("read", error))? {
+            let (key, value) = entry.map_err(|error| Error::of("read", error))?;
+            copy.insert(key.value(), value.value()).map_err(|error| Error::of("copy", error))?;
+        }
+    }
+    Ok(())
 }
 
 /// One moment of the database.

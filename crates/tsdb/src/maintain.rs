@@ -210,6 +210,15 @@ impl Store {
         self.cache.set_limit(bytes);
     }
 
+    /// Whether the files of the store still have their names: a directory may be removed under a process, or another be
+    /// mounted over it.
+    ///
+    /// # Errors
+    /// The folder of the log cannot be read.
+    pub fn is_in_place(&self) -> Result<bool, Error> {
+        Ok(self.wal.stats().segments == 0 || !self.disk.list(crate::wal::DIR)?.is_empty())
+    }
+
     /// What the store takes on disk now.
     pub fn sizes(&self) -> Sizes {
         let mut sizes = Sizes { wal_bytes: self.wal.stats().bytes, ..Sizes::default() };

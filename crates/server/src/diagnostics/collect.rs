@@ -37,7 +37,7 @@ pub(crate) struct Collected {
     /// One for each component.
     pub(crate) traces: Vec<Arc<DebugTrace>>,
     pub(crate) analysis: Option<Arc<PerformanceAnalysis>>,
-    pub(crate) state: Option<Arc<SystemState>>,
+    pub(crate) state: Option<Arc<Value>>,
 }
 
 impl Collected {
@@ -97,7 +97,7 @@ pub(crate) async fn collect(engine: &Arc<Engine>, wanted: Wanted<'_>) -> Result<
     if wanted.state {
         let (work, runtime) = (engine.clone(), Handle::current());
         let state = tokio::task::spawn_blocking(move || {
-            keep_state(&work, SystemState::read(&work, &runtime, now), now)
+            keep_state(&work, &SystemState::read(&work, &runtime, now), now)
         });
         // One that cannot be looked at is missing.
         collected.state = state.await.ok();

@@ -5,6 +5,7 @@
 //! `http/diagnostics`. The same are made on demand (`collect.rs`). Everything here looks only: nothing fails because it does.
 
 mod analysis;
+mod archive;
 pub(crate) mod collect;
 pub mod documents;
 mod evidence;
@@ -24,6 +25,7 @@ use std::{
 };
 
 use barograph_model::Timestamp;
+use barograph_state::State;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -32,7 +34,7 @@ pub use documents::{DebugTrace, MetricAlert, PerformanceAnalysis, Severity, Side
 pub use observed::FIGURES;
 pub(crate) use run::run;
 
-use crate::{Engine, config, events::Bus, performance::Performance};
+use crate::{Engine, config, errors::chain, events::Bus, performance::Performance};
 use incidents::{Cause, Incidents};
 use observed::Observed;
 use recorder::Recorder;
@@ -44,7 +46,7 @@ use trend::History;
 const TRACES_MAX: usize = 256;
 const ANALYSES_MAX: usize = 256;
 const ALERTS_MAX: usize = 1_000;
-/// States that are kept: those of the last hour, and one in ten minutes of a week.
+/// States that are kept: those of the last hour, and one in ten minutes of a week. The latter outlive the process.
 const STATES_MAX: usize = 1_300;
 const STATES_APART_MS: i64 = 600_000;
 /// Readings with all messages of performance that are kept, [`run::PERFORMANCE_EVERY`] apart.
@@ -64,7 +66,7 @@ pub(crate) struct Diagnostics {
 struct Kept {
     traces: Ring<DebugTrace>,
     analyses: Ring<PerformanceAnalysis>,
-    states: Ring<SystemState>,
+    states: Ring<Value>,
     alerts: Ring<MetricAlert>,
     performance: Ring<Performance>,
     readings: Ring<Observed>,
@@ -96,6 +98,16 @@ impl Diagnostics {
             incidents: Incidents::default(),
         };
         Self { interval: config.interval, recorder: Recorder::default(), kept: Mutex::new(kept) }
+    }
+
+    /// Takes up the states of earlier runs. Blocks on the disk.
+    pub(crate) fn load(&self, database: &State, node: &str, now: Timestamp) {
+        match archive::read(database, node, now) {
+            Ok(states) => states.into_iter().for_each(|(at, state)| drop(self.kept().states.push(at, state))),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "states of earlier runs cannot be read");
+            }
+        }
     }
 
     /// Something went wrong that is worth keeping what was around it; the number of the incident.

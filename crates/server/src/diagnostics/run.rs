@@ -10,13 +10,14 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     Observed, PerformanceAnalysis, Side, SystemState,
     analysis::{Readings, analyse},
+    archive,
     incidents::Cause,
     observed::Errors,
     thresholds::Change,
 };
 use crate::{
-    Engine, config::Threshold, events::Bus, http::Health, logging::messages, performance::Performance,
-    server::stopped,
+    Engine, config::Threshold, errors::chain, events::Bus, http::Health, logging::messages,
+    performance::Performance, server::stopped,
 };
 
 /// How often a state is kept, and an analysis of the whole server is made.
@@ -32,6 +33,7 @@ const SAMPLES_MAX: u64 = 1_000_000;
 #[derive(Debug, Default)]
 struct Done {
     state: Option<Duration>,
+    archived: Option<Duration>,
     performance: Option<Duration>,
     logged: Option<Duration>,
 }
@@ -48,6 +50,9 @@ struct Memory {
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let runtime = Handle::current();
     let mut memory = Memory::default();
+    let work = engine.clone();
+    let loading = move || work.diagnostics.load(&work.state, work.health.node(), work.clock.now());
+    let _ = tokio::task::spawn_blocking(loading).await;
     loop {
         let (work, runtime) = (engine.clone(), runtime.clone());
         let looked = tokio::task::spawn_blocking(move || {
@@ -83,7 +88,10 @@ fn look(engine: &Engine, runtime: &Handle, memory: &mut Memory) {
         diagnostics.kept().performance.push(now, performance);
     }
     if due(&mut done.state, monotonic, STATE_EVERY) {
-        keep_state(engine, SystemState::read(engine, runtime, now), now);
+        let state = keep_state(engine, &SystemState::read(engine, runtime, now), now);
+        if due(&mut done.archived, monotonic, archive::EVERY) {
+            archived(engine, &state, now);
+        }
         diagnostics.kept().history.push(&observed);
         let window = observed.requests.seconds * 1e3;
         keep_analysis(engine, "server", window, None, &observed);
@@ -115,10 +123,17 @@ fn look(engine: &Engine, runtime: &Handle, memory: &mut Memory) {
 }
 
 /// Keeps and tells a state.
-pub(super) fn keep_state(engine: &Engine, state: SystemState, now: Timestamp) -> Arc<SystemState> {
-    let state = engine.diagnostics.kept().states.push(now, state);
+pub(super) fn keep_state(engine: &Engine, state: &SystemState, now: Timestamp) -> Arc<serde_json::Value> {
+    let state = engine.diagnostics.kept().states.push(now, json!(state));
     engine.events.publish(Bus::Diagnostics, "system_state", "system_state", &*state);
     state
+}
+
+/// Writes a state where it outlives the process. One that cannot be written is told of, and the next is tried.
+fn archived(engine: &Engine, state: &serde_json::Value, now: Timestamp) {
+    if let Err(error) = archive::keep(&engine.state, engine.health.node(), now, state) {
+        tracing::warn!(error = chain(&error), "a state of the system is not written; it is kept in memory");
+    }
 }
 
 /// Makes, keeps and tells an analysis of `component`, of what was between two readings.

@@ -109,6 +109,12 @@ fn persistence(engine: &Engine, health: &Health) -> Finding {
     let failed = |place: &str, error: &dyn std::error::Error| {
         Finding::fail(format!("{place}: {}", crate::errors::chain(error))).with("stores_checked", 2)
     };
+    // Files that are open can be written even when they have lost their names.
+    match engine.store.is_in_place() {
+        Ok(true) => {}
+        Ok(false) => return Finding::fail("the data directory was removed, or another took its place"),
+        Err(error) => return failed("the data directory", &error),
+    }
     if let Err(error) = engine.store.commit() {
         return failed("the log", &error);
     }

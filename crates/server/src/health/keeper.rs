@@ -6,8 +6,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    CheckRefused, HISTORY, Health, HealthCheck, LIVES, PINGS, RECOVERIES, built_in,
-    heartbeats::HeartbeatCheck, lock, peers::Peer, probes::Probe, supervise::TasksCheck,
+    CheckRefused, HISTORY, Health, HealthCheck, LIVES, PINGS, RECOVERIES,
+    availability::{self, Availability},
+    built_in,
+    heartbeats::HeartbeatCheck,
+    lock,
+    peers::Peer,
+    probes::Probe,
+    supervise::TasksCheck,
 };
 use crate::{Engine, config::HealthConfig, errors::chain, scrape::TargetStatus, server::stopped};
 
@@ -73,20 +79,21 @@ impl Health {
                 "the state database cannot be read; health is told, and not kept for now"
             );
         }
+        match Availability::begin(&self.0.state, &self.0.node, self.0.clock.now()) {
+            Ok(availability) => drop(self.0.availability.set(availability)),
+            Err(error) => tracing::warn!(error = chain(&error), "it is not known when the server served"),
+        }
         self.say_set_aside();
     }
 
     /// Whether the state database takes and gives back what is written. Blocks on the disk.
     pub(super) fn probe_state(&self) -> Result<(), barograph_state::Error> {
-        const PROBE: barograph_state::Table<String, i64> = barograph_state::Table::new("probe");
-        let (key, written) = (self.0.node.clone(), self.0.clock.now().0);
-        self.0.state.write(|batch| batch.put(&PROBE, &key, &written))?;
-        match self.0.state.read(|view| view.get(&PROBE, &key))? {
-            Some(read) if read == written => Ok(()),
-            read => Err(barograph_state::Error::Corrupt {
-                reason: format!("{written} was written and {read:?} read back"),
-            }),
-        }
+        availability::sign(&self.0.state, &self.0.node, self.0.clock.now())
+    }
+
+    /// How much of the time the server served; `None` if that is not known.
+    pub(crate) fn availability(&self) -> Option<&Availability> {
+        self.0.availability.get()
     }
 
     /// Bytes of the state database.
@@ -155,5 +162,11 @@ pub(crate) async fn keep(health: Health, mut stopping: watch::Receiver<bool>) {
     }
     health.end();
     let work = health.clone();
-    let _ = tokio::task::spawn_blocking(move || work.flush()).await;
+    let _ = tokio::task::spawn_blocking(move || {
+        work.flush();
+        if let Err(error) = work.probe_state() {
+            tracing::warn!(error = chain(&error), "when the server ended is not kept");
+        }
+    })
+    .await;
 }

@@ -12,6 +12,7 @@
 //! Of history only transitions are written, and runs of a check only as far as they change its status. Whatever goes wrong
 //! with keeping or telling never touches a check.
 
+mod availability;
 mod board;
 mod built_in;
 mod check;
@@ -30,7 +31,7 @@ mod supervise;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -48,6 +49,7 @@ use crate::{
     events::{Bus, Events},
     logging::messages as lines,
 };
+use availability::Availability;
 use board::{Board, Change, Ended, Taken};
 pub use check::{Checking, Finding, HealthCheck, Plan};
 pub(crate) use heartbeats::{Heartbeats, Ping, Signal};
@@ -84,6 +86,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     events: Events,
     state: Arc<State>,
+    availability: OnceLock<Availability>,
     bounds: Bounds,
     board: Mutex<Board>,
     tasks: Mutex<BTreeMap<String, Task>>,
@@ -138,6 +141,7 @@ impl Health {
             clock,
             events,
             state,
+            availability: OnceLock::new(),
             bounds: Bounds { per_subject: 1_000, total: 100_000, age_ms },
             tasks: Mutex::default(),
             heartbeats: Heartbeats::new(&config.heartbeats),

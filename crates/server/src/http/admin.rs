@@ -42,11 +42,15 @@ pub(crate) async fn flushed(engine: Arc<Engine>) -> Result<Sizes, Problem> {
     current::blocking(move || {
         // What is over is made whole first, tiers too.
         engine.store.maintain_all(now)?;
-        engine.store.flush(now)
+        let mut sizes = engine.store.flush(now)?;
+        sizes.state_bytes += engine.state.bytes();
+        Ok(sizes)
     })
     .await
     .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "flushing failed; the log says why"))?
-    .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e))))
+    .map_err(|e: barograph_tsdb::Error| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot flush: {}", chain(&e)))
+    })
 }
 
 /// `GET …/memory`: the budget, what draws from it, and what is given up.

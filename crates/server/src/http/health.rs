@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{App, diagnostics, params::Params, problem::Problem};
 use crate::{
@@ -165,7 +165,7 @@ impl Health {
 
     /// Of one component.
     pub(super) fn of_component(component: &ComponentHealth) -> Self {
-        let reason = component.details.get("message").and_then(serde_json::Value::as_str);
+        let reason = component.details.get("message").and_then(Value::as_str);
         Self { status: component.status, reason: reason.map(|reason| Cow::Owned(reason.to_owned())) }
     }
 }
@@ -210,6 +210,7 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
         "missing": diagnostics::missing(engine.as_deref()),
         "version": crate::VERSION,
         "uptime_seconds": uptime,
+        "availability": availability(engine.as_deref()),
         "series": engine.as_ref().map(|engine| engine.store.stats().series),
     });
     let first = match engine {
@@ -218,6 +219,11 @@ async fn health(State(app): State<App>, headers: HeaderMap, params: Params) -> R
     };
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (status, kind, joined(&first, &ours.to_string())).into_response()
+}
+
+/// How much of the time the server served, as far as that is known.
+pub(super) fn availability(engine: Option<&Engine>) -> Option<Value> {
+    engine.and_then(|engine| Some(engine.health.availability()?.to_json(engine.clock.now())))
 }
 
 /// One object with the keys of two, those of the first before those of the second.

@@ -178,7 +178,7 @@ impl From<Refused> for Problem {
             Refused::Missing(_) | Refused::Empty(_) => StatusCode::NOT_FOUND,
             Refused::Busy => StatusCode::CONFLICT,
             refused if refused.is_full() => StatusCode::INSUFFICIENT_STORAGE,
-            Refused::Backup(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::Backup(_) | Refused::State(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, chain(&refused))
     }

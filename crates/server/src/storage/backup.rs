@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Timestamp;
+use barograph_state::State;
 use barograph_tsdb::{
     Verified,
     backup::{self, Backup, BackupError, Listed, Restored, Snapshot, Written},
@@ -31,6 +32,9 @@ pub enum Refused {
     /// The directory holds no data.
     #[error("there is no data in {0}")]
     Empty(PathBuf),
+    /// The state database.
+    #[error(transparent)]
+    State(#[from] barograph_state::Error),
     /// The disk, or what is on it.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -94,13 +98,18 @@ pub fn of_running(engine: &Engine, place: &Path, keep: Option<usize>) -> Result<
     let target = RealDisk::open(place)?;
     // Whoever comes second need not cut the head first.
     drop(target.lock().map_err(busy)?);
-    let written = engine
-        .store
-        .snapshot(now)
-        .map_err(Refused::from)
+    let written = snapshot(engine, now)
         .and_then(|snapshot| backup::write(&snapshot, &target, now, keep).map_err(Refused::from));
     engine.telemetry.storage.backed_up(written.as_ref().ok(), now, engine.clock.monotonic() - began);
     written
+}
+
+/// The store and the state database as they are now.
+fn snapshot(engine: &Engine, now: Timestamp) -> Result<Snapshot, Refused> {
+    let mut snapshot = engine.store.snapshot(now)?;
+    // Its file is written in place, so that reading it as it is would read several moments.
+    snapshot.put(State::PATH, engine.state.copy()?);
+    Ok(snapshot)
 }
 
 fn busy(error: barograph_disk::Error) -> Refused {

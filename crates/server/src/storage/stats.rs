@@ -29,7 +29,8 @@ pub fn document(engine: &Engine) -> Value {
     let (sizes, memory) = (engine.store.sizes(), engine.store.in_memory());
     let space = space_at(&engine.data_dir);
     let blocks: u64 = levels.iter().map(|level| level.bytes).sum();
-    let other = sizes.wal_bytes + sizes.state_bytes;
+    let state = engine.state.bytes();
+    let other = sizes.wal_bytes + sizes.state_bytes + state;
     let raw = &levels[Tier::Raw as usize];
     json!({
         "time": now.seconds(),
@@ -58,6 +59,7 @@ pub fn document(engine: &Engine) -> Value {
             "read_only": stats.read_only,
         },
         "catalog": {"bytes": sizes.state_bytes, "metrics": stats.metrics},
+        "state": {"bytes": state},
         "cache": {"bytes": stats.cache_bytes, "hits": stats.cache_hits, "misses": stats.cache_misses},
         "query_cache": engine.results.document(),
         "compactions": {

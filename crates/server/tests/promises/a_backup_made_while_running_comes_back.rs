@@ -52,6 +52,37 @@ async fn a_backup_made_while_running_comes_back() {
     assert!(backup::restore(&place, Some(1), &restored).is_err(), "it is not empty");
 }
 
+/// Waits until the signal of the job is kept; how often it was heard.
+async fn heard(running: &Running) -> usize {
+    for _ in 0..600 {
+        let history = running.get("/health/history?heartbeat=nightly").await.json();
+        match history["history"].as_array() {
+            Some(list) if !list.is_empty() => return list.len(),
+            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+    0
+}
+
+#[tokio::test]
+async fn what_is_known_besides_samples_comes_back() {
+    const CONFIG: &str = "health: {heartbeats: [{key: nightly, period: 1h}]}\n";
+    let dir = tempfile::tempdir().unwrap();
+    let (data, restored) = (dir.path().join("data"), dir.path().join("restored"));
+    let running = start(&data, configured(CONFIG)).await;
+    assert_eq!(running.get("/ping/nightly").await.status, 200);
+    assert_eq!(heard(&running).await, 1);
+    let made = order(&running, "").await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    running.server.stop().await;
+
+    backup::restore(&data.join("backups"), None, &restored).unwrap();
+    let running = start(&restored, configured(CONFIG)).await;
+    assert_eq!(heard(&running).await, 1);
+    running.server.stop().await;
+    assert!(!restored.join("state.corrupt").exists() && !data.join("state.copy.tmp").exists());
+}
+
 #[tokio::test]
 async fn what_is_no_order_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -59,6 +59,16 @@ async fn what_is_collected_unasked_is_kept_and_listed() {
     assert!(overview["figures"]["memory_usage"].is_number(), "{overview}");
     assert!(running.get("/diagnostics/state").await.json()["state_data"]["process_count"].as_u64() > Some(0));
     running.server.stop().await;
+
+    // The first state of a run is there after it.
+    let running = start_quiet(dir.path()).await;
+    let earlier = |answer: &Value| answer["states"].as_array().unwrap().contains(&states["states"][0]);
+    until(&running, "/diagnostics/states?range=7d", earlier).await;
+    let availability = running.get("/health").await.json()["availability"].clone();
+    assert_eq!(availability["outages"], 1, "{availability}");
+    assert!((0.0..1.0).contains(&availability["30d"].as_f64().unwrap()), "{availability}");
+    assert_eq!(running.get("/health/extended").await.json()["availability"]["since"], availability["since"]);
+    running.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,23 @@ fn what_is_written_is_there_when_opened_again() {
 }
 
 #[test]
+fn a_copy_is_of_one_moment_and_leaves_no_file() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let state = State::open(disk.clone()).unwrap();
+    put(&state, 0..1_000).unwrap();
+    let copy = state.copy().unwrap();
+    put(&state, 1_000..2_000).unwrap();
+    assert!(disk.list("").unwrap().iter().all(|entry| entry.name != COPY));
+    let mut bytes = vec![0; usize::try_from(copy.len()).unwrap()];
+    copy.read_at(0, &mut bytes).unwrap();
+    let elsewhere: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    elsewhere.edit(State::PATH).unwrap().write_at(0, &bytes).unwrap();
+    let copied = State::open(elsewhere).unwrap();
+    assert_eq!((numbers(&copied).len(), copied.take_set_aside()), (1_000, None));
+    assert_eq!(numbers(&state).len(), 2_000);
+}
+
+#[test]
 fn a_batch_is_written_whole_or_not_at_all() {
     let state = State::open(Arc::new(MemoryDisk::new())).unwrap();
     put(&state, 0..3).unwrap();
@@ -84,7 +101,7 @@ fn after_the_disk_failed_the_next_call_opens_it_anew() {
 fn what_is_no_database_is_set_aside() {
     for content in [&b"not a database"[..], &[0xff; 9000], &[0; 9000]] {
         let disk = MemoryDisk::new();
-        disk.write_whole(PATH, content).unwrap();
+        disk.write_whole(State::PATH, content).unwrap();
         let state = State::open(Arc::new(disk.clone())).unwrap();
         let set_aside = state.take_set_aside().unwrap();
         assert_eq!(set_aside.path, "state.corrupt");
@@ -100,7 +117,7 @@ fn flipped_bits_are_found_or_harmless_and_never_a_panic() {
     let state = State::open(Arc::new(written.clone())).unwrap();
     put(&state, 0..200).unwrap();
     state.close();
-    let bytes = written.read_whole(PATH).unwrap();
+    let bytes = written.read_whole(State::PATH).unwrap();
     let mut chance = barograph_disk::Chance::new(7);
     let mut found = 0;
     for _ in 0..60 {
@@ -114,7 +131,7 @@ fn flipped_bits_are_found_or_harmless_and_never_a_panic() {
         };
         flipped[byte] ^= 1 << chance.below(8);
         let disk = MemoryDisk::new();
-        disk.write_whole(PATH, &flipped).unwrap();
+        disk.write_whole(State::PATH, &flipped).unwrap();
         let state = State::open(Arc::new(disk)).unwrap();
         match state.take_set_aside() {
             Some(_) => found += 1,
@@ -132,7 +149,7 @@ fn a_newer_version_is_left_alone() {
     state.close();
     let refused = State::open(Arc::new(disk.clone())).err().unwrap();
     assert_eq!(refused.to_string(), "the state database has format version 2, this program reads up to 1");
-    assert_eq!(disk.paths(), [PATH]);
+    assert_eq!(disk.paths(), [State::PATH]);
 }
 
 #[test]

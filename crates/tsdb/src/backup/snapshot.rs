@@ -33,6 +33,12 @@ impl Snapshot {
         Ok(Self { files: open_files(disk)?, _held: Some(held) })
     }
 
+    /// Takes a file in place of the one at `path`.
+    pub fn put(&mut self, path: &str, file: Arc<dyn ReadAt>) {
+        self.files.retain(|one| one.path != path);
+        self.files.push(SnapshotFile { path: path.to_owned(), file });
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

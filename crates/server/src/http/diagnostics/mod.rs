@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::{
     App,
     body::Whole,
-    health::{Health, joined},
+    health::{Health, availability, joined},
     problem::Problem,
 };
 use crate::Engine;
@@ -46,12 +46,15 @@ async fn extended(State(app): State<App>) -> Response {
     let engine = app.ready();
     let health = Health::of(engine.as_deref());
     let (status, word, reason) = health.words();
-    let missing = json!({"missing": missing(engine.as_deref())}).to_string();
+    let ours = json!({
+        "missing": missing(engine.as_deref()),
+        "availability": availability(engine.as_deref()),
+    });
     let document = match engine {
         Some(engine) => snapshot(&engine).extended(word),
         None => json!({"status": word, "reason": reason}).to_string(),
     };
-    (status, document_of(joined(&document, &missing))).into_response()
+    (status, document_of(joined(&document, &ours.to_string()))).into_response()
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
