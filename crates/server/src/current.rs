@@ -4,7 +4,10 @@
 //! take the trace from it. Stages are measured only while somebody collects them; else a stage costs a look.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -102,8 +105,39 @@ pub(crate) async fn staged<F: Future>(stage: &'static str, future: F) -> F::Outp
     done
 }
 
+/// Work of requests that waits for a thread that may block, and such threads at work.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+static AT_WORK: AtomicU64 = AtomicU64::new(0);
+
+/// One more of a count, until it is dropped.
+struct Counted(&'static AtomicU64);
+
+impl Counted {
+    fn of(count: &'static AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How many threads are at work for requests that may block, and how much work waits for one.
+pub(crate) fn blocked() -> (u64, u64) {
+    (AT_WORK.load(Relaxed), WAITING.load(Relaxed))
+}
+
 /// Does `work` on a thread that may block, as part of the same request.
 pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let waiting = Counted::of(&WAITING);
+    let work = move || {
+        drop(waiting);
+        let _at_work = Counted::of(&AT_WORK);
+        work()
+    };
     match CURRENT.try_with(Arc::clone) {
         Ok(current) => tokio::task::spawn_blocking(move || CURRENT.sync_scope(current, work)),
         Err(_) => tokio::task::spawn_blocking(work),
@@ -123,7 +157,9 @@ mod tests {
         let current = Current::of(&headers, Some(Arc::new(SystemClock::new())));
         let seen = current.clone().answer(async {
             staged("turn", async {}).await;
-            blocking(|| stage("work", trace)).await.unwrap()
+            let seen = blocking(|| (stage("work", trace), blocked().0)).await.unwrap();
+            assert!(seen.1 > 0, "it is at work itself");
+            seen.0
         });
         assert_eq!(seen.await.map(|trace| trace.to_string()).unwrap(), "0af7651916cd43dd8448eb211c80319c");
         let stages = current.stages().into_iter().map(|(stage, _)| stage);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use barograph::session::Surroundings;
 
 use crate::{
-    Engine,
+    Engine, current,
     snapshot::{ProcessMetricsSnapshot, SystemMetricsSnapshot},
 };
 
@@ -37,10 +37,12 @@ pub(crate) fn read(engine: Option<&Engine>, peaks: &Peaks) -> Surroundings {
             reason = "a share of a small number of workers"
         )]
         let active = (busy.clamp(0.0, 1.0) * metrics.num_workers() as f64).ceil() as u64;
+        let (at_work, waiting) = current::blocked();
+        let active = active + at_work;
         let peak = peaks.threads.fetch_max(active, Relaxed).max(active);
         surroundings.threads_active = Some(active);
         surroundings.threads_peak = Some(peak);
-        surroundings.threads_queued = Some(metrics.global_queue_depth() as u64);
+        surroundings.threads_queued = Some(metrics.global_queue_depth() as u64 + waiting);
     }
     surroundings
 }
