@@ -11,8 +11,15 @@ use barograph_model::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    Engine, clock::Clock, config::Stats, errors::chain, http::App, lifetime, server::stopped, surroundings,
-    trends,
+    Engine,
+    clock::Clock,
+    config::{Stats, StatsExport},
+    errors::chain,
+    export,
+    http::{App, joined},
+    lifetime,
+    server::stopped,
+    surroundings, trends,
 };
 
 /// Clients that are told apart. Whoever calls may name himself, so there are no more of them than fit in some MiB.
@@ -50,19 +57,24 @@ pub(crate) async fn keep(
     let stats = app.stats().clone();
     let history = if stats.higher_cost { stats.history } else { Duration::ZERO };
     let began = clock.monotonic();
-    let mut due = [history, stats.log_interval, if stats.persist { KEEP } else { Duration::ZERO }]
+    let exporting = stats.export.as_ref().map_or(Duration::ZERO, |export| export.interval);
+    let persist = if stats.persist { KEEP } else { Duration::ZERO };
+    let mut due = [history, stats.log_interval, persist, exporting]
         .map(|every| Periodic { every, next: began + every });
     loop {
         app.sessions().tick(clock.now());
         app.sessions().sweep(IDLE);
         let now = clock.monotonic();
-        let [store, log, totals] = due.each_mut().map(|periodic| periodic.is_due(now));
+        let [store, log, totals, export] = due.each_mut().map(|periodic| periodic.is_due(now));
         if store && let Some(engine) = app.ready() {
             let (app, at) = (app.clone(), clock.now());
             let _ = tokio::task::spawn_blocking(move || store_history(&app, &engine, at)).await;
         }
         if log {
             log_metrics(&app);
+        }
+        if export && let Some(export) = stats.export.clone() {
+            write_line(&app, export, clock.now()).await;
         }
         if totals {
             keep_totals(&app, &disk).await;
@@ -122,6 +134,20 @@ fn log_metrics(app: &App) {
         server_uptime_ms = derived.server_uptime_ms,
         "metrics"
     );
+}
+
+/// Writes what `/health/server` answers, with the time, where it is exported to.
+async fn write_line(app: &App, export: StatsExport, now: Timestamp) {
+    let surroundings = surroundings::read(app.ready().as_deref(), app.peaks());
+    let report = app.sessions().report(&surroundings, Spelling::default());
+    let time = serde_json::json!({"timestamp": now.to_rfc3339()}).to_string();
+    let document = joined(&time, &report.server());
+    let written = tokio::task::spawn_blocking(move || {
+        export::append(&export, &document).map_err(|error| (export.file, error))
+    });
+    if let Ok(Err((file, error))) = written.await {
+        tracing::warn!(file = %file.display(), error = chain(&error), "statistics are not exported for now");
+    }
 }
 
 async fn keep_totals(app: &App, disk: &Arc<dyn Disk>) {

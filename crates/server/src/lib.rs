@@ -32,6 +32,7 @@ pub mod embed;
 pub mod engine;
 mod errors;
 mod events;
+mod export;
 mod follower;
 mod grpc;
 pub mod health;

@@ -1,15 +1,18 @@
 //! The sections `stats`, `prometheus` and `rate_limit`: what is kept of the clients of the server, who sees it, and how
 //! often.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use barograph::session::{self, Policy, Weights};
 
 use super::{
-    section::{Findings, Section, boolean, count},
+    section::{Findings, Section, boolean, count, text},
     settings::positive_duration,
     tree::Node,
-    units::parse_duration,
+    units::{parse_duration, parse_size},
 };
 
 /// Which statistics there are.
@@ -26,12 +29,25 @@ pub struct Stats {
     pub history_clients: u64,
     /// How often the log has an entry with statistics; zero, the default, for never.
     pub log_interval: Duration,
+    /// Where else the statistics are written; nowhere by default.
+    pub export: Option<StatsExport>,
     /// Whether documents also show fields of pieces under their aliases with `resource`; they do by default.
     pub emit_aliases: bool,
     /// The queues of events.
     pub queue: Queue,
     /// How much each part weighs in the scores.
     pub weights: Weights,
+}
+
+/// A file of statistics for other systems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsExport {
+    /// The file; a line of JSON is appended to it.
+    pub file: PathBuf,
+    /// How often; a minute by default.
+    pub interval: Duration,
+    /// How large it may become before it is set aside as `FILE.1`; 64 MiB by default.
+    pub max_bytes: u64,
 }
 
 /// The queues of events of clients.
@@ -55,6 +71,7 @@ impl Default for Stats {
             history: Duration::from_secs(10),
             history_clients: 100,
             log_interval: Duration::ZERO,
+            export: None,
             emit_aliases: true,
             queue: Queue::default(),
             weights: Weights::default(),
@@ -85,7 +102,7 @@ impl Default for RateLimit {
     }
 }
 
-pub(super) fn read_stats(node: &Node, findings: &mut Findings) -> Stats {
+pub(super) fn read_stats(node: &Node, folder: &Path, findings: &mut Findings) -> Stats {
     let mut stats = Stats::default();
     let mut section = Section::open(node, "`stats`", findings);
     section.set("higher_cost", &mut stats.higher_cost, boolean, findings);
@@ -95,14 +112,30 @@ pub(super) fn read_stats(node: &Node, findings: &mut Findings) -> Stats {
     section.set("log_interval", &mut stats.log_interval, parse_duration, findings);
     section.set("emit_aliases", &mut stats.emit_aliases, boolean, findings);
     let (queue, weights) = (section.node("queue"), section.node("weights"));
+    let export = section.node("export");
     section.finish(&[], findings);
     if let Some(node) = queue {
         read_queue(node, &mut stats.queue, findings);
     }
+    stats.export = export.and_then(|node| read_export(node, folder, findings));
     if let Some(node) = weights {
         read_weights(node, &mut stats.weights, findings);
     }
     stats
+}
+
+fn read_export(node: &Node, folder: &Path, findings: &mut Findings) -> Option<StatsExport> {
+    let mut section = Section::open(node, "`stats.export`", findings);
+    let file = section.value("file", text, findings);
+    if file.is_none() {
+        findings.add(section.place, "`stats.export` needs `file`: where the lines go");
+    }
+    let mut interval = Duration::from_secs(60);
+    section.set("interval", &mut interval, positive_duration, findings);
+    let mut max_bytes = 64 << 20;
+    section.set("max_bytes", &mut max_bytes, parse_size, findings);
+    section.finish(&[], findings);
+    Some(StatsExport { file: folder.join(file?), interval, max_bytes })
 }
 
 fn read_queue(node: &Node, queue: &mut Queue, findings: &mut Findings) {

@@ -29,7 +29,7 @@ use std::{
 
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
-pub use clients::{Queue, RateLimit, Stats};
+pub use clients::{Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
@@ -177,7 +177,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut retention = retention::read_retention(node("retention"), findings);
     retention.tiers[0] = retention.tiers[0].or(storage.retention_raw);
     let collectors = collectors::read_collectors(node("collectors"), findings);
-    let stats = clients::read_stats(node("stats"), findings);
+    let stats = clients::read_stats(node("stats"), folder, findings);
     let per_client = clients::read_prometheus(node("prometheus"), findings);
     let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);

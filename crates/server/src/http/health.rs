@@ -227,7 +227,7 @@ pub(super) fn availability(engine: Option<&Engine>) -> Option<Value> {
 }
 
 /// One object with the keys of two, those of the first before those of the second.
-pub(super) fn joined(first: &str, second: &str) -> String {
+pub(crate) fn joined(first: &str, second: &str) -> String {
     let (first, second) =
         (first.strip_suffix('}').unwrap_or(first), second.strip_prefix('{').unwrap_or(second));
     format!("{first},{second}")

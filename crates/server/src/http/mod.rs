@@ -73,7 +73,7 @@ pub(crate) use caller::{Caller, Peer};
 pub(crate) use events::Listener;
 pub(crate) use follow::updates;
 pub(crate) use guard::refusal;
-pub(crate) use health::Health;
+pub(crate) use health::{Health, joined};
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
 pub(crate) use prom::{ApiError, Asked, Wanted, bounded, checked, evaluated, expression, tiers};

@@ -292,3 +292,23 @@ async fn targets_are_discovered() {
         assert_eq!(running.get(path).await.status, 200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_go_to_a_file_for_other_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("stats.jsonl");
+    let config = format!("stats: {{export: {{file: '{}', interval: 1s}}}}\n", file.display());
+    let running = start(&dir.path().join("data"), configured(&config)).await;
+    let mut lines = String::new();
+    for _ in 0..1_200 {
+        lines = std::fs::read_to_string(&file).unwrap_or_default();
+        if lines.lines().count() > 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(line["server"]["raw"].as_object().unwrap().len(), 53, "{line}");
+    assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    running.server.stop().await;
+}
