@@ -53,6 +53,22 @@ struct Defined {
     kind: Kind,
 }
 
+/// Records of one series that follow each other.
+struct Run<'r> {
+    like: &'r MetricRecord,
+    target: Target,
+    /// What was counted in it, or the last value of a gauge.
+    value: Option<f64>,
+}
+
+impl Run<'_> {
+    fn end(self) {
+        if let Some(value) = self.value {
+            self.target.record(value);
+        }
+    }
+}
+
 impl Recorder {
     /// A recorder into `registry`. Records it refuses are counted there, as
     /// `barograph_sdk_rejected_records_total{reason}`.
@@ -97,32 +113,45 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`]: it was not recorded, and is counted.
     pub fn record(&self, record: &MetricRecord) -> Result<(), RecordError> {
-        self.counted(self.record_whole(record, &mut None))
+        let mut run = None;
+        let recorded = self.record_whole(record, &mut run);
+        run.into_iter().for_each(Run::end);
+        self.counted(recorded)
     }
 
-    /// Records many, in order. Where one goes is found once for all of the same series that follow each other.
+    /// Records many, in order. Of those of one series that follow each other, it is found once where they go, counts are
+    /// added up and recorded as one, and of gauges only the last value is.
     pub fn record_all(&self, records: &[MetricRecord]) -> Vec<Result<(), RecordError>> {
-        let mut last = None;
-        records.iter().map(|record| self.counted(self.record_whole(record, &mut last))).collect()
+        let mut run = None;
+        let results =
+            records.iter().map(|record| self.counted(self.record_whole(record, &mut run))).collect();
+        run.into_iter().for_each(Run::end);
+        results
     }
 
     fn record_whole<'r>(
         &self,
         record: &'r MetricRecord,
-        last: &mut Option<(&'r MetricRecord, Target)>,
+        run: &mut Option<Run<'r>>,
     ) -> Result<(), RecordError> {
         record.check()?;
-        let target = match *last {
-            Some((like, target)) if like.is_of_the_series_of(record) => target,
-            _ => self.target_of(record)?,
-        };
-        *last = Some((record, target));
-        let weight = record.sampling.map_or(1.0, |sampling| sampling.weight);
-        match &record.value {
-            RecordValue::Number(value) if weight == 1.0 || record.kind == RecordKind::Gauge => {
-                target.record(*value);
+        let run = match run {
+            Some(run) if run.like.is_of_the_series_of(record) => run,
+            _ => {
+                let begun = Run { like: record, target: self.target_of(record)?, value: None };
+                run.replace(begun).into_iter().for_each(Run::end);
+                let Some(begun) = run else { return Ok(()) };
+                begun
             }
-            value => target.record_weighted(value, self.whole(weight)),
+        };
+        let weight = record.sampling.map_or(1.0, |sampling| sampling.weight);
+        match (&record.value, record.kind) {
+            (RecordValue::Number(value), RecordKind::Gauge) => run.value = Some(*value),
+            (RecordValue::Number(value), RecordKind::Counter | RecordKind::Meter) if weight == 1.0 => {
+                run.value = Some(run.value.unwrap_or(0.0) + value);
+            }
+            (RecordValue::Number(value), _) if weight == 1.0 => run.target.record(*value),
+            (value, _) => run.target.record_weighted(value, self.whole(weight)),
         }
         Ok(())
     }
