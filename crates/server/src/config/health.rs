@@ -1,6 +1,10 @@
 //! The section `health`: the name of this node, what is checked beside what is built in, jobs, other nodes.
 
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     section::{Findings, Section, boolean, count, text},
@@ -139,7 +143,7 @@ impl Default for HealthConfig {
     }
 }
 
-pub(super) fn read_health(node: &Node, findings: &mut Findings) -> HealthConfig {
+pub(super) fn read_health(node: &Node, folder: &Path, findings: &mut Findings) -> HealthConfig {
     let mut config = HealthConfig::default();
     let mut section = Section::open(node, "`health`", findings);
     config.node = section.value("node", named, findings);
@@ -150,7 +154,7 @@ pub(super) fn read_health(node: &Node, findings: &mut Findings) -> HealthConfig 
     };
     section.set("preset", &mut config.preset, preset, findings);
     let items = section.items("checks", findings);
-    config.checks = items.iter().filter_map(|item| read_probe(item, findings)).collect();
+    config.checks = items.iter().filter_map(|item| read_probe(item, folder, findings)).collect();
     let items = section.items("heartbeats", findings);
     config.heartbeats = items.iter().filter_map(|item| read_heartbeat(item, findings)).collect();
     let items = section.items("cluster", findings);
@@ -168,14 +172,14 @@ pub(super) fn read_health(node: &Node, findings: &mut Findings) -> HealthConfig 
     config
 }
 
-fn read_probe(node: &Node, findings: &mut Findings) -> Option<ProbeConfig> {
+fn read_probe(node: &Node, folder: &Path, findings: &mut Findings) -> Option<ProbeConfig> {
     let mut section = Section::open(node, "a check of `health`", findings);
     let name = required("name", "a check of `health`", named, &mut section, findings);
     let tcp = section.value("tcp", address, findings).map(|address| ProbeKind::Tcp { address });
     let status = section.values("status", http_status, findings);
     let expected = section.value("text", text, findings);
     let file = section.value("ca_file", text, findings);
-    let authorities = file.map_or(Authorities::System, |path| Authorities::File(path.into()));
+    let authorities = file.map_or(Authorities::System, |path| Authorities::File(folder.join(path)));
     let http = section.value("http", url, findings);
     let of = authorities.clone();
     let http = http.map(|url| ProbeKind::Http { url, status, text: expected, authorities: of });
@@ -304,7 +308,9 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str) -> Result<HealthConfig, String> {
-        let read = barograph_yaml::read(yaml, "test.yml", |root, findings| read_health(&root, findings));
+        let read = barograph_yaml::read(yaml, "test.yml", |root, findings| {
+            read_health(&root, Path::new(""), findings)
+        });
         read.map_err(|faults| faults.to_string())
     }
 

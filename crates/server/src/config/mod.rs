@@ -181,7 +181,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let per_client = clients::read_prometheus(node("prometheus"), findings);
     let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
-    let health = health::read_health(node("health"), findings);
+    let health = health::read_health(node("health"), folder, findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);

@@ -305,9 +305,9 @@ async fn statistics_go_to_a_file_for_other_systems() {
         if lines.lines().count() > 1 {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let line: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(line["server"]["raw"].as_object().unwrap().len(), 53, "{line}");
     assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
     running.server.stop().await;
