@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use barograph::session::{Clock as SessionClock, Lifetime, Sessions, Settings, Spelling};
+use barograph::session::{Clock as SessionClock, Lifetime, Report, Sessions, Settings, Spelling};
 use barograph_disk::Disk;
 use barograph_model::Timestamp;
 use tokio::sync::watch;
@@ -103,9 +103,14 @@ impl Periodic {
     }
 }
 
+/// The statistics of the server as they stand.
+fn report(app: &App) -> Report {
+    let surroundings = surroundings::read(app.ready().as_deref(), app.peaks());
+    app.sessions().report(&surroundings, Spelling::default())
+}
+
 fn store_history(app: &App, engine: &Arc<Engine>, at: Timestamp) {
-    let surroundings = surroundings::read(Some(&**engine), app.peaks());
-    let report = app.sessions().report(&surroundings, Spelling::default());
+    let report = report(app);
     let mut clients = app.sessions().client_snapshots(false);
     let most = usize::try_from(app.stats().history_clients).unwrap_or(usize::MAX);
     clients.sort_by_key(|client| std::cmp::Reverse(client.raw.api_calls_total));
@@ -115,8 +120,7 @@ fn store_history(app: &App, engine: &Arc<Engine>, at: Timestamp) {
 
 /// One entry with the figures that one would draw.
 fn log_metrics(app: &App) {
-    let report =
-        app.sessions().report(&surroundings::read(app.ready().as_deref(), app.peaks()), Spelling::default());
+    let report = report(app);
     let (raw, derived, window) = (&report.snapshot.raw, &report.analytics, &report.snapshot.window);
     tracing::info!(
         clients_connected_current = raw.clients_connected_current,
@@ -138,8 +142,7 @@ fn log_metrics(app: &App) {
 
 /// Writes what `/health/server` answers, with the time, where it is exported to.
 async fn write_line(app: &App, export: StatsExport, now: Timestamp) {
-    let surroundings = surroundings::read(app.ready().as_deref(), app.peaks());
-    let report = app.sessions().report(&surroundings, Spelling::default());
+    let report = report(app);
     let time = serde_json::json!({"timestamp": now.to_rfc3339()}).to_string();
     let document = joined(&time, &report.server());
     let written = tokio::task::spawn_blocking(move || {

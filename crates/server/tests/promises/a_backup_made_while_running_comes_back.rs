@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::*;
+use crate::{checks_stand_alone::until, support::*};
 use barograph_server::storage::backup;
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PATH: &str = "/api/barograph/v1/backup";
 
@@ -54,14 +54,8 @@ async fn a_backup_made_while_running_comes_back() {
 
 /// Waits until the signal of the job is kept; how often it was heard.
 async fn heard(running: &Running) -> usize {
-    for _ in 0..600 {
-        let history = running.get("/health/history?heartbeat=nightly").await.json();
-        match history["history"].as_array() {
-            Some(list) if !list.is_empty() => return list.len(),
-            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-        }
-    }
-    0
+    let times = |document: &Value| document["history"].as_array().map_or(0, Vec::len);
+    times(&until(running, "/health/history?heartbeat=nightly", |document| times(document) > 0).await)
 }
 
 #[tokio::test]

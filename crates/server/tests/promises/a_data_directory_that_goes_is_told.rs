@@ -1,9 +1,12 @@
 //! Where the data directory is taken away while the server runs, health says so, and whatever can be answered is.
 #![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
-use std::{fs, time::Duration};
+use std::fs;
 
-use crate::support::{configured, now_ms, start};
+use crate::{
+    checks_stand_alone::until,
+    support::{configured, now_ms, start},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_answer_with_what_is_there() {
@@ -13,15 +16,7 @@ async fn endpoints_answer_with_what_is_there() {
     assert_eq!(running.write_series(&[("__name__", "before")], &[(now_ms(), 1.0)]).await.status, 204);
     fs::remove_dir_all(&data).unwrap();
 
-    let mut health = running.get("/health").await.json();
-    for _ in 0..1_200 {
-        if health["status"] != "healthy" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        health = running.get("/health").await.json();
-    }
-    assert_ne!(health["status"], "healthy", "{health}");
+    until(&running, "/health", |health| health["status"] != "healthy").await;
     let checks = running.get("/health/checks").await;
     assert!(checks.text.contains("data directory"), "{}", checks.text);
     for path in ["/health/server", "/health/clients", "/health/errors", "/metrics"] {
