@@ -37,6 +37,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod intake;
 mod lifetime;
 mod line;
 pub mod logging;

@@ -27,6 +27,16 @@ pub enum Origin {
     Grpc,
     /// Exposition text that was posted.
     Import,
+    /// Metrics by OTLP.
+    Otlp,
+    /// Groups that were pushed, as to a push gateway.
+    Push,
+    /// InfluxDB line protocol.
+    Influx,
+    /// StatsD.
+    Statsd,
+    /// Made of spans.
+    Spans,
     /// Samples of any age that were moved in.
     History,
     /// Records by name.
@@ -38,11 +48,16 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 13] = [
         Self::RemoteWrite,
         Self::Scrape,
         Self::Grpc,
         Self::Import,
+        Self::Otlp,
+        Self::Push,
+        Self::Influx,
+        Self::Statsd,
+        Self::Spans,
         Self::History,
         Self::Record,
         Self::Own,
@@ -55,6 +70,11 @@ impl Origin {
             Self::Scrape => "scrape",
             Self::Grpc => "grpc",
             Self::Import => "import",
+            Self::Otlp => "otlp",
+            Self::Push => "push",
+            Self::Influx => "influx",
+            Self::Statsd => "statsd",
+            Self::Spans => "spans",
             Self::History => "history",
             Self::Record => "record",
             Self::Own => "self",

@@ -3,7 +3,7 @@
 //! Lines that can be read and stored are; the others are listed with their line in a 400. A sample without a time
 //! gets the time of the request. Text 0.0.4 unless the content type says OpenMetrics.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Read as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, io::Read as _};
 
 use axum::{
     Router,
@@ -12,16 +12,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use barograph_model::{Exemplar, Labels, Metadata, Sample, Timestamp};
-use barograph_tsdb::Row;
+use barograph_model::{Exemplar, Metadata, Sample, Timestamp};
 use barograph_wire::exposition::{Dialect, Item, parse};
 
 use super::{
     App, RequestLimits,
     body::Whole,
-    write::{NO_MEMORY, acknowledged, check_count, not_stored, refused},
+    write::{acknowledged, check_count, refused},
 };
-use crate::{Engine, current, memory::Step, telemetry::Origin};
+use crate::{
+    Engine,
+    intake::{self, Batch, Refused},
+    telemetry::Origin,
+};
 
 /// A text takes about so many times its size while its lines are stored.
 const LINES_COST: usize = 4;
@@ -34,91 +37,44 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn import(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Response {
-    let Some(engine) = app.ready() else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
-    };
-    if engine.memory.sheds(Step::Ingest) {
-        return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
-    }
-    let (work, limits) = (engine.clone(), app.limits());
-    let turn = engine.memory.turn(body.len().saturating_mul(LINES_COST)).await;
-    let stored = current::blocking(move || {
-        let stored = store(&work, limits, &headers, &body);
-        drop(turn);
-        stored
-    });
-    let stored = stored.await;
-    let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "storing failed; the log says why".to_owned());
-    let stored = match stored.unwrap_or_else(|_| Err(failed())) {
-        Ok(stored) => stored,
-        Err((status, why)) => return refused(status, &why),
-    };
-    if let Err(error) = engine.durable(stored.ticket).await {
-        return refused(super::write::not_durable(&error), &error.to_string());
-    }
-    match stored.complaint {
-        Some(complaint) => (StatusCode::BAD_REQUEST, complaint).into_response(),
-        None => acknowledged(&engine),
+    let cost = body.len().saturating_mul(LINES_COST);
+    match intake::admitted(&app, cost, move |engine, limits| store(engine, limits, &headers, &body)).await {
+        Ok((engine, None)) => acknowledged(&engine),
+        Ok((_, Some(complaint))) => (StatusCode::BAD_REQUEST, complaint).into_response(),
+        Err((status, why)) => refused(status, &why),
     }
 }
 
-/// What became of a text.
-struct Stored {
-    ticket: u64,
-    complaint: Option<String>,
-}
-
-/// A readable line with a sample.
-struct Line {
-    number: usize,
-    labels: Labels,
-    sample: Sample,
-    exemplar: Option<Exemplar>,
-}
-
+/// Stores what can be stored of a text; what is to become durable, and what was wrong if anything was.
 fn store(
-    engine: &Arc<Engine>,
+    engine: &Engine,
     limits: RequestLimits,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Stored, (StatusCode, String)> {
+) -> Result<(u64, Option<String>), Refused> {
     let text = decoded(headers, body, limits.decoded_bytes)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let dialect = kind.and_then(Dialect::from_content_type).unwrap_or(Dialect::Text);
     let mut faults = Faults::default();
-    let mut metadata: BTreeMap<String, Metadata> = BTreeMap::new();
-    let lines = read(&text, dialect, engine.clock.now(), limits, &mut metadata, &mut faults)?;
-
-    let rows: Vec<Row<'_>> = lines
-        .iter()
-        .map(|line| Row { labels: line.labels.as_bytes(), at: line.sample.at.0, value: line.sample.value })
-        .collect();
-    let appended = engine.append(Origin::Import, &rows).map_err(|e| not_stored(&e))?;
-    for rejected in &appended.rejected {
-        let line = &lines[rejected.row];
-        faults.add(|| format!("line {}: {}: {}", line.number, line.labels, rejected.reason));
+    let (batch, numbers) = read(&text, dialect, engine.clock.now(), limits, &mut faults)?;
+    let taken = batch.store(engine, Origin::Import)?;
+    for left in &taken.left {
+        let (labels, ..) = &batch.samples[left.place];
+        faults.add(|| format!("line {}: {labels}: {}", numbers[left.place], left.reason));
     }
-    for (name, entry) in metadata {
-        engine.store.set_metadata(&name, &entry);
-    }
-    for line in lines {
-        if let Some(exemplar) = line.exemplar {
-            engine.store.append_exemplar(&line.labels, exemplar);
-        }
-    }
-    let complaint = faults.text(appended.stored);
-    Ok(Stored { ticket: appended.ticket, complaint })
+    Ok((taken.ticket, faults.text(taken.stored)))
 }
 
+/// What a text holds, and the line of each sample.
 fn read(
     text: &[u8],
     dialect: Dialect,
     now: Timestamp,
     limits: RequestLimits,
-    metadata: &mut BTreeMap<String, Metadata>,
     faults: &mut Faults,
-) -> Result<Vec<Line>, (StatusCode, String)> {
-    let mut lines = Vec::new();
+) -> Result<(Batch, Vec<usize>), Refused> {
+    let (mut batch, mut numbers) = (Batch::default(), Vec::new());
+    let mut metadata: BTreeMap<String, Metadata> = BTreeMap::new();
     let mut parser = parse(text, dialect);
     while let Some(item) = parser.next() {
         match item {
@@ -131,23 +87,18 @@ fn read(
             }
             Ok(Item::Sample(sample)) => {
                 let at = sample.at.unwrap_or(now);
-                let number = parser.line();
-                let exemplar = sample.exemplar.and_then(|exemplar| {
-                    let labels = exemplar.labels().ok()?;
-                    Some(Exemplar {
-                        labels,
-                        sample: Sample { at: exemplar.at.unwrap_or(at), value: exemplar.value },
-                    })
-                });
                 match sample.series.labels() {
                     Ok(labels) => {
-                        lines.push(Line {
-                            number,
-                            labels,
-                            sample: Sample { at, value: sample.value },
-                            exemplar,
-                        });
-                        check_count(lines.len(), limits)?;
+                        if let Some(exemplar) = sample.exemplar
+                            && let Ok(own) = exemplar.labels()
+                        {
+                            let at = exemplar.at.unwrap_or(at);
+                            let sample = Sample { at, value: exemplar.value };
+                            batch.exemplars.push((labels.clone(), Exemplar { labels: own, sample }));
+                        }
+                        batch.samples.push((labels, at, sample.value));
+                        numbers.push(parser.line());
+                        check_count(batch.len(), limits)?;
                     }
                     Err(error) => faults.add(|| error.to_string()),
                 }
@@ -155,11 +106,12 @@ fn read(
             Err(error) => faults.add(|| error.to_string()),
         }
     }
-    Ok(lines)
+    batch.metadata.extend(metadata);
+    Ok((batch, numbers))
 }
 
 /// The text of a body that may be compressed with gzip.
-fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, (StatusCode, String)> {
+fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     match coding {
         None | Some("identity") => Ok(body.to_vec()),
