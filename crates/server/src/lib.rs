@@ -85,5 +85,13 @@ pub use snapshot::{
     WebSocketMetricsSnapshot,
 };
 
+/// Whether a file can be used as web configuration, with the certificates and keys that it names.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_web_config(path: &std::path::Path) -> Result<config::WebConfig, String> {
+    connections::check(path)
+}
+
 /// The version of this crate, which is that of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

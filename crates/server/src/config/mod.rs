@@ -22,6 +22,7 @@ mod retention;
 mod scrape;
 mod secret;
 mod settings;
+mod web;
 
 use std::{
     fs,
@@ -47,6 +48,7 @@ use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
+pub use web::{ClientAuth, PasswordHash, TlsServerConfig, WebConfig};
 
 /// Files larger than this are refused.
 const FILE_BYTES_MAX: u64 = 16 << 20;

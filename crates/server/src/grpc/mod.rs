@@ -109,7 +109,8 @@ pub(crate) async fn run(listener: TcpListener, address: SocketAddr, app: App) {
         let _ = tokio::time::timeout(GOODBYE, streams.closed()).await;
         let _ = ended.send(true);
     };
-    tokio::join!(accept(listener, router, Protocol::Grpc, go_away), end);
+    let connections = app.connections().clone();
+    tokio::join!(accept(listener, router, Protocol::Grpc, connections, go_away), end);
 }
 
 /// All services, with what lies around them.

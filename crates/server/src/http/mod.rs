@@ -64,6 +64,7 @@ use crate::{
     Engine,
     clock::Clock,
     config::{Config, Limits, Stats},
+    connections::{self, Connections},
     events::Events,
     surroundings::Peaks,
     trends,
@@ -100,6 +101,7 @@ struct Shared {
     rates: Rates,
     trends: trends::Found,
     told: answered::Told,
+    connections: Connections,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -141,6 +143,7 @@ impl App {
         state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
+        connections: Connections,
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
@@ -157,6 +160,7 @@ impl App {
             rates: Rates::new(config.rate_limit),
             trends: trends::Found::default(),
             told: answered::Told::default(),
+            connections,
             ready,
             stopping,
         }))
@@ -215,6 +219,11 @@ impl App {
     /// Where the server listens for HTTP, if it does.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.0.address
+    }
+
+    /// The connections of all ports.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
     }
 
     /// How often each address may ask.
@@ -285,6 +294,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }
 

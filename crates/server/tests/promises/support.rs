@@ -105,6 +105,7 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         grpc_addr: None,
         memory: None,
         give_back: |_| {},
+        web_config: None,
         backup_dir: Some(dir.join("backups")),
         admin_api: true,
         application: None,
