@@ -88,8 +88,7 @@ impl Writer {
     /// # Errors
     /// When the message is too large for a block, which is 4 GiB.
     pub fn compressed(&self) -> Result<Vec<u8>, SnappyError> {
-        let failed = |error: snap::Error| SnappyError::Malformed { reason: error.to_string() };
-        snap::raw::Encoder::new().compress_vec(&self.bytes).map_err(failed)
+        compress(&self.bytes)
     }
 
     fn begin(&mut self, field: u32, len: usize) {
@@ -104,6 +103,12 @@ impl Writer {
         put_varint(&mut self.bytes, u64::from(key(first + 1, VARINT)));
         put_varint(&mut self.bytes, sample.at.millis().cast_unsigned());
     }
+}
+
+/// A message as a snappy block.
+pub(crate) fn compress(message: &[u8]) -> Result<Vec<u8>, SnappyError> {
+    let failed = |error: snap::Error| SnappyError::Malformed { reason: error.to_string() };
+    snap::raw::Encoder::new().compress_vec(message).map_err(failed)
 }
 
 /// Every field number here fits one byte of key.
