@@ -38,5 +38,7 @@ pub use walk::{
     parse_labels,
 };
 pub use writer::Writer;
+#[cfg(feature = "history")]
+pub(crate) use writer::compress;
 
 pub use crate::protobuf::Malformed;

@@ -43,6 +43,21 @@ impl Writer {
         }
     }
 
+    /// Adds a series of samples, native histograms, or both.
+    pub fn both(&mut self, labels: &[u8], samples: &[Sample], histograms: &[(Timestamp, Histogram)]) {
+        match histograms {
+            [] => self.series(labels, samples),
+            histograms => {
+                let mut series = Self { bytes: labels.to_vec() };
+                for sample in samples {
+                    series.begin(2, sample_len(sample));
+                    series.put_sample(1, sample);
+                }
+                self.histograms(&series.bytes, histograms);
+            }
+        }
+    }
+
     /// Adds a series of native histograms.
     pub fn histograms(&mut self, labels: &[u8], histograms: &[(Timestamp, Histogram)]) {
         let mut series = labels.to_vec();
