@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use barograph_model::{METRIC_NAME, Matcher, Timestamp};
+use barograph_model::{Labels, METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
 use barograph_state::State;
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
@@ -47,6 +47,8 @@ pub struct Engine {
     pub limits: config::Query,
     /// Where settings came from that are not the defaults.
     pub origins: config::Origins,
+    /// What others see on each series that does not have it itself.
+    pub external_labels: Labels,
     /// How queries are evaluated.
     pub query_options: QueryOptions,
     /// Results of range queries that are kept to be used again.

@@ -371,6 +371,7 @@ async fn open(
         telemetry,
         storage: settings.config.storage.clone(),
         retention: settings.config.retention.clone(),
+        external_labels: settings.config.global.external_labels.clone(),
         query_options: query_options(&settings.config.query),
         results: Results::new(&settings.config.query, memory.budget()),
         queries: Queries::new(&settings.config.query),

@@ -13,7 +13,7 @@ use crate::{
     block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change, Saved},
     deletes,
-    exemplars::Exemplars,
+    exemplars::{ExemplarFate, Exemplars},
     head::Head,
     histograms,
     policy::{self, Policies},
@@ -161,7 +161,12 @@ impl Store {
 
     /// Keeps an exemplar of a series, in memory only. One that repeats a recent one is passed over.
     pub fn append_exemplar(&self, series: &Labels, exemplar: Exemplar) {
-        self.exemplars.push(series, exemplar);
+        self.exemplars.push(series, exemplar, false);
+    }
+
+    /// As [`Self::append_exemplar`], but one that is older than the newest of its series is not kept; what became of it.
+    pub fn append_exemplar_in_order(&self, series: &Labels, exemplar: Exemplar) -> ExemplarFate {
+        self.exemplars.push(series, exemplar, true)
     }
 
     /// The blocks as they are now.

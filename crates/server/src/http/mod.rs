@@ -13,6 +13,7 @@ mod components;
 mod compress;
 mod diagnostics;
 mod events;
+mod federate;
 pub(crate) mod figures;
 mod flat;
 mod follow;
@@ -34,6 +35,7 @@ mod query;
 mod rate;
 mod reading;
 mod record;
+mod remote_read;
 mod sampling;
 mod service;
 mod services;
@@ -263,6 +265,8 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     Router::new()
         .merge(prom::routes())
         .merge(write::routes())
+        .merge(remote_read::routes())
+        .merge(federate::routes())
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())

@@ -58,6 +58,8 @@ pub(crate) enum About {
     Document(Arc<Query>, Timestamp),
     /// A look-up in the index.
     Index,
+    /// A look-up whose answer is handed on while it is made, always on a thread that may block.
+    Stream,
 }
 
 /// All queries of a server.
@@ -242,7 +244,7 @@ impl Queries {
             return Err(ApiError::crowded(engine.limits.max_queued));
         };
         let failed = || Err(ApiError::internal("the query failed; the log says why"));
-        if engine.queries.quick.was(course.key) {
+        if !matches!(course.about, About::Stream) && engine.queries.quick.was(course.key) {
             let work = AssertUnwindSafe(|| current::stage("evaluate", || course.run(turn, work)));
             return catch_unwind(work).unwrap_or_else(|_| failed());
         }
@@ -357,7 +359,7 @@ impl Course {
         match &self.about {
             About::Expression(_, when, _) => Some(*when),
             About::Document(_, at) => Some(When::Instant(*at)),
-            About::Index => None,
+            About::Index | About::Stream => None,
         }
     }
 
@@ -370,7 +372,7 @@ impl Course {
                 explain::expression(source, expr, *when, options, &budget, None).ok()
             }
             About::Document(query, at) => explain::document(source, query, *at, &budget, None).ok(),
-            About::Index => None,
+            About::Index | About::Stream => None,
         };
         plan.map(|plan| plan.root)
     }

@@ -2,9 +2,10 @@
 //!
 //! Written: a [`Family`] is one metric with its name, type, unit, help and points; [`negotiate_form`] picks the
 //! [`Form`] a client asked for, [`Form::page`] spells families in it, [`write()`] in text, [`json`] as a document;
-//! [`history`] spells samples of any time. Read: [`parse()`] goes through a page line by line.
+//! [`history`] spells samples of any time, [`federate`] those of now. Read: [`parse()`] goes through a page line by line.
 
 mod family;
+pub mod federate;
 pub mod history;
 pub mod json;
 mod negotiate;

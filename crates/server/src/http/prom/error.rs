@@ -52,6 +52,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "canceled", "query was stopped by its number")
     }
 
+    /// The same with another status.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// The status it has by HTTP, and the word for what kind of error it is.
     pub(crate) fn kind(&self) -> (StatusCode, &'static str) {
         (self.status, self.kind)
