@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -9,6 +9,7 @@
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
+mod auth;
 mod clients;
 mod collectors;
 mod diagnostics;
@@ -29,9 +30,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use auth::{AuditConfig, AuthConfig, OidcConfig};
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
-pub use clients::{Queue, RateLimit, Stats, StatsExport};
+pub use clients::{CallLimit, CallLimits, Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
@@ -107,6 +109,10 @@ pub struct Config {
     pub per_client: bool,
     /// How often one address may ask for details of health.
     pub rate_limit: RateLimit,
+    /// How often one caller, and one address, may call.
+    pub call_limits: CallLimits,
+    /// Who may call; `None` asks nobody, and listens to this machine only.
+    pub auth: Option<AuthConfig>,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
     /// What is checked, and who else is there.
@@ -177,6 +183,7 @@ fn override_by(root: &mut Node, environment: impl IntoIterator<Item = (String, S
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
+    let auth = auth::read_auth(section.node("auth"), folder, findings);
     let mut node = |key| section.node(key).unwrap_or(&none);
     let global = scrape::read_global(node("global"), findings);
     let storage = settings::read_storage(node("storage"), findings);
@@ -185,7 +192,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let collectors = collectors::read_collectors(node("collectors"), findings);
     let stats = clients::read_stats(node("stats"), folder, findings);
     let per_client = clients::read_prometheus(node("prometheus"), findings);
-    let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
+    let (rate_limit, call_limits) = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
     let health = health::read_health(node("health"), folder, findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
@@ -205,6 +212,8 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         stats,
         per_client,
         rate_limit,
+        call_limits,
+        auth,
         metrics,
         health,
         diagnostics,
