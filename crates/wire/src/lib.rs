@@ -5,7 +5,7 @@
 //! is allocated on the word of a sender alone.
 //!
 //! - [`exposition`]: the formats of `/metrics` pages.
-//! - [`otlp`]: metrics of OpenTelemetry, written.
+//! - [`otlp`]: metrics of OpenTelemetry, written; with the feature `ingest` read, too.
 //! - [`csv`]: lines for spreadsheets, written.
 //!
 //! With the feature `remote-write`:
