@@ -4,6 +4,9 @@
 //! buckets and lose nothing; others are left out. Units are spelled as UCUM does, so that a receiver that makes Prometheus
 //! names of them comes to those that we expose. Numbers of the fields: `opentelemetry-proto`, `metrics.proto`, 1.x.
 
+#[cfg(feature = "ingest")]
+pub mod trace;
+
 use barograph_model::{Labels, MetricType, Sketch, Timestamp};
 
 use crate::{
