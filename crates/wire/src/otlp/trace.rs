@@ -168,6 +168,11 @@ impl<'a> Attributes<'a> {
         self.iter().find(|(found, _)| found == name).and_then(|(_, value)| value.text())
     }
 
+    /// The place in the request where the message that has them begins, by which it is told from others.
+    pub fn place(&self) -> usize {
+        self.message.offset()
+    }
+
     fn check(&self) -> Result<(), Malformed> {
         let mut message = self.message;
         while next_attribute(&mut message, self.field)?.is_some() {}
