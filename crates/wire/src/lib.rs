@@ -16,10 +16,17 @@
 //!
 //! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
 //! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
+//!
+//! With the feature `ingest`, what a server takes besides:
+//!
+//! - `otlp::trace`, `zipkin`: spans.
+//! - `influx`, `statsd`: metrics as lines.
 
 mod buckets;
 pub mod csv;
 pub mod exposition;
+#[cfg(feature = "ingest")]
+pub mod influx;
 #[cfg(feature = "history")]
 pub mod json_lines;
 pub mod otlp;
@@ -29,3 +36,7 @@ pub mod prometheus_tsdb;
 mod protobuf;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;
+#[cfg(feature = "ingest")]
+pub mod statsd;
+#[cfg(feature = "ingest")]
+pub mod zipkin;

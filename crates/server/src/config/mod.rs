@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`, `push`, `statsd`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -13,6 +13,7 @@ mod clients;
 mod collectors;
 mod diagnostics;
 mod health;
+mod lines;
 mod measuring;
 mod origins;
 mod patterns;
@@ -21,6 +22,7 @@ mod retention;
 mod scrape;
 mod secret;
 mod settings;
+mod traces;
 
 use std::{
     fs,
@@ -33,6 +35,7 @@ pub use clients::{Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
+pub use lines::{Push, Statsd};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
@@ -41,6 +44,7 @@ pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimi
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
+pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
 
@@ -111,6 +115,12 @@ pub struct Config {
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// How spans are kept.
+    pub traces: Traces,
+    /// Groups that are pushed.
+    pub push: Push,
+    /// StatsD.
+    pub statsd: Statsd,
     /// Where what is not the default came from.
     pub origins: Origins,
 }
@@ -185,6 +195,9 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
+    let traces = traces::read_traces(node("traces"), findings);
+    let push = lines::read_push(node("push"), findings);
+    let statsd = lines::read_statsd(node("statsd"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
@@ -204,6 +217,9 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         diagnostics,
         query,
         limits,
+        traces,
+        push,
+        statsd,
         origins: origins::of(root),
     }
 }

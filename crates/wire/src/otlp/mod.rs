@@ -22,6 +22,9 @@ mod schema;
 #[cfg(feature = "ingest")]
 mod value;
 
+#[cfg(feature = "ingest")]
+pub mod trace;
+
 use barograph_model::{Labels, MetricType, Sketch, Timestamp};
 #[cfg(feature = "ingest")]
 pub use names::Strategy;
