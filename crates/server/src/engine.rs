@@ -25,6 +25,7 @@ use crate::{
     records::Records,
     results::Results,
     rules::Board,
+    spans::Spans,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -69,6 +70,8 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// Spans.
+    pub(crate) spans: Spans,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
     /// The rules that run.

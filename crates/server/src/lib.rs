@@ -55,6 +55,7 @@ pub mod scrape;
 mod scraping;
 mod server;
 pub mod snapshot;
+mod spans;
 mod starts;
 pub mod storage;
 mod surroundings;

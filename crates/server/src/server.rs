@@ -34,7 +34,7 @@ use crate::{
     memory::{self, Memory},
     queries::Queries,
     results::Results,
-    rules, scraping, starts,
+    rules, scraping, spans, starts,
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -118,6 +118,14 @@ pub enum StartError {
         path: String,
         /// Why.
         source: barograph_tsdb::Error,
+    },
+    /// The spans in it cannot be opened.
+    #[error("cannot open the spans in {path}")]
+    Spans {
+        /// The directory.
+        path: String,
+        /// Why.
+        source: barograph_trace::Error,
     },
     /// One of our own metrics is not valid.
     #[error("cannot register the server's own metrics")]
@@ -332,6 +340,7 @@ async fn open(
     let opened = tokio::task::spawn_blocking(move || Store::open(opening, options, now))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let spans_path = path.clone();
     let (store, recovery) = opened.map_err(|source| StartError::Store { path, source })?;
     for file in &recovery.set_aside {
         tracing::warn!(
@@ -352,6 +361,15 @@ async fn open(
     let store = Arc::new(store);
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    let spans = {
+        let (config, durability) = (settings.config.traces.clone(), settings.config.storage.durability);
+        let (disk, clock, registry) = (disk.clone(), clock.clone(), telemetry.registry.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            spans::Spans::open(disk, &config, durability, clock, &registry)
+        });
+        let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        opened.map_err(|source| StartError::Spans { path: spans_path, source })?
+    };
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
@@ -388,6 +406,7 @@ async fn open(
         events,
         state,
         health,
+        spans,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
@@ -403,6 +422,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("spans", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(spans::run(engine.clone(), stopping.clone())))
         }),
         supervised("memory", {
             let (engine, stopping, give_back) = (engine.clone(), stopping.clone(), settings.give_back);

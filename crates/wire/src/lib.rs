@@ -5,7 +5,7 @@
 //! is allocated on the word of a sender alone.
 //!
 //! - [`exposition`]: the formats of `/metrics` pages.
-//! - [`otlp`]: metrics of OpenTelemetry, written.
+//! - [`otlp`]: metrics of OpenTelemetry, written; with the feature `ingest` read, too.
 //! - [`csv`]: lines for spreadsheets, written.
 //!
 //! With the feature `remote-write`:
@@ -17,10 +17,17 @@
 //! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
 //! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
 //! - `remote_read`: Prometheus remote read, requests read and answers written; with both features.
+//!
+//! With the feature `ingest`, what a server takes besides:
+//!
+//! - `otlp::trace`, `zipkin`: spans.
+//! - `influx`, `statsd`: metrics as lines.
 
 mod buckets;
 pub mod csv;
 pub mod exposition;
+#[cfg(feature = "ingest")]
+pub mod influx;
 #[cfg(feature = "history")]
 pub mod json_lines;
 pub mod otlp;
@@ -32,3 +39,7 @@ mod protobuf;
 pub mod remote_read;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;
+#[cfg(feature = "ingest")]
+pub mod statsd;
+#[cfg(feature = "ingest")]
+pub mod zipkin;

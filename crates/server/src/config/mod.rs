@@ -1,7 +1,8 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`,
+//! `push`, `statsd`, `otlp`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -15,6 +16,7 @@ mod collectors;
 mod diagnostics;
 mod health;
 mod http_client;
+mod lines;
 mod measuring;
 mod origins;
 mod patterns;
@@ -23,6 +25,7 @@ mod retention;
 mod scrape;
 mod secret;
 mod settings;
+mod traces;
 mod web;
 
 use std::{
@@ -40,6 +43,7 @@ pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeCo
 pub use http_client::{
     Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
 };
+pub use lines::{Push, Statsd};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
@@ -48,6 +52,7 @@ pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimi
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
+pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
 pub use web::{ClientAuth, PasswordHash, TlsServerConfig, WebConfig};
@@ -123,6 +128,12 @@ pub struct Config {
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// How spans are kept.
+    pub traces: Traces,
+    /// Groups that are pushed.
+    pub push: Push,
+    /// StatsD.
+    pub statsd: Statsd,
     /// Where what is not the default came from.
     pub origins: Origins,
 }
@@ -198,6 +209,9 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
+    let traces = traces::read_traces(node("traces"), findings);
+    let push = lines::read_push(node("push"), findings);
+    let statsd = lines::read_statsd(node("statsd"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
@@ -219,6 +233,9 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         diagnostics,
         query,
         limits,
+        traces,
+        push,
+        statsd,
         origins: origins::of(root),
     }
 }

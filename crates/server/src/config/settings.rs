@@ -216,10 +216,10 @@ fn two_or_more(text: &str) -> Result<u64, String> {
     count(text).and_then(|count| if count < 2 { Err("expected 2 or more".to_owned()) } else { Ok(count) })
 }
 
-fn positive_size(text: &str) -> Result<u64, String> {
+pub(super) fn positive_size(text: &str) -> Result<u64, String> {
     positive(parse_size(text)?, 0)
 }
 
-fn positive<T: PartialEq>(value: T, zero: T) -> Result<T, String> {
+pub(super) fn positive<T: PartialEq>(value: T, zero: T) -> Result<T, String> {
     if value == zero { Err("expected more than 0".to_owned()) } else { Ok(value) }
 }
