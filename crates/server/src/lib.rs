@@ -43,6 +43,7 @@ mod line;
 pub mod logging;
 mod maintenance;
 mod memory;
+mod outgoing;
 pub mod performance;
 mod policies;
 mod queries;

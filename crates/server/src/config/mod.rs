@@ -13,6 +13,7 @@ mod clients;
 mod collectors;
 mod diagnostics;
 mod health;
+mod http_client;
 mod measuring;
 mod origins;
 mod patterns;
@@ -33,6 +34,9 @@ pub use clients::{Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
+pub use http_client::{
+    Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
+};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
