@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod pages;
 mod rules;
 mod store;
 mod text;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     wire::PROMETHEUS_INDEX,
     wire::PROMETHEUS_CHUNK,
     text::EXPOSITION,
+    pages::EXPOSITION_PROTOBUF,
     text::PROMQL,
     text::JSON_QUERY,
     rules::RULES,
