@@ -1,26 +1,33 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `config`,
+//! `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
-//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
+//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`. Flags that stand for a key come over both. Where it is all read from is kept
+//! ([`Sources`]), so that it can be read again; the [`schema`] is made of what is read here.
 
 mod clients;
 mod collectors;
 mod diagnostics;
+mod document;
+mod expand;
 mod health;
 mod measuring;
 mod origins;
 mod patterns;
 pub mod relabel;
 mod retention;
+mod running;
+pub mod schema;
 mod scrape;
 mod secret;
 mod settings;
+mod sources;
 
 use std::{
     fs,
@@ -32,15 +39,18 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use document::{Document, MASK};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
+pub use running::Reloading;
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
+pub use sources::Sources;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
 
@@ -111,8 +121,16 @@ pub struct Config {
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// How the configuration itself is read.
+    pub reloading: Reloading,
+    /// The least important log lines that are written; `None` leaves it as it was at the start.
+    pub log_level: Option<String>,
     /// Where what is not the default came from.
     pub origins: Origins,
+    /// What was given, to be shown and compared.
+    pub document: Document,
+    /// Where it can be read again; `None` if it was made otherwise.
+    pub sources: Option<Sources>,
 }
 
 impl Config {
@@ -126,10 +144,7 @@ impl Config {
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Self::parse("", "configuration", Path::new(""), environment) };
-        let text = read_limited(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &path.display().to_string(), folder, environment)
+        Sources::new(path, environment).load()
     }
 
     /// As [`Config::load`], from a text; `name` is what messages call it.
@@ -142,11 +157,7 @@ impl Config {
         folder: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let config = barograph_yaml::read(text, name, |mut root, findings| {
-            override_by(&mut root, environment);
-            read(&root, folder, findings)
-        });
-        Ok(config?)
+        Sources::new(None, environment).parse(text, name, folder)
     }
 }
 
@@ -155,17 +166,6 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is larger than 16 MiB"));
     }
     fs::read_to_string(path)
-}
-
-fn override_by(root: &mut Node, environment: impl IntoIterator<Item = (String, String)>) {
-    for (name, value) in environment {
-        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|path| path.contains("__")) else {
-            continue;
-        };
-        let path = path.to_lowercase();
-        let path: Vec<_> = path.split("__").collect();
-        root.set(&path, &Place::Environment(name.clone()), &value);
-    }
 }
 
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
@@ -185,6 +185,8 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
+    let reloading = running::read_reloading(node("config"), findings);
+    let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
@@ -204,7 +206,11 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         diagnostics,
         query,
         limits,
+        reloading,
+        log_level,
         origins: origins::of(root),
+        document: Document::new(root),
+        sources: None,
     }
 }
 
