@@ -9,6 +9,7 @@ mod answer;
 mod backup;
 mod check;
 mod client;
+mod config;
 mod demo;
 mod error;
 mod exit;
@@ -64,6 +65,9 @@ enum Command {
     /// Look for faults: in a configuration file, in rule files, in a running server.
     #[command(subcommand)]
     Check(check::Command),
+    /// Look at the configuration: what holds and where from, what may be said.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Run tests: of rules.
     #[command(subcommand)]
     Test(test::Command),
@@ -103,6 +107,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Export(command) => export::run(command, terminal),
         Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
+        Command::Config(command) => config::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),

@@ -48,6 +48,7 @@ pub mod performance;
 mod policies;
 mod queries;
 mod records;
+pub mod reload;
 pub mod results;
 pub mod rules;
 mod sampled;

@@ -9,9 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
-use barograph_query::Options;
 use barograph_state::State;
-use barograph_tsdb::{RetentionRule, Store};
+use barograph_tsdb::{Keeping, Retention, RetentionRule, Store};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -23,7 +22,7 @@ use crate::{
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
-    config::{self, Config},
+    config::Config,
     connections::{self, Connections, Protocol},
     diagnostics::{self, Diagnostics},
     engine::Engine,
@@ -33,6 +32,7 @@ use crate::{
     lifetime, maintenance,
     memory::{self, Memory},
     queries::Queries,
+    reload::{self, ReloadError, Reloaded},
     results::Results,
     rules, scraping, spans, starts,
     storage::backup::Backups,
@@ -154,6 +154,7 @@ pub struct Server {
     ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
+    quits: watch::Sender<bool>,
 }
 
 /// What runs behind the port.
@@ -225,6 +226,7 @@ impl Server {
             let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
             serving.push(tokio::spawn(keeping));
         }
+        serving.push(tokio::spawn(http::rate::follow(app.clone(), stopping.clone())));
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
             serving.push(tokio::spawn(connections::accept(
@@ -251,7 +253,8 @@ impl Server {
         app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, connections, stop, ready, serving, running })
+        let quits = app.quits().clone();
+        Ok(Self { address, grpc_address, connections, stop, ready, serving, running, quits })
     }
 
     /// Where HTTP listens, if it does.
@@ -278,6 +281,20 @@ impl Server {
     /// Where gRPC listens, if it does.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// Reads the configuration again, as it was given on the command line, and has it take effect as far as it can without a
+    /// restart.
+    ///
+    /// # Errors
+    /// Something in it is wrong: the one before runs on.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        reload::reload(self.engine()).await
+    }
+
+    /// Is told when somebody asks over HTTP for the server to end.
+    pub fn quits(&self) -> watch::Receiver<bool> {
+        self.quits.subscribe()
     }
 
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
@@ -370,6 +387,7 @@ async fn open(
         let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         opened.map_err(|source| StartError::Spans { path: spans_path, source })?
     };
+    telemetry.reload.succeeded(now);
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
@@ -388,14 +406,10 @@ async fn open(
         commits,
         telemetry,
         storage: settings.config.storage.clone(),
-        retention: settings.config.retention.clone(),
-        external_labels: settings.config.global.external_labels.clone(),
-        query_options: query_options(&settings.config.query),
+        configured: app.configured().clone(),
         results: Results::new(&settings.config.query, memory.budget()),
         queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
-        limits: settings.config.query.clone(),
-        origins: settings.config.origins.clone(),
         data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
@@ -433,33 +447,43 @@ async fn open(
         }),
         tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
+        tokio::spawn(reload::watch::run(engine.clone(), stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         supervised("scraping", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
-            let jobs = settings.config.scrape_configs.clone();
-            Box::new(move || Box::pin(scraping::run(engine.clone(), jobs.clone(), stopping.clone())))
+            Box::new(move || Box::pin(scraping::run(engine.clone(), stopping.clone())))
         }),
     ];
     Ok(Running { engine, committing, tasks })
 }
 
-fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
-    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut options = barograph_tsdb::Options::default();
-    for tier in Tier::ALL {
-        options.retention = options.retention.with(tier, config.retention.of(tier));
-    }
-    options.retention_bytes = config.retention.bytes;
+/// How long what is kept.
+pub(crate) fn keeping(config: &Config) -> Keeping {
     let forever = |age: Duration| if age == Duration::ZERO { Duration::MAX } else { age };
+    let of_tier = |all: Retention, tier: Tier| all.with(tier, config.retention.of(tier));
     let rules = config.retention.rules.iter().map(|rule| RetentionRule {
         matchers: rule.matchers.clone(),
         tiers: rule.tiers.map(|age| age.map(forever)),
     });
-    options.retention_rules = rules.collect();
     let by_type = config.retention.by_type.iter();
-    options.retention_by_type =
-        by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect();
-    options.cleanup_interval = config.storage.cleanup_interval;
+    Keeping {
+        retention: Tier::ALL.into_iter().fold(Retention::default(), of_tier),
+        rules: rules.collect(),
+        by_type: by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect(),
+        bytes: config.retention.bytes,
+        cleanup_interval: config.storage.cleanup_interval,
+    }
+}
+
+fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
+    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut options = barograph_tsdb::Options::default();
+    let keeping = keeping(config);
+    options.retention = keeping.retention;
+    options.retention_bytes = keeping.bytes;
+    options.retention_rules = keeping.rules;
+    options.retention_by_type = keeping.by_type;
+    options.cleanup_interval = keeping.cleanup_interval;
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
@@ -476,12 +500,6 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);
     options
-}
-
-fn query_options(query: &config::Query) -> Options {
-    let lookback_ms = i64::try_from(query.lookback.as_millis()).unwrap_or(i64::MAX);
-    let options = if query.experimental { Options::experimental() } else { Options::default() };
-    Options { lookback_ms, ..options }
 }
 
 /// Waits until the server is told to stop.

@@ -12,7 +12,7 @@ use barograph_tsdb::{Appended, Level, Overflow, Stats};
 use crate::{
     events,
     memory::{Memory, Step},
-    results, rules,
+    reload, results, rules,
     storage::Instruments,
 };
 
@@ -126,6 +126,8 @@ pub struct Telemetry {
     pub(crate) events: events::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
+    /// Reloads of the configuration.
+    pub reload: reload::Instruments,
     store: StoreGauges,
 }
 
@@ -282,6 +284,7 @@ impl Telemetry {
             results: results::Instruments::register(&registry)?,
             events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
+            reload: reload::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

@@ -84,7 +84,7 @@ pub use metrics::MetricInfo;
 pub use options::Options;
 pub use policy::{Importance, POLICIES_MAX, Policy};
 pub use recovery::{Recovery, SetAside};
-pub use retention::{Retention, RetentionRule};
+pub use retention::{Keeping, Retention, RetentionRule};
 pub use row::{Appended, Reason, Rejected, Row};
 pub use stats::Stats;
 pub use store::Store;

@@ -19,7 +19,7 @@ use crate::{
     policy::{self, Policies},
     recovery::CORRUPT,
     replay::{Covered, replay},
-    retention::raw_start,
+    retention::{Keeping, raw_start},
     stats::{self, Counters},
     unfinished::Unfinished,
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
@@ -29,6 +29,8 @@ use crate::{
 pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
+    /// How long what is kept: as the options say, until it is changed.
+    pub(crate) keeping: RwLock<Arc<Keeping>>,
     pub(crate) head: Head,
     /// Native histograms of the head.
     pub(crate) histograms: histograms::Head,
@@ -114,6 +116,7 @@ impl Store {
             catalog: Catalog::new(saved, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             disk,
+            keeping: RwLock::new(Arc::new(Keeping::of(&options))),
             options,
             head,
             histograms,

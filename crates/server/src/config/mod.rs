@@ -2,18 +2,21 @@
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
 //! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`,
-//! `push`, `statsd`, `otlp`), so a plain
+//! `push`, `statsd`, `otlp`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
-//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
+//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`. Flags that stand for a key come over both. Where it is all read from is kept
+//! ([`Sources`]), so that it can be read again; the [`schema`] is made of what is read here.
 
 mod auth;
 mod clients;
 mod collectors;
 mod diagnostics;
+mod document;
+mod expand;
 mod health;
 mod http_client;
 mod lines;
@@ -22,9 +25,12 @@ mod origins;
 mod patterns;
 pub mod relabel;
 mod retention;
+mod running;
+pub mod schema;
 mod scrape;
 mod secret;
 mod settings;
+mod sources;
 mod traces;
 mod web;
 
@@ -39,6 +45,7 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{CallLimit, CallLimits, Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use document::{Document, MASK};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use http_client::{
     Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
@@ -48,10 +55,12 @@ pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
+pub use running::Reloading;
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
+pub use sources::Sources;
 pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
@@ -134,8 +143,16 @@ pub struct Config {
     pub push: Push,
     /// StatsD.
     pub statsd: Statsd,
+    /// How the configuration itself is read.
+    pub reloading: Reloading,
+    /// The least important log lines that are written; `None` leaves it as it was at the start.
+    pub log_level: Option<String>,
     /// Where what is not the default came from.
     pub origins: Origins,
+    /// What was given, to be shown and compared.
+    pub document: Document,
+    /// Where it can be read again; `None` if it was made otherwise.
+    pub sources: Option<Sources>,
 }
 
 impl Config {
@@ -149,10 +166,7 @@ impl Config {
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Self::parse("", "configuration", Path::new(""), environment) };
-        let text = read_limited(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &path.display().to_string(), folder, environment)
+        Sources::new(path, environment).load()
     }
 
     /// As [`Config::load`], from a text; `name` is what messages call it.
@@ -165,11 +179,7 @@ impl Config {
         folder: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let config = barograph_yaml::read(text, name, |mut root, findings| {
-            override_by(&mut root, environment);
-            read(&root, folder, findings)
-        });
-        Ok(config?)
+        Sources::new(None, environment).parse(text, name, folder)
     }
 }
 
@@ -178,17 +188,6 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is larger than 16 MiB"));
     }
     fs::read_to_string(path)
-}
-
-fn override_by(root: &mut Node, environment: impl IntoIterator<Item = (String, String)>) {
-    for (name, value) in environment {
-        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|path| path.contains("__")) else {
-            continue;
-        };
-        let path = path.to_lowercase();
-        let path: Vec<_> = path.split("__").collect();
-        root.set(&path, &Place::Environment(name.clone()), &value);
-    }
 }
 
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
@@ -212,6 +211,8 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
+    let reloading = running::read_reloading(node("config"), findings);
+    let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
@@ -236,7 +237,11 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         traces,
         push,
         statsd,
+        reloading,
+        log_level,
         origins: origins::of(root),
+        document: Document::new(root),
+        sources: None,
     }
 }
 

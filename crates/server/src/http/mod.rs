@@ -22,6 +22,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod lifecycle;
 mod live;
 mod metrics;
 mod pages;
@@ -32,7 +33,7 @@ mod problem;
 mod prom;
 mod queries;
 mod query;
-mod rate;
+pub(crate) mod rate;
 mod reading;
 mod record;
 mod remote_read;
@@ -68,6 +69,7 @@ use crate::{
     config::{Config, Limits, Stats},
     connections::{self, Connections},
     events::Events,
+    reload::Configured,
     surroundings::Peaks,
     trends,
 };
@@ -101,6 +103,8 @@ struct Shared {
     stats: Stats,
     per_client: bool,
     rates: Rates,
+    configured: Arc<Configured>,
+    quits: tokio::sync::watch::Sender<bool>,
     trends: trends::Found,
     told: answered::Told,
     connections: Connections,
@@ -151,6 +155,8 @@ impl App {
         Self(Arc::new(Shared {
             engine: OnceLock::new(),
             started: clock.now(),
+            configured: Arc::new(Configured::new(config.clone(), clock.now())),
+            quits: tokio::sync::watch::Sender::new(false),
             clock,
             state,
             address,
@@ -181,6 +187,16 @@ impl App {
     /// The engine, if the store is open and the server is not stopping.
     pub(crate) fn ready(&self) -> Option<Arc<Engine>> {
         self.0.engine.get().cloned()
+    }
+
+    /// The running configuration.
+    pub(crate) fn configured(&self) -> &Arc<Configured> {
+        &self.0.configured
+    }
+
+    /// Turns true when somebody asks for the server to end.
+    pub(crate) fn quits(&self) -> &tokio::sync::watch::Sender<bool> {
+        &self.0.quits
     }
 
     /// When the process began to serve.
@@ -282,6 +298,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
+        .merge(lifecycle::routes())
         .merge(live::routes())
         .merge(events::routes())
         .merge(socket::routes())

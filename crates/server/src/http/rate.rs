@@ -19,8 +19,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tokio::sync::watch;
+
 use super::{App, Peer, problem::Problem};
-use crate::config::RateLimit;
+use crate::{config::RateLimit, server::stopped};
 
 /// Addresses that have a bucket of their own.
 const ADDRESSES_MAX: usize = 10_000;
@@ -31,7 +33,7 @@ const LIMITED: [&str; 4] =
 /// The buckets of all addresses.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    limit: RateLimit,
+    limit: Mutex<RateLimit>,
     buckets: Mutex<HashMap<Option<IpAddr>, Bucket>>,
 }
 
@@ -44,12 +46,22 @@ struct Bucket {
 
 impl Rates {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        Self { limit, buckets: Mutex::default() }
+        Self { limit: Mutex::new(limit), buckets: Mutex::default() }
+    }
+
+    /// How often each may ask.
+    pub(crate) fn limit(&self) -> RateLimit {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another limit from now on.
+    fn set(&self, limit: RateLimit) {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
     }
 
     /// Takes a token of an address at a time; else how long until there is one.
     fn take(&self, address: Option<IpAddr>, now: Duration) -> Result<(), Duration> {
-        let RateLimit { per_second, burst } = self.limit;
+        let RateLimit { per_second, burst } = self.limit();
         if per_second == 0.0 {
             return Ok(());
         }
@@ -71,6 +83,17 @@ impl Rates {
     }
 }
 
+/// Has the limit be that of the running configuration until told to stop.
+pub(crate) async fn follow(app: App, mut stopping: watch::Receiver<bool>) {
+    let mut configured = app.configured().subscribe();
+    loop {
+        tokio::select! {
+            () = stopped(&mut stopping) => return,
+            Ok(()) = configured.changed() => app.rates().set(configured.borrow_and_update().rate_limit),
+        }
+    }
+}
+
 /// Refuses what comes too often.
 pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
@@ -82,7 +105,7 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     if let Some(engine) = app.ready() {
         engine.telemetry.requests_limited.inc();
     }
-    let RateLimit { per_second, burst } = app.rates().limit;
+    let RateLimit { per_second, burst } = app.rates().limit();
     let text = format!(
         "more than {per_second} requests a second, or {burst} at once, from one address; rate_limit in the configuration says how many"
     );

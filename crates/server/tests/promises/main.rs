@@ -4,6 +4,7 @@ mod schemas;
 mod support;
 
 mod a_backup_made_while_running_comes_back;
+mod a_configuration_is_read_again;
 mod a_data_directory_that_goes_is_told;
 mod a_directory_in_use_is_refused;
 mod a_first_visit_shows_live_data;
