@@ -65,9 +65,10 @@ fn newest(
     budget: &Budget,
 ) -> Result<Vec<Newest>, ApiError> {
     let mut found: BTreeMap<(String, Labels), Newest> = BTreeMap::new();
+    let external = engine.external_labels();
     let mut add = |labels: Labels, at: Timestamp, value: Value| {
         let Some(name) = labels.metric_name().map(str::to_owned) else { return };
-        let labels = with_external(&labels, &engine.external_labels());
+        let labels = with_external(&labels, &external);
         let newest = Newest { labels: labels.clone(), at, value };
         let known = found.entry((name, labels)).or_insert_with(|| newest.clone());
         if known.at < at {

@@ -139,7 +139,8 @@ fn each_series(
     budget: &Budget,
     give: &mut dyn FnMut(&Labels, &[Sample], &[(Timestamp, Histogram)]) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
-    let Some(matchers) = matchers(query, &engine.external_labels())? else { return Ok(()) };
+    let external = engine.external_labels();
+    let Some(matchers) = matchers(query, &external)? else { return Ok(()) };
     let selection = Selection { matchers: &matchers, range: TimeRange::closed(query.start, query.end) };
     let mut natives = engine.store.histograms(&selection, budget)?.into_iter().peekable();
     let mut cursor = engine.store.select(&selection, budget)?;
@@ -148,7 +149,7 @@ fn each_series(
         if samples.is_empty() && natives.is_empty() {
             return Ok(());
         }
-        give(&with_external(labels, &engine.external_labels()), samples, &natives)
+        give(&with_external(labels, &external), samples, &natives)
     };
     let mut samples = Vec::new();
     while let Some(labels) = cursor.next_series()? {
