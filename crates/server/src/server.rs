@@ -352,6 +352,7 @@ async fn open(
     let store = Arc::new(store);
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =

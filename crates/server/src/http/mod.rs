@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 pub(crate) mod admin;
+mod admitted;
 mod answered;
 mod body;
 mod caller;
@@ -62,6 +63,7 @@ use barograph_state::State;
 
 use crate::{
     Engine,
+    admission::Admission,
     clock::Clock,
     config::{Config, Limits, Stats},
     connections::{self, Connections},
@@ -102,6 +104,7 @@ struct Shared {
     trends: trends::Found,
     told: answered::Told,
     connections: Connections,
+    admission: Admission,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -149,6 +152,7 @@ impl App {
         Self(Arc::new(Shared {
             engine: OnceLock::new(),
             started: clock.now(),
+            admission: Admission::new(&config.admission, clock.clone()),
             clock,
             state,
             address,
@@ -226,6 +230,11 @@ impl App {
         &self.0.connections
     }
 
+    /// Which requests are taken.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
@@ -275,6 +284,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(admitted::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -290,6 +300,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
