@@ -47,7 +47,7 @@ impl Class {
             "metrics" if ours.is_none() => Self::Ingest,
             "query" | "query_range" | "query_exemplars" | "series" | "labels" | "label" | "metadata"
             | "read" | "format_query" | "parse_query" | "metrics" | "catalog" | "cardinality"
-            | "histograms" | "performance" | "snapshot" | "sampling" | "mcp" => Self::Query,
+            | "histograms" | "performance" | "snapshot" | "sampling" => Self::Query,
             _ => return None,
         })
     }

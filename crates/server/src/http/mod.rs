@@ -23,6 +23,7 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod live;
+mod mcp;
 mod metrics;
 mod pages;
 mod params;
@@ -269,7 +270,14 @@ impl App {
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
+    // What tools of assistants ask is admitted one by one.
+    let answering = prom::routes()
+        .merge(components::routes())
+        .merge(figures::routes())
+        .merge(query::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
     Router::new()
+        .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
