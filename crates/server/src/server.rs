@@ -388,6 +388,7 @@ async fn open(
         opened.map_err(|source| StartError::Spans { path: spans_path, source })?
     };
     telemetry.reload.succeeded(now);
+    app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =

@@ -11,6 +11,7 @@
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`. Flags that stand for a key come over both. Where it is all read from is kept
 //! ([`Sources`]), so that it can be read again; the [`schema`] is made of what is read here.
 
+mod admission;
 mod auth;
 mod clients;
 mod collectors;
@@ -39,6 +40,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use admission::{AdmissionConfig, ClassLimits};
 pub use auth::{AuditConfig, AuthConfig, OidcConfig};
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
@@ -135,6 +137,8 @@ pub struct Config {
     pub diagnostics: Diagnostics,
     /// What a query may cost.
     pub query: Query,
+    /// How many requests are at work at once.
+    pub admission: AdmissionConfig,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
     /// How spans are kept.
@@ -207,6 +211,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let health = health::read_health(node("health"), folder, findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
+    let admission = admission::read_admission(node("admission"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
@@ -233,6 +238,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         health,
         diagnostics,
         query,
+        admission,
         limits,
         traces,
         push,

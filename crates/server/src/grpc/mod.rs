@@ -8,6 +8,7 @@
 //! goes in order: the health service says NOT_SERVING, streams end, connections are told to go away, calls in flight finish.
 
 mod admin;
+mod admitted;
 mod answers;
 mod events;
 mod gate;
@@ -151,6 +152,7 @@ fn router(
     Ok(routes
         .prepare()
         .into_axum_router()
+        .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(address, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))

@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 pub(crate) mod admin;
+mod admitted;
 mod answered;
 mod body;
 mod caller;
@@ -24,6 +25,7 @@ pub(crate) mod history;
 mod import;
 mod lifecycle;
 mod live;
+mod mcp;
 mod metrics;
 mod pages;
 mod params;
@@ -65,6 +67,7 @@ use barograph_state::State;
 
 use crate::{
     Engine,
+    admission::Admission,
     clock::Clock,
     config::{Config, Limits, Stats},
     connections::{self, Connections},
@@ -108,6 +111,7 @@ struct Shared {
     trends: trends::Found,
     told: answered::Told,
     connections: Connections,
+    admission: Admission,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -157,6 +161,7 @@ impl App {
             started: clock.now(),
             configured: Arc::new(Configured::new(config.clone(), clock.now())),
             quits: tokio::sync::watch::Sender::new(false),
+            admission: Admission::new(&config.admission, clock.clone()),
             clock,
             state,
             address,
@@ -244,6 +249,11 @@ impl App {
         &self.0.connections
     }
 
+    /// Which requests are taken.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
@@ -278,7 +288,14 @@ impl App {
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
+    // What tools of assistants ask is admitted one by one.
+    let answering = prom::routes()
+        .merge(components::routes())
+        .merge(figures::routes())
+        .merge(query::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
     Router::new()
+        .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(remote_read::routes())
@@ -295,6 +312,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(admitted::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -311,6 +329,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)

@@ -96,7 +96,8 @@ pub async fn start_configured(dir: &Path, config: Config) -> Result<Server, Star
     Server::start(settings(dir, "127.0.0.1:0", config)).await
 }
 
-fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
+/// What a server is started with.
+pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();
     Settings {
         config,
