@@ -20,6 +20,7 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+pub mod auth;
 mod clients;
 pub mod clock;
 mod collect;

@@ -39,7 +39,7 @@ use passwords::Passwords;
 
 use crate::{
     clock::Clock,
-    config::{AuthConfig, CallLimits, Config},
+    config::{AuthConfig, Config},
     current,
     http::Rates,
 };
@@ -54,7 +54,6 @@ pub(crate) struct Auth {
     throttle: Mutex<Throttle>,
     passwords: Passwords,
     audit: Option<Arc<Audit>>,
-    limits: CallLimits,
     /// How often callers call, and addresses, by class.
     callers: [Rates<String>; 3],
     addresses: [Rates<IpAddr>; 3],
@@ -85,11 +84,17 @@ pub(crate) struct Asked {
 }
 
 impl Auth {
-    pub(crate) fn new(config: &Config, state: Arc<State>, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        state: Arc<State>,
+        clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
+    ) -> Self {
         let auth = config.auth.clone();
-        let (sessions, throttle) = auth
-            .as_ref()
-            .map_or((SessionLimits::default(), ThrottleLimits::default()), |auth| (auth.sessions, auth.throttle));
+        let (sessions, throttle) =
+            auth.as_ref().map_or((SessionLimits::default(), ThrottleLimits::default()), |auth| {
+                (auth.sessions, auth.throttle)
+            });
         let limits = config.call_limits;
         let classes = [limits.read, limits.write, limits.admin];
         let audit = auth.as_ref().map(|auth| Arc::new(Audit::new(disk, auth.audit)));
@@ -105,7 +110,6 @@ impl Auth {
             sessions: Mutex::new(Sessions::new(sessions)),
             throttle: Mutex::new(Throttle::new(throttle)),
             audit,
-            limits,
             callers: classes.map(|class| Rates::new(class.per_caller)),
             addresses: classes.map(|class| Rates::new(class.per_address)),
             noted: Rates::new(seldom),
@@ -132,6 +136,16 @@ impl Auth {
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads who is stored. Until then nobody is known. Blocks.
+    pub(crate) fn load(&self) {
+        if let Err(error) = self.accounts.load() {
+            tracing::warn!(
+                error = crate::errors::chain(&error),
+                "it cannot be read who is stored; nobody of them is known"
+            );
+        }
     }
 
     /// The user of a name: of the file, else stored.
@@ -193,7 +207,8 @@ impl Auth {
     }
 
     fn by_token(&self, text: &str) -> Result<Identity, Denied> {
-        let unknown = || Denied::Unknown("the token is not known, is past its time or was revoked".to_owned());
+        let unknown =
+            || Denied::Unknown("the token is not known, is past its time or was revoked".to_owned());
         let digest = token::digest(text);
         let now = self.now_ms();
         let found = self.accounts.use_token(&digest, now).map_err(|_| Denied::NotReady)?;
@@ -329,7 +344,10 @@ fn random_of(random: &SystemRandom) -> [u8; secret::BYTES] {
 }
 
 fn identity_of(user: &User, via: Via) -> Identity {
-    Identity { tenant: user.tenant.clone(), ..Identity::new(user.name.clone(), Role::scopes_of(&user.roles), via) }
+    Identity {
+        tenant: user.tenant.clone(),
+        ..Identity::new(user.name.clone(), Role::scopes_of(&user.roles), via)
+    }
 }
 
 fn text_of(address: Option<IpAddr>) -> String {
