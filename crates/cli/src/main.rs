@@ -6,6 +6,7 @@
 
 mod allocator;
 mod answer;
+mod auth;
 mod backup;
 mod check;
 mod client;
@@ -67,6 +68,9 @@ enum Command {
     /// Run tests: of rules.
     #[command(subcommand)]
     Test(test::Command),
+    /// Say who may call: users and tokens.
+    #[command(subcommand)]
+    Auth(auth::Command),
     /// Back up the store of a running server, or a data directory that no server uses.
     Backup(backup::Args),
     /// Make a data directory of a backup.
@@ -104,6 +108,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
+        Command::Auth(command) => auth::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),
         Command::Verify(args) => verify::run(&args, terminal),

@@ -1,0 +1,39 @@
+/** Who one is, asked once when the pages are opened; and the way to the login when the server does not know any more. */
+import { me, type Me } from "../api/account";
+import { guard } from "../api/client";
+import { BASE } from "../base";
+
+class Account {
+  /** `null` until the server said. */
+  me = $state.raw<Me | null>(null);
+
+  constructor() {
+    guard.lost = () => {
+      // Without a session there is nothing to go back to.
+      if (this.me?.authentication === true && this.me.via !== "session") return;
+      this.toLogin();
+    };
+  }
+
+  load = async (): Promise<void> => {
+    try {
+      this.take(await me());
+    } catch {
+      // A server that does not answer is told by the banner; one that knows no accounts has none.
+    }
+  };
+
+  take(me: Me): void {
+    this.me = me;
+    guard.csrf = me.csrf;
+  }
+
+  toLogin(): void {
+    const login = new URL("login", BASE);
+    if (location.pathname === login.pathname) return;
+    login.searchParams.set("next", location.pathname + location.search);
+    location.assign(login);
+  }
+}
+
+export const account = new Account();
