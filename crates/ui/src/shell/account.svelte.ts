@@ -9,8 +9,9 @@ class Account {
 
   constructor() {
     guard.lost = () => {
-      // Without a session there is nothing to go back to.
-      if (this.me?.authentication === true && this.me.via !== "session") return;
+      // Whoever may look without a login, or shows something with each request, only may not do this one thing.
+      const known = this.me;
+      if (known !== null && known.via !== "session" && known.scopes.length > 0) return;
       this.toLogin();
     };
   }
