@@ -118,11 +118,15 @@ fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'st
 fn password(file: Option<&PathBuf>, terminal: &Terminal) -> Result<String, Error> {
     let mut text = String::new();
     let read = match file {
-        Some(path) => std::fs::File::open(path)
-            .and_then(|file| file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text)),
+        Some(path) => {
+            std::fs::File::open(path).and_then(|file| file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text))
+        }
         None => {
             if std::io::stdin().is_terminal() {
-                terminal.message(terminal::Role::Info, "type the password and press Enter; it is shown as it is typed");
+                terminal.message(
+                    terminal::Role::Info,
+                    "type the password and press Enter; it is shown as it is typed",
+                );
             }
             std::io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut text)
         }
@@ -138,14 +142,16 @@ fn create_user(args: &CreateUser, password: &str) -> Result<(), Error> {
         return made.map_err(|e| failed("cannot add the user", e));
     }
     let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-    post(&place.server.client()?, "users", &json!({"name": name, "password": password, "roles": roles})).map(drop)
+    post(&place.server.client()?, "users", &json!({"name": name, "password": password, "roles": roles}))
+        .map(drop)
 }
 
 fn create_token(name: &str, scopes: Scopes, expires: Option<Span>, place: &Place) -> Result<String, Error> {
     let seconds = expires.map(|span| span.to_duration().as_secs());
     if let Some(data_dir) = &place.data_dir {
         let now = time::now();
-        let at = seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(now.0));
+        let at =
+            seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(now.0));
         let made = offline::create_token(data_dir, name, scopes, at, now);
         return made.map(|(token, _)| token).map_err(|e| failed("cannot make the token", e));
     }
