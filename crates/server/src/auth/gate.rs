@@ -87,11 +87,6 @@ impl Asked {
     }
 }
 
-/// Whether cookies go over TLS only: the connection does, or something in front of it.
-pub(crate) fn is_secure(auth: &Auth, extensions: &http::Extensions) -> bool {
-    auth.config().is_some_and(|config| config.secure_cookies) || super::is_over_tls(extensions)
-}
-
 /// Lets in who may.
 pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -100,7 +95,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         return next.run(request).await;
     }
     let auth = app.auth();
-    let asked = Asked::of(request.headers(), request.extensions(), is_secure(auth, request.extensions()));
+    let asked = Asked::of(request.headers(), request.extensions(), auth.is_secure());
     let browser = Browser::of(&request, &asked);
     let object = format!("{} {}", request.method(), route.as_deref().unwrap_or_default());
     let identity = match judge(&app, need, &asked, Some(&browser)).await {

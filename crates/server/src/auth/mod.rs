@@ -40,6 +40,7 @@ use passwords::Passwords;
 use crate::{
     clock::Clock,
     config::{AuthConfig, Config},
+    connections::{ClientCertificate, Connections},
     current,
     http::Rates,
 };
@@ -47,6 +48,8 @@ use crate::{
 /// Everything that is known of who may call.
 pub(crate) struct Auth {
     config: Option<AuthConfig>,
+    /// Whether cookies go over TLS only.
+    secure: bool,
     clock: Arc<dyn Clock>,
     random: SystemRandom,
     pub(crate) accounts: Arc<Accounts>,
@@ -86,11 +89,12 @@ pub(crate) struct Asked {
 impl Auth {
     pub(crate) fn new(
         config: &Config,
+        connections: &Connections,
         state: Arc<State>,
         clock: Arc<dyn Clock>,
         disk: Arc<dyn Disk>,
     ) -> Self {
-        let auth = config.auth.clone();
+        let auth = configured(config, connections);
         let (sessions, throttle) =
             auth.as_ref().map_or((SessionLimits::default(), ThrottleLimits::default()), |auth| {
                 (auth.sessions, auth.throttle)
@@ -103,6 +107,7 @@ impl Auth {
         Self {
             passwords: Passwords::new(random_of(&random)),
             oidc: oidc::Logins::default(),
+            secure: connections.scheme() == "https" || auth.as_ref().is_some_and(|auth| auth.secure_cookies),
             config: auth,
             clock,
             random,
@@ -114,6 +119,11 @@ impl Auth {
             addresses: classes.map(|class| Rates::new(class.per_address)),
             noted: Rates::new(seldom),
         }
+    }
+
+    /// Whether cookies go over TLS only: we speak it, or something in front of us does.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// What is configured; `None` if nobody is asked who they are.
@@ -336,6 +346,17 @@ impl Auth {
     }
 }
 
+/// Who may call, by the configuration and by the users of the web configuration, which ask for it alone, too. Users that it
+/// gains later count from the next start on.
+pub(crate) fn configured(config: &Config, connections: &Connections) -> Option<AuthConfig> {
+    let web = connections.web();
+    let users = web.config.users.iter().map(|(name, hash)| (name.clone(), hash.0.clone()));
+    match &config.auth {
+        None if web.config.users.is_empty() => None,
+        auth => Some(auth.clone().unwrap_or_default().with_web_users(users)),
+    }
+}
+
 fn random_of(random: &SystemRandom) -> [u8; secret::BYTES] {
     let mut bytes = [0; secret::BYTES];
     // A system that has no random numbers can keep nobody out.
@@ -355,11 +376,9 @@ fn text_of(address: Option<IpAddr>) -> String {
 }
 
 /// The names of the certificate that a client showed, if it showed one that was checked.
-fn names_of_certificate(_: &http::Extensions) -> Vec<String> {
-    Vec::new()
-}
-
-/// Whether a request came over TLS.
-fn is_over_tls(_: &http::Extensions) -> bool {
-    false
+fn names_of_certificate(extensions: &http::Extensions) -> Vec<String> {
+    let certificate = extensions.get::<ClientCertificate>();
+    certificate
+        .map(|shown| [&shown.sans[..], std::slice::from_ref(&shown.subject)].concat())
+        .unwrap_or_default()
 }

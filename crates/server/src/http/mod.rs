@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 pub(crate) mod admin;
+mod admitted;
 mod answered;
 mod auth;
 mod body;
@@ -23,6 +24,7 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod live;
+mod mcp;
 mod metrics;
 mod pages;
 mod params;
@@ -63,9 +65,11 @@ use barograph_state::State;
 
 use crate::{
     Engine,
+    admission::Admission,
     auth::{Auth, gate},
     clock::Clock,
     config::{Config, Limits, Stats},
+    connections::{self, Connections},
     events::Events,
     surroundings::Peaks,
     trends,
@@ -103,6 +107,8 @@ struct Shared {
     auth: Arc<Auth>,
     trends: trends::Found,
     told: answered::Told,
+    connections: Connections,
+    admission: Admission,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -144,12 +150,13 @@ impl App {
         state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
-        auth: Arc<Auth>,
+        (auth, connections): (Arc<Auth>, Connections),
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
             engine: OnceLock::new(),
             started: clock.now(),
+            admission: Admission::new(&config.admission, clock.clone()),
             clock,
             state,
             address,
@@ -162,6 +169,7 @@ impl App {
             auth,
             trends: trends::Found::default(),
             told: answered::Told::default(),
+            connections,
             ready,
             stopping,
         }))
@@ -222,6 +230,16 @@ impl App {
         self.0.address
     }
 
+    /// The connections of all ports.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// Which requests are taken.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
@@ -262,7 +280,14 @@ impl App {
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
     let at = At { address, is_asked: app.auth().config().is_some() };
+    // What tools of assistants ask is admitted one by one.
+    let answering = prom::routes()
+        .merge(components::routes())
+        .merge(figures::routes())
+        .merge(query::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
     Router::new()
+        .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
@@ -277,6 +302,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(admitted::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -293,11 +319,13 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(auth::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(at, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }
 

@@ -38,6 +38,7 @@ mod nodes_are_a_cluster;
 mod only_this_machine_may_call;
 mod only_those_may_who_may;
 mod over_limit_is_stored_and_named;
+mod ports_speak_tls;
 mod probes_say_how_it_fares;
 mod probes_speak_tls;
 mod queries_are_explained;

@@ -101,7 +101,8 @@ pub async fn start_at(dir: &Path, http_addr: &str, config: Config) -> Result<Ser
     Server::start(settings(dir, http_addr, config)).await
 }
 
-fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
+/// What a server is started with.
+pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();
     Settings {
         config,
@@ -110,6 +111,7 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         grpc_addr: None,
         memory: None,
         give_back: |_| {},
+        web_config: None,
         backup_dir: Some(dir.join("backups")),
         admin_api: true,
         application: None,

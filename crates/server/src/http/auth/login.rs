@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{App, Problem, forbidden, read};
 use crate::auth::{
     Asked, Auth, Denied, cookies,
-    gate::{Browser, Who, is_secure, noted, seconds},
+    gate::{Browser, Who, noted, seconds},
 };
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub(super) async fn login(State(app): State<App>, request: Request) -> Result<Re
         let text = "no authentication is configured; the section auth of the configuration asks for it";
         return Err(Problem::new(StatusCode::CONFLICT, text));
     }
-    let secure = is_secure(auth, request.extensions());
+    let secure = auth.is_secure();
     // Whatever else a request shows does not log in.
     let asked = Asked { authorization: None, ..Asked::of(request.headers(), request.extensions(), secure) };
     Browser::of(&request, &asked).check_origin(auth).map_err(forbidden)?;
@@ -109,7 +109,7 @@ pub(super) fn with_cookie(auth: &Auth, cookie: &str, secure: bool, answer: impl 
 /// `POST …/logout`: the session is over, here and in the browser.
 pub(super) async fn logout(State(app): State<App>, who: Who, request: Request) -> Response {
     let auth = app.auth();
-    let secure = is_secure(auth, request.extensions());
+    let secure = auth.is_secure();
     let asked = Asked::of(request.headers(), request.extensions(), secure);
     let ended = asked.cookie.as_deref().and_then(|cookie| auth.sessions().end(cookie));
     if ended.is_some() {
@@ -125,7 +125,7 @@ pub(super) async fn logout(State(app): State<App>, who: Who, request: Request) -
 /// `GET …/me`: who one is, what one may, and how one can log in.
 pub(super) async fn me(State(app): State<App>, who: Who, request: Request) -> Json<Value> {
     let auth = app.auth();
-    let asked = Asked::of(request.headers(), request.extensions(), is_secure(auth, request.extensions()));
+    let asked = Asked::of(request.headers(), request.extensions(), auth.is_secure());
     let csrf = match (who.0.via, &asked.cookie) {
         (Via::Session, Some(cookie)) => {
             auth.sessions().find(cookie, auth.now_ms()).map(|session| session.csrf)

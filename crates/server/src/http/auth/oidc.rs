@@ -12,11 +12,7 @@ use barograph_auth::{Identity, Scopes, Via, audit::Outcome};
 
 use super::{App, login::with_cookie};
 use crate::{
-    auth::{
-        Asked,
-        gate::{is_secure, noted},
-        oidc,
-    },
+    auth::{Asked, gate::noted, oidc},
     http::Params,
 };
 
@@ -25,7 +21,7 @@ const COOKIE_NAME: &str = "barograph_login";
 /// `GET …/oidc/login?next=PATH`.
 pub(super) async fn begin(State(app): State<App>, request: Request) -> Response {
     let auth = app.auth();
-    let secure = is_secure(auth, request.extensions());
+    let secure = auth.is_secure();
     let params = Params::new(request.uri().query().unwrap_or_default(), &[]);
     let next = next_of(params.first("next"));
     match oidc::begin(auth, next).await {
@@ -40,7 +36,7 @@ pub(super) async fn begin(State(app): State<App>, request: Request) -> Response 
 /// `GET …/oidc/callback?code=…&state=…`.
 pub(super) async fn finish(State(app): State<App>, request: Request) -> Response {
     let auth = app.auth();
-    let secure = is_secure(auth, request.extensions());
+    let secure = auth.is_secure();
     let asked = Asked::of(request.headers(), request.extensions(), secure);
     let agent = request
         .headers()

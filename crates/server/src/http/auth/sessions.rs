@@ -9,12 +9,12 @@ use barograph_auth::{Scope, audit::Outcome};
 use serde_json::{Value, json};
 
 use super::{App, Peer, Problem, Who, missing, noted};
-use crate::auth::{Asked, gate::is_secure};
+use crate::auth::Asked;
 
 /// `GET …/sessions`.
 pub(super) async fn list(State(app): State<App>, who: Who, request: Request) -> Json<Value> {
     let auth = app.auth();
-    let asked = Asked::of(request.headers(), request.extensions(), is_secure(auth, request.extensions()));
+    let asked = Asked::of(request.headers(), request.extensions(), auth.is_secure());
     let all = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "all=true"));
     let of = (!all || !who.0.may(Scope::Admin)).then_some(&*who.0.user);
     Json(json!({"sessions": auth.sessions().list(of, asked.cookie.as_deref(), auth.now_ms())}))
