@@ -7,6 +7,7 @@
 mod access;
 mod allocator;
 mod answer;
+mod auth;
 mod backup;
 mod check;
 mod client;
@@ -72,6 +73,9 @@ enum Command {
     /// Run tests: of rules.
     #[command(subcommand)]
     Test(test::Command),
+    /// Say who may call: users and tokens.
+    #[command(subcommand)]
+    Auth(auth::Command),
     /// Back up the store of a running server, or a data directory that no server uses.
     Backup(backup::Args),
     /// Make a data directory of a backup.
@@ -110,6 +114,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Check(command) => check::run(command, terminal),
         Command::Config(command) => config::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
+        Command::Auth(command) => auth::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),
         Command::Verify(args) => verify::run(&args, terminal),

@@ -22,6 +22,7 @@
 //! - `http`: what is answered
 
 mod admission;
+pub mod auth;
 mod clients;
 pub mod clock;
 mod collect;

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    auth::Auth,
     clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
@@ -50,7 +51,7 @@ pub struct Settings {
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Where HTTP listens, which also has the pages; port 0 takes a free one, `None` opens none. Must be a loopback
-    /// address until authentication exists.
+    /// address unless authentication is configured.
     pub http_addr: Option<SocketAddr>,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
@@ -93,7 +94,10 @@ pub struct Application {
 #[non_exhaustive]
 pub enum StartError {
     /// The address can be reached from other machines, and nothing yet tells friend from foe.
-    #[error("{0} is not a loopback address; without authentication the server listens on loopback only")]
+    #[error(
+        "{0} is not a loopback address; without authentication (the section auth of the configuration) the server listens \
+         on loopback only"
+    )]
     NotLoopback(SocketAddr),
     /// The port is taken or not ours to open.
     #[error("cannot listen on {address}")]
@@ -170,7 +174,6 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let disk = RealDisk::open(&settings.data_dir);
         let disk = disk.map_err(|source| StartError::DataDir { path, source })?;
@@ -182,12 +185,12 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_on(settings: Settings, disk: Arc<dyn Disk>) -> Result<Self, StartError> {
-        check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
         let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
             .map_err(StartError::Web)?;
+        check_addresses(&settings, &connections)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
@@ -203,6 +206,7 @@ impl Server {
             "listening"
         );
 
+        warn_of_plain(&settings, &connections);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
@@ -211,13 +215,15 @@ impl Server {
         let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
         let phases = (is_ready, stopping.clone());
         let state = Arc::new(State::unopened(disk.clone()));
+        let auth =
+            Arc::new(Auth::new(&settings.config, &connections, state.clone(), clock.clone(), disk.clone()));
         let app = App::new(
             events.clone(),
             clock.clone(),
             state,
             address,
             &settings.config,
-            connections.clone(),
+            (auth, connections.clone()),
             phases,
         );
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
@@ -322,10 +328,28 @@ impl Server {
     }
 }
 
-fn check_addresses(settings: &Settings) -> Result<(), StartError> {
+fn check_addresses(settings: &Settings, connections: &Connections) -> Result<(), StartError> {
+    if crate::auth::configured(&settings.config, connections).is_some() {
+        return Ok(());
+    }
     let addresses = [settings.http_addr, settings.grpc_addr];
     let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
+}
+
+/// Says it where passwords and tokens would go over a network that anybody may read.
+fn warn_of_plain(settings: &Settings, connections: &Connections) {
+    let secure = connections.scheme() == "https"
+        || settings.config.auth.as_ref().is_some_and(|auth| auth.secure_cookies);
+    let addresses = [settings.http_addr, settings.grpc_addr];
+    for address in addresses.into_iter().flatten().filter(|address| !address.ip().is_loopback() && !secure) {
+        tracing::warn!(
+            %address,
+            "this address can be reached from elsewhere and speaks no TLS: whoever is on the way can read passwords and \
+             tokens; give it a certificate (--web-config), or put something in front of it that speaks TLS and set \
+             auth.secure_cookies"
+        );
+    }
 }
 
 async fn listen(address: Option<SocketAddr>) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
@@ -395,7 +419,8 @@ async fn open(
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
     let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
         .map_err(StartError::Telemetry)?;
-    let state = app.state().clone();
+    let (state, auth) = (app.state().clone(), app.auth().clone());
+    let _ = tokio::task::spawn_blocking(move || auth.load()).await;
     let health =
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();

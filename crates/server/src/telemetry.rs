@@ -10,7 +10,7 @@ use barograph::{
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::{
-    events,
+    auth, events,
     memory::{Memory, Step},
     reload, results, rules,
     storage::Instruments,
@@ -108,6 +108,8 @@ pub struct Telemetry {
     query_refused: Family<Counter, 1>,
     /// Requests refused because their address asked too often.
     pub requests_limited: Counter,
+    /// Logins and refusals.
+    pub(crate) auth: auth::Instruments,
     /// What is done whole or not at all.
     pub transactions: Transactions,
     /// Queries that took longer than the setting says.
@@ -254,6 +256,7 @@ impl Telemetry {
                 .counter("barograph_http_requests_limited_total")
                 .help("Requests refused because their address asked too often.")
                 .register()?,
+            auth: auth::Instruments::register(&registry)?,
             transactions: Transactions::register(&registry)?,
             query_slow: registry
                 .counter("barograph_query_slow_total")

@@ -115,7 +115,8 @@ impl Accounts {
 
     /// The token of a digest, used now. If that is to be stored, too, it is said.
     pub(crate) fn use_token(&self, digest: &str, now_ms: i64) -> Result<Option<(Token, bool)>, AccountError> {
-        let stale = |used: Option<&i64>| used.is_none_or(|used| now_ms.saturating_sub(*used) >= USED_EVERY_MS);
+        let stale =
+            |used: Option<&i64>| used.is_none_or(|used| now_ms.saturating_sub(*used) >= USED_EVERY_MS);
         let found = self.with(|loaded| {
             let token = loaded.tokens.get(digest)?;
             Some((token.clone(), stale(loaded.stored_used.get(&token.id))))
@@ -195,7 +196,8 @@ mod tests {
         let (text, token) = Token::issue(&[1; 32], "ci", Scopes::ALL, 1);
         accounts.put_token(Token { owner: Some("ann".to_owned()), ..token.clone() }).unwrap();
         let digest = barograph_auth::token::digest(&text);
-        let used = |accounts: &Accounts, now| accounts.use_token(&digest, now).unwrap().map(|(_, store)| store);
+        let used =
+            |accounts: &Accounts, now| accounts.use_token(&digest, now).unwrap().map(|(_, store)| store);
         assert_eq!(used(&accounts, 100_000), Some(true));
         accounts.store_used(&digest).unwrap();
         assert_eq!(used(&accounts, 100_001), Some(false));

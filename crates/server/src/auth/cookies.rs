@@ -51,10 +51,7 @@ mod tests {
     #[test]
     fn it_is_kept_from_scripts_and_other_sites() {
         let text = set("x", true, Duration::from_secs(60));
-        assert_eq!(
-            text,
-            "__Host-barograph_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure"
-        );
+        assert_eq!(text, "__Host-barograph_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
         assert!(clear(false).contains("Max-Age=0") && !clear(false).contains("Secure"));
     }
 }

@@ -87,11 +87,6 @@ impl Asked {
     }
 }
 
-/// Whether cookies go over TLS only: the connection does, or something in front of it.
-pub(crate) fn is_secure(auth: &Auth, extensions: &http::Extensions) -> bool {
-    auth.config().is_some_and(|config| config.secure_cookies) || super::is_over_tls(extensions)
-}
-
 /// Lets in who may.
 pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -100,7 +95,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         return next.run(request).await;
     }
     let auth = app.auth();
-    let asked = Asked::of(request.headers(), request.extensions(), is_secure(auth, request.extensions()));
+    let asked = Asked::of(request.headers(), request.extensions(), auth.is_secure());
     let browser = Browser::of(&request, &asked);
     let object = format!("{} {}", request.method(), route.as_deref().unwrap_or_default());
     let identity = match judge(&app, need, &asked, Some(&browser)).await {
@@ -168,10 +163,14 @@ pub(super) async fn judge(
         return Ok(identity);
     }
     let refused = match (identity.via, need) {
-        (Via::Anonymous, _) => Refused::Unauthenticated("say who you are: by a token, a password or a session".to_owned()),
-        (_, Need::May(scope)) => {
-            Refused::Forbidden(format!("this needs the scope `{}`, which {} does not have", scope.as_str(), identity.user))
+        (Via::Anonymous, _) => {
+            Refused::Unauthenticated("say who you are: by a token, a password or a session".to_owned())
         }
+        (_, Need::May(scope)) => Refused::Forbidden(format!(
+            "this needs the scope `{}`, which {} does not have",
+            scope.as_str(),
+            identity.user
+        )),
         _ => Refused::Forbidden("this is not for you".to_owned()),
     };
     Err((refused, Some(identity)))
@@ -247,7 +246,9 @@ impl Browser {
         let shown = self.csrf.as_deref().unwrap_or_default();
         match wanted.is_some_and(|wanted| secret::same(wanted.as_bytes(), shown)) {
             true => Ok(()),
-            false => Err(format!("a change by a session needs the header {CSRF}; /api/barograph/v1/auth/me tells it")),
+            false => Err(format!(
+                "a change by a session needs the header {CSRF}; /api/barograph/v1/auth/me tells it"
+            )),
         }
     }
 
@@ -311,7 +312,8 @@ pub(super) async fn note_refusal(
         engine.telemetry.auth.refused.with([refused.reason()]).inc();
     }
     let nobody = Identity::anonymous(Scopes::NONE);
-    let showed = asked.authorization.is_some() || identity.is_some_and(|identity| identity.via != Via::Anonymous);
+    let showed =
+        asked.authorization.is_some() || identity.is_some_and(|identity| identity.via != Via::Anonymous);
     let told = matches!(refused, Refused::Unauthenticated(_) | Refused::Forbidden(_));
     if showed && told && app.auth().may_note_refusal(asked.address) {
         let identity = identity.unwrap_or(&nobody);

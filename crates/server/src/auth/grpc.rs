@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use barograph_auth::{Identity, Scope, audit::Outcome};
+use barograph_auth::{Scope, audit::Outcome};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -46,14 +46,6 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         noted(&app, &identity, asked.address, ("call", &path), outcome, "").await;
     }
     response
-}
-
-/// Refuses somebody who came in by another call what needs a scope of its own.
-pub(crate) fn check(identity: Option<&Identity>, scope: Scope) -> Result<(), Status> {
-    match identity.is_some_and(|identity| identity.may(scope)) {
-        true => Ok(()),
-        false => Err(Status::permission_denied(format!("this needs the scope `{}`", scope.as_str()))),
-    }
 }
 
 fn status_of(refused: &Refused) -> Status {

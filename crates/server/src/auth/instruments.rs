@@ -28,7 +28,9 @@ impl Instruments {
                 .family(["reason"])?,
             limited: registry
                 .counter("barograph_auth_limited_total")
-                .help("Requests and calls refused because they came too often, by class and by whose they are.")
+                .help(
+                    "Requests and calls refused because they came too often, by class and by whose they are.",
+                )
                 .family(["class", "by"])?,
             audit_lost: registry
                 .counter("barograph_audit_lost_total")

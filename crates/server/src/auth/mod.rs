@@ -39,7 +39,8 @@ use passwords::Passwords;
 
 use crate::{
     clock::Clock,
-    config::{AuthConfig, CallLimits, Config},
+    config::{AuthConfig, Config},
+    connections::{ClientCertificate, Connections},
     current,
     http::Rates,
 };
@@ -47,6 +48,8 @@ use crate::{
 /// Everything that is known of who may call.
 pub(crate) struct Auth {
     config: Option<AuthConfig>,
+    /// Whether cookies go over TLS only.
+    secure: bool,
     clock: Arc<dyn Clock>,
     random: SystemRandom,
     pub(crate) accounts: Arc<Accounts>,
@@ -54,7 +57,6 @@ pub(crate) struct Auth {
     throttle: Mutex<Throttle>,
     passwords: Passwords,
     audit: Option<Arc<Audit>>,
-    limits: CallLimits,
     /// How often callers call, and addresses, by class.
     callers: [Rates<String>; 3],
     addresses: [Rates<IpAddr>; 3],
@@ -85,11 +87,18 @@ pub(crate) struct Asked {
 }
 
 impl Auth {
-    pub(crate) fn new(config: &Config, state: Arc<State>, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Self {
-        let auth = config.auth.clone();
-        let (sessions, throttle) = auth
-            .as_ref()
-            .map_or((SessionLimits::default(), ThrottleLimits::default()), |auth| (auth.sessions, auth.throttle));
+    pub(crate) fn new(
+        config: &Config,
+        connections: &Connections,
+        state: Arc<State>,
+        clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
+    ) -> Self {
+        let auth = configured(config, connections);
+        let (sessions, throttle) =
+            auth.as_ref().map_or((SessionLimits::default(), ThrottleLimits::default()), |auth| {
+                (auth.sessions, auth.throttle)
+            });
         let limits = config.call_limits;
         let classes = [limits.read, limits.write, limits.admin];
         let audit = auth.as_ref().map(|auth| Arc::new(Audit::new(disk, auth.audit)));
@@ -98,6 +107,7 @@ impl Auth {
         Self {
             passwords: Passwords::new(random_of(&random)),
             oidc: oidc::Logins::default(),
+            secure: connections.scheme() == "https" || auth.as_ref().is_some_and(|auth| auth.secure_cookies),
             config: auth,
             clock,
             random,
@@ -105,11 +115,15 @@ impl Auth {
             sessions: Mutex::new(Sessions::new(sessions)),
             throttle: Mutex::new(Throttle::new(throttle)),
             audit,
-            limits,
             callers: classes.map(|class| Rates::new(class.per_caller)),
             addresses: classes.map(|class| Rates::new(class.per_address)),
             noted: Rates::new(seldom),
         }
+    }
+
+    /// Whether cookies go over TLS only: we speak it, or something in front of us does.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// What is configured; `None` if nobody is asked who they are.
@@ -132,6 +146,16 @@ impl Auth {
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads who is stored. Until then nobody is known. Blocks.
+    pub(crate) fn load(&self) {
+        if let Err(error) = self.accounts.load() {
+            tracing::warn!(
+                error = crate::errors::chain(&error),
+                "it cannot be read who is stored; nobody of them is known"
+            );
+        }
     }
 
     /// The user of a name: of the file, else stored.
@@ -193,7 +217,8 @@ impl Auth {
     }
 
     fn by_token(&self, text: &str) -> Result<Identity, Denied> {
-        let unknown = || Denied::Unknown("the token is not known, is past its time or was revoked".to_owned());
+        let unknown =
+            || Denied::Unknown("the token is not known, is past its time or was revoked".to_owned());
         let digest = token::digest(text);
         let now = self.now_ms();
         let found = self.accounts.use_token(&digest, now).map_err(|_| Denied::NotReady)?;
@@ -321,6 +346,17 @@ impl Auth {
     }
 }
 
+/// Who may call, by the configuration and by the users of the web configuration, which ask for it alone, too. Users that it
+/// gains later count from the next start on.
+pub(crate) fn configured(config: &Config, connections: &Connections) -> Option<AuthConfig> {
+    let web = connections.web();
+    let users = web.config.users.iter().map(|(name, hash)| (name.clone(), hash.0.clone()));
+    match &config.auth {
+        None if web.config.users.is_empty() => None,
+        auth => Some(auth.clone().unwrap_or_default().with_web_users(users)),
+    }
+}
+
 fn random_of(random: &SystemRandom) -> [u8; secret::BYTES] {
     let mut bytes = [0; secret::BYTES];
     // A system that has no random numbers can keep nobody out.
@@ -329,7 +365,10 @@ fn random_of(random: &SystemRandom) -> [u8; secret::BYTES] {
 }
 
 fn identity_of(user: &User, via: Via) -> Identity {
-    Identity { tenant: user.tenant.clone(), ..Identity::new(user.name.clone(), Role::scopes_of(&user.roles), via) }
+    Identity {
+        tenant: user.tenant.clone(),
+        ..Identity::new(user.name.clone(), Role::scopes_of(&user.roles), via)
+    }
 }
 
 fn text_of(address: Option<IpAddr>) -> String {
@@ -337,11 +376,9 @@ fn text_of(address: Option<IpAddr>) -> String {
 }
 
 /// The names of the certificate that a client showed, if it showed one that was checked.
-fn names_of_certificate(_: &http::Extensions) -> Vec<String> {
-    Vec::new()
-}
-
-/// Whether a request came over TLS.
-fn is_over_tls(_: &http::Extensions) -> bool {
-    false
+fn names_of_certificate(extensions: &http::Extensions) -> Vec<String> {
+    let certificate = extensions.get::<ClientCertificate>();
+    certificate
+        .map(|shown| [&shown.sans[..], std::slice::from_ref(&shown.subject)].concat())
+        .unwrap_or_default()
 }

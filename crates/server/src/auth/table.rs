@@ -46,7 +46,8 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/ui/{*path}", May(Read), May(Read)),
     ("/status", May(Read), May(Read)),
     // Who calls.
-    ("/auth/login", Open, Known),
+    // It looks itself whose page asks.
+    ("/auth/login", Open, Open),
     ("/auth/logout", Known, Known),
     ("/auth/me", Known, Known),
     ("/auth/password", SignedIn, SignedIn),

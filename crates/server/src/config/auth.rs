@@ -11,7 +11,8 @@ use barograph_auth::{
 };
 
 use super::{
-    Secret,
+    Secret, TlsClientConfig,
+    http_client::read_tls,
     section::{Findings, Section, boolean, count, text},
     settings::positive_duration,
     tree::Node,
@@ -101,6 +102,8 @@ pub struct OidcConfig {
     pub scopes: String,
     /// Where browsers come back to: our address with `/api/barograph/v1/auth/oidc/callback`.
     pub redirect_url: String,
+    /// How it is reached by TLS.
+    pub tls: TlsClientConfig,
     /// How roles come of what it claims.
     pub mapping: Mapping,
 }
@@ -203,6 +206,7 @@ fn read_oidc(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Oidc
         section.value("client_secret_file", text, findings).map(|file| Secret::File(folder.join(file)));
     let scopes = section.values("scopes", text, findings);
     let redirect_url = section.value("redirect_url", url, findings);
+    let tls = section.node("tls_config").map(|node| read_tls(node, folder, findings)).unwrap_or_default();
     let claim = section.value("roles_claim", text, findings).unwrap_or_else(|| "groups".to_owned());
     let mut roles = BTreeMap::new();
     for (key, value) in section.entries("role_map", findings) {
@@ -227,6 +231,7 @@ fn read_oidc(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Oidc
         client_secret,
         scopes,
         redirect_url: redirect_url?,
+        tls,
         mapping: Mapping { claim, roles },
     })
 }

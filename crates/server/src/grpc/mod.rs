@@ -139,6 +139,7 @@ fn router(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
+    let at = http::At { address, is_asked: api.app.auth().config().is_some() };
     let ingest_bytes = api.app.limits().body_bytes();
     let routes = Routes::new(service!(IngestServer, ingest::Ingest(api.clone()), ingest_bytes))
         .add_service(service!(QueryServer, query::Query(api.clone()), MESSAGE_BYTES_MAX))
@@ -154,6 +155,7 @@ fn router(
         .into_axum_router()
         .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
-        .layer(middleware::from_fn_with_state(address, gate::judge))
+        .layer(middleware::from_fn_with_state(api.app.clone(), crate::auth::grpc::gate))
+        .layer(middleware::from_fn_with_state(at, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))
 }

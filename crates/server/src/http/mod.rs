@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 mod admitted;
 mod answered;
+mod auth;
 mod body;
 mod caller;
 mod cardinality;
@@ -49,7 +50,7 @@ pub(crate) mod storage;
 mod write;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -68,6 +69,7 @@ use barograph_state::State;
 use crate::{
     Engine,
     admission::Admission,
+    auth::{Auth, gate},
     clock::Clock,
     config::{Config, Limits, Stats},
     connections::{self, Connections},
@@ -80,7 +82,7 @@ use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 pub(crate) use events::Listener;
 pub(crate) use follow::updates;
-pub(crate) use guard::refusal;
+pub(crate) use guard::{At, refusal};
 pub(crate) use health::{Health, joined};
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
@@ -105,9 +107,10 @@ struct Shared {
     peaks: Peaks,
     stats: Stats,
     per_client: bool,
-    rates: Rates,
+    rates: Rates<IpAddr>,
     configured: Arc<Configured>,
     quits: tokio::sync::watch::Sender<bool>,
+    auth: Arc<Auth>,
     trends: trends::Found,
     told: answered::Told,
     connections: Connections,
@@ -153,7 +156,7 @@ impl App {
         state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
-        connections: Connections,
+        (auth, connections): (Arc<Auth>, Connections),
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
@@ -171,6 +174,7 @@ impl App {
             stats: config.stats.clone(),
             per_client: config.per_client,
             rates: Rates::new(config.rate_limit),
+            auth,
             trends: trends::Found::default(),
             told: answered::Told::default(),
             connections,
@@ -255,8 +259,13 @@ impl App {
     }
 
     /// How often each address may ask.
-    pub(crate) fn rates(&self) -> &Rates {
+    pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
+    }
+
+    /// Who may call.
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
+        &self.0.auth
     }
 
     /// How things went in the last day, as far as it was looked for.
@@ -288,6 +297,7 @@ impl App {
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
+    let at = At { address, is_asked: app.auth().config().is_some() };
     // What tools of assistants ask is admitted one by one.
     let answering = prom::routes()
         .merge(components::routes())
@@ -327,13 +337,15 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(policies::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(auth::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
+        .layer(middleware::from_fn_with_state(app.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
-        .layer(middleware::from_fn_with_state(address, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(at, guard::loopback_only))
         .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }

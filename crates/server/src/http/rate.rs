@@ -1,13 +1,14 @@
-//! How often one address may ask for the details of health and diagnostics.
+//! How often one address may ask for the details of health and diagnostics, and the buckets by which all calls are counted
+//! (`auth/gate.rs`).
 //!
-//! Each address has a bucket of tokens, one a request, that fills up again with time; who finds it empty gets 429 with
+//! Each address, or caller, has a bucket of tokens, one a request, that fills up again with time; who finds it empty gets 429 with
 //! `Retry-After`. `/health` itself, the probes and everything that is not about health are never refused. Addresses that
 //! have not asked for so long that their bucket is full again are forgotten; with too many others, all new ones share one
 //! bucket.
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -32,9 +33,9 @@ const LIMITED: [&str; 4] =
 
 /// The buckets of all addresses.
 #[derive(Debug)]
-pub(crate) struct Rates {
+pub(crate) struct Rates<K> {
     limit: Mutex<RateLimit>,
-    buckets: Mutex<HashMap<Option<IpAddr>, Bucket>>,
+    buckets: Mutex<HashMap<Option<K>, Bucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ struct Bucket {
     at: Duration,
 }
 
-impl Rates {
+impl<K: Hash + Eq> Rates<K> {
     pub(crate) fn new(limit: RateLimit) -> Self {
         Self { limit: Mutex::new(limit), buckets: Mutex::default() }
     }
@@ -60,7 +61,7 @@ impl Rates {
     }
 
     /// Takes a token of an address at a time; else how long until there is one.
-    fn take(&self, address: Option<IpAddr>, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn take(&self, address: Option<K>, now: Duration) -> Result<(), Duration> {
         let RateLimit { per_second, burst } = self.limit();
         if per_second == 0.0 {
             return Ok(());
@@ -117,6 +118,8 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn no_rate_is_no_limit() {
-        let rates = Rates::new(RateLimit { per_second: 0.0, burst: 1.0 });
+        let rates = Rates::<IpAddr>::new(RateLimit { per_second: 0.0, burst: 1.0 });
         assert!((0..1_000).all(|_| rates.take(None, Duration::ZERO).is_ok()));
     }
 

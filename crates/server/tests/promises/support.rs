@@ -96,6 +96,11 @@ pub async fn start_configured(dir: &Path, config: Config) -> Result<Server, Star
     Server::start(settings(dir, "127.0.0.1:0", config)).await
 }
 
+/// Tries to start a server at an address with a configuration.
+pub async fn start_at(dir: &Path, http_addr: &str, config: Config) -> Result<Server, StartError> {
+    Server::start(settings(dir, http_addr, config)).await
+}
+
 /// What a server is started with.
 pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();

@@ -87,6 +87,16 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_data", text)
     }
 
+    /// 401, 403, 429 or 503: who asks may not, or not now.
+    pub(crate) fn refused(status: StatusCode, text: impl Into<String>) -> Self {
+        let kind = match status {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            StatusCode::FORBIDDEN => "forbidden",
+            _ => "unavailable",
+        };
+        Self::new(status, kind, text)
+    }
+
     /// 404 for a thing that is not there.
     pub(crate) fn not_found(text: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", text)
