@@ -24,6 +24,7 @@ mod import;
 mod lifecycle;
 mod live;
 mod metrics;
+mod openapi;
 mod pages;
 mod params;
 mod ping;
@@ -286,6 +287,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(lifecycle::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(events::routes())
         .merge(socket::routes())
