@@ -106,7 +106,8 @@ impl Scalar {
         let takes = |text: &str| parse(text).is_ok();
         let any = |texts: &[&str]| texts.iter().any(|text| takes(text));
         let words = parse("?").err().map(|why| words_of(&why)).unwrap_or_default();
-        let words: Vec<_> = words.into_iter().filter(|word| takes(word)).collect();
+        // A message that says more than words, such as one with an example, is no list of them.
+        let words = if words.iter().all(|word| takes(word)) { words } else { Vec::new() };
         let kind = if takes("some words") {
             ScalarKind::Text
         } else if takes("true") && takes("false") {

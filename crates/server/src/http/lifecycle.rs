@@ -16,6 +16,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/-/reload", post(reload).put(reload))
         .route("/-/quit", post(quit).put(quit))
+        .route("/api/v1/status/config", get(status_config))
         .route("/api/barograph/v1/config/running", get(running))
         .route("/api/barograph/v1/config/reload", get(last))
 }
@@ -54,6 +55,11 @@ async fn quit(State(app): State<App>) -> Result<&'static str, Problem> {
     check(&app)?;
     app.quits().send_replace(true);
     Ok("Barograph is stopping.\n")
+}
+
+/// `GET /api/v1/status/config`: the same as Prometheus answers it.
+async fn status_config(State(app): State<App>) -> Json<Value> {
+    Json(json!({"status": "success", "data": {"yaml": app.configured().current().document.masked()}}))
 }
 
 /// `GET …/config/running`: the configuration that runs, as YAML, with secrets masked.

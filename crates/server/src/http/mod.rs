@@ -28,6 +28,7 @@ mod lifecycle;
 mod live;
 mod mcp;
 mod metrics;
+mod openapi;
 mod pages;
 mod params;
 mod ping;
@@ -327,6 +328,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(collectors::routes())
         .merge(storage::routes())
         .merge(lifecycle::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(events::routes())
         .merge(socket::routes())

@@ -123,6 +123,8 @@ async fn what_runs_is_shown_without_secrets() {
     let shown = server.call(Method::GET, "/api/barograph/v1/config/running", &[], b"").await.text;
     assert!(shown.contains("password: <secret>") && shown.contains("job_name: a"), "{shown}");
     assert!(!shown.contains("hunter2"));
+    let status = server.call(Method::GET, "/api/v1/status/config", &[], b"").await.json();
+    assert_eq!(status, json!({"status": "success", "data": {"yaml": shown}}));
     server.server.stop().await;
 }
 
