@@ -12,7 +12,7 @@ use crate::{
     terminal::{ColorChoice, Terminal},
 };
 use barograph_server::{
-    Server, Settings,
+    OtlpPort, OtlpPorts, Server, Settings,
     config::{Config, parse_duration, parse_size, profile},
     logging::{self, LogFormat},
     sdk::telemetry::{Origin, Profile},
@@ -38,6 +38,12 @@ pub(crate) struct Args {
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
+    /// Where to listen for OTLP over gRPC, besides --grpc-addr; `off` for nowhere [default: 127.0.0.1:4317].
+    #[arg(long, value_name = "HOST:PORT")]
+    otlp_grpc_addr: Option<OtlpPort>,
+    /// Where to listen for OTLP over HTTP, besides --http-addr; `off` for nowhere [default: 127.0.0.1:4318].
+    #[arg(long, value_name = "HOST:PORT")]
+    otlp_http_addr: Option<OtlpPort>,
     /// Where backups may be made, below this directory; without it none are.
     #[arg(long, value_name = "DIR")]
     backup_dir: Option<PathBuf>,
@@ -126,6 +132,10 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
             args.health_port.unwrap_or(args.http_addr.port()),
         )),
         grpc_addr: Some(args.grpc_addr),
+        otlp: OtlpPorts {
+            grpc: args.otlp_grpc_addr.unwrap_or(OtlpPort::Usual),
+            http: args.otlp_http_addr.unwrap_or(OtlpPort::Usual),
+        },
         memory: args.memory,
         give_back: allocator::give_back,
         backup_dir: args.backup_dir,

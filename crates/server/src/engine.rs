@@ -21,6 +21,7 @@ use crate::{
     events::Events,
     health::Health,
     memory::Memory,
+    otlp::Otlp,
     queries::Queries,
     records::Records,
     results::Results,
@@ -70,6 +71,8 @@ pub struct Engine {
     pub collecting: Collecting,
     /// Spans.
     pub(crate) spans: Spans,
+    /// What is known of OTLP from one request to the next.
+    pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
     /// The rules that run.

@@ -43,6 +43,7 @@ mod line;
 pub mod logging;
 mod maintenance;
 mod memory;
+mod otlp;
 pub mod performance;
 mod policies;
 mod queries;
@@ -78,6 +79,7 @@ pub use embed::{
     MetricsServiceStats, MetricsStorageConfig, MetricsStorageStats,
 };
 pub use engine::Engine;
+pub use otlp::{OtlpPort, OtlpPorts};
 pub use server::{Application, Server, Settings, StartError};
 pub use snapshot::{
     ApiMetricsSnapshot, ApiMetricsSnapshot as APIMetricsSnapshot, BusinessMetricsSnapshot,

@@ -32,6 +32,7 @@ use crate::{
     http::{self, App},
     lifetime, maintenance,
     memory::{self, Memory},
+    otlp::{self, Otlp, OtlpPorts},
     queries::Queries,
     results::Results,
     rules, scraping, spans, starts,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub http_addr: Option<SocketAddr>,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
+    /// Where OTLP listens beside these two, which take it as well; nowhere by default.
+    pub otlp: OtlpPorts,
     /// The directory below which backups may be made; `None` makes none.
     pub backup_dir: Option<PathBuf>,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -143,6 +146,7 @@ pub enum StartError {
 pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
+    otlp_addresses: [Option<SocketAddr>; 2],
     stop: watch::Sender<bool>,
     /// Whether callers should come; probes tell.
     ready: watch::Sender<bool>,
@@ -182,12 +186,16 @@ impl Server {
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
+        let otlp = otlp::open(settings.otlp).await?;
+        let otlp_addresses = otlp.addresses();
         let address = http.as_ref().map(|(_, address)| *address);
         let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
         let http_at = address.map(|address| tracing::field::display(format!("http://{address}")));
         tracing::info!(
             http = http_at,
             grpc = grpc_at,
+            otlp_grpc = otlp_addresses[0].map(tracing::field::display),
+            otlp_http = otlp_addresses[1].map(tracing::field::display),
             data_dir = path,
             version = crate::VERSION,
             "listening"
@@ -204,7 +212,7 @@ impl Server {
         let app = App::new(events.clone(), clock.clone(), state, address, &settings.config, phases);
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
-        if http.is_some() || grpc.is_some() {
+        if http.is_some() || grpc.is_some() || otlp_addresses.iter().any(Option::is_some) {
             let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
             serving.push(tokio::spawn(keeping));
         }
@@ -216,6 +224,7 @@ impl Server {
         if let Some((listener, address)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, address, app.clone())));
         }
+        serving.extend(otlp.serve(&app, &stopping));
 
         let running = match open(&settings, rules, disk, path, &app, stopping).await {
             Ok(running) => running,
@@ -228,7 +237,7 @@ impl Server {
         app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, ready, serving, running })
+        Ok(Self { address, grpc_address, otlp_addresses, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
@@ -250,6 +259,11 @@ impl Server {
     /// Where gRPC listens, if it does.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// Where OTLP listens beside the main ports, if it does: for gRPC, and for HTTP.
+    pub fn otlp_addresses(&self) -> [Option<SocketAddr>; 2] {
+        self.otlp_addresses
     }
 
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
@@ -278,12 +292,15 @@ impl Server {
 }
 
 fn check_addresses(settings: &Settings) -> Result<(), StartError> {
-    let addresses = [settings.http_addr, settings.grpc_addr];
+    let otlp = [settings.otlp.grpc, settings.otlp.http].map(otlp::OtlpPort::address);
+    let addresses = [settings.http_addr, settings.grpc_addr, otlp[0], otlp[1]];
     let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
 }
 
-async fn listen(address: Option<SocketAddr>) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+pub(crate) async fn listen(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
     let Some(address) = address else { return Ok(None) };
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -341,6 +358,7 @@ async fn open(
         let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         opened.map_err(|source| StartError::Spans { path: spans_path, source })?
     };
+    let otlp_state = Otlp::new(&settings.config.otlp, &telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
@@ -376,6 +394,7 @@ async fn open(
         state,
         health,
         spans,
+        otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,

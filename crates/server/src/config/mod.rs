@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`, `push`, `statsd`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `otlp`, `traces`, `push`, `statsd`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -16,6 +16,7 @@ mod health;
 mod lines;
 mod measuring;
 mod origins;
+mod otlp;
 mod patterns;
 pub mod relabel;
 mod retention;
@@ -38,6 +39,7 @@ pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeCo
 pub use lines::{Push, Statsd};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
+pub use otlp::Otlp;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
@@ -55,14 +57,13 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 8] = [
     "runtime",
     "scrape_config_files",
     "alerting",
     "remote_write",
     "remote_read",
     "tracing",
-    "otlp",
     "tls_server_config",
     "basic_auth_users",
 ];
@@ -115,6 +116,8 @@ pub struct Config {
     pub query: Query,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// How metrics that come by OTLP become series.
+    pub otlp: Otlp,
     /// How spans are kept.
     pub traces: Traces,
     /// Groups that are pushed.
@@ -195,6 +198,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
     let limits = settings::read_limits(node("limits"), findings);
+    let otlp = otlp::read_otlp(node("otlp"), &query, findings);
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
@@ -217,6 +221,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         diagnostics,
         query,
         limits,
+        otlp,
         traces,
         push,
         statsd,

@@ -13,13 +13,14 @@ mod events;
 mod gate;
 mod health;
 mod ingest;
+mod otlp;
 mod query;
 mod standing;
 mod status;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Router, body::Body, middleware};
 use barograph_proto::{
     DESCRIPTORS,
     health::health_server::HealthServer as StandingServer,
@@ -147,10 +148,20 @@ fn router(
         .add_service(taking!(StandingServer::new(standing::Service(standing.clone()))))
         .add_service(taking!(described().build_v1()?))
         .add_service(taking!(described().build_v1alpha()?));
-    Ok(routes
-        .prepare()
-        .into_axum_router()
+    let routes = routes.prepare().into_axum_router().merge(otlp::routes(api.app.clone()));
+    Ok(layered(routes, &api.app, address))
+}
+
+/// What a port serves that takes OTLP alone.
+pub(crate) fn otlp_router(app: App, address: SocketAddr) -> Router {
+    let unknown = async || Status::unimplemented("this port takes OTLP alone").into_http::<Body>();
+    layered(otlp::routes(app.clone()).fallback(unknown), &app, address)
+}
+
+/// Routes, with what lies around all of them on every port for gRPC.
+fn layered(routes: Router, app: &App, address: SocketAddr) -> Router {
+    routes
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(address, gate::judge))
-        .layer(http::sessions::layer(api.app.sessions())))
+        .layer(http::sessions::layer(app.sessions()))
 }

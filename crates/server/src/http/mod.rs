@@ -23,6 +23,7 @@ pub(crate) mod history;
 mod import;
 mod live;
 mod metrics;
+pub(crate) mod otlp;
 mod pages;
 mod params;
 mod ping;
@@ -119,6 +120,16 @@ impl RequestLimits {
     /// Bytes of the body as sent.
     pub(crate) fn body_bytes(&self) -> usize {
         self.body_bytes
+    }
+
+    /// Bytes of the body after decompression.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        self.decoded_bytes
+    }
+
+    /// Samples in the body.
+    pub(crate) fn samples(&self) -> usize {
+        self.samples
     }
 }
 
@@ -250,10 +261,10 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
-    let counted = sessions::layer(app.sessions());
-    Router::new()
+    let all = Router::new()
         .merge(prom::routes())
         .merge(write::routes())
+        .merge(otlp::routes())
         .merge(import::routes())
         .merge(history::routes())
         .merge(health::routes())
@@ -279,7 +290,14 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(policies::routes())
         .merge(sampling::routes())
         .merge(service::routes())
-        .merge(pages::routes())
+        .merge(pages::routes());
+    layered(all, app, address)
+}
+
+/// Routes, with what lies around all of them on every port for HTTP.
+fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
+    let counted = sessions::layer(app.sessions());
+    routes
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))

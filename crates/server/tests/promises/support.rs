@@ -103,6 +103,7 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         data_dir: dir.to_owned(),
         http_addr: Some(http_addr),
         grpc_addr: None,
+        otlp: Default::default(),
         memory: None,
         give_back: |_| {},
         backup_dir: Some(dir.join("backups")),
