@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod otlp;
 mod rules;
 mod store;
 mod text;
@@ -31,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     wire::JSON_LINES,
     wire::PROMETHEUS_INDEX,
     wire::PROMETHEUS_CHUNK,
+    otlp::OTLP_METRICS,
+    otlp::OTLP_TRACES,
     text::EXPOSITION,
     text::PROMQL,
     text::JSON_QUERY,

@@ -13,6 +13,7 @@ mod history;
 pub(crate) mod kill;
 mod memory;
 mod monitoring;
+mod otlp;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -69,6 +70,7 @@ const SUITES: &[Suite] = &[
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
     ("monitoring", monitoring::run),
+    ("otlp", otlp::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

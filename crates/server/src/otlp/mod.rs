@@ -14,8 +14,8 @@ use barograph::{Counter, Error, Gauge, Registry, Unit};
 use barograph_wire::otlp::metrics::{Deltas, Settings, Translated};
 
 pub(crate) use body::Coding;
-pub use ports::{OtlpPort, OtlpPorts};
 pub(crate) use ports::open;
+pub use ports::{OtlpPort, OtlpPorts};
 pub(crate) use receive::{NO_LOGS, metrics, retryable, traces};
 
 use crate::{config, telemetry::raise};

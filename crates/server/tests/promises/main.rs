@@ -36,6 +36,7 @@ mod messages_of_performance_are_streamed;
 mod native_histograms_are_kept;
 mod nodes_are_a_cluster;
 mod only_this_machine_may_call;
+mod otlp_is_taken;
 mod over_limit_is_stored_and_named;
 mod probes_say_how_it_fares;
 mod probes_speak_tls;
