@@ -20,8 +20,9 @@ use crate::{
 /// What a request of logs is told.
 pub(crate) const NO_LOGS: &str = "logs are not kept here; send metrics and traces, and logs elsewhere";
 
-/// Label bytes of all series of a request, for each byte that it may have: a resource's labels are written once a series.
-const LABELS_GROWTH: usize = 4;
+/// All labels of a request take at most this part of the bytes that its body may have: those of a resource are written once a
+/// series.
+const LABELS_PART: usize = 2;
 /// A request takes about so many times its bytes while it is worked on; a compressed one this many times more.
 const COST: usize = 4;
 /// See [`COST`].
@@ -93,10 +94,7 @@ fn unreadable(error: json::NotJson) -> Refused {
 }
 
 fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<(u64, Partial), Refused> {
-    let limits = Limits {
-        samples: limits.samples(),
-        label_bytes: limits.decoded_bytes().saturating_mul(LABELS_GROWTH),
-    };
+    let limits = Limits { samples: limits.samples(), label_bytes: limits.decoded_bytes() / LABELS_PART };
     let mut translated = translate(body, &engine.otlp.settings, limits).map_err(|error| {
         let about = match error {
             Error::Malformed(_) => "cannot read ExportMetricsServiceRequest: ",

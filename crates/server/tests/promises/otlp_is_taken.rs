@@ -82,8 +82,9 @@ async fn metrics_come_by_every_way() {
     let with = [headers[0], headers[1], ("grpc-encoding", "gzip")];
     assert_eq!(sent_to(grpc, METRICS, &with, frame).await, (200, Some(0)));
     assert_eq!(sent_to(grpc, "/barograph.v1.Query/Query", &headers, framed(b"")).await, (200, Some(12)));
-    let reply = running.call_at(http, Method::POST, "/v1/metrics", &[JSON], body("by.4318", 8.0).as_bytes());
-    assert_eq!(reply.await.status, 200);
+    let body = body("by.4318", 8.0);
+    let reply = running.call_at(http, Method::POST, "/v1/metrics", &[JSON], body.as_bytes()).await;
+    assert_eq!(reply.status, 200);
     let other = running.call_at(http, Method::GET, "/api/v1/query?query=1", &[], b"").await;
     assert_eq!(other.status, 404, "this port takes OTLP alone");
 
