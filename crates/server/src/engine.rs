@@ -21,6 +21,7 @@ use crate::{
     events::Events,
     health::Health,
     memory::Memory,
+    push::Groups,
     queries::Queries,
     records::Records,
     results::Results,
@@ -68,6 +69,8 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// Groups that were pushed.
+    pub(crate) push: Groups,
     /// Spans.
     pub(crate) spans: Spans,
     /// What the server knows of itself.

@@ -32,6 +32,7 @@ use crate::{
     http::{self, App},
     lifetime, maintenance,
     memory::{self, Memory},
+    push::{self, Groups},
     queries::Queries,
     results::Results,
     rules, scraping, spans, starts,
@@ -352,6 +353,12 @@ async fn open(
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
     let _ = tokio::task::spawn_blocking(move || loading.load()).await;
+    let push = {
+        let (config, state, registry) =
+            (settings.config.push.clone(), state.clone(), telemetry.registry.clone());
+        let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -375,6 +382,7 @@ async fn open(
         events,
         state,
         health,
+        push,
         spans,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
@@ -391,6 +399,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("push", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(push::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -21,6 +21,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod influx;
 mod live;
 mod metrics;
 mod pages;
@@ -29,6 +30,7 @@ mod ping;
 mod policies;
 mod problem;
 mod prom;
+mod push;
 mod queries;
 mod query;
 mod rate;
@@ -42,6 +44,7 @@ mod socket;
 mod status;
 pub(crate) mod storage;
 mod write;
+mod zipkin;
 
 use std::{
     net::SocketAddr,
@@ -255,6 +258,9 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
+        .merge(influx::routes())
+        .merge(push::routes())
+        .merge(zipkin::routes())
         .merge(history::routes())
         .merge(health::routes())
         .merge(components::routes())
