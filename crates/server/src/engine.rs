@@ -27,6 +27,7 @@ use crate::{
     results::Results,
     rules::Board,
     spans::Spans,
+    statsd::Statsd,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -71,6 +72,8 @@ pub struct Engine {
     pub collecting: Collecting,
     /// Groups that were pushed.
     pub(crate) push: Groups,
+    /// StatsD.
+    pub(crate) statsd: Statsd,
     /// Spans.
     pub(crate) spans: Spans,
     /// What the server knows of itself.

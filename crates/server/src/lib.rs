@@ -58,6 +58,7 @@ mod server;
 pub mod snapshot;
 mod spans;
 mod starts;
+mod statsd;
 pub mod storage;
 mod surroundings;
 mod telemetry;

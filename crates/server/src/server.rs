@@ -36,6 +36,7 @@ use crate::{
     queries::Queries,
     results::Results,
     rules, scraping, spans, starts,
+    statsd::{self, Statsd},
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -253,6 +254,11 @@ impl Server {
         self.grpc_address
     }
 
+    /// Where StatsD listens, over UDP and TCP, if it does.
+    pub fn statsd_address(&self) -> Option<SocketAddr> {
+        self.running.engine.statsd.address()
+    }
+
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
     /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
     pub fn drain(&self) {
@@ -359,6 +365,11 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
+    let statsd = statsd.map_err(|source| {
+        let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
+        StartError::Listen { address, source }
+    })?;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -383,6 +394,7 @@ async fn open(
         state,
         health,
         push,
+        statsd,
         spans,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
@@ -403,6 +415,10 @@ async fn open(
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(push::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("statsd", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
