@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod ingest;
 mod rules;
 mod store;
 mod text;
@@ -31,6 +32,11 @@ pub const TARGETS: &[Target] = &[
     wire::JSON_LINES,
     wire::PROMETHEUS_INDEX,
     wire::PROMETHEUS_CHUNK,
+    ingest::OTLP_SPANS,
+    ingest::ZIPKIN_SPANS,
+    ingest::SPAN_RECORD,
+    ingest::INFLUX,
+    ingest::STATSD,
     text::EXPOSITION,
     text::PROMQL,
     text::JSON_QUERY,

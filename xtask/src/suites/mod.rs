@@ -11,6 +11,7 @@ mod grafana;
 mod grpc;
 mod history;
 pub(crate) mod kill;
+mod lines;
 mod memory;
 mod monitoring;
 mod promtool;
@@ -62,6 +63,7 @@ const SUITES: &[Suite] = &[
     ("grafana", grafana::run),
     ("grpc", grpc::run),
     ("kill", kill::run),
+    ("lines", lines::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("compliance", compliance::run),

@@ -101,6 +101,7 @@ impl Groups {
                 format!("there are {} groups already; delete some, or raise `push.groups`", self.groups_max);
             return Err((StatusCode::TOO_MANY_REQUESTS, why));
         }
+        let now = before.map_or(now, |before| now.max(before.pushed.saturating_add(1)));
         let mut next = Group { labels: labels.clone(), families, pushed: now, failed: Timestamp(0) };
         if let Some(before) = before {
             next.failed = before.failed;
@@ -141,7 +142,7 @@ impl Groups {
         let (mut groups, mut batch) = (self.lock(), Batch::default());
         if let Some(group) = groups.get(labels) {
             self.forget([labels])?;
-            group.end(None, now, &mut batch);
+            group.end(None, now.max(group.pushed.saturating_add(1)), &mut batch);
             groups.remove(labels);
             self.count.set(groups.len() as f64);
         }
