@@ -15,6 +15,7 @@ mod npm;
 mod peers;
 mod place;
 mod promqltest;
+mod python;
 mod random;
 mod server;
 mod shell;

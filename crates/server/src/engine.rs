@@ -22,11 +22,13 @@ use crate::{
     health::Health,
     memory::Memory,
     otlp::Otlp,
+    push::Groups,
     queries::Queries,
     records::Records,
     results::Results,
     rules::Board,
     spans::Spans,
+    statsd::Statsd,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -69,6 +71,10 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// Groups that were pushed.
+    pub(crate) push: Groups,
+    /// StatsD.
+    pub(crate) statsd: Statsd,
     /// Spans.
     pub(crate) spans: Spans,
     /// What is known of OTLP from one request to the next.

@@ -33,9 +33,11 @@ use crate::{
     lifetime, maintenance,
     memory::{self, Memory},
     otlp::{self, Otlp, OtlpPorts},
+    push::{self, Groups},
     queries::Queries,
     results::Results,
     rules, scraping, spans, starts,
+    statsd::{self, Statsd},
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -266,6 +268,11 @@ impl Server {
         self.otlp_addresses
     }
 
+    /// Where StatsD listens, over UDP and TCP, if it does.
+    pub fn statsd_address(&self) -> Option<SocketAddr> {
+        self.running.engine.statsd.address()
+    }
+
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
     /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
     pub fn drain(&self) {
@@ -370,6 +377,17 @@ async fn open(
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
     let _ = tokio::task::spawn_blocking(move || loading.load()).await;
+    let push = {
+        let (config, state, registry) =
+            (settings.config.push.clone(), state.clone(), telemetry.registry.clone());
+        let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
+    let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
+    let statsd = statsd.map_err(|source| {
+        let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
+        StartError::Listen { address, source }
+    })?;
     let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
@@ -393,6 +411,8 @@ async fn open(
         events,
         state,
         health,
+        push,
+        statsd,
         spans,
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
@@ -410,6 +430,14 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("push", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(push::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("statsd", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod ingest;
 mod otlp;
 mod rules;
 mod store;
@@ -34,6 +35,11 @@ pub const TARGETS: &[Target] = &[
     wire::PROMETHEUS_CHUNK,
     otlp::OTLP_METRICS,
     otlp::OTLP_TRACES,
+    ingest::OTLP_SPANS,
+    ingest::ZIPKIN_SPANS,
+    ingest::SPAN_RECORD,
+    ingest::INFLUX,
+    ingest::STATSD,
     text::EXPOSITION,
     text::PROMQL,
     text::JSON_QUERY,

@@ -11,6 +11,7 @@ mod grafana;
 mod grpc;
 mod history;
 pub(crate) mod kill;
+mod lines;
 mod memory;
 mod monitoring;
 mod otlp;
@@ -63,6 +64,7 @@ const SUITES: &[Suite] = &[
     ("grafana", grafana::run),
     ("grpc", grpc::run),
     ("kill", kill::run),
+    ("lines", lines::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("compliance", compliance::run),

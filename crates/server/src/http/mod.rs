@@ -21,6 +21,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod influx;
 mod live;
 mod metrics;
 pub(crate) mod otlp;
@@ -30,6 +31,7 @@ mod ping;
 mod policies;
 mod problem;
 mod prom;
+mod push;
 mod queries;
 mod query;
 mod rate;
@@ -43,6 +45,7 @@ mod socket;
 mod status;
 pub(crate) mod storage;
 mod write;
+mod zipkin;
 
 use std::{
     net::SocketAddr,
@@ -266,6 +269,9 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(write::routes())
         .merge(otlp::routes())
         .merge(import::routes())
+        .merge(influx::routes())
+        .merge(push::routes())
+        .merge(zipkin::routes())
         .merge(history::routes())
         .merge(health::routes())
         .merge(components::routes())
