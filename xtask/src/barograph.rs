@@ -50,6 +50,7 @@ impl Barograph {
         let mut command = Command::new(&self.binary);
         command.current_dir(&self.folder).arg("serve").arg("--data-dir").arg(self.folder.join("data"));
         command.args(["--http-addr", address, "--grpc-addr", "127.0.0.1:0", "--log-format", "text"]);
+        command.args(["--otlp-grpc-addr", "127.0.0.1:0", "--otlp-http-addr", "127.0.0.1:0"]);
         command.args(&self.flags);
         command
     }

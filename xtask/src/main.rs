@@ -16,6 +16,7 @@ mod npm;
 mod peers;
 mod place;
 mod promqltest;
+mod python;
 mod random;
 mod server;
 mod shell;

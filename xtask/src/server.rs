@@ -80,8 +80,14 @@ impl Server {
 
     /// `host:port` of its gRPC, as it says in its output.
     pub(crate) fn grpc_address(&self) -> Result<String> {
+        self.announced("grpc")
+    }
+
+    /// `host:port` of a port, as the server announces it in its log.
+    pub(crate) fn announced(&self, port: &str) -> Result<String> {
         let log = self.log_whole()?;
-        let (_, rest) = log.split_once("grpc=").context("the server has not said where gRPC listens")?;
+        let what = || format!("the server has not said where {port} listens");
+        let (_, rest) = log.split_once(&format!(" {port}=")).with_context(what)?;
         let address = rest.split(char::is_whitespace).next().unwrap_or_default();
         Ok(address.trim_matches('"').to_owned())
     }

@@ -12,7 +12,7 @@ use crate::{
     terminal::{ColorChoice, Terminal},
 };
 use barograph_server::{
-    Server, Settings,
+    OtlpPort, OtlpPorts, Server, Settings,
     config::{Sources, format_duration, parse_duration, parse_size, profile},
     logging::{self, LogFormat},
     sdk::telemetry::{Origin, Profile},
@@ -50,6 +50,12 @@ pub(crate) struct Args {
     /// How TLS is spoken on all ports, in the format of Prometheus' --web.config.file; without it, it is not.
     #[arg(long, visible_alias = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
+    /// Where to listen for OTLP over gRPC, besides --grpc-addr; `off` for nowhere [default: 127.0.0.1:4317].
+    #[arg(long, value_name = "HOST:PORT")]
+    otlp_grpc_addr: Option<OtlpPort>,
+    /// Where to listen for OTLP over HTTP, besides --http-addr; `off` for nowhere [default: 127.0.0.1:4318].
+    #[arg(long, value_name = "HOST:PORT")]
+    otlp_http_addr: Option<OtlpPort>,
     /// Where backups may be made, below this directory; without it none are.
     #[arg(long, value_name = "DIR")]
     backup_dir: Option<PathBuf>,
@@ -125,6 +131,10 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
             args.health_port.unwrap_or(args.http_addr.port()),
         )),
         grpc_addr: Some(args.grpc_addr),
+        otlp: OtlpPorts {
+            grpc: args.otlp_grpc_addr.unwrap_or(OtlpPort::Usual),
+            http: args.otlp_http_addr.unwrap_or(OtlpPort::Usual),
+        },
         memory: args.memory,
         give_back: allocator::give_back,
         web_config: args.web_config,

@@ -73,8 +73,17 @@ fn start(
     flags: &[&str],
     notify: Option<&str>,
 ) -> (Child, impl Iterator<Item = String>) {
-    let mut command =
-        support::command(&["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"]);
+    let mut command = support::command(&[
+        "serve",
+        "--http-addr",
+        "127.0.0.1:0",
+        "--grpc-addr",
+        "127.0.0.1:0",
+        "--otlp-grpc-addr",
+        "off",
+        "--otlp-http-addr",
+        "off",
+    ]);
     command.args(flags).arg("--data-dir").arg(dir).stderr(Stdio::piped());
     if let Some(name) = notify {
         command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "20000");

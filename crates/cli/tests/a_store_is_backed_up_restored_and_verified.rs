@@ -18,8 +18,19 @@ struct Serving {
 
 impl Serving {
     fn on(data_dir: &Path, backup_dir: &Path) -> Self {
-        let words =
-            ["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--log-format", "json"];
+        let words = [
+            "serve",
+            "--http-addr",
+            "127.0.0.1:0",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--otlp-grpc-addr",
+            "off",
+            "--otlp-http-addr",
+            "off",
+            "--log-format",
+            "json",
+        ];
         let mut child = command(&words)
             .arg("--data-dir")
             .arg(data_dir)

@@ -15,7 +15,19 @@ use serde_json::Value;
 #[test]
 fn the_log_tells_statistics() {
     let dir = tempfile::tempdir().unwrap();
-    let words = ["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--log-format", "json"];
+    let words = [
+        "serve",
+        "--http-addr",
+        "127.0.0.1:0",
+        "--grpc-addr",
+        "127.0.0.1:0",
+        "--otlp-grpc-addr",
+        "off",
+        "--otlp-http-addr",
+        "off",
+        "--log-format",
+        "json",
+    ];
     let mut command = support::command(&words);
     command.env("BAROGRAPH_STATS__LOG_INTERVAL", "1s").arg("--data-dir").arg(dir.path());
     let mut server = command.stderr(Stdio::piped()).spawn().unwrap();

@@ -26,6 +26,7 @@ impl Running {
             http_addr: Some("127.0.0.1:0".parse().expect("an address")),
             grpc_addr: None,
             web_config: None,
+            otlp: Default::default(),
             backup_dir: None,
             admin_api: false,
             application: None,

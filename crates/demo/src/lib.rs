@@ -157,6 +157,7 @@ impl Demo {
             data_dir,
             http_addr: Some(options.http_addr.unwrap_or(USUAL)),
             grpc_addr: None,
+            otlp: Default::default(),
             memory: options.memory,
             give_back: options.give_back,
             web_config: None,

@@ -21,12 +21,15 @@ use crate::{
     events::Events,
     health::Health,
     memory::Memory,
+    otlp::Otlp,
+    push::Groups,
     queries::Queries,
     records::Records,
     reload::Configured,
     results::Results,
     rules::Board,
     spans::Spans,
+    statsd::Statsd,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -63,8 +66,14 @@ pub struct Engine {
     pub(crate) records: Records,
     /// The collectors, and what is stored of our own metrics.
     pub collecting: Collecting,
+    /// Groups that were pushed.
+    pub(crate) push: Groups,
+    /// StatsD.
+    pub(crate) statsd: Statsd,
     /// Spans.
     pub(crate) spans: Spans,
+    /// What is known of OTLP from one request to the next.
+    pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
     /// The rules that run.

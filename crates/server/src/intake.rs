@@ -66,31 +66,60 @@ impl Batch {
     /// # Errors
     /// Nothing was stored, or too much is late; the sender may send all of it again.
     pub(crate) fn store(&self, engine: &Engine, origin: Origin) -> Result<Taken, Refused> {
-        let rows: Vec<_> = self
+        let samples: Vec<_> = self
             .samples
             .iter()
             .map(|(labels, at, value)| Row { labels: labels.as_bytes(), at: at.0, value: *value })
             .collect();
-        let mut taken = Taken::default();
-        if !rows.is_empty() {
-            taken.add(false, engine.append(origin, &rows).map_err(|e| not_stored(&e))?);
-        }
-        let rows: Vec<_> = self
+        let histograms: Vec<_> = self
             .histograms
             .iter()
             .map(|(labels, at, histogram)| HistogramRow { labels: labels.as_bytes(), at: at.0, histogram })
             .collect();
-        if !rows.is_empty() {
-            taken.add(true, engine.append_histograms(origin, &rows).map_err(|e| not_stored(&e))?);
+        let rows = Rows {
+            samples: &samples,
+            histograms: &histograms,
+            metadata: &self.metadata,
+            exemplars: &self.exemplars,
+        };
+        rows.store(engine, origin)
+    }
+}
+
+/// A batch whose labels lie somewhere as bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    /// Floats.
+    pub(crate) samples: &'a [Row<'a>],
+    /// Native histograms.
+    pub(crate) histograms: &'a [HistogramRow<'a>],
+    /// Type, help and unit, by name of the family.
+    pub(crate) metadata: &'a [(String, Metadata)],
+    /// Examples, with the series that they are of.
+    pub(crate) exemplars: &'a [(Labels, Exemplar)],
+}
+
+impl Rows<'_> {
+    /// As [`Batch::store`].
+    ///
+    /// # Errors
+    /// See there.
+    pub(crate) fn store(&self, engine: &Engine, origin: Origin) -> Result<Taken, Refused> {
+        let mut taken = Taken::default();
+        if !self.samples.is_empty() {
+            taken.add(false, engine.append(origin, self.samples).map_err(|e| not_stored(&e))?);
+        }
+        if !self.histograms.is_empty() {
+            taken.add(true, engine.append_histograms(origin, self.histograms).map_err(|e| not_stored(&e))?);
         }
         if taken.left.iter().any(|left| left.reason == Reason::TooManyLate) {
             // They will have room soon, and what was stored already does no harm.
             return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
         }
-        for (name, metadata) in &self.metadata {
+        for (name, metadata) in self.metadata {
             engine.store.set_metadata(name, metadata);
         }
-        for (labels, exemplar) in &self.exemplars {
+        for (labels, exemplar) in self.exemplars {
             engine.store.append_exemplar(labels, exemplar.clone());
         }
         Ok(taken)

@@ -46,9 +46,12 @@ mod line;
 pub mod logging;
 mod maintenance;
 mod memory;
+mod naming;
+mod otlp;
 pub mod outgoing;
 pub mod performance;
 mod policies;
+mod push;
 mod queries;
 mod records;
 pub mod reload;
@@ -61,6 +64,7 @@ mod server;
 pub mod snapshot;
 mod spans;
 mod starts;
+mod statsd;
 pub mod storage;
 mod surroundings;
 mod telemetry;
@@ -83,6 +87,7 @@ pub use embed::{
     MetricsServiceStats, MetricsStorageConfig, MetricsStorageStats,
 };
 pub use engine::Engine;
+pub use otlp::{OtlpPort, OtlpPorts};
 pub use server::{Application, Server, Settings, StartError};
 pub use snapshot::{
     ApiMetricsSnapshot, ApiMetricsSnapshot as APIMetricsSnapshot, BusinessMetricsSnapshot,

@@ -32,10 +32,13 @@ use crate::{
     http::{self, App},
     lifetime, maintenance,
     memory::{self, Memory},
+    otlp::{self, Otlp, OtlpPorts},
+    push::{self, Groups},
     queries::Queries,
     reload::{self, ReloadError, Reloaded},
     results::Results,
     rules, scraping, spans, starts,
+    statsd::{self, Statsd},
     storage::backup::Backups,
     telemetry::Telemetry,
 };
@@ -57,6 +60,8 @@ pub struct Settings {
     pub grpc_addr: Option<SocketAddr>,
     /// The file of the web configuration, which says how TLS is spoken; `None` speaks none.
     pub web_config: Option<PathBuf>,
+    /// Where OTLP listens beside these two, which take it as well; nowhere by default.
+    pub otlp: OtlpPorts,
     /// The directory below which backups may be made; `None` makes none.
     pub backup_dir: Option<PathBuf>,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -153,6 +158,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     connections: Connections,
+    otlp_addresses: [Option<SocketAddr>; 2],
     stop: watch::Sender<bool>,
     /// Whether callers should come; probes tell.
     ready: watch::Sender<bool>,
@@ -194,6 +200,8 @@ impl Server {
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
+        let otlp = otlp::open(settings.otlp).await?;
+        let otlp_addresses = otlp.addresses();
         let address = http.as_ref().map(|(_, address)| *address);
         let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
         let http_at =
@@ -201,6 +209,8 @@ impl Server {
         tracing::info!(
             http = http_at,
             grpc = grpc_at,
+            otlp_grpc = otlp_addresses[0].map(tracing::field::display),
+            otlp_http = otlp_addresses[1].map(tracing::field::display),
             data_dir = path,
             version = crate::VERSION,
             "listening"
@@ -228,7 +238,7 @@ impl Server {
         );
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
-        if http.is_some() || grpc.is_some() {
+        if http.is_some() || grpc.is_some() || otlp_addresses.iter().any(Option::is_some) {
             let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
             serving.push(tokio::spawn(keeping));
         }
@@ -247,6 +257,7 @@ impl Server {
         if let Some((listener, address)) = grpc {
             serving.push(tokio::spawn(crate::grpc::run(listener, address, app.clone())));
         }
+        serving.extend(otlp.serve(&app, &stopping));
 
         let running = match open(&settings, rules, disk, path, &app, stopping).await {
             Ok(running) => running,
@@ -260,7 +271,17 @@ impl Server {
         running.engine.events.system("store_ready");
         tracing::info!("ready");
         let quits = app.quits().clone();
-        Ok(Self { address, grpc_address, connections, stop, ready, serving, running, quits })
+        Ok(Self {
+            address,
+            grpc_address,
+            otlp_addresses,
+            connections,
+            stop,
+            ready,
+            serving,
+            running,
+            quits,
+        })
     }
 
     /// Where HTTP listens, if it does.
@@ -303,6 +324,16 @@ impl Server {
         self.quits.subscribe()
     }
 
+    /// Where OTLP listens beside the main ports, if it does: for gRPC, and for HTTP.
+    pub fn otlp_addresses(&self) -> [Option<SocketAddr>; 2] {
+        self.otlp_addresses
+    }
+
+    /// Where StatsD listens, over UDP and TCP, if it does.
+    pub fn statsd_address(&self) -> Option<SocketAddr> {
+        self.running.engine.statsd.address()
+    }
+
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
     /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
     pub fn drain(&self) {
@@ -328,12 +359,17 @@ impl Server {
     }
 }
 
+/// Where it was asked to listen.
+fn asked_for(settings: &Settings) -> impl Iterator<Item = SocketAddr> {
+    let otlp = [settings.otlp.grpc, settings.otlp.http].map(otlp::OtlpPort::address);
+    [settings.http_addr, settings.grpc_addr, otlp[0], otlp[1]].into_iter().flatten()
+}
+
 fn check_addresses(settings: &Settings, connections: &Connections) -> Result<(), StartError> {
     if crate::auth::configured(&settings.config, connections).is_some() {
         return Ok(());
     }
-    let addresses = [settings.http_addr, settings.grpc_addr];
-    let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
+    let other = asked_for(settings).find(|address| !address.ip().is_loopback());
     other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
 }
 
@@ -341,8 +377,7 @@ fn check_addresses(settings: &Settings, connections: &Connections) -> Result<(),
 fn warn_of_plain(settings: &Settings, connections: &Connections) {
     let secure = connections.scheme() == "https"
         || settings.config.auth.as_ref().is_some_and(|auth| auth.secure_cookies);
-    let addresses = [settings.http_addr, settings.grpc_addr];
-    for address in addresses.into_iter().flatten().filter(|address| !address.ip().is_loopback() && !secure) {
+    for address in asked_for(settings).filter(|address| !address.ip().is_loopback() && !secure) {
         tracing::warn!(
             %address,
             "this address can be reached from elsewhere and speaks no TLS: whoever is on the way can read passwords and \
@@ -352,7 +387,9 @@ fn warn_of_plain(settings: &Settings, connections: &Connections) {
     }
 }
 
-async fn listen(address: Option<SocketAddr>) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+pub(crate) async fn listen(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
     let Some(address) = address else { return Ok(None) };
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -413,6 +450,7 @@ async fn open(
     };
     telemetry.reload.succeeded(now);
     app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    let otlp_state = Otlp::new(&settings.config.otlp, &telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
@@ -425,6 +463,17 @@ async fn open(
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
     let _ = tokio::task::spawn_blocking(move || loading.load()).await;
+    let push = {
+        let (config, state, registry) =
+            (settings.config.push.clone(), state.clone(), telemetry.registry.clone());
+        let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
+    let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
+    let statsd = statsd.map_err(|source| {
+        let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
+        StartError::Listen { address, source }
+    })?;
     let scheme = app.connections().scheme();
     let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
@@ -446,7 +495,10 @@ async fn open(
         events,
         state,
         health,
+        push,
+        statsd,
         spans,
+        otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         clock,
@@ -462,6 +514,14 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("push", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(push::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("statsd", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

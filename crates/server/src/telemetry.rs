@@ -98,6 +98,8 @@ pub struct Telemetry {
     pub memory_steps: Family<Counter, 1>,
     memory: MemoryGauges,
     stored: [Counter; Origin::ALL.len()],
+    /// Fields of InfluxDB lines that are texts.
+    pub influx_texts: Counter,
     late: Counter,
     rejected: Family<Counter, 1>,
     overflow: Family<Counter, 2>,
@@ -219,6 +221,10 @@ impl Telemetry {
                     .family(["step"])?,
             },
             stored: Origin::ALL.map(|origin| ingested.with([origin.as_str()])),
+            influx_texts: registry
+                .counter("barograph_influx_texts_skipped_total")
+                .help("Fields of InfluxDB lines that were passed over because they are texts.")
+                .register()?,
             late: registry
                 .counter("barograph_ingest_late_samples_total")
                 .help("Samples stored that came late: older than the last of their series.")

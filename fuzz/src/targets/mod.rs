@@ -2,6 +2,8 @@
 
 #[cfg(feature = "server")]
 mod config;
+mod ingest;
+mod otlp;
 mod pages;
 mod rules;
 mod store;
@@ -32,6 +34,13 @@ pub const TARGETS: &[Target] = &[
     wire::JSON_LINES,
     wire::PROMETHEUS_INDEX,
     wire::PROMETHEUS_CHUNK,
+    otlp::OTLP_METRICS,
+    otlp::OTLP_TRACES,
+    ingest::OTLP_SPANS,
+    ingest::ZIPKIN_SPANS,
+    ingest::SPAN_RECORD,
+    ingest::INFLUX,
+    ingest::STATSD,
     text::EXPOSITION,
     pages::EXPOSITION_PROTOBUF,
     text::PROMQL,

@@ -11,9 +11,11 @@ mod grafana;
 mod grpc;
 mod history;
 pub(crate) mod kill;
+mod lines;
 mod memory;
 mod monitoring;
 mod openapi;
+mod otlp;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -63,6 +65,7 @@ const SUITES: &[Suite] = &[
     ("grafana", grafana::run),
     ("grpc", grpc::run),
     ("kill", kill::run),
+    ("lines", lines::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("compliance", compliance::run),
@@ -71,6 +74,7 @@ const SUITES: &[Suite] = &[
     ("exporters", exporters::run),
     ("monitoring", monitoring::run),
     ("openapi", openapi::run),
+    ("otlp", otlp::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

@@ -23,6 +23,7 @@ mod http_client;
 mod lines;
 mod measuring;
 mod origins;
+mod otlp;
 mod patterns;
 pub mod relabel;
 mod retention;
@@ -55,6 +56,7 @@ pub use http_client::{
 pub use lines::{Push, Statsd};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
+pub use otlp::Otlp;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
 pub use running::Reloading;
@@ -75,14 +77,13 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 8] = [
     "runtime",
     "scrape_config_files",
     "alerting",
     "remote_write",
     "remote_read",
     "tracing",
-    "otlp",
     "tls_server_config",
     "basic_auth_users",
 ];
@@ -141,6 +142,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
+    /// How metrics that come by OTLP become series.
+    pub otlp: Otlp,
     /// How spans are kept.
     pub traces: Traces,
     /// Groups that are pushed.
@@ -213,6 +216,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let query = settings::read_query(node("query"), findings);
     let admission = admission::read_admission(node("admission"), findings);
     let limits = settings::read_limits(node("limits"), findings);
+    let otlp = otlp::read_otlp(node("otlp"), &query, findings);
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
@@ -240,6 +244,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         query,
         admission,
         limits,
+        otlp,
         traces,
         push,
         statsd,

@@ -392,6 +392,7 @@ impl Shared {
             http_addr: self.config.http,
             grpc_addr: None,
             web_config: None,
+            otlp: Default::default(),
             backup_dir: None,
             admin_api: false,
             memory: Some(self.config.memory),

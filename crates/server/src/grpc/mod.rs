@@ -14,13 +14,14 @@ mod events;
 mod gate;
 mod health;
 mod ingest;
+mod otlp;
 mod query;
 mod standing;
 mod status;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Router, body::Body, middleware};
 use barograph_proto::{
     DESCRIPTORS,
     health::health_server::HealthServer as StandingServer,
@@ -139,7 +140,6 @@ fn router(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
-    let at = http::At { address, is_asked: api.app.auth().config().is_some() };
     let ingest_bytes = api.app.limits().body_bytes();
     let routes = Routes::new(service!(IngestServer, ingest::Ingest(api.clone()), ingest_bytes))
         .add_service(service!(QueryServer, query::Query(api.clone()), MESSAGE_BYTES_MAX))
@@ -150,12 +150,23 @@ fn router(
         .add_service(taking!(StandingServer::new(standing::Service(standing.clone()))))
         .add_service(taking!(described().build_v1()?))
         .add_service(taking!(described().build_v1alpha()?));
-    Ok(routes
-        .prepare()
-        .into_axum_router()
-        .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
+    let routes = routes.prepare().into_axum_router().merge(otlp::routes(api.app.clone()));
+    Ok(layered(routes, &api.app, address))
+}
+
+/// What a port serves that takes OTLP alone.
+pub(crate) fn otlp_router(app: App, address: SocketAddr) -> Router {
+    let unknown = async || Status::unimplemented("this port takes OTLP alone").into_http::<Body>();
+    layered(otlp::routes(app.clone()).fallback(unknown), &app, address)
+}
+
+/// Routes, with what lies around all of them on every port for gRPC.
+fn layered(routes: Router, app: &App, address: SocketAddr) -> Router {
+    let at = http::At { address, is_asked: app.auth().config().is_some() };
+    routes
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
-        .layer(middleware::from_fn_with_state(api.app.clone(), crate::auth::grpc::gate))
+        .layer(middleware::from_fn_with_state(app.clone(), crate::auth::grpc::gate))
         .layer(middleware::from_fn_with_state(at, gate::judge))
-        .layer(http::sessions::layer(api.app.sessions())))
+        .layer(http::sessions::layer(app.sessions()))
 }

@@ -111,7 +111,7 @@ fn read(
 }
 
 /// The text of a body that may be compressed with gzip.
-fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
+pub(super) fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     match coding {
         None | Some("identity") => Ok(body.to_vec()),

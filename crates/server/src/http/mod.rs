@@ -24,17 +24,20 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod influx;
 mod lifecycle;
 mod live;
 mod mcp;
 mod metrics;
 mod openapi;
+pub(crate) mod otlp;
 mod pages;
 mod params;
 mod ping;
 mod policies;
 mod problem;
 mod prom;
+mod push;
 mod queries;
 mod query;
 pub(crate) mod rate;
@@ -49,6 +52,7 @@ mod socket;
 mod status;
 pub(crate) mod storage;
 mod write;
+mod zipkin;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -135,6 +139,16 @@ impl RequestLimits {
     /// Bytes of the body as sent.
     pub(crate) fn body_bytes(&self) -> usize {
         self.body_bytes
+    }
+
+    /// Bytes of the body after decompression.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        self.decoded_bytes
+    }
+
+    /// Samples in the body.
+    pub(crate) fn samples(&self) -> usize {
+        self.samples
     }
 }
 
@@ -297,21 +311,23 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
-    let counted = sessions::layer(app.sessions());
-    let at = At { address, is_asked: app.auth().config().is_some() };
     // What tools of assistants ask is admitted one by one.
     let answering = prom::routes()
         .merge(components::routes())
         .merge(figures::routes())
         .merge(query::routes())
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
-    Router::new()
+    let all = Router::new()
         .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(remote_read::routes())
         .merge(federate::routes())
+        .merge(otlp::routes())
         .merge(import::routes())
+        .merge(influx::routes())
+        .merge(push::routes())
+        .merge(zipkin::routes())
         .merge(history::routes())
         .merge(health::routes())
         .merge(components::routes())
@@ -340,7 +356,15 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(sampling::routes())
         .merge(service::routes())
         .merge(auth::routes())
-        .merge(pages::routes())
+        .merge(pages::routes());
+    layered(all, app, address)
+}
+
+/// Routes, with what lies around all of them on every port for HTTP.
+fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
+    let counted = sessions::layer(app.sessions());
+    let at = At { address, is_asked: app.auth().config().is_some() };
+    routes
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))

@@ -86,6 +86,7 @@ impl Spans {
         let series = usize::try_from(config.series).unwrap_or(usize::MAX);
         let figures = Mutex::new(Figures::new(series, clock.now()));
         let instruments = Instruments::register(registry);
+        instruments.observe(&kept.stats(), Default::default());
         Ok(Self {
             kept: Arc::new(kept),
             commits: Default::default(),

@@ -6,7 +6,7 @@ use barograph_model::{Labels, METRIC_NAME, Timestamp, stale_marker};
 use barograph_wire::otlp::trace::Attributes;
 
 use super::series::cut;
-use crate::intake::Batch;
+use crate::{intake::Batch, naming::label_name};
 
 /// A resource that sent nothing for so long, in milliseconds, ends.
 const IDLE_MS: i64 = 15 * 60_000;
@@ -68,11 +68,4 @@ fn labels(service: &str, resource: &Attributes<'_>) -> Labels {
     }
     let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Labels::from_pairs(pairs).unwrap_or_else(|_| Labels::empty().with(METRIC_NAME, "traces_target_info"))
-}
-
-/// The name as that of a label: what may not stand in one is an underscore.
-fn label_name(name: &str) -> String {
-    let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let name: String = name.chars().map(word).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { format!("_{name}") } else { name }
 }

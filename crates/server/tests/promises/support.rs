@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use barograph_disk::Disk;
 use barograph_model::{Labels, Sample, Timestamp};
-use barograph_server::{Server, Settings, StartError, config::Config};
+use barograph_server::{OtlpPorts, Server, Settings, StartError, config::Config};
 use barograph_wire::remote_write::Writer;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -73,6 +73,14 @@ pub async fn start_with_grpc_configured(dir: &Path, config: &str) -> (Running, C
     (Running { server, client: Client::builder(TokioExecutor::new()).build_http() }, channel)
 }
 
+/// Starts a server with a gRPC port and ports of OTLP.
+pub async fn start_otlp(dir: &Path, otlp: OtlpPorts, config: Config) -> Running {
+    let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
+    let settings = Settings { grpc_addr, otlp, ..settings(dir, "127.0.0.1:0", config) };
+    let server = Server::start(settings).await.unwrap();
+    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
 /// A connection of its own to the gRPC port.
 pub async fn connected(server: &Server) -> Channel {
     let address = format!("http://{}", server.grpc_address().unwrap());
@@ -109,6 +117,7 @@ pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         data_dir: dir.to_owned(),
         http_addr: Some(http_addr),
         grpc_addr: None,
+        otlp: Default::default(),
         memory: None,
         give_back: |_| {},
         web_config: None,
@@ -139,6 +148,29 @@ impl Running {
     /// Sends a request and reads the whole answer.
     pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let (head, body) = self.send(method, path, headers, body).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    /// As [`Running::call`], to another port of the server.
+    pub async fn call_at(
+        &self,
+        address: SocketAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Reply {
             status: head.status,
@@ -203,8 +235,18 @@ pub async fn sent(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> (u16, Option<i32>) {
+    sent_to(server.grpc_address().unwrap(), path, headers, body).await
+}
+
+/// As [`sent`], to any port for gRPC.
+pub async fn sent_to(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> (u16, Option<i32>) {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
-    let mut request = Request::post(format!("http://{}{path}", server.grpc_address().unwrap()));
+    let mut request = Request::post(format!("http://{address}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

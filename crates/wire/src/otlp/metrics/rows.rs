@@ -97,6 +97,11 @@ impl Translated {
         }
     }
 
+    /// Whether anything is of delta temporality that was not made a total yet.
+    pub fn has_deltas(&self) -> bool {
+        !self.delta_samples.is_empty() || !self.delta_histograms.is_empty()
+    }
+
     /// How many points were refused, each counted once.
     pub fn refused(&mut self) -> usize {
         self.refused.sort_unstable();
@@ -112,9 +117,6 @@ impl Translated {
     /// Turns what is of delta temporality into totals, at the time `now` in milliseconds. What comes too late for that, or
     /// finds no room, is refused. Nothing is added where a point was refused already.
     pub fn accumulate(&mut self, deltas: &mut Deltas, now: i64) {
-        if self.delta_samples.is_empty() && self.delta_histograms.is_empty() {
-            return;
-        }
         deltas.expire(now);
         let mut refused = Vec::new();
         let mut places = std::mem::take(&mut self.delta_samples);

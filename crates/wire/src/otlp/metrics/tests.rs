@@ -41,10 +41,8 @@ fn lines(out: &mut Translated) -> Vec<String> {
         format!("{name} s{} n{} z{} {sides}{stale} @{}", h.schema(), h.count(), h.zero_count(), it.at)
     }));
     for (series, exemplar) in &out.exemplars {
-        lines.push(format!(
-            "{series} # {} {} @{}",
-            exemplar.labels, exemplar.sample.value, exemplar.sample.at.0
-        ));
+        let (own, sample) = (exemplar.labels.to_string().replace("\", ", "\","), exemplar.sample);
+        lines.push(format!("{} # {own} {} @{}", labels(series.as_bytes()), sample.value, sample.at.0));
     }
     let refused = out.refused();
     if !out.reasons().is_empty() {

@@ -238,6 +238,10 @@ impl<'a> Walk<'a, '_> {
             self.out.tell(|| format!("metric {shown:?} has no points"));
             return Ok(());
         }
+        let points = self.out.points.saturating_add(about.points);
+        if usize::try_from(points).is_ok_and(|points| points > self.limits.samples) {
+            return Err(Error::TooManySamples(self.limits.samples));
+        }
         let names = match self.names((name, unit, about.kind), help) {
             Ok(names) => names,
             Err(NoName) => {

@@ -1,0 +1,229 @@
+//! One group: what was pushed under its labels, by family.
+
+use std::collections::{BTreeMap, HashSet};
+
+use barograph_model::{Labels, Metadata, MetricType, Timestamp, stale_marker};
+use barograph_wire::exposition::{Dialect, Item, parse};
+use serde::{Deserialize, Serialize};
+
+use crate::intake::Batch;
+
+/// When it was pushed.
+pub(super) const PUSHED: &str = "push_time_seconds";
+/// When a push was refused.
+pub(super) const FAILED: &str = "push_failure_time_seconds";
+
+/// Metrics of one name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Family {
+    kind: MetricType,
+    help: String,
+    samples: Vec<(Labels, f64)>,
+}
+
+/// By name.
+pub(crate) type Families = BTreeMap<String, Family>;
+
+/// What was pushed under the labels of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Group {
+    pub(super) labels: Labels,
+    pub(super) families: Families,
+    pub(super) pushed: Timestamp,
+    pub(super) failed: Timestamp,
+}
+
+impl Group {
+    /// All its samples at `now`.
+    pub(super) fn write(&self, now: Timestamp, batch: &mut Batch) {
+        for (name, family) in &self.families {
+            let samples = family.samples.iter();
+            batch.samples.extend(samples.map(|(labels, value)| (labels.clone(), now, *value)));
+            let metadata = Metadata { kind: family.kind, help: family.help.clone(), ..Metadata::default() };
+            if metadata != Metadata::default() {
+                batch.metadata.push((name.clone(), metadata));
+            }
+        }
+        for (name, at) in [(PUSHED, self.pushed), (FAILED, self.failed)] {
+            batch.samples.push((self.labels.with("__name__", name), now, at.millis() as f64 / 1e3));
+        }
+    }
+
+    /// Ends its series at `now`, but for those that `next` has, too.
+    pub(super) fn end(&self, next: Option<&Self>, now: Timestamp, batch: &mut Batch) {
+        let of = |group: &Self| group.families.values().flat_map(|family| &family.samples).count();
+        let mut kept: HashSet<&Labels> = HashSet::with_capacity(next.map_or(0, of));
+        kept.extend(next.iter().flat_map(|next| next.series()));
+        let gone = self.series().filter(|labels| !kept.contains(labels));
+        batch.samples.extend(gone.map(|labels| (labels.clone(), now, stale_marker())));
+        if next.is_none() {
+            let own = [PUSHED, FAILED].map(|name| (self.labels.with("__name__", name), now, stale_marker()));
+            batch.samples.extend(own);
+        }
+    }
+
+    fn series(&self) -> impl Iterator<Item = &Labels> {
+        self.families.values().flat_map(|family| &family.samples).map(|(labels, _)| labels)
+    }
+
+    /// As the state database has it.
+    pub(super) fn kept(&self) -> Kept {
+        let family = |(name, family): (&String, &Family)| KeptFamily {
+            name: name.clone(),
+            kind: family.kind.as_str().to_owned(),
+            help: family.help.clone(),
+            samples: family.samples.iter().map(|(labels, value)| (pairs(labels), value.to_bits())).collect(),
+        };
+        Kept {
+            labels: pairs(&self.labels),
+            families: self.families.iter().map(family).collect(),
+            pushed_ms: self.pushed.millis(),
+            failed_ms: self.failed.millis(),
+        }
+    }
+}
+
+/// A group in the state database.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Kept {
+    labels: Vec<(String, String)>,
+    families: Vec<KeptFamily>,
+    pushed_ms: i64,
+    failed_ms: i64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct KeptFamily {
+    name: String,
+    kind: String,
+    help: String,
+    /// Labels, and the bits of the value, which JSON could not say of all.
+    samples: Vec<(Vec<(String, String)>, u64)>,
+}
+
+impl Kept {
+    /// The group; `None` if its labels are none.
+    pub(super) fn group(self) -> Option<Group> {
+        let mut families = Families::new();
+        for kept in self.families {
+            let sample =
+                |(pairs, bits): (Vec<(String, String)>, u64)| Some((labels(&pairs)?, f64::from_bits(bits)));
+            let samples: Option<Vec<_>> = kept.samples.into_iter().map(sample).collect();
+            let kind = MetricType::from_word(&kept.kind).unwrap_or_default();
+            families.insert(kept.name, Family { kind, help: kept.help, samples: samples? });
+        }
+        let (pushed, failed) = (Timestamp(self.pushed_ms), Timestamp(self.failed_ms));
+        Some(Group { labels: labels(&self.labels)?, families, pushed, failed })
+    }
+}
+
+fn pairs(labels: &Labels) -> Vec<(String, String)> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn labels(pairs: &[(String, String)]) -> Option<Labels> {
+    Labels::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))).ok()
+}
+
+/// Reads what is pushed under the labels of a group, which take the place of such labels in it.
+///
+/// # Errors
+/// What is wrong, and in which line. A push is taken as a whole or not at all.
+pub(crate) fn read(
+    text: &[u8],
+    dialect: Dialect,
+    group: &Labels,
+    samples_max: usize,
+) -> Result<Families, String> {
+    let mut families = Families::new();
+    let mut seen: HashSet<Labels> = HashSet::new();
+    let mut parser = parse(text, dialect);
+    while let Some(item) = parser.next() {
+        let line = parser.line();
+        match item.map_err(|error| error.to_string())? {
+            Item::Type { name, kind } => families.entry(name.into_owned()).or_default().kind = kind,
+            Item::Help { name, help } => {
+                families.entry(name.into_owned()).or_default().help = help.into_owned();
+            }
+            Item::Unit { .. } => {}
+            Item::Sample(sample) => {
+                if sample.at.is_some() {
+                    return Err(format!("line {line}: a pushed sample must not have a time; leave it out"));
+                }
+                let mut labels = sample.series.labels().map_err(|error| error.to_string())?;
+                for (name, value) in group.iter() {
+                    labels = labels.with(name, value);
+                }
+                let Some(name) = labels.metric_name().filter(|name| ![PUSHED, FAILED].contains(name)) else {
+                    return Err(format!(
+                        "line {line}: {PUSHED} and {FAILED} are made of pushes; leave them out"
+                    ));
+                };
+                let family = family_of(name, &families).to_owned();
+                if !seen.insert(labels.clone()) {
+                    return Err(format!("line {line}: {labels} stands twice in this push"));
+                }
+                if seen.len() > samples_max {
+                    return Err(format!(
+                        "more than {samples_max} samples in one push; push them in several groups"
+                    ));
+                }
+                families.entry(family).or_default().samples.push((labels, sample.value));
+            }
+        }
+    }
+    families.retain(|_, family| !family.samples.is_empty());
+    Ok(families)
+}
+
+/// The family that a sample belongs to by its name: its own, or that of a type that was declared.
+fn family_of<'n>(name: &'n str, families: &Families) -> &'n str {
+    const ENDS: [&str; 8] = ["_bucket", "_sum", "_count", "_total", "_created", "_info", "_gsum", "_gcount"];
+    if families.contains_key(name) {
+        return name;
+    }
+    let base = ENDS.iter().find_map(|end| name.strip_suffix(end));
+    base.filter(|base| families.get(*base).is_some_and(|family| family.kind != MetricType::Unknown))
+        .unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# HELP a_seconds Took.\n# TYPE a_seconds histogram\n\
+        a_seconds_bucket{le=\"+Inf\"} 2\na_seconds_sum 3\na_seconds_count 2\nb{job=\"other\",x=\"y\"} NaN\n";
+
+    fn job() -> Labels {
+        Labels::from_pairs([("job", "j")]).unwrap()
+    }
+
+    #[test]
+    fn samples_are_told_by_family_and_have_the_labels_of_the_group() {
+        let families = read(TEXT.as_bytes(), Dialect::Text, &job(), 10).unwrap();
+        assert_eq!(families.keys().collect::<Vec<_>>(), ["a_seconds", "b"]);
+        assert_eq!(families["a_seconds"].samples.len(), 3);
+        assert_eq!(families["b"].samples[0].0.to_string(), r#"b{job="j", x="y"}"#);
+    }
+
+    #[test]
+    fn a_group_comes_back_from_what_is_kept_of_it() {
+        let families = read(TEXT.replace("NaN", "+Inf").as_bytes(), Dialect::Text, &job(), 10).unwrap();
+        let group = Group { labels: job(), families, pushed: Timestamp(5), failed: Timestamp(0) };
+        let json = serde_json::to_vec(&group.kept()).unwrap();
+        assert_eq!(serde_json::from_slice::<Kept>(&json).unwrap().group().unwrap(), group);
+    }
+
+    #[test]
+    fn what_cannot_be_pushed_is_named_with_its_line() {
+        let check = |text: &str, expected: &str| {
+            let error = read(text.as_bytes(), Dialect::Text, &job(), 2).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("a 1\na 2\n", "line 2: a{job=\"j\"} stands twice");
+        check("a 1 17\n", "line 1: a pushed sample must not have a time");
+        check("push_time_seconds 1\n", "line 1: push_time_seconds and");
+        check("a 1\nb{ 2\n", "line 2");
+        check("a 1\nb 1\nc 1\n", "more than 2 samples");
+    }
+}
