@@ -55,7 +55,7 @@ fn request(span: &One) -> Vec<u8> {
 fn opened() -> Spans {
     let disk = Arc::new(MemoryDisk::new());
     let (config, clock) = (config::Traces::default(), Arc::new(SystemClock::new()));
-    Spans::open(disk, &config, Durability::Batch, clock, &barograph::Registry::new()).unwrap()
+    Spans::open(disk, &config, Durability::Batch, 1 << 30, clock, &barograph::Registry::new()).unwrap()
 }
 
 /// The values of the samples that are written `after` milliseconds from now, by their labels.
