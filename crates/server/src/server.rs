@@ -442,8 +442,9 @@ async fn open(
     let spans = {
         let (config, durability) = (settings.config.traces.clone(), settings.config.storage.durability);
         let (disk, clock, registry) = (disk.clone(), clock.clone(), telemetry.registry.clone());
+        let memory_bytes = memory.budget();
         let opened = tokio::task::spawn_blocking(move || {
-            spans::Spans::open(disk, &config, durability, clock, &registry)
+            spans::Spans::open(disk, &config, durability, memory_bytes, clock, &registry)
         });
         let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         opened.map_err(|source| StartError::Spans { path: spans_path, source })?
