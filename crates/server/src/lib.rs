@@ -48,6 +48,7 @@ pub mod performance;
 mod policies;
 mod queries;
 mod records;
+mod remote_write;
 pub mod results;
 pub mod rules;
 mod sampled;

@@ -12,7 +12,7 @@ use barograph_tsdb::{Appended, Level, Overflow, Stats};
 use crate::{
     events,
     memory::{Memory, Step},
-    results, rules,
+    remote_write, results, rules,
     storage::Instruments,
 };
 
@@ -126,6 +126,8 @@ pub struct Telemetry {
     pub(crate) events: events::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
+    /// What is sent on.
+    pub(crate) remote_write: remote_write::Instruments,
     store: StoreGauges,
 }
 
@@ -282,6 +284,7 @@ impl Telemetry {
             results: results::Instruments::register(&registry)?,
             events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
+            remote_write: remote_write::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

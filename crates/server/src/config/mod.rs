@@ -1,6 +1,6 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
-//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
+//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and ours (`storage`,
 //! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
@@ -18,6 +18,7 @@ mod measuring;
 mod origins;
 mod patterns;
 pub mod relabel;
+mod remote_write;
 mod retention;
 mod scrape;
 mod secret;
@@ -40,6 +41,7 @@ pub use http_client::{
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
+pub use remote_write::{QueueConfig, RemoteWriteConfig, RemoteWriteMessage};
 pub use retention::{RetentionConfig, RetentionRule};
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
@@ -55,11 +57,10 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 8] = [
     "runtime",
     "scrape_config_files",
     "alerting",
-    "remote_write",
     "remote_read",
     "tracing",
     "otlp",
@@ -93,6 +94,8 @@ pub struct Config {
     pub rule_files: Vec<PathBuf>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
+    /// To whom what is stored is sent on.
+    pub remote_write: Vec<RemoteWriteConfig>,
     /// How samples are kept.
     pub storage: Storage,
     /// How long they and their roll-ups are kept.
@@ -191,12 +194,15 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
+    let remote_write =
+        remote_write::read_remote_writes(section.items("remote_write", findings), folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
     Config {
         global,
         rule_files,
         scrape_configs,
+        remote_write,
         storage,
         retention,
         collectors,

@@ -43,6 +43,7 @@ mod queries_are_explained;
 mod queries_take_turns;
 mod recipes_name_what_is_there;
 mod records_are_stored;
+mod remote_write_keeps_its_rules;
 mod rules_are_evaluated;
 mod sampling_is_weighed;
 mod series_can_be_deleted;
