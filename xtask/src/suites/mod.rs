@@ -16,6 +16,7 @@ mod monitoring;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
+mod remote;
 mod remote_write;
 mod scripts;
 mod sim;
@@ -58,6 +59,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
+    ("remote", remote::run),
     ("examples", examples::run),
     ("grafana", grafana::run),
     ("grpc", grpc::run),

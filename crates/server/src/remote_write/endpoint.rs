@@ -46,14 +46,24 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What one reading of the log gave.
 #[derive(Debug)]
-pub(super) struct Slice(AtomicUsize);
+pub(super) struct Slice {
+    /// What of it is not settled.
+    left: AtomicUsize,
+    /// Whether it may have been sent by an earlier process.
+    again: bool,
+}
 
 impl Item {
     /// It was sent, refused for good, or left out.
     pub(super) fn settle(self) {
         if let Some(slice) = &self.slice {
-            slice.0.fetch_sub(1, Ordering::AcqRel);
+            slice.left.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// Whether it may have been sent before.
+    pub(super) fn is_again(&self) -> bool {
+        self.slice.as_ref().is_some_and(|slice| slice.again)
     }
 }
 
@@ -136,6 +146,7 @@ pub(super) async fn run(
         shards: Shards::start(&engine, &told, &meter, min),
         follower: LogFollower::at(positions.of(&told.config.name)),
         slices: VecDeque::new(),
+        began_at: engine.store.log_end(),
         exemplars_seen: engine.store.exemplars_since(u64::MAX).1,
         read: 0,
         behind: false,
@@ -162,6 +173,8 @@ struct Endpoint {
     follower: LogFollower,
     /// What was read and is not settled, each with the position behind it.
     slices: VecDeque<(LogPosition, Arc<Slice>)>,
+    /// The end of the log when this process began.
+    began_at: LogPosition,
     exemplars_seen: u64,
     /// Samples read so far.
     read: u64,
@@ -221,7 +234,7 @@ impl Endpoint {
             );
         }
         let mut items = Vec::with_capacity(read.entries.len());
-        let slice = Arc::new(Slice(AtomicUsize::new(0)));
+        let slice = Arc::new(Slice { left: AtomicUsize::new(0), again: read.position <= self.began_at });
         let mut latest = i64::MIN;
         for entry in read.entries {
             let (labels, data) = match entry {
@@ -244,7 +257,7 @@ impl Endpoint {
             self.told.measured.read_to.set(latest as f64 / 1e3);
         }
         // All are counted before the first may be settled.
-        slice.0.store(items.len(), Ordering::Release);
+        slice.left.store(items.len(), Ordering::Release);
         let known =
             self.slices.back().map_or_else(|| self.positions.of(&self.told.config.name), |last| last.0);
         if read.position != known {
@@ -274,7 +287,7 @@ impl Endpoint {
     /// Moves the position behind what is settled.
     fn advance(&mut self) {
         while let Some((position, slice)) = self.slices.front() {
-            if slice.0.load(Ordering::Acquire) > 0 {
+            if slice.left.load(Ordering::Acquire) > 0 {
                 break;
             }
             self.positions.advance(&self.told.config.name, *position);

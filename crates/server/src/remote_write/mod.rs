@@ -35,7 +35,15 @@ pub(crate) async fn prepare(
 ) -> Arc<Positions> {
     let names = configs.iter().map(|config| config.name.clone()).collect();
     let (state, store) = (engine.state.clone(), engine.store.clone());
-    let found = tokio::task::spawn_blocking(move || Positions::load(names, &state, &store, kept)).await;
+    let found = tokio::task::spawn_blocking(move || {
+        let positions = Positions::load(names, &state, &store, kept);
+        // Where one begins that is new: a kill before it is kept would lose what came meanwhile.
+        if let Err(error) = positions.keep(&state, &store) {
+            tracing::warn!(error, "positions of remote write are not kept; after a restart it begins anew");
+        }
+        positions
+    });
+    let found = found.await;
     Arc::new(found.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
 }
 

@@ -53,22 +53,38 @@ pub(super) async fn run(
                 Ok(None) | Err(_) => break,
             }
         }
-        send(&engine, &told, &mut batch, &meter, &mut refused).await;
-        for item in batch {
-            item.settle();
+        // The next part is last.
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match send(&engine, &told, &mut part, &meter, &mut refused).await {
+                Sent::Settled => part.into_iter().for_each(Item::settle),
+                Sent::InHalves => {
+                    let later = part.split_off(part.len() / 2);
+                    parts.extend([later, part]);
+                }
+            }
         }
     }
 }
 
+/// What is to be done with a batch.
+enum Sent {
+    /// Nothing more.
+    Settled,
+    /// It was refused, and some of it may have been sent before a restart. There are receivers that refuse all of a request
+    /// for one sample that they have; so each half is sent for itself.
+    InHalves,
+}
+
 /// Sends a batch until it is taken, refused for good, or too old.
-async fn send(engine: &Engine, told: &Told, batch: &mut Vec<Item>, meter: &Meter, refused: &mut u64) {
+async fn send(engine: &Engine, told: &Told, batch: &mut Vec<Item>, meter: &Meter, refused: &mut u64) -> Sent {
     let queue = &told.config.queue;
     let mut backoff = queue.min_backoff;
     let mut tries = 0u32;
     loop {
         leave_out_old(engine, told, batch, meter);
         if batch.is_empty() {
-            return;
+            return Sent::Settled;
         }
         let counts = Counts::of(batch);
         let body = match encode(batch, told.config.message, &engine.store) {
@@ -77,7 +93,7 @@ async fn send(engine: &Engine, told: &Told, batch: &mut Vec<Item>, meter: &Meter
                 told.measured.failed(counts);
                 meter.settled(batch.len(), Duration::ZERO);
                 told.warn(&error, "a request of remote write cannot be made");
-                return;
+                return Sent::Settled;
             }
         };
         let began = engine.clock.monotonic();
@@ -92,7 +108,15 @@ async fn send(engine: &Engine, told: &Told, batch: &mut Vec<Item>, meter: &Meter
                     meter.sent_to(last, &told.measured.sent_to);
                 }
                 meter.settled(batch.len(), took);
-                return;
+                return Sent::Settled;
+            }
+            Outcome::Refused(_) if batch.iter().any(Item::is_again) && batch.len() > 1 => {
+                return Sent::InHalves;
+            }
+            Outcome::Refused(_) if batch.iter().any(Item::is_again) => {
+                told.measured.dropped_again.inc();
+                meter.settled(1, took);
+                return Sent::Settled;
             }
             Outcome::Refused(reason) => {
                 told.measured.failed(counts);
@@ -106,7 +130,7 @@ async fn send(engine: &Engine, told: &Told, batch: &mut Vec<Item>, meter: &Meter
                         "what was sent on was refused for good"
                     );
                 }
-                return;
+                return Sent::Settled;
             }
             Outcome::Later(pause, reason) => {
                 told.measured.retried(counts);
