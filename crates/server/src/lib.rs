@@ -55,6 +55,7 @@ mod push;
 mod queries;
 mod records;
 pub mod reload;
+mod remote_write;
 pub mod results;
 pub mod rules;
 mod sampled;

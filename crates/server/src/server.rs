@@ -36,6 +36,7 @@ use crate::{
     push::{self, Groups},
     queries::Queries,
     reload::{self, ReloadError, Reloaded},
+    remote_write,
     results::Results,
     rules, scraping, spans, starts,
     statsd::{self, Statsd},
@@ -504,6 +505,8 @@ async fn open(
         rules: rules::Board::default(),
         clock,
     });
+    let forwarding =
+        remote_write::prepare(&engine, &settings.config.remote_write, settings.config.storage.wal_kept).await;
     engine.health.begin(&settings.config.health, &engine);
     let supervised = |name, start: health::Start| engine.health.supervise(name, stopping.clone(), start);
     let tasks = vec![
@@ -536,6 +539,14 @@ async fn open(
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
         tokio::spawn(reload::watch::run(engine.clone(), stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
+        supervised("remote_write", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            let configs = settings.config.remote_write.clone();
+            Box::new(move || {
+                let (engine, configs) = (engine.clone(), configs.clone());
+                Box::pin(remote_write::run(engine, configs, forwarding.clone(), stopping.clone()))
+            })
+        }),
         supervised("scraping", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(scraping::run(engine.clone(), stopping.clone())))

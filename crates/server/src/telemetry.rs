@@ -12,7 +12,7 @@ use barograph_tsdb::{Appended, Level, Overflow, Stats};
 use crate::{
     auth, events,
     memory::{Memory, Step},
-    reload, results, rules,
+    reload, remote_write, results, rules,
     storage::Instruments,
 };
 
@@ -132,6 +132,8 @@ pub struct Telemetry {
     pub rules: rules::Instruments,
     /// Reloads of the configuration.
     pub reload: reload::Instruments,
+    /// What is sent on.
+    pub(crate) remote_write: remote_write::Instruments,
     store: StoreGauges,
 }
 
@@ -294,6 +296,7 @@ impl Telemetry {
             events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
             reload: reload::Instruments::register(&registry)?,
+            remote_write: remote_write::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

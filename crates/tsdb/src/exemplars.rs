@@ -90,6 +90,15 @@ impl Exemplars {
         series
     }
 
+    /// Those that came after the first `seen` of all there ever were, in the order in which they came, and how many there
+    /// were by now. What was overwritten meanwhile is not among them.
+    pub(crate) fn since(&self, seen: u64) -> (Vec<(Labels, Exemplar)>, u64) {
+        let ring = self.ring();
+        let passed = usize::try_from(seen.saturating_sub(ring.overwritten)).unwrap_or(usize::MAX);
+        let all = ring.overwritten + ring.entries.len() as u64;
+        (ring.entries.iter().skip(passed).cloned().collect(), all)
+    }
+
     /// How many there are, and how many were overwritten.
     pub(crate) fn counts(&self) -> (usize, u64) {
         let ring = self.ring();
@@ -134,6 +143,11 @@ mod tests {
         assert_eq!(exemplars.push(&labels("b"), exemplar(1), true), ExemplarFate::Kept);
         assert_eq!(exemplars.push(&labels("b"), exemplar(4), true), ExemplarFate::Kept);
         assert_eq!(exemplars.push(&labels("a"), exemplar(1), true), ExemplarFate::Kept, "none is left of it");
+        let (found, seen) = exemplars.since(0);
+        assert_eq!(
+            (found.len(), exemplars.since(seen).0.len(), exemplars.since(seen - 1).0.len()),
+            (2, 0, 1)
+        );
         assert_eq!(Exemplars::new(0).push(&labels("a"), exemplar(1), true), ExemplarFate::Off);
     }
 }

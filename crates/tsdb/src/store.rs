@@ -172,6 +172,12 @@ impl Store {
         self.exemplars.push(series, exemplar, true)
     }
 
+    /// The exemplars that came after the first `seen` of all there ever were, and how many there were by now. They are kept
+    /// in memory alone, so after a restart counting begins anew.
+    pub fn exemplars_since(&self, seen: u64) -> (Vec<(Labels, Exemplar)>, u64) {
+        self.exemplars.since(seen)
+    }
+
     /// The blocks as they are now.
     pub(crate) fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
         self.blocks.read().unwrap_or_else(PoisonError::into_inner).clone()

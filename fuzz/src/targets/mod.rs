@@ -31,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     tiers::TIER_BLOCK,
     wire::SNAPPY,
     wire::REMOTE_WRITE,
+    wire::REMOTE_WRITE_V2,
+    wire::REMOTE_READ,
     wire::JSON_LINES,
     wire::PROMETHEUS_INDEX,
     wire::PROMETHEUS_CHUNK,

@@ -6,7 +6,10 @@ use barograph_model::{Exemplar, Labels, Metadata, Sample, Timestamp};
 use barograph_wire::{
     json_lines,
     prometheus_tsdb::{Frame, Index, Meta, Tombstones, check_segment, frame},
-    remote_write::{DECODED_BYTES_MAX, Entry, Writer, decompress, entries, parse_labels},
+    remote_read,
+    remote_write::{
+        DECODED_BYTES_MAX, Entry, SeriesV2, Writer, WriterV2, decompress, entries, parse_labels, v2,
+    },
 };
 
 use crate::{Shape, Target};
@@ -22,6 +25,62 @@ pub(super) const SNAPPY: Target = Target {
 
 pub(super) const REMOTE_WRITE: Target =
     Target { name: "remote_write", run: run_remote_write, seeds: || vec![writer().as_bytes().to_vec()] };
+
+pub(super) const REMOTE_WRITE_V2: Target = Target {
+    name: "remote_write_v2",
+    run: |input, shape| {
+        let request = match v2::Request::read(input) {
+            Ok(request) => request,
+            Err(error) => return shape.message(error),
+        };
+        for series in request.series() {
+            let series = match series {
+                Ok(series) => series,
+                Err(error) => return shape.message(error),
+            };
+            let mut labels = Vec::new();
+            match series.put_labels(&mut labels) {
+                Ok(()) => shape.kind(parse_labels(&labels).is_ok()),
+                Err(error) => shape.message(error),
+            }
+            shape.size(series.samples().filter(Result::is_ok).count());
+            for entry in series.histograms() {
+                shape.kind(entry.is_ok_and(|entry| entry.histogram.is_ok()));
+            }
+            for entry in series.exemplars() {
+                shape.kind(entry.is_ok_and(|entry| entry.labels.is_ok()));
+            }
+            shape.kind(series.metadata().is_ok_and(|metadata| metadata.is_some()));
+        }
+    },
+    seeds: || {
+        let sample = Sample { at: Timestamp(1_700_000_000_000), value: 0.5 };
+        let exemplar = Exemplar { labels: labels(), sample };
+        let metadata = Metadata { help: "Help.".to_owned(), ..Metadata::default() };
+        let mut writer = WriterV2::new();
+        let series = SeriesV2 {
+            samples: &[sample],
+            exemplars: &[exemplar],
+            metadata: Some(&metadata),
+            ..SeriesV2::default()
+        };
+        writer.series(&labels(), &series);
+        vec![writer.to_bytes()]
+    },
+};
+
+pub(super) const REMOTE_READ: Target = Target {
+    name: "remote_read",
+    run: |input, shape| match remote_read::Request::read(input) {
+        Ok(request) => {
+            shape.kind(request.accepted);
+            request.queries.iter().for_each(|query| shape.size(query.matchers.len()));
+        }
+        Err(error) => shape.message(error),
+    },
+    // One query from 1 to 2 with a matcher, chunks or samples.
+    seeds: || vec![b"\x0a\x11\x08\x01\x10\x02\x1a\x0b\x08\x02\x12\x03job\x1a\x02a.\x12\x02\x01\x00".to_vec()],
+};
 
 pub(super) const JSON_LINES: Target = Target {
     name: "json_lines",

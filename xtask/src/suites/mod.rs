@@ -19,6 +19,7 @@ mod otlp;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
+mod remote;
 mod remote_write;
 mod scripts;
 mod sim;
@@ -61,6 +62,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("remote_write", remote_write::run),
+    ("remote", remote::run),
     ("examples", examples::run),
     ("grafana", grafana::run),
     ("grpc", grpc::run),

@@ -1,8 +1,8 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
-//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`,
-//! `push`, `statsd`, `otlp`, `config`, `log`), so a plain
+//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
+//! ours (`storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
+//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -26,6 +26,7 @@ mod origins;
 mod otlp;
 mod patterns;
 pub mod relabel;
+mod remote_write;
 mod retention;
 mod running;
 pub mod schema;
@@ -58,6 +59,7 @@ pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use otlp::Otlp;
 pub use patterns::matching_files;
+pub use remote_write::{QueueConfig, RemoteWriteConfig, RemoteWriteMessage};
 pub use retention::{RetentionConfig, RetentionRule};
 pub use running::Reloading;
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
@@ -81,7 +83,6 @@ const UNSUPPORTED: [&str; 8] = [
     "runtime",
     "scrape_config_files",
     "alerting",
-    "remote_write",
     "remote_read",
     "tracing",
     "tls_server_config",
@@ -114,6 +115,8 @@ pub struct Config {
     pub rule_files: Vec<PathBuf>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
+    /// To whom what is stored is sent on.
+    pub remote_write: Vec<RemoteWriteConfig>,
     /// How samples are kept.
     pub storage: Storage,
     /// How long they and their roll-ups are kept.
@@ -224,12 +227,15 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
+    let remote_write =
+        remote_write::read_remote_writes(section.items("remote_write", findings), folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
     Config {
         global,
         rule_files,
         scrape_configs,
+        remote_write,
         storage,
         retention,
         collectors,

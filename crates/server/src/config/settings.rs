@@ -18,6 +18,8 @@ pub struct Storage {
     pub out_of_order: Duration,
     /// When a write is acknowledged.
     pub durability: Durability,
+    /// Bytes of the log that are kept beyond what the store needs, for those to whom it is sent on; 2 GiB by default.
+    pub wal_kept: u64,
     /// How often it is looked for what can be cut into blocks, rolled up and merged; 60 seconds by default.
     pub aggregation_interval: Duration,
     /// How often it is looked for what is past its retention; 1 hour by default.
@@ -30,6 +32,7 @@ impl Default for Storage {
             retention_raw: None,
             out_of_order: Duration::from_secs(3600),
             durability: Durability::Batch,
+            wal_kept: 2 << 30,
             aggregation_interval: Duration::from_secs(60),
             cleanup_interval: Duration::from_secs(3600),
         }
@@ -144,6 +147,7 @@ pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     let mut section = Section::open(node, "`storage`", findings);
     storage.retention_raw = section.value("retention_raw", positive_duration, findings);
     section.set("out_of_order", &mut storage.out_of_order, parse_duration, findings);
+    section.set("wal_kept", &mut storage.wal_kept, parse_size, findings);
     section.set("durability", &mut storage.durability, parse_durability, findings);
     for (key, preset, interval) in [
         ("aggregation_interval", "aggregationInterval", &mut storage.aggregation_interval),
@@ -207,7 +211,7 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     positive(parse_duration(text)?, Duration::ZERO)
 }
 
-fn positive_count(text: &str) -> Result<u64, String> {
+pub(super) fn positive_count(text: &str) -> Result<u64, String> {
     positive(count(text)?, 0)
 }
 

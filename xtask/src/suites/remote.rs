@@ -1,0 +1,169 @@
+//! What we send on and what others read from us, with real Prometheus servers at the other end: we scrape one and write
+//! what we scraped back to it, are killed meanwhile, and it must have all that we have; another reads from us and
+//! federates us, and must answer as we do. That a Prometheus writes to us is shown by `real_prometheus`.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    Ground,
+    answers::{Agreement, ask, compare, series},
+};
+use crate::{
+    barograph::Barograph,
+    http::Client,
+    load,
+    peers::Peers,
+    place,
+    server::{self, Server},
+    tally::Tally,
+};
+
+/// How long is collected before and after the kill.
+const COLLECT: Duration = Duration::from_secs(8);
+/// Longest wait for what was collected to arrive.
+const ARRIVE_MAX: Duration = Duration::from_secs(60);
+
+pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
+    let peers = match ground.peers() {
+        Ok(peers) => peers,
+        Err(why) => {
+            tally.skip("remote write and remote read with Prometheus", why);
+            return Ok(());
+        }
+    };
+    let folder = place::fresh("remote")?;
+    let receiver = start_prometheus(peers, &folder, "receiver", "scrape_configs: []\n")?;
+    let config = folder.join("barograph.yml");
+    fs::write(
+        &config,
+        format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, external_labels: {{via: us}}}}\n\
+             collectors: {{built_in: false}}\n\
+             scrape_configs:\n- {{job_name: ours, static_configs: [{{targets: ['{}']}}]}}\n\
+             remote_write:\n- url: {}/api/v1/write\n  name: back\n  queue_config: {{batch_send_deadline: 200ms}}\n  \
+             metadata_config: {{send_interval: 2s}}\n",
+            receiver.address,
+            receiver.url()
+        ),
+    )?;
+    let barograph =
+        Barograph::new(&ground.binary, &folder).with(&["--config", &config.display().to_string()]);
+    let ours = barograph.start()?;
+    thread::sleep(COLLECT);
+    // In the middle of sending.
+    ours.kill()?;
+    let ours = barograph.start()?;
+    thread::sleep(COLLECT);
+    let at_s = load::now_ms()? / 1000 - 1;
+    let mut sides = (ours.client(), receiver.client());
+    tally.check("what we stored arrives, over a kill", arrives(&mut sides, at_s));
+    tally.check("metadata arrives", {
+        let fields = [("metric", "prometheus_http_requests_total")];
+        ask(&mut sides.1, "/api/v1/metadata", &fields).map(drop)
+    });
+    let metrics = sides.0.get("/metrics")?.text();
+    let failed = metrics.lines().find(|line| {
+        line.starts_with("barograph_remote_storage_samples_failed_total{") && !line.ends_with(" 0")
+    });
+    tally.check("nothing was refused", failed.map_or(Ok(()), |line| Err(anyhow::anyhow!("{line}"))));
+
+    let reader = start_prometheus(
+        peers,
+        &folder,
+        "reader",
+        &format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             remote_read:\n- {{url: '{}/api/v1/read', read_recent: true, required_matchers: {{via: us}}}}\n\
+             scrape_configs:\n- {{job_name: federate, honor_labels: true, metrics_path: /federate, \
+             params: {{'match[]': ['{{job=\"ours\"}}']}}, static_configs: [{{targets: ['{}']}}]}}\n",
+            ours.url(),
+            ours.address
+        ),
+    )?;
+    let mut sides = (ours.client(), reader.client());
+    let at = at_s.to_string();
+    for (mine, theirs) in [
+        (r#"count_over_time({job="ours"}[1m])"#, r#"count_over_time({job="ours", via="us"}[1m])"#),
+        (
+            r#"prometheus_http_requests_total{job="ours"}"#,
+            r#"prometheus_http_requests_total{job="ours", via="us"}"#,
+        ),
+        (
+            r#"sum by (handler) (rate(prometheus_http_requests_total{job="ours"}[5s]))"#,
+            r#"sum by (handler) (rate(prometheus_http_requests_total{job="ours", via=~"us", via="us"}[5s]))"#,
+        ),
+    ] {
+        tally.check(&format!("remote read of {mine}"), agree(&mut sides, [mine, theirs], &at));
+    }
+    tally.check("a Prometheus federates us", federates(&mut sides));
+    Ok(())
+}
+
+fn start_prometheus(peers: &Peers, folder: &Path, name: &str, text: &str) -> Result<Server> {
+    let address = server::free_address()?;
+    let config = folder.join(format!("{name}.yml"));
+    fs::write(&config, text)?;
+    let mut command = Command::new(&peers.prometheus);
+    command.current_dir(folder).arg(format!("--config.file={}", config.display()));
+    command.arg(format!("--storage.tsdb.path={}", folder.join(name).display()));
+    command.arg(format!("--web.listen-address={address}")).arg("--web.enable-remote-write-receiver");
+    let mut prometheus = Server::start(command, &address, &folder.join(format!("{name}.log")))?;
+    prometheus.wait_ready("/-/ready")?;
+    Ok(prometheus)
+}
+
+/// Waits until the other side has every sample that we have.
+fn arrives(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
+    let at = at_s.to_string();
+    let both = [r#"count_over_time({job="ours"}[1m])"#, r#"count_over_time({job="ours", via="us"}[1m])"#];
+    let deadline = Instant::now() + ARRIVE_MAX;
+    loop {
+        let outcome = agree(sides, both, &at);
+        if outcome.is_ok() || Instant::now() > deadline {
+            return outcome;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Asks us and them, and compares; theirs have an external label that ours do not.
+fn agree(sides: &mut (Client, Client), [mine, theirs]: [&str; 2], at: &str) -> Result<()> {
+    let ours = ask(&mut sides.0, "/api/v1/query", &[("query", mine), ("time", at)])?;
+    ensure!(!series(&ours)?.is_empty(), "we have nothing");
+    let mut theirs =
+        ask(&mut sides.1, "/api/v1/query", &[("query", theirs), ("time", at)]).context("Prometheus")?;
+    for result in theirs["result"].as_array_mut().into_iter().flatten() {
+        if let Some(metric) = result["metric"].as_object_mut() {
+            metric.remove("via");
+        }
+    }
+    compare(&ours, &theirs, Agreement::Within(1e-9))
+}
+
+fn federates(sides: &mut (Client, Client)) -> Result<()> {
+    let deadline = Instant::now() + ARRIVE_MAX;
+    loop {
+        // Without the matcher that is asked of us, these are its own.
+        let found = ask(&mut sides.1, "/api/v1/query", &[("query", r#"up{job=~"ours|federate"}"#)])?;
+        let found = series(&found)?;
+        let up = |job: &str| {
+            let label = format!("\"{job}\"");
+            found.iter().any(|(labels, samples)| {
+                format!("{labels:?}").contains(&label) && samples.iter().any(|sample| sample.1 == 1.0)
+            })
+        };
+        if up("ours") && up("federate") {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "it has {found:?}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
