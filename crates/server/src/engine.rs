@@ -25,6 +25,7 @@ use crate::{
     records::Records,
     results::Results,
     rules::Board,
+    scraping::Scraped,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
 };
@@ -71,6 +72,8 @@ pub struct Engine {
     pub(crate) diagnostics: Diagnostics,
     /// The rules that run.
     pub(crate) rules: Board,
+    /// What is scraped.
+    pub(crate) scraped: Scraped,
     /// Where the store lies.
     pub data_dir: PathBuf,
     /// Where backups of the store may go.

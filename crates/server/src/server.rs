@@ -359,6 +359,7 @@ async fn open(
         health,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
+        scraped: Default::default(),
         clock,
     });
     engine.health.begin(&settings.config.health, &engine);

@@ -12,14 +12,17 @@
 mod clients;
 mod collectors;
 mod diagnostics;
+mod discovery;
 mod health;
 mod http_client;
 mod measuring;
 mod origins;
 mod patterns;
+mod protocols;
 pub mod relabel;
 mod retention;
 mod scrape;
+mod scrape_files;
 mod secret;
 mod settings;
 
@@ -33,6 +36,7 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use discovery::{DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use http_client::{
     Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
@@ -40,8 +44,10 @@ pub use http_client::{
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use patterns::matching_files;
+pub(crate) use protocols::accept;
+pub use protocols::{Escaping, Names, PageFormat, Protocol};
 pub use retention::{RetentionConfig, RetentionRule};
-pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
+pub use scrape::{Global, PAGE_BYTES_MAX, Pages, ScrapeConfig, ScrapeLimits};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
@@ -55,17 +61,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 9] = [
-    "runtime",
-    "scrape_config_files",
-    "alerting",
-    "remote_write",
-    "remote_read",
-    "tracing",
-    "otlp",
-    "tls_server_config",
-    "basic_auth_users",
-];
+const UNSUPPORTED: [&str; 7] =
+    ["alerting", "remote_write", "remote_read", "tracing", "otlp", "tls_server_config", "basic_auth_users"];
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +188,10 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
+    let job_files = section.items("scrape_config_files", findings);
+    let scrape_configs =
+        scrape_files::read_scrape_files(job_files, &global, folder, scrape_configs, findings);
+    scrape::read_runtime(section.node("runtime").unwrap_or(&none), findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
     Config {
@@ -224,7 +225,7 @@ fn rule_files(path: &str, folder: &Path) -> Result<PathBuf, String> {
 pub fn parse_targets(text: &str, name: &str) -> Result<Vec<TargetGroup>, ConfigError> {
     let groups = barograph_yaml::read(text, name, |root, findings| match &root.kind {
         Kind::Null => Vec::new(),
-        Kind::List(items) => scrape::read_static(items, findings),
+        Kind::List(items) => discovery::read_static(items, findings),
         _ => {
             findings.add(
                 &root.place,
