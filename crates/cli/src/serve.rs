@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
+    /// How TLS is spoken on all ports, in the format of Prometheus' --web.config.file; without it, it is not.
+    #[arg(long, visible_alias = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
     /// Where backups may be made, below this directory; without it none are.
     #[arg(long, value_name = "DIR")]
     backup_dir: Option<PathBuf>,
@@ -128,6 +131,7 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         grpc_addr: Some(args.grpc_addr),
         memory: args.memory,
         give_back: allocator::give_back,
+        web_config: args.web_config,
         backup_dir: args.backup_dir,
         admin_api: args.enable_admin_api,
         application: None,
@@ -149,7 +153,7 @@ async fn serve(settings: Settings, drain: Duration, notifier: Arc<Notifier>) -> 
         () = signals.next() => return Ok(()),
         server = Server::start(settings) => server.map_err(|source| failed("cannot start the server", source))?,
     };
-    let http = server.address().map(|address| format!("serving on http://{address}"));
+    let http = server.address().map(|address| format!("serving on {}://{address}", server.scheme()));
     notifier.ready(&http.unwrap_or_default());
     if let Some(period) = notifier.watchdog() {
         tokio::spawn(stay_alive(notifier.clone(), period));

@@ -20,6 +20,7 @@
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod admission;
 mod clients;
 pub mod clock;
 mod collect;
@@ -84,6 +85,14 @@ pub use snapshot::{
     DataMetricsSnapshot, MetricsSnapshot, ProcessMetricsSnapshot, SystemMetricsSnapshot,
     WebSocketMetricsSnapshot,
 };
+
+/// Whether a file can be used as web configuration, with the certificates and keys that it names.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_web_config(path: &std::path::Path) -> Result<config::WebConfig, String> {
+    connections::check(path)
+}
 
 /// The version of this crate, which is that of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -24,7 +24,7 @@ use crate::{
     collect::{self, Collecting},
     commits::Commits,
     config::{self, Config},
-    connections::{self, Protocol},
+    connections::{self, Connections, Protocol},
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
@@ -54,6 +54,8 @@ pub struct Settings {
     pub http_addr: Option<SocketAddr>,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
+    /// The file of the web configuration, which says how TLS is spoken; `None` speaks none.
+    pub web_config: Option<PathBuf>,
     /// The directory below which backups may be made; `None` makes none.
     pub backup_dir: Option<PathBuf>,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -123,6 +125,9 @@ pub enum StartError {
     /// A variable of the environment that says how to measure is not valid.
     #[error("cannot start with this environment")]
     Measuring(#[source] barograph::telemetry::SettingError),
+    /// The web configuration cannot be used.
+    #[error("cannot use the web configuration:\n{0}")]
+    Web(String),
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
@@ -135,6 +140,7 @@ pub enum StartError {
 pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
+    connections: Connections,
     stop: watch::Sender<bool>,
     /// Whether callers should come; probes tell.
     ready: watch::Sender<bool>,
@@ -171,12 +177,15 @@ impl Server {
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
+        let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
+            .map_err(StartError::Web)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
         let address = http.as_ref().map(|(_, address)| *address);
         let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
-        let http_at = address.map(|address| tracing::field::display(format!("http://{address}")));
+        let http_at =
+            address.map(|address| tracing::field::display(format!("{}://{address}", connections.scheme())));
         tracing::info!(
             http = http_at,
             grpc = grpc_at,
@@ -193,7 +202,15 @@ impl Server {
         let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
         let phases = (is_ready, stopping.clone());
         let state = Arc::new(State::unopened(disk.clone()));
-        let app = App::new(events.clone(), clock.clone(), state, address, &settings.config, phases);
+        let app = App::new(
+            events.clone(),
+            clock.clone(),
+            state,
+            address,
+            &settings.config,
+            connections.clone(),
+            phases,
+        );
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
         if http.is_some() || grpc.is_some() {
@@ -202,7 +219,13 @@ impl Server {
         }
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
-            serving.push(tokio::spawn(connections::accept(listener, router, Protocol::Http, stopping)));
+            serving.push(tokio::spawn(connections::accept(
+                listener,
+                router,
+                Protocol::Http,
+                connections.clone(),
+                stopping,
+            )));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         if let Some((listener, address)) = grpc {
@@ -220,12 +243,17 @@ impl Server {
         app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, stop, ready, serving, running })
+        Ok(Self { address, grpc_address, connections, stop, ready, serving, running })
     }
 
     /// Where HTTP listens, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What HTTP is spoken over: `http`, or `https` where TLS is.
+    pub fn scheme(&self) -> &'static str {
+        self.connections.scheme()
     }
 
     /// The checks and what they say; checks of one's own can be added.
@@ -323,6 +351,8 @@ async fn open(
 
     let store = Arc::new(store);
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
+    app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
@@ -334,7 +364,8 @@ async fn open(
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
     let _ = tokio::task::spawn_blocking(move || loading.load()).await;
-    let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
+    let scheme = app.connections().scheme();
+    let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
         commits,

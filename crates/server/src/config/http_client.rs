@@ -245,7 +245,7 @@ pub(super) fn read_secret(
     one_secret(section, keys, folder, findings).unwrap_or_else(|| Secret::Text(String::new()))
 }
 
-fn one_secret(
+pub(super) fn one_secret(
     section: &mut Section<'_>,
     [plain, file]: [&'static str; 2],
     folder: &Path,

@@ -9,6 +9,7 @@
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
 //! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
 
+mod admission;
 mod clients;
 mod collectors;
 mod diagnostics;
@@ -25,12 +26,14 @@ mod scrape;
 mod scrape_files;
 mod secret;
 mod settings;
+mod web;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+pub use admission::{AdmissionConfig, ClassLimits};
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use clients::{Queue, RateLimit, Stats, StatsExport};
@@ -53,6 +56,7 @@ use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
+pub use web::{ClientAuth, PasswordHash, TlsServerConfig, WebConfig};
 
 /// Files larger than this are refused.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -110,6 +114,8 @@ pub struct Config {
     pub diagnostics: Diagnostics,
     /// What a query may cost.
     pub query: Query,
+    /// How many requests are at work at once.
+    pub admission: AdmissionConfig,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
     /// Where what is not the default came from.
@@ -185,6 +191,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let health = health::read_health(node("health"), folder, findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
+    let admission = admission::read_admission(node("admission"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
@@ -208,6 +215,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         health,
         diagnostics,
         query,
+        admission,
         limits,
         origins: origins::of(root),
     }

@@ -391,6 +391,7 @@ impl Shared {
             data_dir: self.config.storage.root.clone(),
             http_addr: self.config.http,
             grpc_addr: None,
+            web_config: None,
             backup_dir: None,
             admin_api: false,
             memory: Some(self.config.memory),

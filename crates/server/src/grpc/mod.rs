@@ -8,6 +8,7 @@
 //! goes in order: the health service says NOT_SERVING, streams end, connections are told to go away, calls in flight finish.
 
 mod admin;
+mod admitted;
 mod answers;
 mod events;
 mod gate;
@@ -109,7 +110,8 @@ pub(crate) async fn run(listener: TcpListener, address: SocketAddr, app: App) {
         let _ = tokio::time::timeout(GOODBYE, streams.closed()).await;
         let _ = ended.send(true);
     };
-    tokio::join!(accept(listener, router, Protocol::Grpc, go_away), end);
+    let connections = app.connections().clone();
+    tokio::join!(accept(listener, router, Protocol::Grpc, connections, go_away), end);
 }
 
 /// All services, with what lies around them.
@@ -150,6 +152,7 @@ fn router(
     Ok(routes
         .prepare()
         .into_axum_router()
+        .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(address, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))

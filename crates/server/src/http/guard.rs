@@ -58,8 +58,10 @@ fn verdict(host: Option<&str>, origin: Option<&str>, address: SocketAddr) -> Res
         ));
     }
     if let Some(origin) = origin {
-        let ours = origin.strip_prefix("http://").is_some_and(|authority| {
-            is_loopback_name(authority) && port_of(authority).unwrap_or(80) == address.port()
+        let secure = origin.strip_prefix("https://").map(|authority| (authority, 443));
+        let ours = origin.strip_prefix("http://").map(|authority| (authority, 80)).or(secure);
+        let ours = ours.is_some_and(|(authority, port)| {
+            is_loopback_name(authority) && port_of(authority).unwrap_or(port) == address.port()
         });
         if !ours {
             return Err(format!("a page of origin {origin:?} may not call this server"));
@@ -95,6 +97,7 @@ mod tests {
         check(Some("127.0.0.1:10701"), None, true);
         check(Some("localhost:10701"), Some("http://localhost:10701"), true);
         check(Some("[::1]:10701"), None, true);
+        check(Some("localhost:10701"), Some("https://localhost:10701"), true);
         check(Some("127.0.0.1:10701"), Some("http://127.0.0.1:3000"), false);
         check(Some("127.0.0.1:10701"), Some("https://evil.example"), false);
         check(Some("127.0.0.1:10701"), Some("null"), false);

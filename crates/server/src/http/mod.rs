@@ -4,6 +4,7 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 pub(crate) mod admin;
+mod admitted;
 mod answered;
 mod body;
 mod caller;
@@ -22,6 +23,7 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod live;
+mod mcp;
 mod metrics;
 mod pages;
 mod params;
@@ -62,8 +64,10 @@ use barograph_state::State;
 
 use crate::{
     Engine,
+    admission::Admission,
     clock::Clock,
     config::{Config, Limits, Stats},
+    connections::{self, Connections},
     events::Events,
     surroundings::Peaks,
     trends,
@@ -100,6 +104,8 @@ struct Shared {
     rates: Rates,
     trends: trends::Found,
     told: answered::Told,
+    connections: Connections,
+    admission: Admission,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -141,11 +147,13 @@ impl App {
         state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
+        connections: Connections,
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
             engine: OnceLock::new(),
             started: clock.now(),
+            admission: Admission::new(&config.admission, clock.clone()),
             clock,
             state,
             address,
@@ -157,6 +165,7 @@ impl App {
             rates: Rates::new(config.rate_limit),
             trends: trends::Found::default(),
             told: answered::Told::default(),
+            connections,
             ready,
             stopping,
         }))
@@ -217,6 +226,16 @@ impl App {
         self.0.address
     }
 
+    /// The connections of all ports.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// Which requests are taken.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
@@ -251,7 +270,14 @@ impl App {
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
+    // What tools of assistants ask is admitted one by one.
+    let answering = prom::routes()
+        .merge(components::routes())
+        .merge(figures::routes())
+        .merge(query::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
     Router::new()
+        .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(import::routes())
@@ -266,6 +292,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(admitted::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -281,10 +308,12 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(service::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(address, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }
 

@@ -290,7 +290,8 @@ async fn a_token_is_fetched_once_and_again_when_it_is_not_taken() {
     };
     let client = Client::new(HttpClientConfig { oauth2: Some(oauth2), ..HttpClientConfig::default() });
     let at = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    let (a, b) = tokio::join!(get(&client, &at("/")), get(&client, &at("/")));
+    let url = at("/");
+    let (a, b) = tokio::join!(get(&client, &url), get(&client, &url));
     assert_eq!((a.unwrap().body, b.unwrap().body), ("come in".into(), "come in".into()));
     assert_eq!(fetched.load(SeqCst), 1);
     let form = seen.requests().pop().unwrap();

@@ -37,6 +37,7 @@ mod native_histograms_are_kept;
 mod nodes_are_a_cluster;
 mod only_this_machine_may_call;
 mod over_limit_is_stored_and_named;
+mod ports_speak_tls;
 mod probes_say_how_it_fares;
 mod probes_speak_tls;
 mod queries_are_explained;

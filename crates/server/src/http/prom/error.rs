@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "unavailable", text)
     }
 
+    /// 429 or 503: too many requests are at work.
+    pub(crate) fn busy(status: StatusCode, text: String) -> Self {
+        Self::new(status, "unavailable", text)
+    }
+
     /// 503: somebody stopped the query.
     pub(crate) fn stopped() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "canceled", "query was stopped by its number")
@@ -112,7 +117,11 @@ impl From<ApiError> for Problem {
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
-        let kind = if matches!(error, BodyError::TooSlow) { "timeout" } else { "bad_data" };
+        let kind = match error {
+            BodyError::TooSlow => "timeout",
+            BodyError::Refused(..) => return Self::busy(error.status(), error.to_string()),
+            _ => "bad_data",
+        };
         Self::new(error.status(), kind, format!("cannot read the form: {error}"))
     }
 }
