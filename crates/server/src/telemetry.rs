@@ -126,6 +126,8 @@ pub struct Telemetry {
     pub(crate) events: events::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
+    /// Scrapes.
+    pub scrapes: crate::scrape::Instruments,
     store: StoreGauges,
 }
 
@@ -282,6 +284,7 @@ impl Telemetry {
             results: results::Instruments::register(&registry)?,
             events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
+            scrapes: crate::scrape::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

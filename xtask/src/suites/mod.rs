@@ -17,6 +17,7 @@ mod promtool;
 mod random_rules;
 mod real_prometheus;
 mod remote_write;
+mod scraping;
 mod scripts;
 mod sim;
 
@@ -68,6 +69,7 @@ const SUITES: &[Suite] = &[
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
+    ("scraping", scraping::run),
     ("monitoring", monitoring::run),
     ("history", history::run),
     ("browser", browser::run),

@@ -22,12 +22,14 @@ mod sources;
 mod status;
 mod target;
 mod task;
+mod telemetry;
 mod view;
 pub(crate) use task::first_wait;
 
 pub use manager::{Discovery, ScrapeManager};
 pub use sink::{Outcome, Sink, SinkError};
 pub use status::{DroppedTarget, Health, ScrapeCounts, TargetStatus};
+pub use telemetry::Instruments;
 pub use view::View;
 
 #[cfg(test)]
