@@ -6,6 +6,7 @@ use super::ScrapeCounts;
 use crate::telemetry::raise;
 
 /// Counters of scrapes and of looks for targets.
+#[derive(Debug)]
 pub struct Instruments {
     scrapes: Counter,
     failures: Counter,
@@ -55,7 +56,7 @@ impl Instruments {
             (&self.discovery, counts.discovery_failures),
         ];
         for (counter, total) in totals {
-            raise(counter.clone(), total);
+            raise(*counter, total);
         }
     }
 }
