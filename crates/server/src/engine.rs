@@ -28,6 +28,7 @@ use crate::{
     reload::Configured,
     results::Results,
     rules::Board,
+    scraping::Scraped,
     spans::Spans,
     statsd::Statsd,
     storage::backup::Backups,
@@ -78,6 +79,8 @@ pub struct Engine {
     pub(crate) diagnostics: Diagnostics,
     /// The rules that run.
     pub(crate) rules: Board,
+    /// What is scraped.
+    pub(crate) scraped: Scraped,
     /// Where the store lies.
     pub data_dir: PathBuf,
     /// Where backups of the store may go.

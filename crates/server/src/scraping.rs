@@ -2,17 +2,17 @@
 //!
 //! Scraped samples ride the next group commit; nobody waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use barograph_model::{Exemplar, Labels, Metadata};
-use barograph_tsdb::{Reason, Row};
+use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use tokio::sync::watch;
 
 use crate::{
     Engine,
     health::Watched,
     memory::Step,
-    scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
+    scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError, View},
     server::stopped,
     telemetry::Origin,
 };
@@ -22,7 +22,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
     let clock = engine.clock.clone();
     let health = engine.health.clone();
     let mut configured = engine.configured.subscribe();
-    let manager = ScrapeManager::start(Arc::new(EngineSink(engine)), clock, Discovery::default());
+    let manager = ScrapeManager::start(Arc::new(EngineSink(engine.clone())), clock, Discovery::default());
+    engine.scraped.set(manager.view());
     let mut watched = false;
     loop {
         let config = configured.borrow_and_update().clone();
@@ -42,20 +43,20 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
 struct EngineSink(Arc<Engine>);
 
 impl Sink for EngineSink {
-    fn append(&self, rows: &[Row<'_>]) -> Result<Outcome, SinkError> {
+    fn append(&self, rows: &[Row<'_>], histograms: &[HistogramRow<'_>]) -> Result<Outcome, SinkError> {
         if self.0.memory.sheds(Step::Ingest) {
             return Err(SinkError("memory is short".into()));
         }
-        let appended = self.0.append(Origin::Scrape, rows).map_err(|error| SinkError(Box::new(error)))?;
-        self.0.commits.want(appended.ticket);
         let mut outcome = Outcome::default();
-        for rejected in &appended.rejected {
-            match rejected.reason {
-                Reason::OutOfOrder => outcome.out_of_order += 1,
-                Reason::Duplicate => outcome.duplicate += 1,
-                Reason::TooOld | Reason::TooFarAhead => outcome.out_of_bounds += 1,
-                _ => outcome.refused += 1,
-            }
+        let mut took = |appended: Result<Appended, barograph_tsdb::Error>| {
+            let appended = appended.map_err(|error| SinkError(Box::new(error)))?;
+            self.0.commits.want(appended.ticket);
+            appended.rejected.iter().for_each(|rejected| count(rejected.reason, &mut outcome));
+            Ok(())
+        };
+        took(self.0.append(Origin::Scrape, rows))?;
+        if !histograms.is_empty() {
+            took(self.0.append_histograms(Origin::Scrape, histograms))?;
         }
         Ok(outcome)
     }
@@ -68,5 +69,29 @@ impl Sink for EngineSink {
         if let Some(labels) = Labels::from_canonical_bytes(labels) {
             self.0.store.append_exemplar(&labels, exemplar);
         }
+    }
+}
+
+fn count(reason: Reason, outcome: &mut Outcome) {
+    match reason {
+        Reason::OutOfOrder => outcome.out_of_order += 1,
+        Reason::Duplicate => outcome.duplicate += 1,
+        Reason::TooOld | Reason::TooFarAhead => outcome.out_of_bounds += 1,
+        _ => outcome.refused += 1,
+    }
+}
+
+/// What is scraped, for those that tell of it; nothing before scraping began.
+#[derive(Default)]
+pub(crate) struct Scraped(Mutex<View>);
+
+impl Scraped {
+    fn set(&self, view: View) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// As it stands.
+    pub(crate) fn view(&self) -> View {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

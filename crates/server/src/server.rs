@@ -503,6 +503,7 @@ async fn open(
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
+        scraped: Default::default(),
         clock,
     });
     let forwarding =

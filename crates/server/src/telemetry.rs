@@ -134,6 +134,8 @@ pub struct Telemetry {
     pub reload: reload::Instruments,
     /// What is sent on.
     pub(crate) remote_write: remote_write::Instruments,
+    /// Scrapes.
+    pub scrapes: crate::scrape::Instruments,
     store: StoreGauges,
 }
 
@@ -297,6 +299,7 @@ impl Telemetry {
             rules: rules::Instruments::register(&registry)?,
             reload: reload::Instruments::register(&registry)?,
             remote_write: remote_write::Instruments::register(&registry)?,
+            scrapes: crate::scrape::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

@@ -25,6 +25,7 @@ const PAGES = {
   Diagnostics: "/ui/health/diagnostics",
   Storage: "/ui/admin/storage",
   Cardinality: "/ui/admin/cardinality",
+  Targets: "/ui/admin/targets",
   Queries: "/ui/admin/queries",
   "a mistake": "/ui/explore?q=sum(",
 };

@@ -29,6 +29,7 @@ const PAGES = {
   diagnostics: "/ui/health/diagnostics",
   storage: "/ui/admin/storage",
   cardinality: "/ui/admin/cardinality",
+  targets: "/ui/admin/targets",
   mistake: `/ui/explore?q=${encodeURIComponent("sum(rate(up[5m])")}`,
 };
 

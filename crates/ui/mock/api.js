@@ -9,6 +9,7 @@ import { admin } from "./admin.js";
 import { diagnostics } from "./diagnostics.js";
 import { explained, queried } from "./documents.js";
 import { arrange, health, told } from "./health.js";
+import { targets } from "./targets.js";
 import { evaluate, histogramAt, METRICS, parseError, STARTED } from "./series.js";
 
 const FLAT = (value) => (Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN");
@@ -90,6 +91,8 @@ function route(path, params) {
       const problem = parseError(query);
       return problem === null ? range(query, Number(params.get("start")), Number(params.get("end")), Number(params.get("step")), Number(params.get("limit") ?? 10_000)) : { error: `invalid parameter "query": ${problem}` };
     }
+    case "targets":
+      return targets();
     case "status/buildinfo":
       return { version: "3.14.0" };
     default:

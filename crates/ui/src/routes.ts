@@ -30,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   { path: "health/diagnostics", title: "Diagnostics", tab_of: "health", icon: "health", page: { later: () => import("./pages/health/Diagnostics.svelte") } },
   { path: "admin/storage", title: "Storage", rail: "Admin", key: "m", icon: "admin", page: { later: () => import("./pages/admin/Storage.svelte") } },
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
+  { path: "admin/targets", title: "Targets", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Targets.svelte") } },
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
   { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
   { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
@@ -49,6 +50,7 @@ export const LEADS: Readonly<Record<string, string>> = {
   performance: "health/performance",
   errors: "health/errors",
   diagnostics: "health/diagnostics",
+  targets: "admin/targets",
 };
 
 /** A page and its tabs. */

@@ -39,6 +39,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     tally.check("editor: series", call.series());
     tally.check("editor: metadata", call.metadata());
     tally.check("alert list and rules", call.rules());
+    tally.check("what is scraped, and the rest of what is told of the server", call.told());
     tally.check("exemplar probe in milliseconds", call.exemplar_probe());
     tally.check("a parse error", call.parse_error());
     tally.check("what cannot be executed", call.execution_error());
@@ -177,6 +178,28 @@ impl Calls {
         let data =
             self.get("/api/v1/query", &[("query", "{\"my.metric\", \"my.label\"=\"x\"}"), ("time", &at)])?;
         equal(&data["result"][0]["value"][1], &json!("1"))
+    }
+
+    /// Plugins and dashboards about Prometheus itself ask these; each has at least the keys that they read.
+    fn told(&self) -> Result<()> {
+        let calls: [(&str, &[(&str, &str)], &[&str]); 9] = [
+            ("targets", &[("state", "active")], &["activeTargets", "droppedTargets"]),
+            ("targets", &[], &["activeTargets", "droppedTargets", "droppedTargetCounts"]),
+            ("scrape_pools", &[], &["scrapePools"]),
+            ("alertmanagers", &[], &["activeAlertmanagers", "droppedAlertmanagers"]),
+            ("status/flags", &[], &["storage.tsdb.path", "query.timeout"]),
+            ("status/runtimeinfo", &[], &["startTime", "storageRetention", "GOMAXPROCS"]),
+            ("status/tsdb", &[], &["headStats", "seriesCountByMetricName"]),
+            ("status/walreplay", &[], &["min", "max", "current"]),
+            ("parse_query", &[("query", "sum by (city) (weather)")], &["type", "expr", "grouping"]),
+        ];
+        for (path, fields, keys) in calls {
+            let data = self.get(&format!("/api/v1/{path}"), fields)?;
+            for key in keys {
+                ensure!(data.get(key).is_some(), "{path} has no {key}: {data}");
+            }
+        }
+        Ok(())
     }
 
     fn limit(&self) -> Result<()> {

@@ -21,6 +21,7 @@ mod random_rules;
 mod real_prometheus;
 mod remote;
 mod remote_write;
+mod scraping;
 mod scripts;
 mod sim;
 
@@ -74,6 +75,7 @@ const SUITES: &[Suite] = &[
     ("promtool", promtool::run),
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
+    ("scraping", scraping::run),
     ("monitoring", monitoring::run),
     ("openapi", openapi::run),
     ("otlp", otlp::run),

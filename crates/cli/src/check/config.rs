@@ -49,7 +49,7 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
 /// A file of targets is there and cannot be used.
 fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
-    let secrets = match &job.auth {
+    let secrets = match &job.http.auth {
         None => vec![],
         Some(Auth::Basic { username, password }) => vec![username, password],
         Some(Auth::Header { credentials, .. }) => vec![credentials],

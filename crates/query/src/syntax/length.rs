@@ -36,6 +36,14 @@ impl Length {
         }
     }
 
+    /// The length in milliseconds, if nothing has to be known of the query that it is part of.
+    pub fn constant_millis(&self) -> Option<i64> {
+        if !self.is_constant() {
+            return None;
+        }
+        self.millis(Times::default()).ok()
+    }
+
     /// The length in milliseconds, or why it has none.
     pub(crate) fn millis(&self, times: Times) -> Result<i64, &'static str> {
         let millis = (self.seconds(times)? * 1e3).round();

@@ -336,6 +336,7 @@ fn own(engine: &Arc<Engine>, at: Timestamp) {
         cache.observe(CacheFigures { hits: results.hits, misses: results.misses, evictions, errors: 0 });
     }
     engine.telemetry.events.observe(&engine.events);
+    engine.telemetry.scrapes.observe(&engine.scraped.view().counts());
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();

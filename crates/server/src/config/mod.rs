@@ -16,6 +16,7 @@ mod auth;
 mod clients;
 mod collectors;
 mod diagnostics;
+mod discovery;
 mod document;
 mod expand;
 mod health;
@@ -25,12 +26,14 @@ mod measuring;
 mod origins;
 mod otlp;
 mod patterns;
+mod protocols;
 pub mod relabel;
 mod remote_write;
 mod retention;
 mod running;
 pub mod schema;
 mod scrape;
+mod scrape_files;
 mod secret;
 mod settings;
 mod sources;
@@ -49,6 +52,7 @@ use barograph_yaml::{section, tree, units};
 pub use clients::{CallLimit, CallLimits, Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use discovery::{DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
 pub use document::{Document, MASK};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use http_client::{
@@ -59,10 +63,12 @@ pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use otlp::Otlp;
 pub use patterns::matching_files;
+pub(crate) use protocols::accept;
+pub use protocols::{Escaping, Names, PageFormat, Protocol};
 pub use remote_write::{QueueConfig, RemoteWriteConfig, RemoteWriteMessage};
 pub use retention::{RetentionConfig, RetentionRule};
 pub use running::Reloading;
-pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
+pub use scrape::{Global, PAGE_BYTES_MAX, Pages, ScrapeConfig, ScrapeLimits};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
@@ -79,15 +85,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 8] = [
-    "runtime",
-    "scrape_config_files",
-    "alerting",
-    "remote_read",
-    "tracing",
-    "tls_server_config",
-    "basic_auth_users",
-];
+const UNSUPPORTED: [&str; 5] = ["alerting", "remote_read", "tracing", "tls_server_config", "basic_auth_users"];
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +227,10 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let remote_write =
         remote_write::read_remote_writes(section.items("remote_write", findings), folder, findings);
+    let job_files = section.items("scrape_config_files", findings);
+    let scrape_configs =
+        scrape_files::read_scrape_files(job_files, &global, folder, scrape_configs, findings);
+    scrape::read_runtime(section.node("runtime").unwrap_or(&none), findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
     Config {
@@ -274,7 +276,7 @@ fn rule_files(path: &str, folder: &Path) -> Result<PathBuf, String> {
 pub fn parse_targets(text: &str, name: &str) -> Result<Vec<TargetGroup>, ConfigError> {
     let groups = barograph_yaml::read(text, name, |root, findings| match &root.kind {
         Kind::Null => Vec::new(),
-        Kind::List(items) => scrape::read_static(items, findings),
+        Kind::List(items) => discovery::read_static(items, findings),
         _ => {
             findings.add(
                 &root.place,

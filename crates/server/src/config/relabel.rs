@@ -56,6 +56,13 @@ const ACTIONS: [(&str, Action); 11] = [
     ("uppercase", Action::Uppercase),
 ];
 
+impl Action {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        ACTIONS.iter().find(|(_, action)| *action == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -74,6 +81,18 @@ pub struct Rule {
     /// For [`Action::HashMod`], at least 1.
     pub modulus: u64,
 }
+
+impl Rule {
+    /// The pattern as it was written.
+    pub fn pattern(&self) -> &str {
+        let anchored = self.regex.as_str();
+        anchored.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).unwrap_or(anchored)
+    }
+}
+
+/// What is put around a pattern, so that it has to match as a whole.
+const BEGIN: &str = "^(?s:";
+const END: &str = ")$";
 
 /// Whether what bears the labels stays. They are changed in place, also if it does not.
 pub fn relabel(rules: &[Rule], labels: &mut LabelsBuilder) -> bool {
@@ -145,7 +164,7 @@ fn hash_mod(value: &str, modulus: u64) -> u64 {
 fn anchored(pattern: &str) -> Result<Regex, String> {
     let build = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
     // The pattern alone first, so that `a)(b` cannot borrow the parentheses of the anchors.
-    build(pattern).and_then(|_| build(&format!("^(?s:{pattern})$"))).map_err(|error| {
+    build(pattern).and_then(|_| build(&format!("{BEGIN}{pattern}{END}"))).map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default();
         format!("`{pattern}` is not a regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
@@ -174,7 +193,7 @@ fn read_rule(node: &Node, findings: &mut Findings) -> Option<Rule> {
         modulus: section.value("modulus", count, findings).unwrap_or_default(),
     };
     if let Some(wanted) = missing(&rule) {
-        let action = ACTIONS.iter().find(|(_, action)| *action == rule.action).map_or("", |(name, _)| name);
+        let action = rule.action.as_str();
         findings.add(section.place, format!("action `{action}` needs `{wanted}`; add it"));
     }
     section.finish(&[], findings);

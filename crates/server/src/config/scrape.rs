@@ -1,18 +1,17 @@
 //! `global` and `scrape_configs`, as in `prometheus.yml`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use barograph_model::Labels;
-use barograph_wire::exposition::Dialect;
 
 use super::{
-    http_client::read_auth,
+    discovery::{
+        self, DnsDiscovery, FileDiscovery, HttpDiscovery, TargetGroup, read_dns_discovery,
+        read_file_discovery, read_http_discovery, read_static,
+    },
+    http_client::{HttpClientConfig, read_http_client},
+    protocols::{Escaping, Names, Protocol},
     relabel::{Rule, read_rules},
-    secret::Auth,
     section::{Findings, Section, boolean, count, read_scalar, text},
     tree::{Key, Node},
     units::{parse_duration, parse_size},
@@ -33,6 +32,8 @@ pub struct Global {
     pub external_labels: Labels,
     /// The limits of scrapes.
     pub limits: ScrapeLimits,
+    /// How pages are read.
+    pub pages: Pages,
 }
 
 impl Default for Global {
@@ -44,7 +45,46 @@ impl Default for Global {
             rule_query_offset: Duration::ZERO,
             external_labels: Labels::empty(),
             limits: ScrapeLimits::default(),
+            pages: Pages::default(),
         }
+    }
+}
+
+/// In which formats pages are asked for, and what of them is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pages {
+    /// The formats, dearest first; `None` for what suits the rest.
+    pub protocols: Option<Vec<Protocol>>,
+    /// Whether native histograms are stored; not by default.
+    pub native: bool,
+    /// Whether histograms that are native are stored in classic buckets too; not by default.
+    pub classic_too: bool,
+    /// Whether histograms of classic buckets are stored as native ones with custom bounds; not by default.
+    pub convert_classic: bool,
+    /// Whether limits and timeout become series beside `up`; not by default.
+    pub extra_metrics: bool,
+    /// Which names there may be.
+    pub names: Names,
+    /// How targets are asked to spell other names.
+    pub escaping: Option<Escaping>,
+}
+
+impl Pages {
+    /// The formats, dearest first.
+    pub fn protocols(&self) -> &[Protocol] {
+        match &self.protocols {
+            Some(protocols) => protocols,
+            None if self.native => &Protocol::NATIVE,
+            None => &Protocol::USUAL,
+        }
+    }
+
+    /// How targets are asked to spell names.
+    pub fn escaping(&self) -> Escaping {
+        self.escaping.unwrap_or(match self.names {
+            Names::Utf8 => Escaping::Allow,
+            Names::Legacy => Escaping::Underscores,
+        })
     }
 }
 
@@ -63,6 +103,10 @@ pub struct ScrapeLimits {
     pub targets: u64,
     /// Bytes of a page, decompressed. Whatever is said here, [`PAGE_BYTES_MAX`] holds.
     pub body_bytes: u64,
+    /// Dropped targets of the job that are remembered; with 0 it is 1,000.
+    pub dropped: u64,
+    /// Buckets of a native histogram. Neighbours are joined until there are no more.
+    pub buckets: u64,
 }
 
 /// No page larger than this is read.
@@ -88,18 +132,26 @@ pub struct ScrapeConfig {
     pub honor_timestamps: bool,
     /// Whether series with a time on the page get staleness markers too; not by default.
     pub track_timestamps_staleness: bool,
-    /// Whether redirects are followed, as by default, or are an error.
-    pub follow_redirects: bool,
     /// Whether a compressed page is asked for, as by default.
     pub enable_compression: bool,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// How pages are read.
+    pub pages: Pages,
     /// How a page is read whose content type says nothing usable. By default such a scrape fails.
-    pub fallback_dialect: Option<Dialect>,
-    /// How the scrape proves who it is.
-    pub auth: Option<Auth>,
+    pub fallback: Option<Protocol>,
+    /// Buckets of native histograms that grow by less than this are joined; 0, the default, joins none.
+    pub bucket_factor_min: f64,
+    /// How targets are asked.
+    pub http: HttpClientConfig,
     /// Targets that stand in the configuration.
     pub static_configs: Vec<TargetGroup>,
     /// Files that name targets.
     pub file_sd_configs: Vec<FileDiscovery>,
+    /// Pages that name targets.
+    pub http_sd_configs: Vec<HttpDiscovery>,
+    /// Names whose records are targets.
+    pub dns_sd_configs: Vec<DnsDiscovery>,
     /// Rules for targets.
     pub relabel_configs: Vec<Rule>,
     /// Rules for the samples of a scrape.
@@ -108,90 +160,9 @@ pub struct ScrapeConfig {
     pub limits: ScrapeLimits,
 }
 
-/// Targets that share labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetGroup {
-    /// Addresses, `host` or `host:port`.
-    pub targets: Vec<String>,
-    /// The labels of all of them.
-    pub labels: BTreeMap<String, String>,
-}
+const UNSUPPORTED_GLOBAL: [&str; 2] = ["scrape_failure_log_file", "query_log_file"];
 
-/// Files that name targets, in YAML or JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileDiscovery {
-    /// Paths; the last part may hold one `*`, as in `targets/*.json`.
-    pub files: Vec<PathBuf>,
-}
-
-const UNSUPPORTED_GLOBAL: [&str; 11] = [
-    "scrape_protocols",
-    "scrape_failure_log_file",
-    "query_log_file",
-    "keep_dropped_targets",
-    "metric_name_validation_scheme",
-    "metric_name_escaping_scheme",
-    "convert_classic_histograms_to_nhcb",
-    "always_scrape_classic_histograms",
-    "scrape_native_histograms",
-    "extra_scrape_metrics",
-    "runtime",
-];
-
-const UNSUPPORTED_SCRAPE: [&str; 52] = [
-    "scrape_protocols",
-    "scrape_failure_log_file",
-    "scrape_classic_histograms",
-    "always_scrape_classic_histograms",
-    "convert_classic_histograms_to_nhcb",
-    "scrape_native_histograms",
-    "extra_scrape_metrics",
-    "native_histogram_bucket_limit",
-    "native_histogram_min_bucket_factor",
-    "keep_dropped_targets",
-    "metric_name_validation_scheme",
-    "metric_name_escaping_scheme",
-    "tls_config",
-    "oauth2",
-    "proxy_url",
-    "proxy_from_environment",
-    "proxy_connect_header",
-    "no_proxy",
-    "http_headers",
-    "enable_http2",
-    "http_sd_configs",
-    "dns_sd_configs",
-    "azure_sd_configs",
-    "consul_sd_configs",
-    "digitalocean_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
-    "eureka_sd_configs",
-    "gce_sd_configs",
-    "hetzner_sd_configs",
-    "ionos_sd_configs",
-    "kubernetes_sd_configs",
-    "kuma_sd_configs",
-    "lightsail_sd_configs",
-    "linode_sd_configs",
-    "marathon_sd_configs",
-    "nerve_sd_configs",
-    "nomad_sd_configs",
-    "openstack_sd_configs",
-    "ovhcloud_sd_configs",
-    "outscale_sd_configs",
-    "puppetdb_sd_configs",
-    "scaleway_sd_configs",
-    "serverset_sd_configs",
-    "stackit_sd_configs",
-    "triton_sd_configs",
-    "uyuni_sd_configs",
-    "vultr_sd_configs",
-    "aws_sd_configs",
-    "ecs_sd_configs",
-    "static_config",
-];
+const UNSUPPORTED_SCRAPE: [&str; 1] = ["scrape_failure_log_file"];
 
 pub(super) fn read_global(node: &Node, findings: &mut Findings) -> Global {
     let mut global = Global::default();
@@ -203,8 +174,16 @@ pub(super) fn read_global(node: &Node, findings: &mut Findings) -> Global {
     global.scrape_timeout = timeout_within(timeout, &global, global.scrape_interval, &section, findings);
     global.external_labels = read_labels(section.entries("external_labels", findings), findings);
     read_limits(&mut section, &mut global.limits, findings);
+    read_pages(&mut section, &mut global.pages, findings);
     section.finish(&UNSUPPORTED_GLOBAL, findings);
     global
+}
+
+/// `runtime` is about that of Go: what it says has nothing to hold for here, and does no harm.
+pub(super) fn read_runtime(node: &Node, findings: &mut Findings) {
+    let mut section = Section::open(node, "`runtime`", findings);
+    section.value("gogc", count, findings);
+    section.finish(&[], findings);
 }
 
 pub(super) fn read_scrape_configs(
@@ -234,7 +213,10 @@ fn read_scrape_config(node: &Node, global: &Global, folder: &Path, findings: &mu
     let timeout = section.value("scrape_timeout", positive_duration, findings);
     let mut limits = global.limits;
     read_limits(&mut section, &mut limits, findings);
-    section.value("scheme", parse_scheme, findings);
+    section.set("native_histogram_bucket_limit", &mut limits.buckets, count, findings);
+    let mut pages = global.pages.clone();
+    read_pages(&mut section, &mut pages, findings);
+    discovery::refuse_others(&mut section, findings);
     let flag = |section: &mut Section<'_>, key, default, findings: &mut Findings| {
         section.value(key, boolean, findings).unwrap_or(default)
     };
@@ -247,12 +229,18 @@ fn read_scrape_config(node: &Node, global: &Global, folder: &Path, findings: &mu
         honor_labels: flag(&mut section, "honor_labels", false, findings),
         honor_timestamps: flag(&mut section, "honor_timestamps", true, findings),
         track_timestamps_staleness: flag(&mut section, "track_timestamps_staleness", false, findings),
-        follow_redirects: flag(&mut section, "follow_redirects", true, findings),
         enable_compression: flag(&mut section, "enable_compression", true, findings),
-        fallback_dialect: section.value("fallback_scrape_protocol", parse_protocol, findings),
-        auth: read_auth(&mut section, folder, findings),
+        scheme: section.value("scheme", parse_scheme, findings).unwrap_or_else(|| "http".to_owned()),
+        pages,
+        fallback: section.value("fallback_scrape_protocol", Protocol::parse, findings),
+        bucket_factor_min: section
+            .value("native_histogram_min_bucket_factor", parse_factor, findings)
+            .unwrap_or_default(),
+        http: read_http_client(&mut section, folder, findings),
         static_configs: read_static(section.items("static_configs", findings), findings),
         file_sd_configs: read_file_discovery(section.items("file_sd_configs", findings), folder, findings),
+        http_sd_configs: read_http_discovery(section.items("http_sd_configs", findings), folder, findings),
+        dns_sd_configs: read_dns_discovery(section.items("dns_sd_configs", findings), findings),
         relabel_configs: read_rules(&mut section, "relabel_configs", findings),
         metric_relabel_configs: read_rules(&mut section, "metric_relabel_configs", findings),
         limits,
@@ -288,6 +276,40 @@ fn read_limits(section: &mut Section<'_>, limits: &mut ScrapeLimits, findings: &
     section.set("label_value_length_limit", &mut limits.label_value_bytes, count, findings);
     section.set("target_limit", &mut limits.targets, count, findings);
     section.set("body_size_limit", &mut limits.body_bytes, parse_size, findings);
+    section.set("keep_dropped_targets", &mut limits.dropped, count, findings);
+}
+
+/// What is said of pages for all jobs or for one, which then holds for it.
+fn read_pages(section: &mut Section<'_>, pages: &mut Pages, findings: &mut Findings) {
+    if section.node("scrape_protocols").is_some() {
+        let given = section.values("scrape_protocols", Protocol::parse, findings);
+        let mut sorted: Vec<_> = given.iter().map(|protocol| format!("{protocol:?}")).collect();
+        sorted.sort();
+        if given.is_empty() || sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+            findings.add(
+                section.place_of("scrape_protocols"),
+                "`scrape_protocols` should name at least one protocol, and none twice",
+            );
+        }
+        pages.protocols = Some(given);
+    }
+    section.set("scrape_native_histograms", &mut pages.native, boolean, findings);
+    section.set("convert_classic_histograms_to_nhcb", &mut pages.convert_classic, boolean, findings);
+    // The older name says the same.
+    section.set("scrape_classic_histograms", &mut pages.classic_too, boolean, findings);
+    section.set("always_scrape_classic_histograms", &mut pages.classic_too, boolean, findings);
+    section.set("extra_scrape_metrics", &mut pages.extra_metrics, boolean, findings);
+    section.set("metric_name_validation_scheme", &mut pages.names, Names::parse, findings);
+    if let Some(escaping) = section.value("metric_name_escaping_scheme", Escaping::parse, findings) {
+        pages.escaping = Some(escaping);
+    }
+    if pages.names == Names::Legacy && pages.escaping == Some(Escaping::Allow) {
+        findings.add(
+            section.place_of("metric_name_escaping_scheme"),
+            "names that are `allow-utf-8` are not `legacy`; change `metric_name_escaping_scheme` or \
+             `metric_name_validation_scheme`",
+        );
+    }
 }
 
 fn read_params(entries: &[(Key, Node)], findings: &mut Findings) -> BTreeMap<String, Vec<String>> {
@@ -313,38 +335,7 @@ fn read_params(entries: &[(Key, Node)], findings: &mut Findings) -> BTreeMap<Str
         .collect()
 }
 
-/// Reads target groups, as they stand in the configuration or in a file of targets.
-pub(super) fn read_static(items: &[Node], findings: &mut Findings) -> Vec<TargetGroup> {
-    items
-        .iter()
-        .map(|node| {
-            let mut section = Section::open(node, "a group of targets", findings);
-            let targets = section.values("targets", parse_target, findings);
-            let labels = read_labels(section.entries("labels", findings), findings);
-            section.finish(&[], findings);
-            let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            TargetGroup { targets, labels }
-        })
-        .collect()
-}
-
-fn read_file_discovery(items: &[Node], folder: &Path, findings: &mut Findings) -> Vec<FileDiscovery> {
-    items
-        .iter()
-        .map(|node| {
-            let mut section = Section::open(node, "file discovery", findings);
-            let files = section.values("files", parse_pattern, findings);
-            section.value("refresh_interval", positive_duration, findings);
-            if files.is_empty() {
-                findings.add(section.place, "file discovery needs `files`; add it");
-            }
-            section.finish(&[], findings);
-            FileDiscovery { files: files.iter().map(|file| folder.join(file)).collect() }
-        })
-        .collect()
-}
-
-fn read_labels(entries: &[(Key, Node)], findings: &mut Findings) -> Labels {
+pub(super) fn read_labels(entries: &[(Key, Node)], findings: &mut Findings) -> Labels {
     let mut pairs = Vec::new();
     for (key, node) in entries {
         if key.text.is_empty() {
@@ -357,44 +348,23 @@ fn read_labels(entries: &[(Key, Node)], findings: &mut Findings) -> Labels {
         .expect("a mapping has unique keys, and empty ones were left out")
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("expected a duration longer than 0".to_owned()),
         duration => Ok(duration),
     }
 }
 
-fn parse_scheme(scheme: &str) -> Result<(), String> {
+fn parse_scheme(scheme: &str) -> Result<String, String> {
     match scheme {
-        "http" => Ok(()),
-        "https" => Err("`https` is not supported yet; only `http` is".to_owned()),
-        _ => Err(format!("expected `http`, found `{scheme}`")),
+        "http" | "https" => Ok(scheme.to_owned()),
+        _ => Err(format!("expected `http` or `https`, found `{scheme}`")),
     }
 }
 
-fn parse_protocol(name: &str) -> Result<Dialect, String> {
-    match name {
-        "PrometheusText0.0.4" | "PrometheusText1.0.0" => Ok(Dialect::Text),
-        "OpenMetricsText0.0.1" | "OpenMetricsText1.0.0" => Ok(Dialect::OpenMetrics),
-        "PrometheusProto" => Err("`PrometheusProto` is not supported yet; use a text protocol".to_owned()),
-        _ => Err(format!("expected a protocol such as `PrometheusText0.0.4`, found `{name}`")),
-    }
-}
-
-fn parse_target(target: &str) -> Result<String, String> {
-    if target.is_empty() || target.contains('/') {
-        return Err(format!("expected `host` or `host:port` without scheme and path, found `{target}`"));
-    }
-    text(target)
-}
-
-fn parse_pattern(pattern: &str) -> Result<String, String> {
-    let (folder, file) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let known = [".json", ".yml", ".yaml"].iter().any(|ending| file.ends_with(ending));
-    if folder.contains('*') || file.matches('*').count() > 1 || !known {
-        return Err(format!(
-            "expected a path ending in .json, .yml or .yaml with at most one `*` in its last part, found `{pattern}`"
-        ));
-    }
-    text(pattern)
+/// Zero, or a factor by which buckets can grow.
+fn parse_factor(text: &str) -> Result<f64, String> {
+    let factor =
+        text.parse().ok().filter(|factor: &f64| factor.is_finite() && (*factor == 0.0 || *factor > 1.0));
+    factor.ok_or_else(|| format!("expected a factor over 1, such as `1.1`, found `{text}`"))
 }

@@ -86,9 +86,9 @@ scrape_configs:
     assert_eq!(node.scrape_timeout, Duration::from_secs(4));
     assert_eq!(node.params["module"], ["http_2xx", "tcp"]);
     assert_eq!((node.limits.samples, node.limits.body_bytes), (1000, 10 << 20));
-    assert_eq!((node.honor_labels, node.honor_timestamps, node.follow_redirects), (true, false, true));
+    assert_eq!((node.honor_labels, node.honor_timestamps, node.http.follow_redirects), (true, false, true));
     let password = Secret::File(PathBuf::from("/etc/barograph/secret/pw"));
-    assert!(matches!(&node.auth, Some(Auth::Basic { password: found, .. }) if *found == password));
+    assert!(matches!(&node.http.auth, Some(Auth::Basic { password: found, .. }) if *found == password));
     let files = &node.file_sd_configs[0].files;
     assert_eq!(*files, [PathBuf::from("/etc/barograph/targets/*.json"), PathBuf::from("/abs/x.yml")]);
     assert_eq!((node.relabel_configs.len(), node.metric_relabel_configs.len()), (1, 1));
@@ -204,10 +204,10 @@ global:
   scrape_timeout: soon
 scrape_configs:
   - job_name: a
-    scheme: https
+    scheme: ftp
     scrape_interval: 5s
     scrape_timeout: 6s
-    tls_config: {ca_file: x}
+    consul_sd_configs: [{server: x}]
     static_configs:
       - targets: ['http://x/metrics']
   - job_name: a
@@ -222,9 +222,10 @@ frobnicate: true
         &[
             "b.yml:2:3: unknown key `scrape_intervall` in `global`; did you mean `scrape_interval`?",
             "b.yml:3:19: `scrape_timeout`: expected a duration such as `30s`, `5m` or `1h30m`, found `soon`",
-            "b.yml:6:13: `scheme`: `https` is not supported yet; only `http` is",
+            "b.yml:6:13: `scheme`: expected `http` or `https`, found `ftp`",
             "b.yml:8:5: `scrape_timeout` is longer than `scrape_interval`; lower it",
-            "b.yml:9:5: key `tls_config` of a scrape configuration is not supported yet; remove it",
+            "b.yml:9:5: `consul_sd_configs` is not supported; let a program that knows these targets serve them to \
+             `http_sd_configs`, or write them to a file of `file_sd_configs`",
             "b.yml:11:19: each of `targets`: expected `host` or `host:port` without scheme and path, found `http://x/metrics`",
             "b.yml:12:5: job name `a` stands twice; give each job its own",
             "b.yml:13:5: a scrape configuration needs `job_name`; add it",

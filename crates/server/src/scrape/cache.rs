@@ -16,9 +16,18 @@ pub(super) struct SeriesCache {
     entries: Vec<Entry>,
     free: Vec<SeriesId>,
     /// Live series whose text is not known any more.
-    orphans: Vec<Labels>,
+    orphans: Vec<Ended>,
     families: HashMap<String, Family>,
     page: u64,
+}
+
+/// A series that ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ended {
+    /// Which.
+    pub(super) labels: Labels,
+    /// Whether its last sample was a native histogram.
+    pub(super) native: bool,
 }
 
 /// An index into the entries of a cache.
@@ -36,6 +45,15 @@ struct Entry {
     live: bool,
     /// Whether a page that had it was good.
     proven: bool,
+    /// Whether its last sample was a native histogram.
+    native: bool,
+}
+
+impl Entry {
+    fn ended(&self) -> Option<Ended> {
+        let labels = self.labels.clone()?;
+        Some(Ended { labels, native: self.native })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,10 +101,11 @@ impl SeriesCache {
         self.entries[id].labels.as_ref()
     }
 
-    /// The page has this series, and it is to be marked when it goes if it is `tracked`.
-    pub(super) fn see(&mut self, id: SeriesId, tracked: bool) {
+    /// The page has this series, as a histogram if it is `native`, and it is to be marked when it goes if it is `tracked`.
+    pub(super) fn see(&mut self, id: SeriesId, tracked: bool, native: bool) {
         let page = self.page;
         let entry = &mut self.entries[id];
+        entry.native = native;
         entry.tracked = tracked && entry.labels.is_some();
         entry.seen = page;
     }
@@ -117,7 +136,7 @@ impl SeriesCache {
     }
 
     /// The page was read to its end and is good: the series that ended.
-    pub(super) fn complete(&mut self) -> Vec<Labels> {
+    pub(super) fn complete(&mut self) -> Vec<Ended> {
         let mut ended = std::mem::take(&mut self.orphans);
         let Self { by_text, entries, free, page, .. } = self;
         by_text.retain(|_, id| {
@@ -128,7 +147,7 @@ impl SeriesCache {
                 return true;
             }
             let gone = std::mem::take(entry);
-            ended.extend(gone.labels.filter(|_| gone.live));
+            ended.extend(gone.ended().filter(|_| gone.live));
             free.push(*id);
             false
         });
@@ -141,19 +160,19 @@ impl SeriesCache {
                 .filter(|entry| entry.live)
                 .filter_map(|entry| entry.labels.as_ref())
                 .collect();
-            ended.retain(|labels| !present.contains(labels));
+            ended.retain(|gone| !present.contains(&gone.labels));
         }
         ended
     }
 
     /// The page failed, or there will be none: all live series end. What only the failed page had is forgotten.
-    pub(super) fn fail(&mut self) -> Vec<Labels> {
+    pub(super) fn fail(&mut self) -> Vec<Ended> {
         let mut ended = std::mem::take(&mut self.orphans);
         let Self { by_text, entries, free, families, .. } = self;
         by_text.retain(|_, id| {
             let entry = &mut entries[*id];
             if std::mem::take(&mut entry.live) {
-                ended.extend(entry.labels.clone());
+                ended.extend(entry.ended());
             }
             if !entry.proven {
                 *entry = Entry::default();
@@ -168,7 +187,7 @@ impl SeriesCache {
     /// The rules changed: what texts stand for has to be learned again.
     pub(super) fn forget_texts(&mut self) {
         let entries = std::mem::take(&mut self.entries);
-        self.orphans.extend(entries.into_iter().filter(|entry| entry.live).filter_map(|entry| entry.labels));
+        self.orphans.extend(entries.iter().filter(|entry| entry.live).filter_map(Entry::ended));
         self.by_text.clear();
         self.free.clear();
     }

@@ -1,4 +1,4 @@
-//! Addresses from configuration and from files.
+//! Addresses from configuration, from files, and from places that were asked.
 //!
 //! Files are looked at again and again; one is read anew when its time or size changed. A file that cannot be
 //! understood keeps the targets it had before; one that is gone has none.
@@ -10,7 +10,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::target::{Built, build};
+use super::{
+    sources::Sources,
+    target::{Built, build},
+};
 use crate::config::{ScrapeConfig, TargetGroup, matching_files, parse_targets};
 
 /// A file of targets larger than this is not read.
@@ -68,8 +71,8 @@ impl TargetFiles {
     }
 }
 
-/// What all addresses of a job became, in the order of configuration, then of file names.
-pub(super) fn discover(config: &ScrapeConfig, files: &TargetFiles) -> Vec<Built> {
+/// What all addresses of a job became, in the order of configuration, then of file names, then of places.
+pub(super) fn discover(config: &ScrapeConfig, files: &TargetFiles, sources: &Sources) -> Vec<Built> {
     let mut found = Vec::new();
     for group in &config.static_configs {
         build_group(config, group, None, &mut found);
@@ -80,6 +83,9 @@ pub(super) fn discover(config: &ScrapeConfig, files: &TargetFiles) -> Vec<Built>
         for group in &known.groups {
             build_group(config, group, Some(&path.display().to_string()), &mut found);
         }
+    }
+    for group in &sources.groups() {
+        build_group(config, group, None, &mut found);
     }
     found
 }
@@ -104,7 +110,7 @@ mod tests {
             Built::Target(target) => target.url,
             other => panic!("a target, not {other:?}"),
         };
-        discover(config, files).into_iter().map(url).collect()
+        discover(config, files, &Sources::default()).into_iter().map(url).collect()
     }
 
     #[test]

@@ -6,25 +6,26 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use barograph_model::Labels;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::{JoinHandle, JoinSet},
 };
 
 use super::{
     DroppedTarget, Health, ScrapeCounts, Sink, TargetStatus,
     discovery::{TargetFiles, discover},
-    fetch,
+    sources::Sources,
     status::{Counters, add},
     target::{Built, Target},
     task::{self, Order, Rules, Shared, SharedStatus},
+    view::{PoolView, View},
 };
-use crate::{clock::Clock, config::ScrapeConfig};
+use crate::{clock::Clock, config::ScrapeConfig, outgoing::Client};
 
 /// How many dropped targets of a job are remembered for the targets page.
 const DROPPED_MAX: usize = 1_000;
@@ -45,26 +46,25 @@ impl Default for Discovery {
 /// Keeps targets scraped, from [`ScrapeManager::start`] until it is stopped or dropped.
 pub struct ScrapeManager {
     configs: watch::Sender<Arc<[ScrapeConfig]>>,
-    view: Arc<Mutex<View>>,
+    view: View,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
-}
-
-/// What the targets page shows.
-#[derive(Default)]
-struct View {
-    active: Vec<SharedStatus>,
-    dropped: Vec<DroppedTarget>,
 }
 
 impl ScrapeManager {
     /// Starts with no jobs. Has to be called inside a tokio runtime, where all scraping takes place.
     pub fn start(sink: Arc<dyn Sink>, clock: Arc<dyn Clock>, discovery: Discovery) -> Self {
         let (configs, orders) = watch::channel(Arc::from([]));
-        let view = Arc::new(Mutex::new(View::default()));
-        let shared = Arc::new(Shared { sink, clock, client: fetch::client(), counters: Counters::default() });
-        let pools =
-            Pools { shared: shared.clone(), view: view.clone(), pools: Vec::new(), tasks: JoinSet::new() };
+        let counters = Arc::<Counters>::default();
+        let view = View::new(counters.clone());
+        let shared = Arc::new(Shared { sink, clock, counters });
+        let pools = Pools {
+            shared: shared.clone(),
+            view: view.clone(),
+            pools: Vec::new(),
+            tasks: JoinSet::new(),
+            asked: Arc::default(),
+        };
         let task = tokio::spawn(pools.run(orders, discovery));
         Self { configs, view, shared, task }
     }
@@ -76,21 +76,23 @@ impl ScrapeManager {
 
     /// All targets as they stand, by job.
     pub fn targets(&self) -> Vec<TargetStatus> {
-        self.watcher()()
+        self.view.targets()
     }
 
     /// The same for whoever holds no manager, for as long as there is one.
     pub fn watcher(&self) -> impl Fn() -> Vec<TargetStatus> + Send + Sync + use<> {
         let view = self.view.clone();
-        move || {
-            let active = lock(&view).active.clone();
-            active.iter().map(|status| lock(status).clone()).collect()
-        }
+        move || view.targets()
+    }
+
+    /// All that is told of targets, for whoever holds no manager.
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// The addresses that became no targets; at most 1,000 a job.
     pub fn dropped_targets(&self) -> Vec<DroppedTarget> {
-        lock(&self.view).dropped.clone()
+        self.view.dropped()
     }
 
     /// What happened since the start.
@@ -112,25 +114,28 @@ impl Drop for ScrapeManager {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 struct Pools {
     shared: Arc<Shared>,
-    view: Arc<Mutex<View>>,
+    view: View,
     pools: Vec<Pool>,
     /// The tasks of all targets; they end with this.
     tasks: JoinSet<()>,
+    /// Told when a place that was asked said something new.
+    asked: Arc<Notify>,
 }
 
 struct Pool {
     config: ScrapeConfig,
     /// The configuration as targets know it; `None` when it is new.
     rules: Option<Arc<Rules>>,
+    /// How targets are asked.
+    client: Client,
     files: TargetFiles,
+    sources: Sources,
     targets: HashMap<Identity, Running>,
     dropped: Vec<DroppedTarget>,
+    /// How many were dropped, those not remembered too.
+    dropped_count: usize,
 }
 
 type Identity = (Labels, String, Duration, Duration);
@@ -143,6 +148,7 @@ struct Running {
 impl Pools {
     async fn run(mut self, mut configs: watch::Receiver<Arc<[ScrapeConfig]>>, discovery: Discovery) {
         let mut ticks = tokio::time::interval(discovery.file_interval);
+        let asked = self.asked.clone();
         loop {
             let is_new = tokio::select! {
                 changed = configs.changed() => match changed {
@@ -150,6 +156,7 @@ impl Pools {
                     Err(_) => return,
                 },
                 _ = ticks.tick() => false,
+                () = asked.notified() => false,
                 Some(_) = self.tasks.join_next() => continue,
             };
             let given = is_new.then(|| configs.borrow_and_update().clone());
@@ -176,7 +183,7 @@ impl Pools {
                 tracing::warn!(job = pool.config.job_name, %error, "a file of targets is not used; its last good targets stay");
             }
             add(&self.shared.counters.file_failures, errors.len() as u64);
-            changed.push(is_new || files_changed);
+            changed.push(pool.sources.refresh() || is_new || files_changed);
         }
         (self, changed)
     }
@@ -186,10 +193,19 @@ impl Pools {
             mem::take(&mut self.pools).into_iter().map(|pool| (pool.config.job_name.clone(), pool)).collect();
         for config in configs {
             let pool = match old.remove(&config.job_name) {
-                Some(pool) => Pool { config: config.clone(), rules: None, ..pool },
+                Some(pool) => {
+                    let client = match pool.config.http == config.http {
+                        true => pool.client.clone(),
+                        false => Client::new(config.http.clone()),
+                    };
+                    Pool { config: config.clone(), client, rules: None, ..pool }
+                }
                 None => Pool::new(config.clone()),
             };
             self.pools.push(pool);
+        }
+        for pool in &mut self.pools {
+            pool.sources.apply(&pool.config, &self.asked, &self.shared.counters);
         }
         for running in old.into_values().flat_map(|pool| pool.targets.into_values()) {
             running.orders.send_replace(Order::Leave);
@@ -200,14 +216,18 @@ impl Pools {
         for (pool, _) in self.pools.iter_mut().zip(&changed).filter(|(_, changed)| **changed) {
             pool.start_and_stop(&self.shared, &mut self.tasks);
         }
-        let mut view = View::default();
-        for pool in &self.pools {
+        let pools = self.pools.iter().map(|pool| {
             let mut active: Vec<_> = pool.targets.iter().collect();
             active.sort_by(|a, b| a.0.cmp(b.0));
-            view.active.extend(active.into_iter().map(|(_, running)| running.status.clone()));
-            view.dropped.extend(pool.dropped.iter().cloned());
-        }
-        *lock(&self.view) = view;
+            PoolView {
+                name: pool.config.job_name.clone(),
+                rules: pool.config.relabel_configs.clone().into(),
+                active: active.into_iter().map(|(_, running)| running.status.clone()).collect(),
+                dropped: pool.dropped.clone(),
+                dropped_count: pool.dropped_count,
+            }
+        });
+        self.view.set(pools.collect());
         self
     }
 }
@@ -215,22 +235,27 @@ impl Pools {
 impl Pool {
     fn new(config: ScrapeConfig) -> Self {
         Self {
+            client: Client::new(config.http.clone()),
             config,
             rules: None,
             files: TargetFiles::default(),
+            sources: Sources::default(),
             targets: HashMap::new(),
             dropped: Vec::new(),
+            dropped_count: 0,
         }
     }
 
     /// Makes the running targets those that discovery finds now.
     fn start_and_stop(&mut self, shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-        let (found, dropped) = self.discover();
-        self.dropped = dropped;
+        let (found, dropped, dropped_count) = self.discover();
+        (self.dropped, self.dropped_count) = (dropped, dropped_count);
         let refused = self.over_limit(found.len());
         let known = self.rules.take().filter(|rules| rules.refused == refused);
         let are_new = known.is_none();
-        let rules = known.unwrap_or_else(|| Arc::new(Rules { config: self.config.clone(), refused }));
+        let rules = known.unwrap_or_else(|| {
+            Arc::new(Rules { config: self.config.clone(), client: self.client.clone(), refused })
+        });
         self.rules = Some(rules.clone());
         let mut old = mem::take(&mut self.targets);
         for (identity, target) in found {
@@ -253,9 +278,14 @@ impl Pool {
         }
     }
 
-    fn discover(&self) -> (HashMap<Identity, Target>, Vec<DroppedTarget>) {
-        let (mut found, mut dropped) = (HashMap::new(), Vec::new());
-        for built in discover(&self.config, &self.files) {
+    /// The targets, the dropped ones that are remembered, and how many were dropped.
+    fn discover(&self) -> (HashMap<Identity, Target>, Vec<DroppedTarget>, usize) {
+        let (mut found, mut dropped, mut count) = (HashMap::new(), Vec::new(), 0);
+        let most = match self.config.limits.dropped {
+            0 => DROPPED_MAX,
+            limit => usize::try_from(limit).unwrap_or(usize::MAX).min(DROPPED_MAX),
+        };
+        for built in discover(&self.config, &self.files, &self.sources) {
             let (discovered, error) = match built {
                 Built::Target(target) => {
                     found.insert(target.identity(), target);
@@ -264,11 +294,12 @@ impl Pool {
                 Built::Dropped(discovered) => (discovered, String::new()),
                 Built::Invalid(discovered, error) => (discovered, error),
             };
-            if dropped.len() < DROPPED_MAX {
+            count += 1;
+            if dropped.len() < most {
                 dropped.push(DroppedTarget { pool: self.config.job_name.clone(), discovered, error });
             }
         }
-        (found, dropped)
+        (found, dropped, count)
     }
 
     fn over_limit(&self, targets: usize) -> Option<String> {
@@ -296,6 +327,7 @@ fn start(
         last_scrape: None,
         last_duration: Duration::ZERO,
         last_error: String::new(),
+        failures: 0,
     }));
     let (orders, received) = watch::channel(Order::Scrape(rules));
     tasks.spawn(task::run(target, shared.clone(), status.clone(), received));

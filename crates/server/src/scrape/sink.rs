@@ -1,7 +1,7 @@
 //! Where scraped samples go.
 
 use barograph_model::{Exemplar, Metadata};
-use barograph_tsdb::Row;
+use barograph_tsdb::{HistogramRow, Row};
 
 /// What became of rows that were handed over; those not counted here are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub struct SinkError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Takes what scrapes bring. Called from blocking threads.
 pub trait Sink: Send + Sync + 'static {
-    /// Stores the samples of one scrape.
+    /// Stores the samples and native histograms of one scrape.
     ///
     /// # Errors
     /// When none could be stored. Rows that are refused one by one are counted in the [`Outcome`] instead.
-    fn append(&self, rows: &[Row<'_>]) -> Result<Outcome, SinkError>;
+    fn append(&self, rows: &[Row<'_>], histograms: &[HistogramRow<'_>]) -> Result<Outcome, SinkError>;
 
     /// Learns type, unit and help of a metric family; told once, and again when they change.
     fn metadata(&self, family: &str, metadata: &Metadata);

@@ -44,6 +44,8 @@ pub struct TargetStatus {
     pub last_duration: Duration,
     /// Why the last scrape failed; empty if it did not.
     pub last_error: String,
+    /// How often scrapes failed since it is there.
+    pub failures: u64,
 }
 
 /// An address that relabelling dropped, or that cannot be a target.
@@ -72,6 +74,10 @@ pub struct ScrapeCounts {
     pub sink_failures: u64,
     /// Target files that could not be read; their last good targets stay.
     pub file_failures: u64,
+    /// Looks for targets over HTTP or in the DNS that failed; the last good targets stay.
+    pub discovery_failures: u64,
+    /// Scrapes that were refused because the job has more targets than it may.
+    pub over_target_limit: u64,
 }
 
 /// [`ScrapeCounts`] while they grow.
@@ -82,6 +88,8 @@ pub(super) struct Counters {
     pub(super) samples: AtomicU64,
     pub(super) sink_failures: AtomicU64,
     pub(super) file_failures: AtomicU64,
+    pub(super) discovery_failures: AtomicU64,
+    pub(super) over_target_limit: AtomicU64,
     out_of_order: AtomicU64,
     duplicate: AtomicU64,
     out_of_bounds: AtomicU64,
@@ -104,6 +112,8 @@ impl Counters {
             samples: read(&self.samples),
             sink_failures: read(&self.sink_failures),
             file_failures: read(&self.file_failures),
+            discovery_failures: read(&self.discovery_failures),
+            over_target_limit: read(&self.over_target_limit),
             rejected: Outcome {
                 out_of_order: read(&self.out_of_order),
                 duplicate: read(&self.duplicate),

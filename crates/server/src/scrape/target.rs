@@ -66,7 +66,7 @@ pub(super) fn build(config: &ScrapeConfig, given: &BTreeMap<&str, &str>) -> Buil
         }
     };
     default("job", &config.job_name);
-    default(SCHEME, "http");
+    default(SCHEME, &config.scheme);
     default(PATH, &config.metrics_path);
     default(INTERVAL, &format_duration(config.scrape_interval));
     default(TIMEOUT, &format_duration(config.scrape_timeout));
@@ -91,8 +91,9 @@ fn finish(config: &ScrapeConfig, mut labels: LabelsBuilder, discovered: &Labels)
     if address.is_empty() || address.contains(['/', '?', '#', '@', ' ']) {
         return Err(format!("`{address}` is not an address"));
     }
-    if value(SCHEME) != "http" {
-        return Err(format!("scheme `{}` is not supported, only `http` is", value(SCHEME)));
+    let scheme = value(SCHEME).to_owned();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return Err(format!("scheme `{scheme}` is not supported, only `http` and `https` are"));
     }
     let interval = parse_duration(value(INTERVAL)).map_err(|reason| format!("{INTERVAL}: {reason}"))?;
     let timeout = parse_duration(value(TIMEOUT)).map_err(|reason| format!("{TIMEOUT}: {reason}"))?;
@@ -102,7 +103,7 @@ fn finish(config: &ScrapeConfig, mut labels: LabelsBuilder, discovered: &Labels)
             "scrape timeout {timeout} should be over 0 and at most the interval, {interval}"
         ));
     }
-    let url = url(&address, value(PATH), config, &labels);
+    let url = url(&format!("{scheme}://{address}"), value(PATH), config, &labels);
     if labels.value("instance").is_none() {
         labels.set("instance", &address);
     }
@@ -123,7 +124,7 @@ fn url(address: &str, path: &str, config: &ScrapeConfig, labels: &LabelsBuilder)
         }
     }
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let mut url = format!("http://{address}{slash}{path}");
+    let mut url = format!("{address}{slash}{path}");
     let mut separator = if path.contains('?') { '&' } else { '?' };
     for (name, values) in &params {
         for value in values {
@@ -194,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn schemes_are_of_the_job_or_of_the_target() {
+        check("scheme: https", &[("__address__", "a")], r#"{instance="a", job="j"} https://a/metrics"#);
+        check(
+            "",
+            &[("__address__", "a"), ("__scheme__", "https")],
+            r#"{instance="a", job="j"} https://a/metrics"#,
+        );
+    }
+
+    #[test]
     fn rules_may_change_all_of_it() {
         check(
             "params: {module: [http]}, relabel_configs: [\
@@ -222,8 +233,8 @@ mod tests {
         check("", &[("__address__", "a/b")], "`a/b` is not an address");
         check(
             "",
-            &[("__address__", "a"), ("__scheme__", "https")],
-            "scheme `https` is not supported, only `http` is",
+            &[("__address__", "a"), ("__scheme__", "ftp")],
+            "scheme `ftp` is not supported, only `http` and `https` are",
         );
         check(
             "",

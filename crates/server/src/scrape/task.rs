@@ -5,19 +5,19 @@ use std::{
     time::Duration,
 };
 
-use barograph_model::{Labels, METRIC_NAME, Timestamp, stale_marker};
-use barograph_tsdb::Row;
+use barograph_model::{Histogram, HistogramParts, Labels, METRIC_NAME, Timestamp, stale_marker};
+use barograph_tsdb::{HistogramRow, Row};
 use tokio::sync::watch;
 
 use super::{
     Health, Sink, TargetStatus,
-    cache::SeriesCache,
-    fetch::{Fetched, HttpClient, fetch},
+    cache::{Ended, SeriesCache},
+    fetch::{Fetched, fetch},
     page::{self, Page},
     status::{Counters, add},
     target::Target,
 };
-use crate::{clock::Clock, config::ScrapeConfig};
+use crate::{clock::Clock, config::ScrapeConfig, outgoing::Client};
 
 /// A scrape that begins at most this much beside its due time gets that time, so that samples of a series lie
 /// evenly. For short intervals it is a hundredth of the interval.
@@ -27,8 +27,7 @@ const TIME_TOLERANCE: Duration = Duration::from_millis(2);
 pub(super) struct Shared {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) client: HttpClient,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// What a target is told to do.
@@ -44,6 +43,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) config: ScrapeConfig,
+    /// How targets are asked.
+    pub(super) client: Client,
     /// Why no scrape of the job may succeed, if so.
     pub(super) refused: Option<String>,
 }
@@ -61,6 +62,8 @@ pub(super) async fn run(
     let report = Arc::new(Report::new(&target.labels));
     let mut cache = SeriesCache::default();
     let mut schedule = Schedule::new(&*shared.clock, target.interval, target.hash());
+    // Which series of the report there were.
+    let mut reported = Report::USUAL;
     loop {
         let rules = tokio::select! {
             biased;
@@ -80,11 +83,13 @@ pub(super) async fn run(
         };
         let began = shared.clock.monotonic();
         let at = schedule.begin(shared.clock.now(), began);
-        let scrape = Scrape { at, began, rules, target: target.labels.clone() };
+        reported = Report::len(&rules.config);
+        let (labels, timeout) = (target.labels.clone(), target.timeout);
+        let scrape = Scrape { at, began, rules, target: labels, timeout };
         cache = scrape_once(&target, scrape, cache, &shared, &report, &status).await;
     }
     let at = shared.clock.now();
-    let ending = tokio::task::spawn_blocking(move || end(&shared, &report, cache, at));
+    let ending = tokio::task::spawn_blocking(move || end(&shared, &report, reported, cache, at));
     if let Err(error) = ending.await {
         tracing::error!(%error, "ending the series of a target failed");
     }
@@ -96,6 +101,7 @@ struct Scrape {
     began: Duration,
     rules: Arc<Rules>,
     target: Labels,
+    timeout: Duration,
 }
 
 async fn scrape_once(
@@ -107,8 +113,11 @@ async fn scrape_once(
     status: &SharedStatus,
 ) -> SeriesCache {
     let fetched = match &scrape.rules.refused {
-        Some(reason) => Err(reason.clone()),
-        None => fetch(&shared.client, &target.url, target.timeout, &scrape.rules.config).await,
+        Some(reason) => {
+            add(&shared.counters.over_target_limit, 1);
+            Err(reason.clone())
+        }
+        None => fetch(&scrape.rules.client, &target.url, target.timeout, &scrape.rules.config).await,
     };
     let (shared, report, status) = (shared.clone(), report.clone(), status.clone());
     let work = move || {
@@ -131,33 +140,45 @@ fn store(
     report: &Report,
     status: &SharedStatus,
 ) {
+    let bytes = fetched.as_ref().map_or(0, |fetched| fetched.bytes.len());
     let read = fetched.and_then(|fetched| {
-        page::read(&fetched.text, fetched.dialect, scrape.at, &scrape.rules.config, &scrape.target, cache)
+        page::read(&fetched.bytes, fetched.format, scrape.at, &scrape.rules.config, &scrape.target, cache)
     });
     let (page, mut error, ended) = match read {
         Ok(page) => (page, String::new(), cache.complete()),
         Err(error) => (Page::default(), error, cache.fail()),
     };
     let duration = shared.clock.monotonic().saturating_sub(scrape.began);
+    let marker = histogram_marker();
     let mut rows = Vec::with_capacity(page.samples.len() + ended.len() + Report::NAMES.len());
     for (id, sample) in &page.samples {
         let Some(labels) = cache.labels(*id) else { continue };
         rows.push(Row { labels: labels.as_bytes(), at: sample.at.millis(), value: sample.value });
     }
+    let mut histograms = Vec::new();
+    for (id, at, histogram) in &page.histograms {
+        let Some(labels) = cache.labels(*id) else { continue };
+        histograms.push(HistogramRow { labels: labels.as_bytes(), at: at.millis(), histogram });
+    }
     rows.extend(markers(&ended, scrape.at));
+    histograms.extend(histogram_markers(&ended, &marker, scrape.at));
+    let limits = scrape.rules.config.limits;
     let values = [
         if error.is_empty() { 1.0 } else { 0.0 },
         duration.as_secs_f64(),
         page.scraped as f64,
-        page.samples.len() as f64,
+        page.kept() as f64,
         page.added as f64,
+        scrape.timeout.as_secs_f64(),
+        limits.samples as f64,
+        bytes as f64,
     ];
-    rows.extend(report.rows(scrape.at, values));
+    rows.extend(report.rows(scrape.at, &values[..Report::len(&scrape.rules.config)]));
 
     add(&shared.counters.scrapes, 1);
-    add(&shared.counters.samples, page.samples.len() as u64);
-    hand_over(shared, &rows, &mut error);
-    drop(rows);
+    add(&shared.counters.samples, page.kept() as u64);
+    hand_over(shared, &rows, &histograms, &mut error);
+    drop((rows, histograms));
     for (id, exemplar) in page.exemplars {
         if let Some(labels) = cache.labels(id) {
             shared.sink.exemplar(labels.as_bytes(), exemplar);
@@ -173,11 +194,12 @@ fn store(
     status.health = if error.is_empty() { Health::Up } else { Health::Down };
     status.last_scrape = Some(scrape.at);
     status.last_duration = duration;
+    status.failures += u64::from(!error.is_empty());
     status.last_error = error;
 }
 
-fn hand_over(shared: &Shared, rows: &[Row<'_>], error: &mut String) {
-    match shared.sink.append(rows) {
+fn hand_over(shared: &Shared, rows: &[Row<'_>], histograms: &[HistogramRow<'_>], error: &mut String) {
+    match shared.sink.append(rows, histograms) {
         Ok(outcome) => shared.counters.add_rejected(&outcome),
         Err(failed) => {
             shared.counters.sink_failures.fetch_add(1, Ordering::Relaxed);
@@ -190,36 +212,71 @@ fn hand_over(shared: &Shared, rows: &[Row<'_>], error: &mut String) {
 }
 
 /// Ends all series of a target that is gone, those of its report too.
-fn end(shared: &Shared, report: &Report, mut cache: SeriesCache, at: Timestamp) {
+fn end(shared: &Shared, report: &Report, reported: usize, mut cache: SeriesCache, at: Timestamp) {
     let ended = cache.fail();
     let mut rows: Vec<_> = markers(&ended, at).collect();
-    rows.extend(report.rows(at, [stale_marker(); 5]));
-    hand_over(shared, &rows, &mut String::new());
+    rows.extend(report.rows(at, &vec![stale_marker(); reported]));
+    let marker = histogram_marker();
+    let histograms: Vec<_> = histogram_markers(&ended, &marker, at).collect();
+    hand_over(shared, &rows, &histograms, &mut String::new());
 }
 
-fn markers(ended: &[Labels], at: Timestamp) -> impl Iterator<Item = Row<'_>> {
-    ended.iter().map(move |labels| Row { labels: labels.as_bytes(), at: at.millis(), value: stale_marker() })
+fn markers(ended: &[Ended], at: Timestamp) -> impl Iterator<Item = Row<'_>> {
+    let floats = ended.iter().filter(|ended| !ended.native);
+    floats.map(move |ended| Row { labels: ended.labels.as_bytes(), at: at.millis(), value: stale_marker() })
+}
+
+fn histogram_markers<'m>(
+    ended: &'m [Ended],
+    marker: &'m Histogram,
+    at: Timestamp,
+) -> impl Iterator<Item = HistogramRow<'m>> {
+    let native = ended.iter().filter(|ended| ended.native);
+    native.map(move |ended| HistogramRow {
+        labels: ended.labels.as_bytes(),
+        at: at.millis(),
+        histogram: marker,
+    })
+}
+
+/// The histogram that ends a series of histograms.
+fn histogram_marker() -> Histogram {
+    Histogram::new(HistogramParts { sum: stale_marker(), ..HistogramParts::default() })
+        .expect("a histogram of nothing breaks no rule")
 }
 
 /// The series every target has, whatever its page says.
-struct Report([Labels; 5]);
+struct Report([Labels; 8]);
 
 impl Report {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 8] = [
         "up",
         "scrape_duration_seconds",
         "scrape_samples_scraped",
         "scrape_samples_post_metric_relabeling",
         "scrape_series_added",
+        "scrape_timeout_seconds",
+        "scrape_sample_limit",
+        "scrape_body_size_bytes",
     ];
+    /// How many of them there always are.
+    const USUAL: usize = 5;
+
+    const fn len(config: &ScrapeConfig) -> usize {
+        if config.pages.extra_metrics { Self::NAMES.len() } else { Self::USUAL }
+    }
 
     fn new(target: &Labels) -> Self {
         Self(Self::NAMES.map(|name| target.with(METRIC_NAME, name)))
     }
 
-    fn rows(&self, at: Timestamp, values: [f64; 5]) -> impl Iterator<Item = Row<'_>> {
+    fn rows(&self, at: Timestamp, values: &[f64]) -> impl Iterator<Item = Row<'_>> {
         let at = at.millis();
-        self.0.iter().zip(values).map(move |(labels, value)| Row { labels: labels.as_bytes(), at, value })
+        self.0.iter().zip(values).map(move |(labels, value)| Row {
+            labels: labels.as_bytes(),
+            at,
+            value: *value,
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use barograph_model::{Exemplar, Labels, Metadata, MetricType, Timestamp, is_stale};
-use barograph_tsdb::Row;
+use barograph_model::{Exemplar, Labels, Metadata, MetricType, Timestamp, is_stale, stale_marker};
+use barograph_tsdb::{HistogramRow, Row};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -50,8 +50,13 @@ struct Memory {
 }
 
 impl Sink for Memory {
-    fn append(&self, rows: &[Row<'_>]) -> Result<Outcome, SinkError> {
+    fn append(&self, rows: &[Row<'_>], histograms: &[HistogramRow<'_>]) -> Result<Outcome, SinkError> {
         let mut samples = self.samples.lock().unwrap();
+        for row in histograms {
+            let labels = Labels::from_canonical_bytes(row.labels).unwrap();
+            let value = if row.histogram.is_stale() { stale_marker() } else { row.histogram.count() };
+            samples.entry(labels.to_string()).or_default().push((row.at, value));
+        }
         for row in rows {
             let labels = Labels::from_canonical_bytes(row.labels).unwrap();
             samples.entry(labels.to_string()).or_default().push((row.at, row.value));
@@ -343,7 +348,7 @@ async fn a_scrape_that_fails_says_why() {
     .await;
     check_fails("body_size_limit: 3B", text, b"a 1\n", "the page is larger than its limit of 3 bytes").await;
     check_fails("body_size_limit: 2KB", gzip, &bomb, "the page is larger than its limit of 2048 bytes").await;
-    check_fails("", gzip, b"not compressed at all\n", "the page is not gzip: invalid gzip header").await;
+    check_fails("", gzip, b"not compressed at all\n", "the answer is not gzip: invalid gzip header").await;
     check_fails(
         "follow_redirects: false",
         "302 Found\r\nlocation: /x",
@@ -352,8 +357,7 @@ async fn a_scrape_that_fails_says_why() {
     )
     .await;
     check_fails("", "302 Found\r\nlocation: /metrics", b"", "more than 5 redirects").await;
-    check_fails("", "302 Found\r\nlocation: https://x/", b"", "cannot follow a redirect to `https://x/`")
-        .await;
+    check_fails("", "302 Found\r\nlocation: ftp://x/", b"", "cannot follow a redirect to `ftp://x/`").await;
 }
 
 #[tokio::test]
@@ -413,13 +417,13 @@ async fn dropped_targets_are_listed() {
     bench.apply(
         "[{job_name: j, static_configs: [{targets: [a, b, c]}], relabel_configs: [\
          {source_labels: [__address__], regex: a, action: drop}, \
-         {source_labels: [__address__], regex: b, target_label: __scheme__, replacement: https}]}]",
+         {source_labels: [__address__], regex: b, target_label: __scheme__, replacement: ftp}]}]",
     );
     bench.until("one is left", |_| bench.manager.targets().len() == 1).await;
     let mut dropped: Vec<_> =
         bench.manager.dropped_targets().into_iter().map(|target| target.error).collect();
     dropped.sort();
-    assert_eq!(dropped, ["", "scheme `https` is not supported, only `http` is"]);
+    assert_eq!(dropped, ["", "scheme `ftp` is not supported, only `http` and `https` are"]);
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ mod spans_are_kept;
 mod statistics_have_every_form;
 mod statistics_never_fail_a_request;
 mod storage_says_what_it_holds;
+mod targets_are_looked_for;
 mod ten_days_of_history_are_loaded;
 mod the_server_looks_at_itself;
 mod three_faces_are_one;

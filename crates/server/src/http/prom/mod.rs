@@ -10,7 +10,10 @@ mod labels;
 mod matrix;
 mod query;
 mod rules;
+mod runtime;
 mod status;
+mod targets;
+mod tree;
 
 pub(crate) use answer::{success, write_labels, write_sample_value};
 pub(crate) use error::ApiError;
@@ -37,6 +40,18 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/format_query", post(query::format).get(query::format))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route("/api/v1/status/flags", get(runtime::flags))
+        .route("/api/v1/status/runtimeinfo", get(runtime::runtimeinfo))
+        .route("/api/v1/status/walreplay", get(runtime::walreplay))
+        .route("/api/v1/features", get(runtime::features))
+        .route("/api/v1/alertmanagers", get(runtime::alertmanagers))
+        .route("/api/v1/notifications", get(runtime::notifications))
+        .route("/api/v1/notifications/live", get(runtime::notifications_live))
+        .route("/api/v1/parse_query", post(tree::parse).get(tree::parse))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/metadata", get(targets::metadata))
+        .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
+        .route("/api/v1/scrape_pools", get(targets::pools))
         .route("/api/v1/admin/tsdb/delete_series", post(delete::series).put(delete::series))
         .route("/api/v1/admin/tsdb/clean_tombstones", post(delete::clean).put(delete::clean))
         .route("/api/v1/{*unknown}", any(error::unknown_path))

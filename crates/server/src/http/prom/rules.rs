@@ -203,7 +203,7 @@ fn labels(labels: &Labels) -> Map<String, Value> {
 }
 
 /// RFC 3339; what was never is Go's first moment.
-fn time(at: Option<Timestamp>) -> String {
+pub(super) fn time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), Timestamp::to_rfc3339)
 }
 

@@ -3,11 +3,17 @@
 //! Reading is all or nothing: one bad line, or one limit passed, fails the page. Labels are worked on only for a
 //! series whose text is new.
 
-use barograph_model::{Exemplar, Labels, LabelsBuilder, METRIC_NAME, Sample, Timestamp};
-use barograph_wire::exposition::{self, Dialect, ExemplarText, Item, Pairs};
+mod classic;
+mod native;
+mod protobuf;
+mod text;
 
+use barograph_model::{Exemplar, Histogram, Labels, LabelsBuilder, METRIC_NAME, Sample, Timestamp};
+use barograph_wire::exposition::Pairs;
+
+use self::classic::Classic;
 use super::cache::{SeriesCache, SeriesId};
-use crate::config::{ScrapeConfig, relabel::relabel};
+use crate::config::{Names, PageFormat, ScrapeConfig, relabel::relabel};
 
 /// An exemplar whose labels have more characters than this is left out, as OpenMetrics asks.
 const EXEMPLAR_CHARS_MAX: usize = 128;
@@ -17,7 +23,9 @@ const EXEMPLAR_CHARS_MAX: usize = 128;
 pub(super) struct Page {
     /// The samples that relabelling kept.
     pub(super) samples: Vec<(SeriesId, Sample)>,
-    /// The exemplars of these.
+    /// The native histograms that it kept.
+    pub(super) histograms: Vec<(SeriesId, Timestamp, Histogram)>,
+    /// The exemplars of both.
     pub(super) exemplars: Vec<(SeriesId, Exemplar)>,
     /// How many samples the page had.
     pub(super) scraped: usize,
@@ -25,67 +33,113 @@ pub(super) struct Page {
     pub(super) added: usize,
 }
 
+impl Page {
+    /// What of it is stored.
+    pub(super) fn kept(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+}
+
 /// Reads a page that was fetched at `at` from the target whose series get `target` as labels.
 ///
 /// # Errors
 /// Why the page is no good, as the targets page shows it.
 pub(super) fn read(
-    text: &[u8],
-    dialect: Dialect,
+    bytes: &[u8],
+    format: PageFormat,
     at: Timestamp,
     config: &ScrapeConfig,
     target: &Labels,
     cache: &mut SeriesCache,
 ) -> Result<Page, String> {
-    let mut page = Page::default();
-    let mut pairs = Pairs::new();
     cache.begin();
-    for item in exposition::parse(text, dialect) {
-        match item.map_err(|error| error.to_string())? {
-            Item::Type { name, kind } => cache.see_family(&name, |metadata| metadata.kind = kind),
-            Item::Help { name, help } => cache.see_family(&name, |metadata| set(&mut metadata.help, &help)),
-            Item::Unit { name, unit } => cache.see_family(&name, |metadata| set(&mut metadata.unit, unit)),
-            Item::Sample(sample) => {
-                page.scraped += 1;
-                let text = sample.series.as_str();
-                let id = match cache.find(text) {
-                    Some(id) => id,
-                    None => {
-                        sample.series.pairs_into(&mut pairs).map_err(|error| error.to_string())?;
-                        let labels = stored_labels(&pairs, config, target)?;
-                        page.added += usize::from(labels.is_some());
-                        cache.insert(text, labels)
-                    }
-                };
-                let time = sample.at.filter(|_| config.honor_timestamps);
-                cache.see(id, time.is_none() || config.track_timestamps_staleness);
-                if cache.labels(id).is_none() {
-                    continue;
-                }
-                let at = time.unwrap_or(at);
-                page.samples.push((id, Sample { at, value: sample.value }));
-                if let Some(exemplar) = sample.exemplar {
-                    page.exemplars.extend(read_exemplar(&exemplar, at)?.map(|exemplar| (id, exemplar)));
-                }
-                check_limit("samples", page.samples.len(), config.limits.samples)?;
+    let classic = config.pages.convert_classic.then(Classic::default);
+    let mut reading = Reading { page: Page::default(), at, config, target, cache, classic };
+    match format {
+        PageFormat::Text(dialect) => text::read(bytes, dialect, &mut reading)?,
+        PageFormat::Protobuf => protobuf::read(bytes, &mut reading)?,
+    }
+    if let Some(classic) = reading.classic.take() {
+        classic.give(&mut reading)?;
+    }
+    Ok(reading.page)
+}
+
+/// A page that is being read.
+struct Reading<'r> {
+    page: Page,
+    at: Timestamp,
+    config: &'r ScrapeConfig,
+    target: &'r Labels,
+    cache: &'r mut SeriesCache,
+    /// Classic histograms that are to become native ones.
+    classic: Option<Classic>,
+}
+
+impl Reading<'_> {
+    /// The series that `text` stands for, and the time of its sample; `None` where a rule drops it.
+    fn series<'p>(
+        &mut self,
+        text: &str,
+        time: Option<Timestamp>,
+        native: bool,
+        pairs: impl FnOnce() -> Result<Pairs<'p>, String>,
+    ) -> Result<Option<(SeriesId, Timestamp)>, String> {
+        self.page.scraped += 1;
+        let id = match self.cache.find(text) {
+            Some(id) => id,
+            None => {
+                let labels = stored_labels(&pairs()?, self.config, self.target)?;
+                self.page.added += usize::from(labels.is_some());
+                self.cache.insert(text, labels)
             }
+        };
+        let time = time.filter(|_| self.config.honor_timestamps);
+        self.cache.see(id, time.is_none() || self.config.track_timestamps_staleness, native);
+        Ok(self.cache.labels(id).map(|_| (id, time.unwrap_or(self.at))))
+    }
+
+    /// A float; the series that it is of if it is kept.
+    fn sample<'p>(
+        &mut self,
+        text: &str,
+        time: Option<Timestamp>,
+        value: f64,
+        pairs: impl FnOnce() -> Result<Pairs<'p>, String>,
+    ) -> Result<Option<(SeriesId, Timestamp)>, String> {
+        let found = self.series(text, time, false, pairs)?;
+        if let Some((id, at)) = found {
+            self.page.samples.push((id, Sample { at, value }));
+            check_limit("samples", self.page.kept(), self.config.limits.samples)?;
+        }
+        Ok(found)
+    }
+
+    /// A native histogram; the series that it is of if it is kept.
+    fn histogram<'p>(
+        &mut self,
+        text: &str,
+        time: Option<Timestamp>,
+        histogram: Histogram,
+        pairs: impl FnOnce() -> Result<Pairs<'p>, String>,
+    ) -> Result<Option<(SeriesId, Timestamp)>, String> {
+        let found = self.series(text, time, true, pairs)?;
+        if let Some((id, at)) = found {
+            let histogram = native::within_limits(histogram, self.config)?;
+            self.page.histograms.push((id, at, histogram));
+            check_limit("samples", self.page.kept(), self.config.limits.samples)?;
+        }
+        Ok(found)
+    }
+
+    fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
+        let labels = &exemplar.labels;
+        let chars: usize =
+            labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+        if chars <= EXEMPLAR_CHARS_MAX {
+            self.page.exemplars.push((id, exemplar));
         }
     }
-    Ok(page)
-}
-
-/// Keeps the allocation where the text is the same, as it nearly always is.
-fn set(old: &mut String, new: &str) {
-    if old != new {
-        new.clone_into(old);
-    }
-}
-
-fn read_exemplar(exemplar: &ExemplarText<'_>, at: Timestamp) -> Result<Option<Exemplar>, String> {
-    let labels = exemplar.labels().map_err(|error| error.to_string())?;
-    let chars: usize = labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
-    let sample = Sample { at: exemplar.at.unwrap_or(at), value: exemplar.value };
-    Ok((chars <= EXEMPLAR_CHARS_MAX).then_some(Exemplar { labels, sample }))
 }
 
 /// The labels a series is stored under, `None` where a rule drops it.
@@ -102,8 +156,14 @@ fn stored_labels(
     if !relabel(&config.metric_relabel_configs, &mut labels) {
         return Ok(None);
     }
-    if labels.value(METRIC_NAME).is_none() {
+    let Some(metric) = labels.value(METRIC_NAME) else {
         return Err(format!("relabelling took the metric name from {}", labels.build()));
+    };
+    if config.pages.names == Names::Legacy {
+        let other = labels.iter().map(|(name, _)| name).find(|name| !is_legacy(name, false));
+        if let Some(name) = other.or((!is_legacy(metric, true)).then_some(metric)) {
+            return Err(format!("`{name}` is no name by the `legacy` scheme of names"));
+        }
     }
     check_limit("labels", labels.iter().count(), config.limits.labels)?;
     for (name, value) in labels.iter() {
@@ -111,6 +171,12 @@ fn stored_labels(
         check_limit("bytes of a label value", value.len(), config.limits.label_value_bytes)?;
     }
     Ok(Some(labels.build()))
+}
+
+/// Whether a name has letters, digits, `_`, and perhaps `:` only.
+fn is_legacy(name: &str, colon: bool) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colon && c == ':');
+    name.chars().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Adds the target's labels to those of the page. Where both have one, either the page's wins, or it moves to a free
@@ -144,8 +210,10 @@ fn check_limit(what: &str, count: usize, limit: u64) -> Result<(), String> {
 mod tests {
     use std::path::Path;
 
+    use barograph_wire::exposition::Dialect;
+
     use super::*;
-    use crate::config::Config;
+    use crate::{config::Config, scrape::cache::Ended};
 
     fn config(settings: &str) -> ScrapeConfig {
         let text = format!("scrape_configs: [{{job_name: j, {settings}}}]");
@@ -157,7 +225,7 @@ mod tests {
     }
 
     fn read_at_10(text: &str, config: &ScrapeConfig, cache: &mut SeriesCache) -> Result<Page, String> {
-        read(text.as_bytes(), Dialect::Text, Timestamp(10), config, &target(), cache)
+        read(text.as_bytes(), PageFormat::Text(Dialect::Text), Timestamp(10), config, &target(), cache)
     }
 
     /// The samples of a page under settings, or the error.
@@ -261,9 +329,9 @@ mod tests {
         assert_eq!(read_at_10("a 1\n", &config, &mut cache).unwrap().added, 0);
     }
 
-    fn show_ended(mut ended: Vec<Labels>) -> Vec<String> {
+    fn show_ended(mut ended: Vec<Ended>) -> Vec<String> {
         ended.sort();
-        ended.iter().map(|labels| labels.metric_name().unwrap().to_owned()).collect()
+        ended.iter().map(|ended| ended.labels.metric_name().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -288,9 +356,15 @@ mod tests {
     fn exemplars_come_along() {
         let text = format!("a 1 # {{trace_id=\"x\"}} 2\nb 1 # {{t=\"{}\"}} 2\n# EOF\n", "x".repeat(128));
         let mut cache = SeriesCache::default();
-        let page =
-            read(text.as_bytes(), Dialect::OpenMetrics, Timestamp(10), &config(""), &target(), &mut cache)
-                .unwrap();
+        let page = read(
+            text.as_bytes(),
+            PageFormat::Text(Dialect::OpenMetrics),
+            Timestamp(10),
+            &config(""),
+            &target(),
+            &mut cache,
+        )
+        .unwrap();
         let [(_, exemplar)] = &page.exemplars[..] else { panic!("one exemplar, the other is too long") };
         assert_eq!(exemplar.labels.value("trace_id"), Some("x"));
         assert_eq!(exemplar.sample, Sample { at: Timestamp(10), value: 2.0 });
