@@ -272,17 +272,7 @@ impl Server {
         running.engine.events.system("store_ready");
         tracing::info!("ready");
         let quits = app.quits().clone();
-        Ok(Self {
-            address,
-            grpc_address,
-            otlp_addresses,
-            connections,
-            stop,
-            ready,
-            serving,
-            running,
-            quits,
-        })
+        Ok(Self { address, grpc_address, otlp_addresses, connections, stop, ready, serving, running, quits })
     }
 
     /// Where HTTP listens, if it does.

@@ -85,7 +85,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 5] = ["alerting", "remote_read", "tracing", "tls_server_config", "basic_auth_users"];
+const UNSUPPORTED: [&str; 5] =
+    ["alerting", "remote_read", "tracing", "tls_server_config", "basic_auth_users"];
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]

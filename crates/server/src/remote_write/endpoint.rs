@@ -214,7 +214,8 @@ impl Endpoint {
         // If this is broken off, nothing was settled of what was read: it begins at the position again.
         let mut follower = std::mem::take(&mut self.follower);
         let read = tokio::task::spawn_blocking(move || {
-            let mut wanted = |labels: Labels| outgoing_labels(&labels, &engine.external_labels, &told.config);
+            let external = engine.external_labels();
+            let mut wanted = |labels: Labels| outgoing_labels(&labels, &external, &told.config);
             let read = engine.store.follow_log(&mut follower, READ_MAX, &mut wanted);
             (follower, read)
         });
@@ -273,10 +274,11 @@ impl Endpoint {
         if !self.told.config.send_exemplars {
             return;
         }
+        let external = self.engine.external_labels();
         let (exemplars, seen) = self.engine.store.exemplars_since(self.exemplars_seen);
         self.exemplars_seen = seen;
         for (labels, exemplar) in exemplars {
-            let labels = outgoing_labels(&labels, &self.engine.external_labels, &self.told.config);
+            let labels = outgoing_labels(&labels, &external, &self.told.config);
             if let Some(labels) = labels {
                 let item = Item { labels, data: Data::Exemplar(Box::new(exemplar)), slice: None };
                 self.shards.deal(item, &self.meter).await;

@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// `GET /api/v1/status/flags`: the settings that upstream has as flags.
 pub(crate) async fn flags(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     let engine = app.engine()?;
-    let limits = &engine.limits;
+    let limits = engine.limits();
     let address = app.address().map(|address| address.to_string()).unwrap_or_default();
     let flags = json!({
         "query.lookback-delta": format_duration(limits.lookback),
@@ -44,11 +44,11 @@ pub(crate) async fn flags(State(app): State<App>, headers: HeaderMap) -> Result<
 
 /// How long raw samples are kept; `0s` is for ever.
 fn retention(engine: &Engine) -> String {
-    engine.retention.of(Tier::Raw).map_or_else(|| "0s".to_owned(), format_duration)
+    engine.configured.current().retention.of(Tier::Raw).map_or_else(|| "0s".to_owned(), format_duration)
 }
 
 fn retention_bytes(engine: &Engine) -> String {
-    format!("{}B", engine.retention.bytes.unwrap_or_default())
+    format!("{}B", engine.configured.current().retention.bytes.unwrap_or_default())
 }
 
 /// `GET /api/v1/status/runtimeinfo`
@@ -92,7 +92,7 @@ pub(crate) async fn features(State(app): State<App>, headers: HeaderMap) -> Resu
     let all = |names: &[&str]| -> Value {
         Value::Object(names.iter().map(|name| ((*name).to_owned(), true.into())).collect())
     };
-    let experimental = engine.limits.experimental;
+    let experimental = engine.limits().experimental;
     let functions: Map<String, Value> = Function::all()
         .iter()
         .map(|function| (function.name.to_owned(), (!function.experimental || experimental).into()))
