@@ -2,6 +2,7 @@
 //! loopback, each with a limit of time and ended by its own id.
 
 mod answers;
+mod assistants;
 mod browser;
 mod compliance;
 mod examples;
@@ -24,6 +25,7 @@ mod remote_write;
 mod scraping;
 mod scripts;
 mod sim;
+mod tls;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -67,6 +69,8 @@ const SUITES: &[Suite] = &[
     ("examples", examples::run),
     ("grafana", grafana::run),
     ("grpc", grpc::run),
+    ("mcp", assistants::run),
+    ("tls", tls::run),
     ("kill", kill::run),
     ("lines", lines::run),
     ("memory", memory::run),

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::{Running, from_client, start_with_grpc_configured};
+use crate::support::{Running, from_client, now_ms, start_with_grpc_configured};
 use barograph_proto::v1::{InstantRequest, query_client::QueryClient};
 
 const ADMISSION: &str = "/api/barograph/v1/admission";
@@ -62,7 +62,7 @@ async fn questions_give_way_to_health_and_samples() {
     for path in ["/health", "/livez", "/-/ready", "/api/v1/alerts", "/api/v1/rules", "/metrics", "/ui/"] {
         assert_eq!(running.get(path).await.status, 200, "{path}");
     }
-    let written = running.write_series(&[("__name__", "a")], &[(1_700_000_000_000, 1.0)]).await;
+    let written = running.write_series(&[("__name__", "a")], &[(now_ms(), 1.0)]).await;
     assert_eq!(written.status, 204, "{}", written.text);
     let query = class(&running, "query").await;
     assert_eq!((&query["refused"], &query["limit"]), (&4.into(), &2.into()), "{query}");
