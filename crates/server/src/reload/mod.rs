@@ -17,7 +17,7 @@ use tokio::sync::watch as channel;
 
 use crate::{
     Engine,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Document},
     errors::chain,
     rules,
 };
@@ -57,6 +57,8 @@ const FIXED: [&str; 4] =
 #[derive(Debug)]
 pub struct Configured {
     current: channel::Sender<Arc<Config>>,
+    /// What was given at the start.
+    at_start: Document,
     last: Mutex<Last>,
     /// Held by who reloads: one at a time.
     turn: tokio::sync::Mutex<()>,
@@ -104,6 +106,7 @@ impl Configured {
     pub(crate) fn new(config: Config, now: Timestamp) -> Self {
         let last = Last { succeeded: Some(now), ..Last::default() };
         Self {
+            at_start: config.document.clone(),
             current: channel::Sender::new(Arc::new(config)),
             last: Mutex::new(last),
             turn: tokio::sync::Mutex::default(),
@@ -163,28 +166,21 @@ pub(crate) async fn reload(engine: &Arc<Engine>) -> Result<Reloaded, ReloadError
         }
         Ok(config) => {
             let changed = before.document.differences(&config.document);
-            let needs_restart: Vec<_> = changed.iter().filter(|path| !is_live(path)).cloned().collect();
+            let mut needs_restart = configured.at_start.differences(&config.document);
+            needs_restart.retain(|path| !is_live(path));
             let config = apply::keep_fixed(config, &before);
             apply::apply(engine, &before, &config);
             configured.current.send_replace(Arc::new(config));
             engine.telemetry.reload.succeeded(now);
-            let waiting = {
-                let mut last = configured.lock();
-                last.succeeded = Some(now);
-                last.failed = None;
-                last.waiting.extend(needs_restart.iter().cloned());
-                last.waiting.sort();
-                last.waiting.dedup();
-                last.waiting.clone()
-            };
-            let waits = waiting.join(", ");
+            *configured.lock() = Last { succeeded: Some(now), failed: None, waiting: needs_restart.clone() };
+            let waits = needs_restart.join(", ");
             tracing::info!(
                 changed = changed.len(),
                 needs_restart = waits,
                 "the configuration was read again"
             );
             engine.events.system("config_reloaded");
-            Ok(Reloaded { changed, needs_restart: waiting })
+            Ok(Reloaded { changed, needs_restart })
         }
     }
 }

@@ -61,6 +61,10 @@ async fn what_changed_takes_effect_or_is_named() {
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     let again = server.call(Method::PUT, "/-/reload", &[], b"").await.json();
     assert_eq!((&again["changed"], &again["needs_restart"]), (&json!([]), &json!(["storage.durability"])));
+    // What is as at the start again waits for nothing.
+    std::fs::write(dir.path().join("b.yml"), FIRST).unwrap();
+    let back = server.call(Method::PUT, "/-/reload", &[], b"").await.json();
+    assert_eq!(back["needs_restart"], json!([]), "{back}");
     server.server.stop().await;
 }
 

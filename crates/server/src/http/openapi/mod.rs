@@ -259,7 +259,7 @@ fn content_of(kind: &str) -> Option<Value> {
         "any" => json!({"*/*": {}}),
         "json" => json!({"application/json": {"schema": {"type": "object"}}}),
         "text" => json!({"text/plain": {"schema": {"type": "string"}}}),
-        "yaml" => json!({"application/yaml": {"schema": {"type": "string"}}}),
+        "yaml" => json!({"application/yaml": {}}),
         "events" => json!({"text/event-stream": {}}),
         "page" => json!({"text/html": {}}),
         "metrics" => json!({"text/plain": {}, "application/openmetrics-text": {}, "*/*": {}}),
