@@ -1,5 +1,6 @@
 //! What is fed: one function for each reader of foreign bytes.
 
+mod auth;
 #[cfg(feature = "server")]
 mod config;
 mod rules;
@@ -34,6 +35,8 @@ pub const TARGETS: &[Target] = &[
     text::EXPOSITION,
     text::PROMQL,
     text::JSON_QUERY,
+    auth::CREDENTIALS,
+    auth::ISSUER,
     rules::RULES,
     rules::RULE_TESTS,
     #[cfg(feature = "server")]
