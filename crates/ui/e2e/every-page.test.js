@@ -26,6 +26,8 @@ const PAGES = {
   Storage: "/ui/admin/storage",
   Cardinality: "/ui/admin/cardinality",
   Queries: "/ui/admin/queries",
+  Access: "/ui/admin/access",
+  Audit: "/ui/admin/audit",
   "a mistake": "/ui/explore?q=sum(",
 };
 
