@@ -161,6 +161,7 @@ impl Demo {
             give_back: options.give_back,
             backup_dir: None,
             admin_api: false,
+            web_config: None,
             application: None,
         };
         let server = match Server::start(settings.clone()).await {
