@@ -163,6 +163,7 @@ impl Demo {
             web_config: None,
             backup_dir: None,
             admin_api: false,
+            web_config: None,
             application: None,
         };
         let server = match Server::start(settings.clone()).await {

@@ -1,5 +1,6 @@
 //! What is fed: one function for each reader of foreign bytes.
 
+mod auth;
 #[cfg(feature = "server")]
 mod config;
 mod ingest;
@@ -47,6 +48,8 @@ pub const TARGETS: &[Target] = &[
     pages::EXPOSITION_PROTOBUF,
     text::PROMQL,
     text::JSON_QUERY,
+    auth::CREDENTIALS,
+    auth::ISSUER,
     rules::RULES,
     rules::RULE_TESTS,
     #[cfg(feature = "server")]

@@ -57,8 +57,8 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/auth/tokens/{id}", SignedIn, SignedIn),
     ("/auth/users", May(Admin), May(Admin)),
     ("/auth/users/{name}", May(Admin), May(Admin)),
-    ("/auth/oidc/login", Open, Open),
-    ("/auth/oidc/callback", Open, Open),
+    ("/auth/oidc/login", Known, Known),
+    ("/auth/oidc/callback", Known, Known),
     ("/audit", May(Admin), May(Admin)),
     // Questions.
     ("/api/v1/query", May(Read), May(Read)),

@@ -16,6 +16,7 @@ mod a_state_that_is_corrupt_is_set_aside;
 mod assistants_may_look;
 mod bad_input_is_named_and_loses_nothing_good;
 mod both_sides_talk_over_a_websocket;
+mod certificates_say_who_calls;
 mod checks_stand_alone;
 mod clients_are_told_apart;
 mod collectors_can_be_told;
