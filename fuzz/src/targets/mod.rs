@@ -3,6 +3,7 @@
 #[cfg(feature = "server")]
 mod config;
 mod ingest;
+mod pages;
 mod rules;
 mod store;
 mod text;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ingest::INFLUX,
     ingest::STATSD,
     text::EXPOSITION,
+    pages::EXPOSITION_PROTOBUF,
     text::PROMQL,
     text::JSON_QUERY,
     rules::RULES,

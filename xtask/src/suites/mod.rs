@@ -14,6 +14,7 @@ pub(crate) mod kill;
 mod lines;
 mod memory;
 mod monitoring;
+mod openapi;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -71,6 +72,7 @@ const SUITES: &[Suite] = &[
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
     ("monitoring", monitoring::run),
+    ("openapi", openapi::run),
     ("history", history::run),
     ("browser", browser::run),
 ];

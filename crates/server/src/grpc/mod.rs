@@ -8,6 +8,7 @@
 //! goes in order: the health service says NOT_SERVING, streams end, connections are told to go away, calls in flight finish.
 
 mod admin;
+mod admitted;
 mod answers;
 mod events;
 mod gate;
@@ -109,7 +110,8 @@ pub(crate) async fn run(listener: TcpListener, address: SocketAddr, app: App) {
         let _ = tokio::time::timeout(GOODBYE, streams.closed()).await;
         let _ = ended.send(true);
     };
-    tokio::join!(accept(listener, router, Protocol::Grpc, go_away), end);
+    let connections = app.connections().clone();
+    tokio::join!(accept(listener, router, Protocol::Grpc, connections, go_away), end);
 }
 
 /// All services, with what lies around them.
@@ -137,6 +139,7 @@ fn router(
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
+    let at = http::At { address, is_asked: api.app.auth().config().is_some() };
     let ingest_bytes = api.app.limits().body_bytes();
     let routes = Routes::new(service!(IngestServer, ingest::Ingest(api.clone()), ingest_bytes))
         .add_service(service!(QueryServer, query::Query(api.clone()), MESSAGE_BYTES_MAX))
@@ -150,7 +153,9 @@ fn router(
     Ok(routes
         .prepare()
         .into_axum_router()
+        .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
-        .layer(middleware::from_fn_with_state(address, gate::judge))
+        .layer(middleware::from_fn_with_state(api.app.clone(), crate::auth::grpc::gate))
+        .layer(middleware::from_fn_with_state(at, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))
 }

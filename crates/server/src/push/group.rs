@@ -150,7 +150,8 @@ pub(crate) fn read(
                     return Err(format!("line {line}: a pushed sample must not have a time; leave it out"));
                 }
                 let labels = sample.series.labels().map_err(|error| error.to_string())?;
-                let family = family_of(labels.metric_name().unwrap_or_default(), &reading.families).to_owned();
+                let family =
+                    family_of(labels.metric_name().unwrap_or_default(), &reading.families).to_owned();
                 reading.sample(&family, labels, sample.value, || format!("line {line}"))?;
             }
         }

@@ -3,11 +3,31 @@
 //! Temporality is cumulative. Histograms that keep a sketch become exponential histograms, which have the same
 //! buckets and lose nothing; others are left out. Units are spelled as UCUM does, so that a receiver that makes Prometheus
 //! names of them comes to those that we expose. Numbers of the fields: `opentelemetry-proto`, `metrics.proto`, 1.x.
+//!
+//! With the feature `ingest` requests are read, too: [`metrics`], as protobuf or, by way of [`json`], as JSON; and what is
+//! answered to them is written ([`reply`]).
+
+#[cfg(feature = "ingest")]
+pub mod json;
+#[cfg(feature = "ingest")]
+mod labels;
+#[cfg(feature = "ingest")]
+pub mod metrics;
+#[cfg(feature = "ingest")]
+mod names;
+#[cfg(feature = "ingest")]
+pub mod reply;
+#[cfg(feature = "ingest")]
+mod schema;
+#[cfg(feature = "ingest")]
+mod value;
 
 #[cfg(feature = "ingest")]
 pub mod trace;
 
 use barograph_model::{Labels, MetricType, Sketch, Timestamp};
+#[cfg(feature = "ingest")]
+pub use names::Strategy;
 
 use crate::{
     exposition::{Family, Point},
