@@ -36,6 +36,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/healthz", Open, Open),
     ("/healthz/{check}", Open, Open),
     ("/health", Open, Open),
+    ("/ping", Open, Open),
     ("/ping/{key}", Open, Open),
     ("/ping/{key}/{signal}", Open, Open),
     ("/", Open, Open),
@@ -174,6 +175,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
+    ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
     ("/config", May(Admin), May(Admin)),
     ("/admin/flush", May(Admin), May(Admin)),

@@ -1,14 +1,15 @@
 //! `/metrics/job/{job}{/label/value}...`: metrics pushed as to a Prometheus push gateway.
 //!
 //! `PUT` takes the place of the whole group, `POST` of the metrics of the same names, `DELETE` of all. A value that is not
-//! good in a path comes in base64, its label with `@base64` behind it. Text 0.0.4 unless the content type says OpenMetrics.
+//! good in a path comes in base64, its label with `@base64` behind it. Text 0.0.4 unless the content type says OpenMetrics or
+//! delimited protobuf.
 
 use axum::{
     Router,
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, delete},
+    routing::put,
 };
 use barograph_model::Labels;
 use barograph_wire::exposition::Dialect;
@@ -20,7 +21,7 @@ use base64::{
 use super::{App, body::Whole, import::decoded, write::refused};
 use crate::{
     intake,
-    push::{Mode, read},
+    push::{Mode, read, read_protobuf},
     telemetry::Origin,
 };
 
@@ -34,12 +35,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 pub(crate) fn routes() -> Router<App> {
-    let methods = || -> MethodRouter<App> {
-        delete(remove)
-            .put(|app, uri, headers, body| push(app, uri, headers, body, Mode::All))
-            .post(|app, uri, headers, body| push(app, uri, headers, body, Mode::SameNames))
-    };
-    Router::new().route("/metrics/job/{*group}", methods()).route("/metrics/job@base64/{*group}", methods())
+    Router::new()
+        .route("/metrics/job/{*rest}", put(replace).post(add).delete(remove))
+        .route("/metrics/job@base64/{*rest}", put(replace).post(add).delete(remove))
+}
+
+async fn replace(app: State<App>, uri: Uri, headers: HeaderMap, body: Whole) -> Response {
+    push(app, uri, headers, body, Mode::All).await
+}
+
+async fn add(app: State<App>, uri: Uri, headers: HeaderMap, body: Whole) -> Response {
+    push(app, uri, headers, body, Mode::SameNames).await
 }
 
 async fn push(
@@ -54,16 +60,17 @@ async fn push(
         Err(why) => return refused(StatusCode::BAD_REQUEST, &why),
     };
     let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-    if kind.is_some_and(|kind| kind.starts_with("application/vnd.google.protobuf")) {
-        let why = "pushes of protobuf are not read; send text/plain or application/openmetrics-text";
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
-    }
+    let protobuf = kind.is_some_and(|kind| kind.starts_with("application/vnd.google.protobuf"));
     let dialect = kind.and_then(Dialect::from_content_type).unwrap_or(Dialect::Text);
     let cost = body.len().saturating_mul(TEXT_COST);
     let pushed = intake::admitted(&app, cost, move |engine, limits| {
         let now = engine.clock.now();
         let text = decoded(&headers, &body, limits.decoded_bytes)?;
-        let families = read(&text, dialect, &labels, limits.samples).map_err(|why| {
+        let families = match protobuf {
+            true => read_protobuf(&text, &labels, limits.samples),
+            false => read(&text, dialect, &labels, limits.samples),
+        };
+        let families = families.map_err(|why| {
             engine.push.failed(&labels, now);
             (StatusCode::BAD_REQUEST, why)
         })?;

@@ -5,6 +5,7 @@
 //! deleted or was not pushed for the time of `push.ttl`. Series that end get a staleness marker.
 
 mod group;
+mod protobuf;
 
 use std::{
     collections::HashMap,
@@ -27,6 +28,7 @@ use crate::{
 };
 pub(crate) use group::{Families, read};
 use group::{Group, Kept};
+pub(crate) use protobuf::read_protobuf;
 
 const GROUPS: Table<String, Kept> = Table::new("push_groups");
 
