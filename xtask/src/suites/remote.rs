@@ -123,7 +123,7 @@ fn start_prometheus(peers: &Peers, folder: &Path, name: &str, text: &str) -> Res
 /// Waits until the other side has every sample that we have.
 fn arrives(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
     let at = at_s.to_string();
-    let both = [r#"count_over_time({job="ours"}[1m])"#, r#"count_over_time({job="ours", via="us"}[1m])"#];
+    let both = [r#"{job="ours"}[1m]"#, r#"{job="ours", via="us"}[1m]"#];
     let deadline = Instant::now() + ARRIVE_MAX;
     loop {
         let outcome = agree(sides, both, &at);
