@@ -234,7 +234,10 @@ impl Endpoint {
             );
         }
         let mut items = Vec::with_capacity(read.entries.len());
-        let slice = Arc::new(Slice { left: AtomicUsize::new(0), again: read.position <= self.began_at });
+        let known =
+            self.slices.back().map_or_else(|| self.positions.of(&self.told.config.name), |last| last.0);
+        // What begins before this process did may end within it.
+        let slice = Arc::new(Slice { left: AtomicUsize::new(0), again: known < self.began_at });
         let mut latest = i64::MIN;
         for entry in read.entries {
             let (labels, data) = match entry {
@@ -258,8 +261,6 @@ impl Endpoint {
         }
         // All are counted before the first may be settled.
         slice.left.store(items.len(), Ordering::Release);
-        let known =
-            self.slices.back().map_or_else(|| self.positions.of(&self.told.config.name), |last| last.0);
         if read.position != known {
             self.slices.push_back((read.position, slice));
         }
