@@ -235,7 +235,10 @@ impl Endpoint {
             );
         }
         let mut items = Vec::with_capacity(read.entries.len());
-        let slice = Arc::new(Slice { left: AtomicUsize::new(0), again: read.position <= self.began_at });
+        let known =
+            self.slices.back().map_or_else(|| self.positions.of(&self.told.config.name), |last| last.0);
+        // What begins before this process did may end within it.
+        let slice = Arc::new(Slice { left: AtomicUsize::new(0), again: known < self.began_at });
         let mut latest = i64::MIN;
         for entry in read.entries {
             let (labels, data) = match entry {
@@ -259,8 +262,6 @@ impl Endpoint {
         }
         // All are counted before the first may be settled.
         slice.left.store(items.len(), Ordering::Release);
-        let known =
-            self.slices.back().map_or_else(|| self.positions.of(&self.told.config.name), |last| last.0);
         if read.position != known {
             self.slices.push_back((read.position, slice));
         }
@@ -334,6 +335,7 @@ impl Endpoint {
         self.described = Some(now);
         let all = self.engine.store.metadata(None);
         let most = usize::try_from(config.metadata_max).unwrap_or(usize::MAX);
+        let mut left = all.len();
         for some in all.chunks(most) {
             let mut writer = Writer::new();
             some.iter().for_each(|(name, metadata)| writer.metadata(name, metadata));
@@ -346,8 +348,10 @@ impl Endpoint {
             match taken {
                 Ok(answer) if answer.status.is_success() => {
                     self.told.measured.metadata.add(some.len() as u64);
+                    left -= some.len();
                 }
-                _ => self.told.measured.metadata_failed.add(some.len() as u64),
+                // It is asked again after the interval; samples do not wait for that.
+                _ => return self.told.measured.metadata_failed.add(left as u64),
             }
         }
     }

@@ -13,8 +13,9 @@ async fn bad_input_is_named_and_loses_nothing_good() {
     let snappy = ("content-encoding", "snappy");
     let good = request(&[(&[("__name__", "up")], &[(t, 1.0)])]);
     let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    let v3 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v3.Request");
     type Headers<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(&str, Headers<'_>, &[u8], u16, &str); 6] = [
+    let cases: [(&str, Headers<'_>, &[u8], u16, &str); 7] = [
         (
             "wrong media type",
             &[("content-type", "application/json"), snappy],
@@ -22,7 +23,8 @@ async fn bad_input_is_named_and_loses_nothing_good() {
             415,
             "application/x-protobuf",
         ),
-        ("other message", &[v2, snappy], &good, 415, "prometheus.WriteRequest"),
+        ("other message", &[v3, snappy], &good, 415, "prometheus.WriteRequest"),
+        ("one message in place of another", &[v2, snappy], &good, 400, "remote write 1.0"),
         ("wrong encoding", &[protobuf, ("content-encoding", "gzip")], &good, 415, "snappy"),
         ("no snappy", &[protobuf, snappy], b"not snappy at all", 400, "snappy"),
         ("framed snappy", &[protobuf, snappy], b"\xff\x06\x00\x00sNaPpY", 400, "framed"),

@@ -58,9 +58,17 @@ impl Kept {
         // The newest part goes first: a part is read together with the ones before it.
         for &part in segment.parts.iter().rev() {
             let part = Part { segment: number, part };
-            disk.rename(&part.path(), &part.kept_path())?;
+            match disk.rename(&part.path(), &part.kept_path()) {
+                // An earlier call that failed half-way had it renamed.
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => {}
+            }
         }
-        self.segments.insert(number, segment.clone());
+        let kept = self.segments.entry(number).or_default();
+        kept.parts.extend(&segment.parts);
+        kept.parts.sort_unstable();
+        kept.parts.dedup();
+        kept.bytes += segment.bytes;
         Ok(())
     }
 

@@ -201,8 +201,8 @@ mod tests {
         );
         check(
             Format::OpenMetrics100,
-            "# TYPE a_b unknown\na_b{instance=\"\"} 2.0 1.5\n# TYPE up unknown\n\
-             up{instance=\"x\",job=\"j\\\"\"} 1.0 1.5\nup{job=\"k\",instance=\"\"} NaN 1.5\n# EOF\n",
+            "# TYPE a_b unknown\na_b{instance=\"\"} 2.0 1.500\n# TYPE up unknown\n\
+             up{instance=\"x\",job=\"j\\\"\"} 1.0 1.500\nup{job=\"k\",instance=\"\"} NaN 1.500\n# EOF\n",
         );
     }
 

@@ -134,6 +134,8 @@ impl<'a> Request<'a> {
                 }
                 SERIES => drop(rest.message()?),
                 key if matches!(key >> 3, 4 | 5) => return Err(before.malformed(WRONG_TYPE)),
+                // Those numbers are kept free for just this.
+                key if key >> 3 <= 3 => return Err(before.malformed("this is a message of remote write 1.0")),
                 key => rest.skip(key)?,
             }
         }

@@ -126,6 +126,7 @@ fn what_is_no_request_is_named() {
     check(&request(&["up"], &[]), "the first symbol is not empty");
     check(&[0x22, 5, 0], "a length runs past its message");
     check(&[0x20, 5], "wrong type");
+    check(&[0x0a, 0], "remote write 1.0");
     check(&request(&[""], &[0x10, 1]), "wrong type");
     check(&request(&[""], &[0x12, 9]), "runs past");
 }
