@@ -41,6 +41,11 @@ impl Barograph {
         Ok(server)
     }
 
+    /// Starts it on a free port and waits until it says where that is.
+    pub(crate) fn start_announced(&self) -> Result<Server> {
+        Server::start_announced(self.command("127.0.0.1:0"), &self.folder.join("barograph.log"))
+    }
+
     /// Starts it on a free port and does not wait for anything.
     pub(crate) fn start_unready(&self) -> Result<Server> {
         Server::start(self.command("127.0.0.1:0"), "", &self.folder.join("barograph.log"))

@@ -37,7 +37,7 @@ impl Server {
         Self::spawn(command, address.to_owned(), log)
     }
 
-    /// Starts a program that says in its output where it listens, as `http://HOST:PORT`.
+    /// Starts a program that says in its output where it listens, as `http://HOST:PORT` or with `https`.
     pub(crate) fn start_announced(command: Command, log: &Path) -> Result<Self> {
         let mut server = Self::spawn(command, String::new(), log)?;
         let deadline = Instant::now() + START_MAX;
@@ -187,9 +187,9 @@ pub(crate) fn free_address() -> Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
-/// The address after the first `http://127.0.0.1:` of a text, once its line is whole.
+/// The address after the first `http://127.0.0.1:` or `https://127.0.0.1:` of a text, once its line is whole.
 fn announced(log: &str) -> Option<String> {
-    const START: &str = "http://127.0.0.1:";
+    const START: &str = "://127.0.0.1:";
     let whole = &log[..=log.rfind('\n')?];
     let from = whole.find(START)? + START.len();
     let digits: String = whole[from..].chars().take_while(char::is_ascii_digit).collect();

@@ -4,6 +4,7 @@
 //! What all of them promise: data goes to standard output and messages to standard error, a reader
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
+mod access;
 mod allocator;
 mod answer;
 mod backup;

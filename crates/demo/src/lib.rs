@@ -159,6 +159,7 @@ impl Demo {
             grpc_addr: None,
             memory: options.memory,
             give_back: options.give_back,
+            web_config: None,
             backup_dir: None,
             admin_api: false,
             application: None,

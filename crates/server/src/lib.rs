@@ -14,6 +14,7 @@
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
 //! - [`health`]: checks, and what they say of components, server and cluster
 //! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
+//! - [`outgoing`]: what is asked of others
 //! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
@@ -44,7 +45,7 @@ mod line;
 pub mod logging;
 mod maintenance;
 mod memory;
-mod outgoing;
+pub mod outgoing;
 pub mod performance;
 mod policies;
 mod queries;

@@ -2,6 +2,7 @@
 //! loopback, each with a limit of time and ended by its own id.
 
 mod answers;
+mod assistants;
 mod browser;
 mod compliance;
 mod examples;
@@ -20,6 +21,7 @@ mod remote_write;
 mod scraping;
 mod scripts;
 mod sim;
+mod tls;
 
 pub(crate) use browser::ask_for_restart;
 
@@ -62,6 +64,8 @@ const SUITES: &[Suite] = &[
     ("examples", examples::run),
     ("grafana", grafana::run),
     ("grpc", grpc::run),
+    ("mcp", assistants::run),
+    ("tls", tls::run),
     ("kill", kill::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),

@@ -30,6 +30,8 @@ pub(crate) enum Command {
         /// How long to wait for it.
         #[arg(long, value_name = "SPAN", default_value = "5s")]
         timeout: Span,
+        #[command(flatten)]
+        access: crate::access::Access,
     },
 }
 
@@ -38,6 +40,8 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Config { file } => config::run(&file, terminal),
         Command::WebConfig { file } => web::run(&file, terminal),
         Command::Rules(args) => rules::run(&args, terminal),
-        Command::Health { url, timeout } => health::run(&Client::new(&url, timeout)?, terminal),
+        Command::Health { url, timeout, access } => {
+            health::run(&Client::new(&url, timeout, &access)?, terminal)
+        }
     }
 }

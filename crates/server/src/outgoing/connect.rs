@@ -29,9 +29,9 @@ use crate::{
     errors::chain,
 };
 
-/// Opens connections.
+/// Opens connections for a client of HTTP.
 #[derive(Clone, Debug)]
-pub(super) struct Connector(Arc<Ways>);
+pub struct Connector(Arc<Ways>);
 
 #[derive(Debug)]
 struct Ways {
@@ -40,6 +40,11 @@ struct Ways {
 }
 
 impl Connector {
+    /// Straight to whoever is asked, over TLS where the URL says `https`; HTTP/1.1 is spoken.
+    pub fn direct(tls: &TlsClientConfig) -> Self {
+        Self::new(tls, None, false)
+    }
+
     pub(super) fn new(tls: &TlsClientConfig, proxy: Option<&Proxy>, http2: bool) -> Self {
         Self(Arc::new(Ways { tls: Tls::new(tls.clone(), http2), proxy: proxy.cloned() }))
     }
@@ -140,7 +145,7 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A connection that is open.
-pub(super) struct Stream {
+pub struct Stream {
     io: TokioIo<Box<dyn Io>>,
     is_proxied: bool,
     is_http2: bool,

@@ -6,7 +6,8 @@ use crate::config::format_duration;
 
 /// Why there is no answer. No text has a secret in it, nor the path of a URL.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+#[non_exhaustive]
+pub enum Error {
     /// The request cannot be sent as it is configured, or leads nowhere. Asking again does not help.
     #[error("{0}")]
     Unusable(String),
@@ -26,7 +27,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// Whether asking the same again may help.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_))
     }
 }

@@ -31,8 +31,8 @@ use hyper_util::{
 };
 
 use crate::{config::HttpClientConfig, errors::chain};
-use connect::Connector;
-pub(crate) use error::Error;
+pub use connect::{Connector, Stream};
+pub use error::Error;
 use token::Token;
 
 /// A chain of more redirects is given up.

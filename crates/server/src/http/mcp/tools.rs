@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use barograph_model::Timestamp;
 use form_urlencoded::Serializer;
 use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
 use serde_json::{Value, json};
@@ -202,9 +203,18 @@ fn with(path: &str, fields: &[(&str, impl AsRef<str>)]) -> String {
 fn explore(query: &str, arguments: &JsonObject) -> Result<String, String> {
     let mut fields = vec![("q", query.to_owned())];
     let (start, end) = (optional(arguments, "start")?, optional(arguments, "end")?);
-    fields.extend(start.map(|start| ("from", start)));
-    fields.extend(end.map(|end| ("to", end)));
+    fields.extend(start.map(|start| ("from", moment(start))));
+    fields.extend(end.map(|end| ("to", moment(end))));
     Ok(with("/ui/explore", &fields))
+}
+
+/// A time as pages write it.
+#[expect(clippy::cast_possible_truncation, reason = "what is no time of a page is shown as its default")]
+fn moment(text: String) -> String {
+    match text.parse::<f64>() {
+        Ok(seconds) => Timestamp((seconds * 1e3) as i64).to_rfc3339(),
+        Err(_) => text,
+    }
 }
 
 fn needed(arguments: &JsonObject, name: &str) -> Result<String, String> {
