@@ -26,8 +26,7 @@ pub(super) fn within_limits(mut histogram: Histogram, config: &ScrapeConfig) -> 
 
 /// The finest schema whose buckets grow by at least a factor, which is over 1.
 fn schema_of(factor: f64) -> i8 {
-    let floor = factor.log2().log2().floor();
-    let schema = (-floor).clamp(f64::from(*SCHEMAS.start()), f64::from(*SCHEMAS.end()));
+    let schema = (-factor.log2().log2().ceil()).clamp(f64::from(*SCHEMAS.start()), f64::from(*SCHEMAS.end()));
     #[expect(clippy::cast_possible_truncation, reason = "it is between -4 and 8")]
     let schema = schema as i8;
     schema
@@ -60,7 +59,18 @@ mod tests {
 
     #[test]
     fn factors_are_schemas_as_in_prometheus() {
-        let table = [(1.001, 8), (1.0028, 7), (1.1, 3), (1.5, 1), (2.0, 0), (4.0, -1), (1e9, -4)];
+        let table = [
+            (1.002, 8),
+            (1.005, 7),
+            (1.02, 5),
+            (1.09, 3),
+            (1.1, 2),
+            (1.4, 1),
+            (2.0, 0),
+            (4.0, -1),
+            (65536.0, -4),
+            (1e9, -4),
+        ];
         for (factor, schema) in table {
             assert_eq!(schema_of(factor), schema, "{factor}");
         }

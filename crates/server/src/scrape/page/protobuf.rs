@@ -216,9 +216,5 @@ mod tests {
         let both: Vec<_> = CLASSIC.into_iter().chain(["h schema 5 count 3 buckets 2"]).collect();
         check("scrape_native_histograms: true, always_scrape_classic_histograms: true", &both);
         check("convert_classic_histograms_to_nhcb: true", &[CLASSIC[0], "h schema -53 count 3 buckets 2"]);
-        check(
-            "scrape_native_histograms: true, native_histogram_bucket_limit: 1",
-            &[CLASSIC[0], "h schema -2 count 3 buckets 1"],
-        );
     }
 }
