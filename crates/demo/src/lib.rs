@@ -163,7 +163,6 @@ impl Demo {
             web_config: None,
             backup_dir: None,
             admin_api: false,
-            web_config: None,
             application: None,
         };
         let server = match Server::start(settings.clone()).await {

@@ -208,7 +208,9 @@ async fn a_certificate_is_shown_that_may_change() {
     assert!(get(&over_tls(trusting()), &url).await.is_err());
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
-    let copy = |from: &str, to: &Path| drop(std::fs::copy(fixture(from), to).unwrap());
+    let copy = |from: &str, to: &Path| {
+        std::fs::copy(fixture(from), to).unwrap();
+    };
     copy("other-client.pem", &cert);
     copy("other-client.key", &key);
     let identity = Some((Secret::File(cert.clone()), Secret::File(key.clone())));
