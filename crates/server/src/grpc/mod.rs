@@ -14,6 +14,7 @@ mod events;
 mod gate;
 mod health;
 mod ingest;
+mod pace;
 mod query;
 mod standing;
 mod status;
@@ -153,6 +154,7 @@ fn router(
         .prepare()
         .into_axum_router()
         .layer(middleware::from_fn_with_state(api.app.clone(), admitted::admit))
+        .layer(middleware::from_fn(pace::keep))
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(address, gate::judge))
         .layer(http::sessions::layer(api.app.sessions())))
