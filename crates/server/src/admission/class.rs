@@ -33,7 +33,8 @@ impl Class {
     /// The class of a path over HTTP; `None` of pages, of streams that last, and of what there is not.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         let ours = path.strip_prefix("/api/barograph/v1/");
-        let first = ours.or_else(|| path.strip_prefix("/api/v1/")).or_else(|| path.strip_prefix('/'))?;
+        let others = || ["/api/v1/", "/api/v2/", "/"].into_iter().find_map(|start| path.strip_prefix(start));
+        let first = ours.or_else(others)?;
         let (first, rest) = first.split_once('/').map_or((first, ""), |(first, rest)| (first, rest));
         if ours.is_some() && matches!((first, rest), ("live", _) | ("events", "") | ("export", _)) {
             return None;
@@ -85,6 +86,7 @@ mod tests {
         check("/api/v1/write", Some(Class::Ingest));
         check("/metrics/job/a", Some(Class::Ingest));
         check("/v1/metrics", Some(Class::Ingest));
+        check("/api/v2/write", Some(Class::Ingest));
         check("/api/v1/query_range", Some(Class::Query));
         check("/api/v1/label/a/values", Some(Class::Query));
         check("/api/barograph/v1/query/explain", Some(Class::Query));

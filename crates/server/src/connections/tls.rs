@@ -51,11 +51,13 @@ pub(crate) struct Web {
 struct Held {
     current: Arc<Current>,
     /// The files of it, as they were when they were read last.
-    seen: Vec<(PathBuf, Option<Mark>)>,
+    seen: Seen,
 }
 
 /// What changes when a file does: its time, its length and its number.
 type Mark = (SystemTime, u64, u64);
+/// Files, and how they were.
+type Seen = Vec<(PathBuf, Option<Mark>)>;
 
 /// A web configuration, and what was made of it.
 #[derive(Debug, Default)]
@@ -128,7 +130,7 @@ pub(crate) fn check(path: &Path) -> Result<WebConfig, String> {
 
 /// What stands in a file, and the marks of all files that were looked at; those are taken first, so that a file that changes
 /// meanwhile is read again.
-fn load(path: &Path) -> (Result<Current, String>, Vec<(PathBuf, Option<Mark>)>) {
+fn load(path: &Path) -> (Result<Current, String>, Seen) {
     let mut seen = vec![(path.to_owned(), mark_of(path))];
     let config = match WebConfig::load(path) {
         Ok(config) => config,

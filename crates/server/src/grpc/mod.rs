@@ -15,6 +15,7 @@ mod gate;
 mod health;
 mod ingest;
 mod otlp;
+mod pace;
 mod query;
 mod standing;
 mod status;
@@ -165,6 +166,7 @@ fn layered(routes: Router, app: &App, address: SocketAddr) -> Router {
     let at = http::At { address, is_asked: app.auth().config().is_some() };
     routes
         .layer(middleware::from_fn_with_state(app.clone(), admitted::admit))
+        .layer(middleware::from_fn(pace::keep))
         .layer(middleware::from_fn(gate::within_deadline))
         .layer(middleware::from_fn_with_state(app.clone(), crate::auth::grpc::gate))
         .layer(middleware::from_fn_with_state(at, gate::judge))

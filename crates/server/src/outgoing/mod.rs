@@ -201,7 +201,7 @@ fn unreachable(uri: &Uri, error: &legacy::Error) -> Error {
         return Error::Unusable(error);
     }
     // What the library calls it says nothing; its cause does.
-    let text = std::error::Error::source(error).map_or_else(|| chain(error), |cause| chain(cause));
+    let text = std::error::Error::source(error).map_or_else(|| chain(error), chain);
     Error::Unreachable(match text.contains(place) && !place.is_empty() {
         true => text,
         false => format!("no answer from {place}: {text}"),
