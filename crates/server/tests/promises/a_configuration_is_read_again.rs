@@ -1,5 +1,6 @@
 //! A configuration is read again while the server runs: what can take effect does, what waits for a restart is named, and one
 //! that is wrong changes nothing and is told everywhere.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
 use std::path::Path;
 
