@@ -73,7 +73,7 @@ pub(super) const REMOTE_READ: Target = Target {
     name: "remote_read",
     run: |input, shape| match remote_read::Request::read(input) {
         Ok(request) => {
-            shape.kind(request.accepted);
+            shape.kind(matches!(request.accepted, remote_read::Accepted::Chunks));
             request.queries.iter().for_each(|query| shape.size(query.matchers.len()));
         }
         Err(error) => shape.message(error),

@@ -88,14 +88,8 @@ async fn keep(engine: &Arc<Engine>, positions: &Arc<Positions>) {
         engine.telemetry.remote_write.observe_log(bytes, given_up);
         kept
     });
-    match kept.await {
-        Ok(Err(error)) => {
-            tracing::warn!(
-                error,
-                "positions of remote write are not kept; after a restart more is sent again"
-            );
-        }
-        _ => {}
+    if let Ok(Err(error)) = kept.await {
+        tracing::warn!(error, "positions of remote write are not kept; after a restart more is sent again");
     }
 }
 

@@ -66,8 +66,8 @@ impl Bits {
     }
 
     /// So many ones, and a zero unless there are `most` of them.
-    fn ones(&mut self, count: u32, most: u32) {
-        self.put((1 << count) - 1, count);
+    fn ones(&mut self, count: usize, most: usize) {
+        (0..count).for_each(|_| self.put(1, 1));
         if count < most {
             self.put(0, 1);
         }
@@ -90,7 +90,7 @@ impl Bits {
             width => -(1i64 << (width - 1)) < value && value <= 1i64 << (width - 1),
         };
         let number = widths.iter().position(|&width| fits(width)).unwrap_or(most);
-        self.ones(number as u32, most as u32);
+        self.ones(number, most);
         self.put(value.cast_unsigned(), widths[number]);
     }
 
@@ -98,7 +98,7 @@ impl Bits {
         let most = WIDTHS.len() - 1;
         let fits = |width: u32| width == 64 || value >> width == 0;
         let number = WIDTHS.iter().position(|&width| fits(width)).unwrap_or(most);
-        self.ones(number as u32, most as u32);
+        self.ones(number, most);
         self.put(value, WIDTHS[number]);
     }
 }
@@ -196,7 +196,7 @@ fn histogram_alone(at: Timestamp, histogram: &Histogram) -> Vec<u8> {
             let first = i64::from(run[0].0);
             bits.unsigned(run.len() as u64);
             bits.signed(first - next, &WIDTHS);
-            next = first + run.len() as i64;
+            next = first.saturating_add(i64::try_from(run.len()).unwrap_or(i64::MAX));
         }
     }
     if of.schema() == CUSTOM_BOUNDS {

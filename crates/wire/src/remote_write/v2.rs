@@ -336,7 +336,7 @@ fn read_exemplar(symbols: &[&[u8]], mut message: Reader<'_>) -> Result<ExemplarE
         match message.key()? {
             VALUE => sample.value = message.double()?,
             TIME => sample.at = Timestamp(message.int64()?),
-            REF | REFS => message.skip(before.clone().key()?)?,
+            key @ (REF | REFS) => message.skip(key)?,
             key if key >> 3 <= 3 => return Err(before.malformed(WRONG_TYPE)),
             key => message.skip(key)?,
         }
