@@ -91,8 +91,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let path = config.display().to_string();
     let native = folder.join("ours.yml");
     // What is a flag of this Prometheus is a setting of newer ones.
-    let ours_text =
-        format!("{}", configuration(&page)).replace("global:", "global:\n  scrape_native_histograms: true");
+    let ours_text = configuration(&page).replace("global:", "global:\n  scrape_native_histograms: true");
     fs::write(&native, ours_text)?;
     let ours =
         Barograph::new(&ground.binary, &folder).with(&["--config", &native.display().to_string()]).start()?;

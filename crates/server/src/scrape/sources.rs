@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A place, as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    Http(HttpDiscovery),
+    Http(Box<HttpDiscovery>),
     Dns(DnsDiscovery),
 }
 
@@ -59,7 +59,7 @@ impl Sources {
     /// Begins to ask the places of a job that were not asked yet, and stops with those that it has no more. Whenever
     /// something changes, `changed` is told.
     pub(super) fn apply(&mut self, config: &ScrapeConfig, changed: &Arc<Notify>, counters: &Arc<Counters>) {
-        let http = config.http_sd_configs.iter().cloned().map(Place::Http);
+        let http = config.http_sd_configs.iter().map(|page| Place::Http(Box::new(page.clone())));
         let dns = config.dns_sd_configs.iter().cloned().map(Place::Dns);
         let mut old = std::mem::take(&mut self.sources);
         for place in http.chain(dns) {

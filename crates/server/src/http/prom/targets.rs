@@ -231,6 +231,6 @@ fn family_of(engine: &Engine, name: &str) -> Option<(String, Metadata)> {
     let bases = ["", "_bucket", "_count", "_sum", "_total", "_created", "_info"];
     bases.iter().filter_map(|suffix| name.strip_suffix(suffix)).find_map(|base| {
         let known = engine.store.metadata(Some(base));
-        known.into_iter().next().map(|(name, known)| (name, known))
+        known.into_iter().next()
     })
 }
