@@ -178,6 +178,9 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
     ("/config", May(Admin), May(Admin)),
+    ("/config/running", May(Admin), May(Admin)),
+    // Pages tell it to whoever looks.
+    ("/config/reload", May(Read), May(Admin)),
     ("/admin/flush", May(Admin), May(Admin)),
     ("/backup", May(Read), May(Admin)),
     ("/api/v1/admin/tsdb/snapshot", May(Admin), May(Admin)),
