@@ -134,7 +134,7 @@ impl Sessions {
         let key = self
             .open
             .iter()
-            .find(|(key, session)| id_of(*key) == id && of.is_none_or(|user| session.user == user));
+            .find(|(key, session)| id_of(key) == id && of.is_none_or(|user| session.user == user));
         let key = *key?.0;
         self.open.remove(&key)
     }

@@ -95,9 +95,15 @@ impl Throttle {
         }
     }
 
-    /// A guess was right.
+    /// A guess that was counted was right: it is taken back, and what that address did to that name is forgotten.
     pub fn succeeded(&mut self, user: &str, address: &str) {
         self.counts.remove(&Key::Pair(user.to_owned(), address.to_owned()));
+        for key in [Key::Address(address.to_owned()), Key::User(user.to_owned())] {
+            if let Some(count) = self.counts.get_mut(&key) {
+                count.failures = count.failures.saturating_sub(1);
+                count.until = count.last;
+            }
+        }
     }
 
     /// How many wait right now, by what is counted.
@@ -172,6 +178,16 @@ mod tests {
         }
         throttle.failed("ann", "a", seconds(3_600));
         assert_eq!(throttle.may("ann", "a", seconds(3_600)), Ok(()));
+    }
+
+    #[test]
+    fn whoever_is_right_is_never_kept_waiting() {
+        let mut throttle = Throttle::default();
+        for now in 0..200 {
+            assert_eq!(throttle.may("ann", "a", seconds(now)), Ok(()));
+            throttle.failed("ann", "a", seconds(now));
+            throttle.succeeded("ann", "a");
+        }
     }
 
     #[test]

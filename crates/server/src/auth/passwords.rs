@@ -11,7 +11,7 @@ use std::{
 };
 
 use barograph_auth::{password, secret};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::current;
 
@@ -43,9 +43,13 @@ impl Passwords {
         right.get(&self.entry(password, hash)).is_some_and(|at| now.saturating_sub(*at) < REMEMBERED)
     }
 
-    /// Whether this is the password of a hash. Without one it takes as long, and is not.
+    /// Waits for a turn to check one.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
+    /// Whether this is the password of a hash, by whoever has a turn. Without a hash it takes as long, and is not.
     pub(crate) async fn check(&self, password: &str, hash: Option<&str>, now: Duration) -> bool {
-        let Ok(_turn) = self.turns.acquire().await else { return false };
         let decoy = hash.is_none().then(|| self.decoy.get_or_init(password::decoy).clone());
         let against = hash.map(str::to_owned).or(decoy).unwrap_or_default();
         let (given, is_user) = (password.to_owned(), hash.is_some());
