@@ -8,6 +8,7 @@
 mod barograph;
 mod bench;
 mod check;
+mod dist;
 mod fuzzing;
 mod http;
 mod load;
@@ -84,6 +85,8 @@ enum Task {
     Sim(simulation::Arguments),
     /// Feed mutated bytes to everything that reads bytes it did not write.
     Fuzz(fuzzing::Arguments),
+    /// Make what is released: binary, completions, manual pages, unit file, licences, bill of materials, checksum.
+    Dist(dist::Arguments),
     /// Restart the server of a running browser suite (for its tests).
     #[command(hide = true)]
     RestartServer {
@@ -123,6 +126,7 @@ fn perform(task: Task) -> Result<bool> {
         }
         Task::Sim(arguments) => simulation::run(&arguments),
         Task::Fuzz(arguments) => fuzzing::run(&arguments),
+        Task::Dist(arguments) => dist::run_task(&arguments).map(|()| true),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Args {
     /// How to print the answer.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Shape::Table)]
     output: Shape,
+    #[command(flatten)]
+    access: crate::access::Access,
 }
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<ExitCode, Error> {
@@ -74,7 +76,7 @@ fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'st
 
 /// Asks the server to make a backup, or for those it has.
 fn ask(args: &Args) -> Result<Value, Error> {
-    let client = Client::new(&args.url, args.timeout)?;
+    let client = Client::new(&args.url, args.timeout, &args.access)?;
     let reply = if args.list {
         client.get(PATH, &[("target", args.target.clone())])?
     } else {

@@ -1,19 +1,17 @@
 //! Asking a server over HTTP.
 //!
 //! One request at a time: a command asks, waits and prints. Size and time of a whole answer are limited; one that is
-//! taken piece by piece may be of any size, and each piece must come in time. No redirects, no proxies, no TLS.
+//! taken piece by piece may be of any size, and each piece must come in time. No redirects, no proxies.
 
-use crate::{answer, error::Error, time::Span};
+use crate::{access::Access, answer, error::Error, time::Span};
+use barograph_server::outgoing::Connector;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, Uri,
     body::{Bytes, Incoming},
-    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
-use hyper_util::{
-    client::legacy::{Client as Pool, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client as Pool, rt::TokioExecutor};
 use tokio::{runtime, time::timeout};
 
 /// Where a server listens unless told otherwise.
@@ -26,7 +24,9 @@ const ANSWER_BYTES_MAX: usize = 512 << 20;
 pub(crate) struct Client {
     /// Scheme, authority and path prefix, without a slash at the end.
     base: String,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<Connector, Full<Bytes>>,
+    /// Who asks.
+    authorization: Option<HeaderValue>,
     patience: Span,
     runtime: runtime::Runtime,
 }
@@ -40,6 +40,8 @@ pub(crate) struct Target {
     /// How long to wait for an answer, or for the next piece of one.
     #[arg(long, value_name = "SPAN", default_value = "2m")]
     timeout: Span,
+    #[command(flatten)]
+    access: Access,
 }
 
 impl Target {
@@ -49,7 +51,7 @@ impl Target {
     ///
     /// As [`Client::new`].
     pub(crate) fn client(&self) -> Result<Client, Error> {
-        Client::new(&self.url, self.timeout)
+        Client::new(&self.url, self.timeout, &self.access)
     }
 }
 
@@ -65,19 +67,20 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// A client of the server at `url`: `http://HOST:PORT`, with a path if the server lives under one.
+    /// A client of the server at `url`: `http://HOST:PORT` or `https://…`, with a path if the server lives under one.
     ///
     /// # Errors
     ///
     /// The URL is not one, or asks for what this client has not.
-    pub(crate) fn new(url: &str, patience: Span) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, patience: Span, access: &Access) -> Result<Self, Error> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::Failed { what: "cannot start the network", source: error.into() })?;
         Ok(Self {
             base: base_of(url)?,
-            pool: Pool::builder(TokioExecutor::new()).build_http(),
+            pool: Pool::builder(TokioExecutor::new()).build(Connector::direct(&access.tls())),
+            authorization: access.authorization()?,
             patience,
             runtime,
         })
@@ -162,6 +165,10 @@ impl Client {
             .uri(format!("{}{path}", self.base))
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("barograph/", env!("CARGO_PKG_VERSION")));
+        let request = match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        };
         if kind.is_empty() { request } else { request.header(CONTENT_TYPE, kind) }
     }
 
@@ -226,19 +233,18 @@ fn base_of(url: &str) -> Result<String, Error> {
     let wrong = |why: &str| Error::Usage(format!("`{url}` cannot be asked: {why}"));
     let parsed: Uri =
         url.parse().map_err(|_| wrong("it is no URL; one looks like http://127.0.0.1:10701"))?;
-    match parsed.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(wrong("this client speaks plain HTTP only")),
-        _ => return Err(wrong("it must begin with http://")),
-    }
+    let scheme = match parsed.scheme_str() {
+        Some(scheme @ ("http" | "https")) => scheme,
+        _ => return Err(wrong("it must begin with http:// or https://")),
+    };
     let authority = parsed.authority().ok_or_else(|| wrong("it names no host"))?;
     if authority.as_str().contains('@') {
-        return Err(wrong("this client sends no user name or password"));
+        return Err(wrong("a user and a password belong into --user and --password-file"));
     }
     if parsed.query().is_some() {
         return Err(wrong("it must end with the path, without a question mark"));
     }
-    Ok(format!("http://{authority}{}", parsed.path().trim_end_matches('/')))
+    Ok(format!("{scheme}://{authority}{}", parsed.path().trim_end_matches('/')))
 }
 
 /// `application/x-www-form-urlencoded`, where everything that is not a letter, digit or one of `-._` is escaped.
@@ -278,11 +284,11 @@ mod tests {
             ("http://127.0.0.1:10701", "http://127.0.0.1:10701"),
             ("http://[::1]:10701/", "http://[::1]:10701"),
             ("http://example.org/metrics/", "http://example.org/metrics"),
+            ("https://a", "https://a"),
         ] {
             assert_eq!(base_of(url).unwrap(), base);
         }
-        for url in ["", "up", "localhost:10701", "https://a", "http://me:word@a", "http://a/?x=1", "http://"]
-        {
+        for url in ["", "up", "localhost:10701", "ftp://a", "http://me:word@a", "http://a/?x=1", "http://"] {
             assert!(matches!(base_of(url), Err(Error::Usage(_))), "{url}");
         }
     }

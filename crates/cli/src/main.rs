@@ -4,11 +4,14 @@
 //! What all of them promise: data goes to standard output and messages to standard error, a reader
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
+mod access;
 mod allocator;
 mod answer;
+mod auth;
 mod backup;
 mod check;
 mod client;
+mod config;
 mod demo;
 mod error;
 mod exit;
@@ -64,9 +67,15 @@ enum Command {
     /// Look for faults: in a configuration file, in rule files, in a running server.
     #[command(subcommand)]
     Check(check::Command),
+    /// Look at the configuration: what holds and where from, what may be said.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Run tests: of rules.
     #[command(subcommand)]
     Test(test::Command),
+    /// Say who may call: users and tokens.
+    #[command(subcommand)]
+    Auth(auth::Command),
     /// Back up the store of a running server, or a data directory that no server uses.
     Backup(backup::Args),
     /// Make a data directory of a backup.
@@ -103,7 +112,9 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Export(command) => export::run(command, terminal),
         Command::Import(command) => import::run(command, terminal),
         Command::Check(command) => check::run(command, terminal),
+        Command::Config(command) => config::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
+        Command::Auth(command) => auth::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),
         Command::Verify(args) => verify::run(&args, terminal),

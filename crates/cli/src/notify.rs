@@ -43,6 +43,11 @@ impl Notifier {
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
+    /// The configuration is read again, until [`Notifier::ready`].
+    pub(crate) fn reloading(&self) {
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic().as_micros()));
+    }
+
     /// The end has begun.
     pub(crate) fn stopping(&self, status: &str) {
         self.tell(&format!("STOPPING=1\nSTATUS={status}"));
@@ -64,6 +69,11 @@ impl Notifier {
             let _ = socket.send_to_addr(state.as_bytes(), manager);
         }
     }
+}
+
+/// Time of the system's monotonic clock, as the manager counts it.
+fn monotonic() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)).unwrap_or_default()
 }
 
 fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {

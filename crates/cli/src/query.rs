@@ -57,6 +57,8 @@ struct Connection {
     /// The most series, names or values to answer; the server warns if there are more.
     #[arg(long, value_name = "COUNT")]
     limit: Option<u32>,
+    #[command(flatten)]
+    access: crate::access::Access,
 }
 
 #[derive(clap::Args)]
@@ -265,7 +267,7 @@ fn connect(connection: &Connection, mut words: Vec<String>) -> Result<(Client, V
         (None, true) => words.remove(0),
         (None, false) => DEFAULT_URL.to_owned(),
     };
-    Ok((Client::new(&url, connection.timeout)?, words))
+    Ok((Client::new(&url, connection.timeout, &connection.access)?, words))
 }
 
 fn only(mut words: Vec<String>, what: &str) -> Result<String, Error> {

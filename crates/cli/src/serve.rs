@@ -13,7 +13,7 @@ use crate::{
 };
 use barograph_server::{
     OtlpPort, OtlpPorts, Server, Settings,
-    config::{Config, parse_duration, parse_size, profile},
+    config::{Sources, format_duration, parse_duration, parse_size, profile},
     logging::{self, LogFormat},
     sdk::telemetry::{Origin, Profile},
 };
@@ -26,6 +26,15 @@ pub(crate) struct Args {
     /// The settings, in YAML; a plain prometheus.yml will do.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take `${NAME}` in values of that file from the environment.
+    #[arg(long)]
+    config_expand_env: bool,
+    /// How often to look whether that file changed, and read it again then; 0s for never [default: 0s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    config_auto_reload_interval: Option<Duration>,
+    /// Answer `/-/reload` and `/-/quit`.
+    #[arg(long)]
+    enable_lifecycle: bool,
     /// Where data is kept.
     #[arg(long, value_name = "DIR", default_value = "./barograph-data")]
     data_dir: PathBuf,
@@ -38,6 +47,9 @@ pub(crate) struct Args {
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
+    /// How TLS is spoken on all ports, in the format of Prometheus' --web.config.file; without it, it is not.
+    #[arg(long, visible_alias = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
     /// Where to listen for OTLP over gRPC, besides --grpc-addr; `off` for nowhere [default: 127.0.0.1:4317].
     #[arg(long, value_name = "HOST:PORT")]
     otlp_grpc_addr: Option<OtlpPort>,
@@ -74,9 +86,9 @@ pub(crate) struct Args {
     /// How log lines are written.
     #[arg(long, visible_alias = "log.format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
-    /// The least important log lines that are written: error, warn, info, debug, trace.
-    #[arg(long, visible_alias = "log.level", value_name = "LEVEL", default_value = "info")]
-    log_level: String,
+    /// The least important log lines that are written: error, warn, info, debug, trace [default: info].
+    #[arg(long, visible_alias = "log.level", value_name = "LEVEL")]
+    log_level: Option<String>,
     /// When log lines are coloured; `auto` does as `--color` says.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     log_color: ColorChoice,
@@ -100,30 +112,17 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         Format::Json => LogFormat::Json,
     };
     let color = terminal.messages_in_color(args.log_color);
-    logging::start(format, &args.log_level, color).map_err(Error::Usage)?;
-    let mut config = Config::load(args.config.as_deref(), std::env::vars())
-        .map_err(|source| failed("cannot read the configuration", source))?;
-    config.storage.out_of_order = args.out_of_order.unwrap_or(config.storage.out_of_order);
-    let ages = [args.retention_raw, args.retention_1m, args.retention_5m, args.retention_1h];
-    for (tier, age) in config.retention.tiers.iter_mut().zip(ages) {
-        *tier = age.or(*tier);
+    logging::start(format, args.log_level.as_deref().unwrap_or("info"), color).map_err(Error::Usage)?;
+    let mut sources = Sources::new(args.config.as_deref(), std::env::vars());
+    sources.flags = flags(&args);
+    sources.profile = args.profile;
+    let mut config = sources.load().map_err(|source| failed("cannot read the configuration", source))?;
+    if let Some(level) = &config.log_level {
+        logging::set_level(level).map_err(Error::Usage)?;
     }
-    config.retention.bytes = args.retention_bytes.or(config.retention.bytes);
-    let [raw, one, five, hour] = ages.map(|age| age.is_some());
-    for (path, given) in [
-        ("storage.out_of_order", args.out_of_order.is_some()),
-        ("retention.raw", raw),
-        ("retention.1m", one),
-        ("retention.5m", five),
-        ("retention.1h", hour),
-        ("retention.bytes", args.retention_bytes.is_some()),
-        ("metrics.profile", args.profile.is_some()),
-    ] {
-        if given {
-            config.origins.insert(path.to_owned(), Origin::Flag);
-        }
+    if args.profile.is_some() {
+        config.origins.insert("metrics.profile".to_owned(), Origin::Flag);
     }
-    config.metrics.chosen = args.profile;
     let settings = Settings {
         config,
         data_dir: args.data_dir,
@@ -138,6 +137,7 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         },
         memory: args.memory,
         give_back: allocator::give_back,
+        web_config: args.web_config,
         backup_dir: args.backup_dir,
         admin_api: args.enable_admin_api,
         application: None,
@@ -152,6 +152,31 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     Ok(exit::FINE)
 }
 
+/// The flags that stand for a key of the file, with the key and the value.
+fn flags(args: &Args) -> Vec<(&'static str, &'static str, String)> {
+    let duration = |value: Option<Duration>| value.map(format_duration);
+    let yes = |value: bool| value.then(|| "true".to_owned());
+    [
+        ("--out-of-order", "storage.out_of_order", duration(args.out_of_order)),
+        ("--retention-raw", "retention.raw", duration(args.retention_raw)),
+        ("--retention-1m", "retention.1m", duration(args.retention_1m)),
+        ("--retention-5m", "retention.5m", duration(args.retention_5m)),
+        ("--retention-1h", "retention.1h", duration(args.retention_1h)),
+        ("--retention-bytes", "retention.bytes", args.retention_bytes.map(|bytes| bytes.to_string())),
+        ("--log-level", "log.level", args.log_level.clone()),
+        ("--config-expand-env", "config.expand_env", yes(args.config_expand_env)),
+        (
+            "--config-auto-reload-interval",
+            "config.auto_reload_interval",
+            duration(args.config_auto_reload_interval),
+        ),
+        ("--enable-lifecycle", "config.lifecycle", yes(args.enable_lifecycle)),
+    ]
+    .into_iter()
+    .filter_map(|(flag, key, value)| Some((flag, key, value?)))
+    .collect()
+}
+
 async fn serve(settings: Settings, drain: Duration, notifier: Arc<Notifier>) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(|source| failed("cannot listen for signals", source))?;
     // A signal while the log is being replayed ends the process at once: nothing was taken yet.
@@ -159,12 +184,29 @@ async fn serve(settings: Settings, drain: Duration, notifier: Arc<Notifier>) -> 
         () = signals.next() => return Ok(()),
         server = Server::start(settings) => server.map_err(|source| failed("cannot start the server", source))?,
     };
-    let http = server.address().map(|address| format!("serving on http://{address}"));
-    notifier.ready(&http.unwrap_or_default());
+    let http = server.address().map(|address| format!("serving on {}://{address}", server.scheme()));
+    notifier.ready(http.as_deref().unwrap_or_default());
     if let Some(period) = notifier.watchdog() {
         tokio::spawn(stay_alive(notifier.clone(), period));
     }
-    signals.next().await;
+    let mut quits = server.quits();
+    loop {
+        tokio::select! {
+            _ = quits.wait_for(|quits| *quits) => break,
+            wish = signals.wish() => match wish {
+                Wish::End => break,
+                Wish::Reload => {
+                    notifier.reloading();
+                    // What is wrong is in the log; the configuration before runs on.
+                    let status = match server.reload().await {
+                        Ok(_) => http.clone().unwrap_or_default(),
+                        Err(_) => "the configuration cannot be used; the one before runs on".to_owned(),
+                    };
+                    notifier.ready(&status);
+                }
+            },
+        }
+    }
     notifier.stopping("finishing what is under way");
     if !drain.is_zero() {
         server.drain();
@@ -189,15 +231,35 @@ async fn stay_alive(notifier: Arc<Notifier>, period: Duration) {
     }
 }
 
-/// The signals that ask for an end.
+/// What a signal asks for.
+enum Wish {
+    Reload,
+    End,
+}
+
+/// The signals that ask for an end, and that which asks to read the configuration again.
 pub(crate) struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// What is asked for next.
+    async fn wish(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+        }
     }
 
     pub(crate) async fn next(&mut self) {

@@ -25,6 +25,7 @@ impl Running {
             data_dir: dir.path().to_owned(),
             http_addr: Some("127.0.0.1:0".parse().expect("an address")),
             grpc_addr: None,
+            web_config: None,
             otlp: Default::default(),
             backup_dir: None,
             admin_api: false,

@@ -160,6 +160,7 @@ impl Demo {
             otlp: Default::default(),
             memory: options.memory,
             give_back: options.give_back,
+            web_config: None,
             backup_dir: None,
             admin_api: false,
             application: None,

@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use barograph_model::{METRIC_NAME, Matcher, Timestamp};
+use barograph_model::{Labels, METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
 use barograph_state::State;
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
@@ -25,6 +25,7 @@ use crate::{
     push::Groups,
     queries::Queries,
     records::Records,
+    reload::Configured,
     results::Results,
     rules::Board,
     spans::Spans,
@@ -45,14 +46,8 @@ pub struct Engine {
     pub telemetry: Arc<Telemetry>,
     /// How samples are kept, and what an acknowledgement means.
     pub storage: config::Storage,
-    /// How long they are kept.
-    pub retention: config::RetentionConfig,
-    /// What a query may cost.
-    pub limits: config::Query,
-    /// Where settings came from that are not the defaults.
-    pub origins: config::Origins,
-    /// How queries are evaluated.
-    pub query_options: QueryOptions,
+    /// The running configuration.
+    pub configured: Arc<Configured>,
     /// Results of range queries that are kept to be used again.
     pub results: Results,
     /// The queries that run, wait, or were slow.
@@ -94,6 +89,24 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// What a query may cost.
+    pub fn limits(&self) -> config::Query {
+        self.configured.current().query.clone()
+    }
+
+    /// What others see on each series that does not have it itself.
+    pub fn external_labels(&self) -> Labels {
+        self.configured.current().global.external_labels.clone()
+    }
+
+    /// How queries are evaluated.
+    pub fn query_options(&self) -> QueryOptions {
+        let query = &self.configured.current().query;
+        let lookback_ms = i64::try_from(query.lookback.as_millis()).unwrap_or(i64::MAX);
+        let options = if query.experimental { QueryOptions::experimental() } else { QueryOptions::default() };
+        QueryOptions { lookback_ms, ..options }
+    }
+
     /// Appends rows, those of history whatever their age, and counts what became of them; the caller decides whether to
     /// wait until they are durable.
     ///

@@ -70,8 +70,8 @@ impl Follower {
         let text = format!("{}[{window}ms]", self.text);
         let expr = barograph_query::parse(&text).map_err(|error| ApiError::internal(error.to_string()))?;
         let expr = Arc::new(expr);
-        let about = About::Expression(expr.clone(), When::Instant(now), engine.query_options);
-        let timeout = engine.limits.timeout;
+        let about = About::Expression(expr.clone(), When::Instant(now), engine.query_options());
+        let timeout = engine.limits().timeout;
         let question = Question { caller: self.caller.clone(), expression: text, about, timeout };
         let source = engine.clone();
         let work = move |budget: &_| samples(&source, &expr, now, budget);
@@ -103,7 +103,8 @@ fn expression<'a>(metric: &str, mut known: impl Iterator<Item = &'a str>) -> Str
 }
 
 fn samples(engine: &Engine, expr: &Expr, now: Timestamp, budget: &Budget) -> Result<Samples, ApiError> {
-    let answer = barograph_query::evaluate_instant(&*engine.store, expr, now, &engine.query_options, budget)?;
+    let answer =
+        barograph_query::evaluate_instant(&*engine.store, expr, now, &engine.query_options(), budget)?;
     let mut samples = Samples::new();
     if let Value::Matrix(series) = answer.value {
         for (labels, track) in series {

@@ -14,12 +14,15 @@
 //! - [`engine`]: the store and what drives it, shared by all inputs and outputs
 //! - [`health`]: checks, and what they say of components, server and cluster
 //! - [`performance`], [`snapshot`]: what is measured, as messages and in one document
+//! - [`outgoing`]: what is asked of others
 //! - [`results`]: results of queries that are kept to be used again
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
 //! - `http`: what is answered
 
+mod admission;
+pub mod auth;
 mod clients;
 pub mod clock;
 mod collect;
@@ -45,11 +48,13 @@ mod maintenance;
 mod memory;
 mod naming;
 mod otlp;
+pub mod outgoing;
 pub mod performance;
 mod policies;
 mod push;
 mod queries;
 mod records;
+pub mod reload;
 pub mod results;
 pub mod rules;
 mod sampled;
@@ -89,6 +94,14 @@ pub use snapshot::{
     DataMetricsSnapshot, MetricsSnapshot, ProcessMetricsSnapshot, SystemMetricsSnapshot,
     WebSocketMetricsSnapshot,
 };
+
+/// Whether a file can be used as web configuration, with the certificates and keys that it names.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_web_config(path: &std::path::Path) -> Result<config::WebConfig, String> {
+    connections::check(path)
+}
 
 /// The version of this crate, which is that of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

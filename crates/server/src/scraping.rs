@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use crate::{
     Engine,
-    config::ScrapeConfig,
     health::Watched,
     memory::Step,
     scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError},
@@ -18,20 +17,25 @@ use crate::{
     telemetry::Origin,
 };
 
-/// Scrapes the configured targets until told to stop.
-pub(crate) async fn run(
-    engine: Arc<Engine>,
-    configs: Vec<ScrapeConfig>,
-    mut stopping: watch::Receiver<bool>,
-) {
+/// Scrapes the targets that are configured, and those of each configuration that follows, until told to stop.
+pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let clock = engine.clock.clone();
     let health = engine.health.clone();
+    let mut configured = engine.configured.subscribe();
     let manager = ScrapeManager::start(Arc::new(EngineSink(engine)), clock, Discovery::default());
-    manager.apply(&configs);
-    if !configs.is_empty() {
-        health.watch(Watched { targets: Box::new(manager.watcher()) });
+    let mut watched = false;
+    loop {
+        let config = configured.borrow_and_update().clone();
+        manager.apply(&config.scrape_configs);
+        if !watched && !config.scrape_configs.is_empty() {
+            health.watch(Watched { targets: Box::new(manager.watcher()) });
+            watched = true;
+        }
+        tokio::select! {
+            () = stopped(&mut stopping) => break,
+            Ok(()) = configured.changed() => {}
+        }
     }
-    stopped(&mut stopping).await;
     manager.stop().await;
 }
 

@@ -9,9 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use barograph::{Registry, Requests, Sockets, collector::BusinessMetricsCollector};
 use barograph_disk::{Disk, RealDisk};
 use barograph_model::Tier;
-use barograph_query::Options;
 use barograph_state::State;
-use barograph_tsdb::{RetentionRule, Store};
+use barograph_tsdb::{Keeping, Retention, RetentionRule, Store};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -19,12 +18,13 @@ use tokio::{
 };
 
 use crate::{
+    auth::Auth,
     clients,
     clock::{Clock, SystemClock},
     collect::{self, Collecting},
     commits::Commits,
-    config::{self, Config},
-    connections::{self, Protocol},
+    config::Config,
+    connections::{self, Connections, Protocol},
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
@@ -35,6 +35,7 @@ use crate::{
     otlp::{self, Otlp, OtlpPorts},
     push::{self, Groups},
     queries::Queries,
+    reload::{self, ReloadError, Reloaded},
     results::Results,
     rules, scraping, spans, starts,
     statsd::{self, Statsd},
@@ -53,12 +54,14 @@ pub struct Settings {
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Where HTTP listens, which also has the pages; port 0 takes a free one, `None` opens none. Must be a loopback
-    /// address until authentication exists.
+    /// address unless authentication is configured.
     pub http_addr: Option<SocketAddr>,
     /// Where gRPC listens; `None` opens no such port.
     pub grpc_addr: Option<SocketAddr>,
     /// Where OTLP listens beside these two, which take it as well; nowhere by default.
     pub otlp: OtlpPorts,
+    /// The file of the web configuration, which says how TLS is spoken; `None` speaks none.
+    pub web_config: Option<PathBuf>,
     /// The directory below which backups may be made; `None` makes none.
     pub backup_dir: Option<PathBuf>,
     /// Whether the calls of the Prometheus API that change the store are answered.
@@ -96,7 +99,10 @@ pub struct Application {
 #[non_exhaustive]
 pub enum StartError {
     /// The address can be reached from other machines, and nothing yet tells friend from foe.
-    #[error("{0} is not a loopback address; without authentication the server listens on loopback only")]
+    #[error(
+        "{0} is not a loopback address; without authentication (the section auth of the configuration) the server listens \
+         on loopback only"
+    )]
     NotLoopback(SocketAddr),
     /// The port is taken or not ours to open.
     #[error("cannot listen on {address}")]
@@ -136,6 +142,9 @@ pub enum StartError {
     /// A variable of the environment that says how to measure is not valid.
     #[error("cannot start with this environment")]
     Measuring(#[source] barograph::telemetry::SettingError),
+    /// The web configuration cannot be used.
+    #[error("cannot use the web configuration:\n{0}")]
+    Web(String),
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
@@ -149,11 +158,13 @@ pub struct Server {
     address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     otlp_addresses: [Option<SocketAddr>; 2],
+    connections: Connections,
     stop: watch::Sender<bool>,
     /// Whether callers should come; probes tell.
     ready: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     running: Running,
+    quits: watch::Sender<bool>,
 }
 
 /// What runs behind the port.
@@ -169,7 +180,6 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let disk = RealDisk::open(&settings.data_dir);
         let disk = disk.map_err(|source| StartError::DataDir { path, source })?;
@@ -181,10 +191,12 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_on(settings: Settings, disk: Arc<dyn Disk>) -> Result<Self, StartError> {
-        check_addresses(&settings)?;
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
+        let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
+            .map_err(StartError::Web)?;
+        check_addresses(&settings, &connections)?;
         // The store takes the lock when it is opened; a directory in use is refused before a port is.
         drop(disk.lock().map_err(unusable)?);
         let (http, grpc) = (listen(settings.http_addr).await?, listen(settings.grpc_addr).await?);
@@ -192,7 +204,8 @@ impl Server {
         let otlp_addresses = otlp.addresses();
         let address = http.as_ref().map(|(_, address)| *address);
         let grpc_at = grpc.as_ref().map(|(_, address)| tracing::field::display(address));
-        let http_at = address.map(|address| tracing::field::display(format!("http://{address}")));
+        let http_at =
+            address.map(|address| tracing::field::display(format!("{}://{address}", connections.scheme())));
         tracing::info!(
             http = http_at,
             grpc = grpc_at,
@@ -203,6 +216,7 @@ impl Server {
             "listening"
         );
 
+        warn_of_plain(&settings, &connections);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
@@ -211,16 +225,33 @@ impl Server {
         let events = Events::new(&clients::new(lifetime, &settings.config.stats), clock.clone());
         let phases = (is_ready, stopping.clone());
         let state = Arc::new(State::unopened(disk.clone()));
-        let app = App::new(events.clone(), clock.clone(), state, address, &settings.config, phases);
+        let auth =
+            Arc::new(Auth::new(&settings.config, &connections, state.clone(), clock.clone(), disk.clone()));
+        let app = App::new(
+            events.clone(),
+            clock.clone(),
+            state,
+            address,
+            &settings.config,
+            (auth, connections.clone()),
+            phases,
+        );
         let mut serving = vec![tokio::spawn(events::announce(events.clone(), stopping.clone()))];
         events.system("server_started");
         if http.is_some() || grpc.is_some() || otlp_addresses.iter().any(Option::is_some) {
             let keeping = clients::keep(app.clone(), clock.clone(), disk.clone(), stopping.clone());
             serving.push(tokio::spawn(keeping));
         }
+        serving.push(tokio::spawn(http::rate::follow(app.clone(), stopping.clone())));
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
-            serving.push(tokio::spawn(connections::accept(listener, router, Protocol::Http, stopping)));
+            serving.push(tokio::spawn(connections::accept(
+                listener,
+                router,
+                Protocol::Http,
+                connections.clone(),
+                stopping,
+            )));
         }
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         if let Some((listener, address)) = grpc {
@@ -239,12 +270,18 @@ impl Server {
         app.set_ready(running.engine.clone());
         running.engine.events.system("store_ready");
         tracing::info!("ready");
-        Ok(Self { address, grpc_address, otlp_addresses, stop, ready, serving, running })
+        let quits = app.quits().clone();
+        Ok(Self { address, grpc_address, otlp_addresses, connections, stop, ready, serving, running, quits })
     }
 
     /// Where HTTP listens, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What HTTP is spoken over: `http`, or `https` where TLS is.
+    pub fn scheme(&self) -> &'static str {
+        self.connections.scheme()
     }
 
     /// The checks and what they say; checks of one's own can be added.
@@ -273,6 +310,20 @@ impl Server {
         self.running.engine.statsd.address()
     }
 
+    /// Reads the configuration again, as it was given on the command line, and has it take effect as far as it can without a
+    /// restart.
+    ///
+    /// # Errors
+    /// Something in it is wrong: the one before runs on.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        reload::reload(self.engine()).await
+    }
+
+    /// Is told when somebody asks over HTTP for the server to end.
+    pub fn quits(&self) -> watch::Receiver<bool> {
+        self.quits.subscribe()
+    }
+
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
     /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
     pub fn drain(&self) {
@@ -298,11 +349,35 @@ impl Server {
     }
 }
 
-fn check_addresses(settings: &Settings) -> Result<(), StartError> {
-    let otlp = [settings.otlp.grpc, settings.otlp.http].map(otlp::OtlpPort::address);
-    let addresses = [settings.http_addr, settings.grpc_addr, otlp[0], otlp[1]];
+fn check_addresses(settings: &Settings, connections: &Connections) -> Result<(), StartError> {
+    if crate::auth::configured(&settings.config, connections).is_some() {
+        return Ok(());
+    }
+    let addresses = addresses(settings);
     let other = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     other.map_or(Ok(()), |address| Err(StartError::NotLoopback(address)))
+}
+
+/// The addresses that are asked for.
+fn addresses(settings: &Settings) -> [Option<SocketAddr>; 4] {
+    let [grpc, http] = [settings.otlp.grpc, settings.otlp.http].map(otlp::OtlpPort::address);
+    [settings.http_addr, settings.grpc_addr, grpc, http]
+}
+
+/// Says it where passwords and tokens would go over a network that anybody may read.
+fn warn_of_plain(settings: &Settings, connections: &Connections) {
+    let secure = connections.scheme() == "https"
+        || settings.config.auth.as_ref().is_some_and(|auth| auth.secure_cookies);
+    for address in
+        addresses(settings).into_iter().flatten().filter(|address| !address.ip().is_loopback() && !secure)
+    {
+        tracing::warn!(
+            %address,
+            "this address can be reached from elsewhere and speaks no TLS: whoever is on the way can read passwords and \
+             tokens; give it a certificate (--web-config), or put something in front of it that speaks TLS and set \
+             auth.secure_cookies"
+        );
+    }
 }
 
 pub(crate) async fn listen(
@@ -356,23 +431,28 @@ async fn open(
 
     let store = Arc::new(store);
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
+    app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let spans = {
         let (config, durability) = (settings.config.traces.clone(), settings.config.storage.durability);
         let (disk, clock, registry) = (disk.clone(), clock.clone(), telemetry.registry.clone());
+        let memory_bytes = memory.budget();
         let opened = tokio::task::spawn_blocking(move || {
-            spans::Spans::open(disk, &config, durability, clock, &registry)
+            spans::Spans::open(disk, &config, durability, memory_bytes, clock, &registry)
         });
         let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         opened.map_err(|source| StartError::Spans { path: spans_path, source })?
     };
     let otlp_state = Otlp::new(&settings.config.otlp, &telemetry.registry).map_err(StartError::Telemetry)?;
+    telemetry.reload.succeeded(now);
+    app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
     let collecting =
         Collecting::new(settings, &store, &telemetry, address, measuring).map_err(StartError::Telemetry)?;
     let instruments = health::Instruments::register(&telemetry.registry, settings.config.health.preset)
         .map_err(StartError::Telemetry)?;
-    let state = app.state().clone();
+    let (state, auth) = (app.state().clone(), app.auth().clone());
+    let _ = tokio::task::spawn_blocking(move || auth.load()).await;
     let health =
         Health::new(&settings.config.health, state.clone(), clock.clone(), events.clone(), instruments);
     let loading = health.clone();
@@ -388,19 +468,17 @@ async fn open(
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
         StartError::Listen { address, source }
     })?;
-    let url = address.map(|address| format!("http://{address}")).unwrap_or_default();
+    let scheme = app.connections().scheme();
+    let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
     let engine = Arc::new(Engine {
         store,
         commits,
         telemetry,
         storage: settings.config.storage.clone(),
-        retention: settings.config.retention.clone(),
-        query_options: query_options(&settings.config.query),
+        configured: app.configured().clone(),
         results: Results::new(&settings.config.query, memory.budget()),
         queries: Queries::new(&settings.config.query),
         exports: Arc::new(Semaphore::new(http::history::EXPORTS_MAX)),
-        limits: settings.config.query.clone(),
-        origins: settings.config.origins.clone(),
         data_dir: settings.data_dir.clone(),
         backups: Backups::new(settings.backup_dir.clone()),
         admin_api: settings.admin_api,
@@ -449,33 +527,43 @@ async fn open(
         }),
         tokio::spawn(diagnostics::run(engine.clone(), stopping.clone())),
         tokio::spawn(rules::run(engine.clone(), rules, url, stopping.clone())),
+        tokio::spawn(reload::watch::run(engine.clone(), stopping.clone())),
         tokio::spawn(events::publish_while_wanted(engine.clone(), stopping.clone())),
         supervised("scraping", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
-            let jobs = settings.config.scrape_configs.clone();
-            Box::new(move || Box::pin(scraping::run(engine.clone(), jobs.clone(), stopping.clone())))
+            Box::new(move || Box::pin(scraping::run(engine.clone(), stopping.clone())))
         }),
     ];
     Ok(Running { engine, committing, tasks })
 }
 
-fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
-    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut options = barograph_tsdb::Options::default();
-    for tier in Tier::ALL {
-        options.retention = options.retention.with(tier, config.retention.of(tier));
-    }
-    options.retention_bytes = config.retention.bytes;
+/// How long what is kept.
+pub(crate) fn keeping(config: &Config) -> Keeping {
     let forever = |age: Duration| if age == Duration::ZERO { Duration::MAX } else { age };
+    let of_tier = |all: Retention, tier: Tier| all.with(tier, config.retention.of(tier));
     let rules = config.retention.rules.iter().map(|rule| RetentionRule {
         matchers: rule.matchers.clone(),
         tiers: rule.tiers.map(|age| age.map(forever)),
     });
-    options.retention_rules = rules.collect();
     let by_type = config.retention.by_type.iter();
-    options.retention_by_type =
-        by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect();
-    options.cleanup_interval = config.storage.cleanup_interval;
+    Keeping {
+        retention: Tier::ALL.into_iter().fold(Retention::default(), of_tier),
+        rules: rules.collect(),
+        by_type: by_type.map(|(kind, tiers)| (*kind, tiers.map(|age| age.map(forever)))).collect(),
+        bytes: config.retention.bytes,
+        cleanup_interval: config.storage.cleanup_interval,
+    }
+}
+
+fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
+    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut options = barograph_tsdb::Options::default();
+    let keeping = keeping(config);
+    options.retention = keeping.retention;
+    options.retention_bytes = keeping.bytes;
+    options.retention_rules = keeping.rules;
+    options.retention_by_type = keeping.by_type;
+    options.cleanup_interval = keeping.cleanup_interval;
     options.out_of_order = config.storage.out_of_order;
     // What is up to an hour late usually goes into the block of its window.
     options.cut_delay = Duration::from_secs(3600);
@@ -492,12 +580,6 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);
     options
-}
-
-fn query_options(query: &config::Query) -> Options {
-    let lookback_ms = i64::try_from(query.lookback.as_millis()).unwrap_or(i64::MAX);
-    let options = if query.experimental { Options::experimental() } else { Options::default() };
-    Options { lookback_ms, ..options }
 }
 
 /// Waits until the server is told to stop.

@@ -10,9 +10,9 @@ use barograph::{
 use barograph_tsdb::{Appended, Level, Overflow, Stats};
 
 use crate::{
-    events,
+    auth, events,
     memory::{Memory, Step},
-    results, rules,
+    reload, results, rules,
     storage::Instruments,
 };
 
@@ -110,6 +110,8 @@ pub struct Telemetry {
     query_refused: Family<Counter, 1>,
     /// Requests refused because their address asked too often.
     pub requests_limited: Counter,
+    /// Logins and refusals.
+    pub(crate) auth: auth::Instruments,
     /// What is done whole or not at all.
     pub transactions: Transactions,
     /// Queries that took longer than the setting says.
@@ -128,6 +130,8 @@ pub struct Telemetry {
     pub(crate) events: events::Instruments,
     /// Rules.
     pub rules: rules::Instruments,
+    /// Reloads of the configuration.
+    pub reload: reload::Instruments,
     store: StoreGauges,
 }
 
@@ -258,6 +262,7 @@ impl Telemetry {
                 .counter("barograph_http_requests_limited_total")
                 .help("Requests refused because their address asked too often.")
                 .register()?,
+            auth: auth::Instruments::register(&registry)?,
             transactions: Transactions::register(&registry)?,
             query_slow: registry
                 .counter("barograph_query_slow_total")
@@ -288,6 +293,7 @@ impl Telemetry {
             results: results::Instruments::register(&registry)?,
             events: events::Instruments::register(&registry)?,
             rules: rules::Instruments::register(&registry)?,
+            reload: reload::Instruments::register(&registry)?,
             store: StoreGauges {
                 late_bytes: registry
                     .gauge("barograph_head_late")

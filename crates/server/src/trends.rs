@@ -105,7 +105,7 @@ async fn look(engine: &Arc<Engine>, asked: [String; 4], span_ms: i64, step_ms: i
         for (at, text) in asked.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
             let expr: Expr = barograph_query::parse(text)
                 .map_err(|error| ApiError::internal(format!("{text}: {error}")))?;
-            let options = source.query_options;
+            let options = source.query_options();
             let (answer, _) = evaluated(&source, &expr, When::Range(steps), &options, true, budget)?;
             let Value::Matrix(series) = answer.value else { continue };
             let points: Vec<_> = series.first().map_or(&[][..], |(_, track)| &track.floats).to_vec();

@@ -45,8 +45,20 @@ pub(crate) struct Walked {
     pub(crate) damage: Vec<Damage>,
 }
 
-/// Finds the segments of the folder, in order, and the number that the next one gets.
-pub(crate) fn recover(disk: &dyn Disk) -> Result<(Vec<Arc<Segment>>, u64, u64, Recovery), Error> {
+/// What goes on from what was found.
+pub(crate) struct Recovered {
+    /// The segments, in order.
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// The number that the next one gets.
+    pub(crate) next: u64,
+    /// The number of the last record.
+    pub(crate) last_seq: u64,
+    /// What is told.
+    pub(crate) recovery: Recovery,
+}
+
+/// Finds the segments of the folder.
+pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Error> {
     disk.create_dir(FOLDER)?;
     let (mut numbers, mut indexes) = (Vec::new(), Vec::new());
     for entry in disk.list(FOLDER)? {
@@ -87,7 +99,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<(Vec<Arc<Segment>>, u64, u64, R
     }
     recovery.segments = segments.len();
     let next = numbers.last().map_or(1, |last| last.0 + 1);
-    Ok((segments, next, last_seq, recovery))
+    Ok(Recovered { segments, next, last_seq, recovery })
 }
 
 /// The records of a segment without an index, which ends after the last of them; `None` if there are none.
@@ -121,11 +133,10 @@ fn walk_and_cut(
 pub(crate) fn walk(disk: &dyn Disk, path: &str) -> Result<Walked, Error> {
     let bytes = disk.read_whole(path)?;
     let mut walked = Walked { index: Index::default(), damage: Vec::new() };
-    match KIND.check_header(path, bytes.get(..file::HEADER_LEN).unwrap_or_default()) {
-        // Records of a version that is not known are not guessed at.
-        Err(error @ Error::Version { .. }) => return Err(error),
-        // The header has nothing that the records do not have.
-        Ok(_) | Err(_) => {}
+    // Records of a version that is not known are not guessed at; else the header has nothing that they do not have.
+    let header = KIND.check_header(path, bytes.get(..file::HEADER_LEN).unwrap_or_default());
+    if let Err(error @ Error::Version { .. }) = header {
+        return Err(error);
     }
     let damaged = |from: usize, to: usize| Damage {
         path: path.to_owned(),

@@ -1,7 +1,7 @@
 //! Exemplars: the latest ones in memory, the oldest overwritten.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,9 +16,24 @@ pub(crate) struct Exemplars {
     max: usize,
 }
 
+/// What became of an exemplar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExemplarFate {
+    /// It is kept.
+    Kept,
+    /// It repeats one that is kept.
+    Known,
+    /// It is older than the newest one of its series, and was to come in order.
+    OutOfOrder,
+    /// The store keeps no exemplars.
+    Off,
+}
+
 #[derive(Default)]
 struct Ring {
     entries: VecDeque<(Labels, Exemplar)>,
+    /// The newest time of the exemplars of each series, and how many there are of it.
+    newest: HashMap<Labels, (i64, usize)>,
     overwritten: u64,
 }
 
@@ -31,18 +46,29 @@ impl Exemplars {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an exemplar, unless it repeats a recent one.
-    pub(crate) fn push(&self, series: &Labels, exemplar: Exemplar) {
+    /// Keeps an exemplar, unless it repeats a recent one, or is older than the newest of its series where they are to come
+    /// in order.
+    pub(crate) fn push(&self, series: &Labels, exemplar: Exemplar, in_order: bool) -> ExemplarFate {
         let mut ring = self.ring();
         let recent = ring.entries.iter().rev().take(LOOK_BACK);
-        if self.max == 0 || recent.into_iter().any(|(labels, known)| *known == exemplar && labels == series) {
-            return;
+        if self.max == 0 {
+            return ExemplarFate::Off;
+        }
+        if recent.into_iter().any(|(labels, known)| *known == exemplar && labels == series) {
+            return ExemplarFate::Known;
+        }
+        let at = exemplar.sample.at.millis();
+        let newest = ring.newest.get(series).map(|newest| newest.0);
+        if in_order && newest.is_some_and(|newest| at < newest) {
+            return ExemplarFate::OutOfOrder;
         }
         if ring.entries.len() >= self.max {
-            ring.entries.pop_front();
-            ring.overwritten += 1;
+            ring.forget_oldest();
         }
+        let of_series = ring.newest.entry(series.clone()).or_insert((at, 0));
+        *of_series = (of_series.0.max(at), of_series.1 + 1);
         ring.entries.push_back((series.clone(), exemplar));
+        ExemplarFate::Kept
     }
 
     /// Those of the series that match, within a range: series in label order, each in time order.
@@ -71,6 +97,19 @@ impl Exemplars {
     }
 }
 
+impl Ring {
+    fn forget_oldest(&mut self) {
+        let Some((series, _)) = self.entries.pop_front() else { return };
+        self.overwritten += 1;
+        if let Some(of_series) = self.newest.get_mut(&series) {
+            of_series.1 -= 1;
+            if of_series.1 == 0 {
+                self.newest.remove(&series);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use barograph_model::{Sample, Timestamp};
@@ -84,11 +123,17 @@ mod tests {
         let exemplar =
             |at| Exemplar { labels: labels("trace"), sample: Sample { at: Timestamp(at), value: 1.0 } };
         for at in [1, 3, 3, 2] {
-            exemplars.push(&labels("a"), exemplar(at));
+            exemplars.push(&labels("a"), exemplar(at), false);
         }
         assert_eq!(exemplars.counts(), (2, 1));
         let found = exemplars.select(&[Matcher::equal("__name__", "a")], &TimeRange::ALL);
         assert_eq!(found, [(labels("a"), vec![exemplar(2), exemplar(3)])]);
         assert_eq!(exemplars.select(&[Matcher::equal("__name__", "b")], &TimeRange::ALL), []);
+        assert_eq!(exemplars.push(&labels("a"), exemplar(3), true), ExemplarFate::Known);
+        assert_eq!(exemplars.push(&labels("a"), exemplar(1), true), ExemplarFate::OutOfOrder);
+        assert_eq!(exemplars.push(&labels("b"), exemplar(1), true), ExemplarFate::Kept);
+        assert_eq!(exemplars.push(&labels("b"), exemplar(4), true), ExemplarFate::Kept);
+        assert_eq!(exemplars.push(&labels("a"), exemplar(1), true), ExemplarFate::Kept, "none is left of it");
+        assert_eq!(Exemplars::new(0).push(&labels("a"), exemplar(1), true), ExemplarFate::Off);
     }
 }

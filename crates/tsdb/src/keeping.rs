@@ -43,14 +43,15 @@ impl Store {
     /// How long each tier of a metric is kept, `None` for ever, and which windows are made of it. Rules that look at other
     /// labels than the name may keep some of its series longer or shorter.
     pub fn keeping_of(&self, metric: &str) -> ([Option<Duration>; 4], Vec<Tier>) {
+        let keeping = self.keeping();
         let policies = self.policies.all();
         let policy = policies.get(metric);
         let said = |age: Duration| (age != Duration::MAX).then_some(age);
         let kept = |tier: Tier| {
-            let usual = self.options.retention.of(tier);
+            let usual = self.keeping().retention.of(tier);
             let names =
                 |matchers: &[Matcher]| matchers.iter().all(|m| m.name() == METRIC_NAME && m.matches(metric));
-            let mut rules = self.options.retention_rules.iter().filter(|rule| names(&rule.matchers));
+            let mut rules = keeping.rules.iter().filter(|rule| names(&rule.matchers));
             policy
                 .and_then(|policy| policy.age(tier, usual))
                 .or_else(|| rules.find_map(|rule| rule.tiers[tier as usize]).map(said))
@@ -64,16 +65,17 @@ impl Store {
     /// Whether there are rules for a tier, and by them or by what is usual some series of a block of that age may be due.
     pub(crate) fn may_be_due(&self, tier: Tier, age: i64) -> bool {
         let ages = self.ages_of_rules(tier);
-        let usual = self.options.retention.of(tier);
+        let usual = self.keeping().retention.of(tier);
         !ages.is_empty() && ages.into_iter().chain([usual]).flatten().any(|kept| age > millis(kept))
     }
 
     /// What rules of any kind say of a tier; `None` for ever.
     fn ages_of_rules(&self, tier: Tier) -> Vec<Option<Duration>> {
-        let usual = self.options.retention.of(tier);
+        let keeping = self.keeping();
+        let usual = self.keeping().retention.of(tier);
         let said = |age: Duration| (age != Duration::MAX).then_some(age);
-        let rules = self.options.retention_rules.iter().filter_map(|rule| rule.tiers[tier as usize]);
-        let types = self.options.retention_by_type.iter().filter_map(|of| of.1[tier as usize]);
+        let rules = keeping.rules.iter().filter_map(|rule| rule.tiers[tier as usize]);
+        let types = keeping.by_type.iter().filter_map(|of| of.1[tier as usize]);
         let policies = self.policies.all();
         let policies = policies.values().filter_map(|policy| policy.age(tier, usual));
         rules.chain(types).map(said).chain(policies).collect()
@@ -81,9 +83,10 @@ impl Store {
 
     /// How long each series of a block is kept. `None` if the index cannot be read now.
     pub(crate) fn kept(&self, block: &Arc<Block>) -> Option<Vec<Option<Duration>>> {
+        let keeping = self.keeping();
         let index = block.index(&self.cache).ok()?;
         let tier = block.meta.tier;
-        let usual = self.options.retention.of(tier);
+        let usual = self.keeping().retention.of(tier);
         let mut kept = vec![usual; index.series_count() as usize];
         let mut set = |matchers: &[Matcher], age: Option<Duration>| -> Option<()> {
             for id in self.matching(block, &index, matchers)? {
@@ -91,14 +94,14 @@ impl Store {
             }
             Some(())
         };
-        if self.options.retention_by_type.iter().any(|of| of.1[tier as usize].is_some()) {
+        if keeping.by_type.iter().any(|of| of.1[tier as usize].is_some()) {
             for name in index.label_values(METRIC_NAME) {
                 if let Some(age) = self.age_by_type(name, tier, block.meta.histograms) {
                     set(&[Matcher::equal(METRIC_NAME, name)], age)?;
                 }
             }
         }
-        for rule in self.options.retention_rules.iter().rev() {
+        for rule in keeping.rules.iter().rev() {
             let Some(age) = rule.tiers[tier as usize] else { continue };
             set(&rule.matchers, (age != Duration::MAX).then_some(age))?;
         }
@@ -121,11 +124,12 @@ impl Store {
     }
 
     fn age_by_type(&self, metric: &str, tier: Tier, histograms: bool) -> Option<Option<Duration>> {
+        let keeping = self.keeping();
         let kind = match self.catalog.kind_of(metric) {
             MetricType::Unknown if histograms => MetricType::Histogram,
             kind => kind,
         };
-        let mut types = self.options.retention_by_type.iter();
+        let mut types = keeping.by_type.iter();
         let age = types.find(|of| of.0 == kind)?.1[tier as usize]?;
         Some((age != Duration::MAX).then_some(age))
     }
@@ -133,7 +137,7 @@ impl Store {
     /// How long the series of a block is kept that is kept the longest, where that matters.
     pub(crate) fn longest_kept(&self, block: &Arc<Block>, age: i64) -> Option<Duration> {
         if !self.may_be_due(block.meta.tier, age) {
-            return self.options.retention.of(block.meta.tier);
+            return self.keeping().retention.of(block.meta.tier);
         }
         let ages = self.kept(block)?;
         let longest = ages.into_iter().map(|age| age.unwrap_or(Duration::MAX)).max().unwrap_or(Duration::MAX);
@@ -142,7 +146,7 @@ impl Store {
 
     /// How long anything is kept at most. Where there are policies it may be for ever.
     pub(crate) fn longest_kept_of_all(&self) -> Duration {
-        if self.policies.all().is_empty() { self.options.longest_kept() } else { Duration::MAX }
+        if self.policies.all().is_empty() { self.keeping().longest_kept() } else { Duration::MAX }
     }
 
     /// The times of which a tier has all that it was given of a selection: where rules keep some series for a shorter
@@ -163,7 +167,8 @@ impl Store {
 
     /// How long the series of a selection is kept that may be kept the shortest; `None` for ever.
     fn shortest_kept(&self, tier: Tier, matchers: &[Matcher]) -> Option<Duration> {
-        let usual = self.options.retention.of(tier);
+        let keeping = self.keeping();
+        let usual = self.keeping().retention.of(tier);
         let of_name: Vec<&Matcher> = matchers.iter().filter(|m| m.name() == METRIC_NAME).collect();
         let passes = |name: &str| of_name.iter().all(|matcher| matcher.matches(name));
         let policies = self.policies.all();
@@ -181,7 +186,7 @@ impl Store {
                 let named = policies.iter().filter(|(name, _)| passes(name));
                 ages.extend(named.filter_map(|(_, policy)| policy.age(tier, usual)));
                 if self.ages_of_first_rules(tier, matchers, &mut ages) {
-                    let types = self.options.retention_by_type.iter();
+                    let types = keeping.by_type.iter();
                     let said = types.filter_map(|of| of.1[tier as usize]);
                     ages.extend(said.map(|age| (age != Duration::MAX).then_some(age)));
                     ages.push(usual);
@@ -201,7 +206,7 @@ impl Store {
         let mut of_one: Vec<Matcher> = matchers.iter().filter(|m| m.name() != METRIC_NAME).cloned().collect();
         of_one.push(Matcher::equal(METRIC_NAME, name));
         if self.ages_of_first_rules(tier, &of_one, ages) {
-            let usual = self.options.retention.of(tier);
+            let usual = self.keeping().retention.of(tier);
             ages.push(self.age_by_type(name, tier, false).unwrap_or(usual));
         }
     }
@@ -213,7 +218,8 @@ impl Store {
         matchers: &[Matcher],
         ages: &mut Vec<Option<Duration>>,
     ) -> bool {
-        for rule in &self.options.retention_rules {
+        let keeping = self.keeping();
+        for rule in &keeping.rules {
             let Some(age) = rule.tiers[tier as usize] else { continue };
             let about = about(rule, matchers);
             if about != About::None {

@@ -51,7 +51,7 @@ impl Store {
             points: 0,
             oldest: None,
             newest: None,
-            retention: self.options.retention.of(tier),
+            retention: self.keeping().retention.of(tier),
         });
         for block in self.blocks().iter() {
             let level = &mut levels[block.meta.tier as usize];

@@ -9,8 +9,9 @@
 //! 4. [`Store::maintain`]: cuts two hours of the head into a *block* when they are over, merges blocks to days, deletes
 //!    what is past retention. [`Store::flush`] cuts everything at once.
 //! 5. [`Store::delete`]: samples that nobody shall see any more; [`Store::clean_deletes`] takes them off the disk.
-//! 6. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
-//! 6. [`backup`]: copies of a store while it works, and the way back; [`verify()`] looks for damage.
+//! 6. [`LogFollower`]: what was appended, read once more in the order of the log, to be passed on.
+//! 7. [`barograph_model::Source`]: how the samples are read, whether they lie in the head or in blocks.
+//! 8. [`backup`]: copies of a store while it works, and the way back; [`verify()`] looks for damage.
 //!
 //! The crate has no threads and no clock: the server calls `commit` in a loop and `maintain` from time to
 //! time. Any thread may call anything at any time.
@@ -51,6 +52,7 @@ mod histograms;
 mod keeping;
 mod late;
 mod levels;
+mod log;
 mod maintain;
 mod merge;
 mod metrics;
@@ -72,15 +74,17 @@ mod wal;
 
 pub use deletes::Deleted;
 pub use error::Error;
+pub use exemplars::ExemplarFate;
 pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
 pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
+pub use log::{LogEntry, LogFollower, LogPosition, LogRead};
 pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;
 pub use options::Options;
 pub use policy::{Importance, POLICIES_MAX, Policy};
 pub use recovery::{Recovery, SetAside};
-pub use retention::{Retention, RetentionRule};
+pub use retention::{Keeping, Retention, RetentionRule};
 pub use row::{Appended, Reason, Rejected, Row};
 pub use stats::Stats;
 pub use store::Store;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barograph_model::{MetricType, Tier};
+use barograph_model::MetricType;
 
 use crate::{Retention, RetentionRule};
 
@@ -97,16 +97,6 @@ impl Default for Options {
             metrics_max: 100_000,
             aliases_bytes_max: 16 << 20,
         }
-    }
-}
-
-impl Options {
-    /// How long the tier is kept that is kept the longest, by any rule.
-    pub(crate) fn longest_kept(&self) -> Duration {
-        let usual = Tier::ALL.map(|tier| self.retention.of(tier).unwrap_or(Duration::MAX));
-        let rules = self.retention_rules.iter().flat_map(|rule| rule.tiers).flatten();
-        let types = self.retention_by_type.iter().flat_map(|of| of.1).flatten();
-        usual.into_iter().chain(rules).chain(types).max().unwrap_or(Duration::MAX)
     }
 }
 

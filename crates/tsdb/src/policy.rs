@@ -150,6 +150,11 @@ impl Policies {
         Ok(Some(policy))
     }
 
+    /// Has what is past its retention looked for with the next upkeep.
+    pub(crate) fn announce(&self) {
+        self.news.store(true, Ordering::Relaxed);
+    }
+
     /// Whether there are policies that this was not called for yet.
     pub(crate) fn take_news(&self) -> bool {
         self.news.swap(false, Ordering::AcqRel)

@@ -4,14 +4,14 @@
 //! written anew without them.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use barograph_model::{Matcher, Tier, Timestamp};
+use barograph_model::{Matcher, MetricType, Tier, Timestamp};
 
 use crate::{
-    Error, Maintenance, Store,
+    Error, Maintenance, Options, Store,
     block::{Block, Meta},
     options::millis,
 };
@@ -60,6 +60,42 @@ impl PartialEq for RetentionRule {
     }
 }
 
+/// How long what is kept, all of it together. It may change while a store is open ([`Store::set_keeping`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keeping {
+    /// How long each tier is kept.
+    pub retention: Retention,
+    /// Other times for some series; of those that match, the first that speaks of a tier counts.
+    pub rules: Vec<RetentionRule>,
+    /// Other times for the metrics of a type, where no rule speaks of a tier; [`Duration::MAX`] keeps it.
+    pub by_type: Vec<(MetricType, [Option<Duration>; 4])>,
+    /// Bytes that all blocks may take; `None` for any number.
+    pub bytes: Option<u64>,
+    /// How long after it was looked for what is past its retention that is done again.
+    pub cleanup_interval: Duration,
+}
+
+impl Keeping {
+    /// What options say.
+    pub fn of(options: &Options) -> Self {
+        Self {
+            retention: options.retention,
+            rules: options.retention_rules.clone(),
+            by_type: options.retention_by_type.clone(),
+            bytes: options.retention_bytes,
+            cleanup_interval: options.cleanup_interval,
+        }
+    }
+
+    /// How long the tier is kept that is kept the longest, by any rule.
+    pub(crate) fn longest_kept(&self) -> Duration {
+        let usual = Tier::ALL.map(|tier| self.retention.of(tier).unwrap_or(Duration::MAX));
+        let rules = self.rules.iter().flat_map(|rule| rule.tiers).flatten();
+        let types = self.by_type.iter().flat_map(|of| of.1).flatten();
+        usual.into_iter().chain(rules).chain(types).max().unwrap_or(Duration::MAX)
+    }
+}
+
 /// A block as retention sees it.
 #[derive(Clone, Copy, Debug)]
 struct Aged {
@@ -74,6 +110,17 @@ struct Aged {
 }
 
 impl Store {
+    /// Keeps things as long as this says from the next look on, which comes with the next upkeep. What is gone stays gone.
+    pub fn set_keeping(&self, keeping: Keeping) {
+        *self.keeping.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keeping);
+        self.policies.announce();
+    }
+
+    /// How long what is kept.
+    pub(crate) fn keeping(&self) -> Arc<Keeping> {
+        self.keeping.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Deletes what is past its retention, if it is time to look again.
     pub(crate) fn clean_up(
         &self,
@@ -81,9 +128,10 @@ impl Store {
         next_seq: &mut u64,
         done: &mut Maintenance,
     ) -> Result<(), Error> {
-        let due = self.cleaned_at().saturating_add(millis(self.options.cleanup_interval)) <= now.millis();
+        let keeping = self.keeping();
+        let due = self.cleaned_at().saturating_add(millis(keeping.cleanup_interval)) <= now.millis();
         // Only a limit by bytes can be passed by what is new.
-        let grown = self.options.retention_bytes.is_some() && done.blocks_cut + done.blocks_merged > 0;
+        let grown = keeping.bytes.is_some() && done.blocks_cut + done.blocks_merged > 0;
         let news = self.policies.take_news();
         if due || grown || news {
             self.delete_expired(now, done)?;
@@ -113,7 +161,7 @@ impl Store {
                 may_go: block.meta.tier != Tier::Raw || self.is_rolled(block),
             })
             .collect();
-        let gone = expired(&aged, self.options.retention_bytes);
+        let gone = expired(&aged, self.keeping().bytes);
         for block in blocks.iter().filter(|block| gone.contains(&block.meta.seq)) {
             if block.meta.holds(Tier::Raw) {
                 self.raw_start.fetch_max(block.meta.max_at.saturating_add(1), Ordering::Relaxed);

@@ -13,13 +13,13 @@ use crate::{
     block::{self, Block, Cache, Meta, Pages},
     catalog::{self, Catalog, Change, Saved},
     deletes,
-    exemplars::Exemplars,
+    exemplars::{ExemplarFate, Exemplars},
     head::Head,
     histograms,
     policy::{self, Policies},
     recovery::CORRUPT,
     replay::{Covered, replay},
-    retention::raw_start,
+    retention::{Keeping, raw_start},
     stats::{self, Counters},
     unfinished::Unfinished,
     wal::{self, METADATA, OtherSegment, Wal, encode_metadata},
@@ -29,6 +29,8 @@ use crate::{
 pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
+    /// How long what is kept: as the options say, until it is changed.
+    pub(crate) keeping: RwLock<Arc<Keeping>>,
     pub(crate) head: Head,
     /// Native histograms of the head.
     pub(crate) histograms: histograms::Head,
@@ -114,6 +116,7 @@ impl Store {
             catalog: Catalog::new(saved, options.metrics_max),
             exemplars: Exemplars::new(options.exemplars_max),
             disk,
+            keeping: RwLock::new(Arc::new(Keeping::of(&options))),
             options,
             head,
             histograms,
@@ -161,7 +164,12 @@ impl Store {
 
     /// Keeps an exemplar of a series, in memory only. One that repeats a recent one is passed over.
     pub fn append_exemplar(&self, series: &Labels, exemplar: Exemplar) {
-        self.exemplars.push(series, exemplar);
+        self.exemplars.push(series, exemplar, false);
+    }
+
+    /// As [`Self::append_exemplar`], but one that is older than the newest of its series is not kept; what became of it.
+    pub fn append_exemplar_in_order(&self, series: &Labels, exemplar: Exemplar) -> ExemplarFate {
+        self.exemplars.push(series, exemplar, true)
     }
 
     /// The blocks as they are now.

@@ -12,6 +12,7 @@ export function admin(path, method, params) {
   if (path === "storage/stats") return storage();
   if (path === "cardinality") return cardinality(Number(params.get("limit") ?? 20));
   if (path === "queries") return queries();
+  if (path === "config/reload") return { successful: true, running_since: new Date(STARTED * 1000).toISOString(), failed_at: null, error: null, needs_restart: [] };
   if (/^queries\/\d+$/.test(path) && method === "DELETE") return stopped(Number(path.slice("queries/".length)));
   if (path !== "backup") return null;
   if (method === "GET") return { backups: [...backups].reverse(), unreadable: [] };

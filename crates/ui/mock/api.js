@@ -4,6 +4,7 @@
  * `POST /mock/down?ms=3000` closes every connection and refuses new ones for a while, as a restart would look;
  * `POST /mock/metrics?count=10000` makes the catalog that much longer.
  */
+import { account, arrange as arrangeAccounts, refused } from "./account.js";
 import { admin } from "./admin.js";
 import { diagnostics } from "./diagnostics.js";
 import { explained, queried } from "./documents.js";
@@ -29,6 +30,17 @@ export function createApi() {
     if (url.pathname === "/mock/metrics") {
       more_metrics = Number(url.searchParams.get("count") ?? 0);
       return send(response, 200, {});
+    }
+    if (url.pathname === "/mock/auth") {
+      arrangeAccounts(url.searchParams);
+      return send(response, 200, {});
+    }
+    const no = refused(url, request);
+    if (no !== null) return send(response, no.status, no.document);
+    const accounts = /^\/api\/barograph\/v1\/((?:auth\/.+)|audit)$/.exec(url.pathname)?.[1];
+    if (accounts !== undefined) {
+      const { status, document } = account(accounts, request.method, await body(request)) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
+      return send(response, status, document);
     }
     if (url.pathname === "/api/barograph/v1/live") return url.searchParams.has("bus") ? events(response, url, streams) : live(request, response, url, streams);
     if (url.pathname === "/api/barograph/v1/catalog") return send(response, 200, catalog(more_metrics));

@@ -31,6 +31,8 @@ export const ROUTES: readonly Route[] = [
   { path: "admin/storage", title: "Storage", rail: "Admin", key: "m", icon: "admin", page: { later: () => import("./pages/admin/Storage.svelte") } },
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
+  { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
+  { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
 ];
 
 /** Other names of pages, which lead there: a page has one address. */
@@ -38,6 +40,9 @@ export const LEADS: Readonly<Record<string, string>> = {
   overview: "",
   resources: "",
   query: "explore",
+  tokens: "admin/access",
+  users: "admin/access",
+  audit: "admin/audit",
   components: "health",
   "health/components": "health",
   clients: "health/clients",

@@ -10,12 +10,13 @@
 //!
 //! With the feature `remote-write`:
 //!
-//! - `remote_write`: Prometheus remote write 1.0, read in place and written.
+//! - `remote_write`: Prometheus remote write 1.0 and 2.0, read in place and written.
 //!
 //! With the feature `history`, the formats in which history moves in and out:
 //!
 //! - `json_lines`: samples and roll-ups as JSON, one object a line, and the folders they lie in.
 //! - `prometheus_tsdb`: the blocks of a Prometheus data directory, read.
+//! - `remote_read`: Prometheus remote read, requests read and answers written; with both features.
 //!
 //! With the feature `ingest`, what a server takes besides:
 //!
@@ -34,6 +35,8 @@ pub mod otlp;
 pub mod prometheus_tsdb;
 #[cfg_attr(not(feature = "remote-write"), expect(dead_code, reason = "remote write alone is read"))]
 mod protobuf;
+#[cfg(all(feature = "history", feature = "remote-write"))]
+pub mod remote_read;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;
 #[cfg(feature = "ingest")]

@@ -8,7 +8,6 @@ use std::fmt;
 
 /// The bytes are not the protobuf message they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "remote-write"), expect(unreachable_pub, reason = "public with what reads"))]
 pub struct Malformed {
     /// Where in the decoded body.
     pub offset: usize,

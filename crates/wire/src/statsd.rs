@@ -68,8 +68,9 @@ impl<'a> Metric<'a> {
     pub fn values(&self) -> impl Iterator<Item = Result<Value<'a>, &'static str>> + use<'a> {
         let kind = self.kind;
         // A member of a set may be anything.
-        let parts =
-            if kind == Kind::Set { self.values.splitn(1, ':') } else { self.values.splitn(usize::MAX, ':') };
+        let whole = (kind == Kind::Set).then_some(self.values);
+        let parts = if kind == Kind::Set { "" } else { self.values };
+        let parts = parts.split(':').filter(move |_| whole.is_none()).chain(whole);
         parts.map(move |text| match kind {
             Kind::Set => Ok(Value::Member(text)),
             Kind::Gauge if text.starts_with(['+', '-']) => number(text).map(Value::Change),

@@ -14,6 +14,8 @@ pub enum Place {
     },
     /// In an environment variable of this name.
     Environment(String),
+    /// On the command line, in the flag of this name.
+    Flag(String),
 }
 
 impl fmt::Display for Place {
@@ -21,6 +23,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { line, column } => write!(f, "{line}:{column}"),
             Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
         }
     }
 }
@@ -54,7 +57,9 @@ impl fmt::Display for Faults {
             }
             match &finding.place {
                 place @ Place::File { .. } => write!(f, "{}:{place}: {}", self.path, finding.message)?,
-                place @ Place::Environment(_) => write!(f, "{place}: {}", finding.message)?,
+                place @ (Place::Environment(_) | Place::Flag(_)) => {
+                    write!(f, "{place}: {}", finding.message)?;
+                }
             }
         }
         Ok(())

@@ -3,7 +3,8 @@
 //! 1. [`tree`]: the file as a tree in which every node knows its line and column.
 //! 2. [`section`]: a mapping read key by key. Keys that nobody asked for are mistakes, told with the nearest known one.
 //! 3. [`error`]: all mistakes of a file at once, as a compiler shows them.
-//! 4. [`units`]: durations and sizes as people write them.
+//! 4. [`outline`]: what a reader reads, found out by having it read.
+//! 5. [`units`]: durations and sizes as people write them.
 //!
 //! ```
 //! use barograph_yaml::{read, section::{Section, count}};
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod error;
+pub mod outline;
 pub mod section;
 pub mod tree;
 pub mod units;

@@ -3,8 +3,11 @@
 //! Readers ask a [`Section`] for the keys they know; what nobody asked for is reported when the section is finished,
 //! with advice. Everything wrong is collected, so that a file is mended in one go.
 
+use std::{cell::RefCell, fmt, rc::Rc};
+
 use crate::{
     error::{Finding, Place},
+    outline::{Held, Notes, Scalar},
     tree::{Key, Kind, Node},
 };
 
@@ -13,23 +16,32 @@ const FINDINGS_MAX: usize = 100;
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    found: Vec<Finding>,
+    /// What is read, for whoever wants to know.
+    notes: Option<Rc<RefCell<Notes>>>,
+}
 
 impl Findings {
+    /// Notes what is read as well.
+    pub(crate) fn noting(notes: Rc<RefCell<Notes>>) -> Self {
+        Self { found: Vec::new(), notes: Some(notes) }
+    }
+
     /// One thing more.
     pub fn add(&mut self, place: &Place, message: impl Into<String>) {
-        if self.0.len() < FINDINGS_MAX {
-            self.0.push(Finding { place: place.clone(), message: message.into() });
+        if self.found.len() < FINDINGS_MAX {
+            self.found.push(Finding { place: place.clone(), message: message.into() });
         }
     }
 
     /// In the order of the file.
     pub fn into_vec(mut self) -> Vec<Finding> {
-        self.0.sort_by_key(|finding| match finding.place {
+        self.found.sort_by_key(|finding| match finding.place {
             Place::File { line, column } => (line, column),
-            Place::Environment(_) => (usize::MAX, 0),
+            Place::Environment(_) | Place::Flag(_) => (usize::MAX, 0),
         });
-        self.0
+        self.found
     }
 }
 
@@ -41,6 +53,8 @@ pub struct Section<'n> {
     name: &'static str,
     entries: &'n [(Key, Node)],
     known: Vec<&'static str>,
+    node: &'n Node,
+    notes: Option<Rc<RefCell<Notes>>>,
 }
 
 impl<'n> Section<'n> {
@@ -57,14 +71,25 @@ impl<'n> Section<'n> {
                 &[]
             }
         };
-        Self { place: &node.place, name, entries, known: Vec::new() }
+        let notes = findings.notes.clone();
+        if let Some(notes) = &notes {
+            notes.borrow_mut().opened(node);
+        }
+        Self { place: &node.place, name, entries, known: Vec::new(), node, notes }
     }
 
     /// The node of a key, if the key is there and not null.
     pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
         self.known.push(key);
+        self.note(key, Held::Unknown, None);
         let (_, node) = self.entries.iter().find(|(found, _)| found.text == key)?;
         (!matches!(node.kind, Kind::Null)).then_some(node)
+    }
+
+    fn note(&self, key: &'static str, held: Held, default: Option<String>) {
+        if let Some(notes) = &self.notes {
+            notes.borrow_mut().asked(self.node, key, held, default);
+        }
     }
 
     /// The value of a key that holds a single value.
@@ -74,17 +99,23 @@ impl<'n> Section<'n> {
         parse: impl Fn(&str) -> Result<T, String>,
         findings: &mut Findings,
     ) -> Option<T> {
+        if self.notes.is_some() {
+            self.note(key, Held::Scalar(Scalar::read_by(&parse)), None);
+        }
         read_scalar(self.node(key)?, &format!("`{key}`"), parse, findings)
     }
 
-    /// Puts the value of a key in place of `target`, if it is there and right.
-    pub fn set<T>(
+    /// Puts the value of a key in place of `target`, the default, if it is there and right.
+    pub fn set<T: fmt::Debug>(
         &mut self,
         key: &'static str,
         target: &mut T,
         parse: impl Fn(&str) -> Result<T, String>,
         findings: &mut Findings,
     ) {
+        if self.notes.is_some() {
+            self.note(key, Held::Unknown, Some(format!("{target:?}")));
+        }
         if let Some(value) = self.value(key, parse, findings) {
             *target = value;
         }
@@ -98,6 +129,9 @@ impl<'n> Section<'n> {
         findings: &mut Findings,
     ) -> Vec<T> {
         let each = format!("each of `{key}`");
+        if self.notes.is_some() {
+            self.note(key, Held::Scalars(Scalar::read_by(&parse)), None);
+        }
         self.items(key, findings)
             .iter()
             .filter_map(|item| read_scalar(item, &each, &parse, findings))
@@ -106,6 +140,7 @@ impl<'n> Section<'n> {
 
     /// The nodes of a key that holds a list.
     pub fn items(&mut self, key: &'static str, findings: &mut Findings) -> &'n [Node] {
+        self.note(key, Held::List, None);
         match self.node(key) {
             None => &[],
             Some(Node { kind: Kind::List(items), .. }) => items,
@@ -118,6 +153,7 @@ impl<'n> Section<'n> {
 
     /// The entries of a key that holds a mapping with keys of the user's choice.
     pub fn entries(&mut self, key: &'static str, findings: &mut Findings) -> &'n [(Key, Node)] {
+        self.note(key, Held::Entries, None);
         match self.node(key) {
             None => &[],
             Some(Node { kind: Kind::Map(entries), .. }) => entries,
@@ -163,6 +199,9 @@ pub fn read_scalar<T>(
     parse: impl Fn(&str) -> Result<T, String>,
     findings: &mut Findings,
 ) -> Option<T> {
+    if let Some(notes) = &findings.notes {
+        notes.borrow_mut().scalar(node, || Scalar::read_by(&parse));
+    }
     let Kind::Scalar(text) = &node.kind else {
         findings.add(&node.place, format!("{name} should be a single value, not {}", node.word()));
         return None;

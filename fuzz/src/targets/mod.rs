@@ -4,6 +4,7 @@
 mod config;
 mod ingest;
 mod otlp;
+mod pages;
 mod rules;
 mod store;
 mod text;
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ingest::INFLUX,
     ingest::STATSD,
     text::EXPOSITION,
+    pages::EXPOSITION_PROTOBUF,
     text::PROMQL,
     text::JSON_QUERY,
     rules::RULES,

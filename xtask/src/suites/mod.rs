@@ -14,6 +14,7 @@ pub(crate) mod kill;
 mod lines;
 mod memory;
 mod monitoring;
+mod openapi;
 mod otlp;
 mod promtool;
 mod random_rules;
@@ -72,6 +73,7 @@ const SUITES: &[Suite] = &[
     ("real_prometheus", real_prometheus::run),
     ("exporters", exporters::run),
     ("monitoring", monitoring::run),
+    ("openapi", openapi::run),
     ("otlp", otlp::run),
     ("history", history::run),
     ("browser", browser::run),

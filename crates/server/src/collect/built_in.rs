@@ -52,6 +52,26 @@ impl Collecting {
         }
     }
 
+    /// Has the built-in collectors run as another configuration says.
+    pub(crate) fn configure(&self, configured: &Collectors) {
+        let counts = self.business.counts_something();
+        let business = Collector { enabled: configured.business.enabled && counts, ..configured.business };
+        for (name, of) in [
+            ("system", configured.system),
+            ("process", configured.process),
+            ("api", configured.api),
+            ("websocket", configured.websocket),
+            ("business", business),
+            ("data", configured.data),
+        ] {
+            let change = ConfigChange {
+                interval: Some(of.interval),
+                enabled: Some(of.enabled && configured.built_in),
+            };
+            self.collectors.update_config(name, change);
+        }
+    }
+
     /// Takes the built-in collectors out again: they hold on to the store.
     pub(crate) fn end(&self) {
         for name in NAMES {

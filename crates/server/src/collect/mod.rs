@@ -321,7 +321,7 @@ async fn read_all(engine: &Arc<Engine>, due: Vec<Due>, at: Timestamp, wait: Dura
 /// How busy the machine is, as the system collector read it last, and how full the queue of queries.
 fn load(engine: &Engine) -> Load {
     let percent = SystemMetricsSnapshot::latest(&engine.collecting.collectors).cpu_usage;
-    let queue = engine.queries.waiting() as f64 / engine.limits.max_queued.max(1) as f64;
+    let queue = engine.queries.waiting() as f64 / engine.limits().max_queued.max(1) as f64;
     Load { cpu: percent.unwrap_or(0.0) / 100.0, queue }
 }
 

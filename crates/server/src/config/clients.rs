@@ -193,13 +193,65 @@ pub(super) fn read_prometheus(node: &Node, findings: &mut Findings) -> bool {
     per_client
 }
 
-pub(super) fn read_rate_limit(node: &Node, findings: &mut Findings) -> RateLimit {
-    let mut limit = RateLimit::default();
+/// What a kind of calls may do, as seen from a caller and from an address.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallLimit {
+    /// Of one user or token; as often as they like by default.
+    pub per_caller: RateLimit,
+    /// Of one address, whoever calls from there; as often as they like by default.
+    pub per_address: RateLimit,
+}
+
+/// How often calls may come, by what they need.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CallLimits {
+    /// Calls that ask.
+    pub read: CallLimit,
+    /// Calls that bring something.
+    pub write: CallLimit,
+    /// Calls that change the server.
+    pub admin: CallLimit,
+}
+
+impl Default for CallLimit {
+    fn default() -> Self {
+        let unlimited = RateLimit { per_second: 0.0, ..RateLimit::default() };
+        Self { per_caller: unlimited, per_address: unlimited }
+    }
+}
+
+pub(super) fn read_rate_limit(node: &Node, findings: &mut Findings) -> (RateLimit, CallLimits) {
+    let (mut limit, mut calls) = (RateLimit::default(), CallLimits::default());
     let mut section = Section::open(node, "`rate_limit`", findings);
+    set_rate(&mut section, &mut limit, findings);
+    let classes = [
+        (section.node("read"), "`rate_limit.read`", &mut calls.read),
+        (section.node("write"), "`rate_limit.write`", &mut calls.write),
+        (section.node("admin"), "`rate_limit.admin`", &mut calls.admin),
+    ];
+    section.finish(&[], findings);
+    for (node, name, class) in classes {
+        let Some(node) = node else { continue };
+        let mut section = Section::open(node, name, findings);
+        let parts = [
+            (section.node("per_caller"), "`per_caller`", &mut class.per_caller),
+            (section.node("per_address"), "`per_address`", &mut class.per_address),
+        ];
+        section.finish(&[], findings);
+        for (node, name, limit) in parts {
+            let Some(node) = node else { continue };
+            let mut section = Section::open(node, name, findings);
+            *limit = RateLimit::default();
+            set_rate(&mut section, limit, findings);
+            section.finish(&[], findings);
+        }
+    }
+    (limit, calls)
+}
+
+fn set_rate(section: &mut Section<'_>, limit: &mut RateLimit, findings: &mut Findings) {
     section.set("requests_per_second", &mut limit.per_second, |text| number(text, 0.0, 1e9), findings);
     section.set("burst", &mut limit.burst, |text| number(text, 1.0, 1e9), findings);
-    section.finish(&[], findings);
-    limit
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -1,18 +1,25 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`) and ours (`storage`,
-//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `otlp`, `traces`, `push`, `statsd`), so a plain
+//! `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`, `query`, `limits`, `traces`,
+//! `push`, `statsd`, `otlp`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
 //!
 //! An environment variable `BAROGRAPH_SECTION__KEY=VALUE` takes the place of `key` in `section`, one `__` a level:
-//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`.
+//! `BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL=5s`. Flags that stand for a key come over both. Where it is all read from is kept
+//! ([`Sources`]), so that it can be read again; the [`schema`] is made of what is read here.
 
+mod admission;
+mod auth;
 mod clients;
 mod collectors;
 mod diagnostics;
+mod document;
+mod expand;
 mod health;
+mod http_client;
 mod lines;
 mod measuring;
 mod origins;
@@ -20,35 +27,48 @@ mod otlp;
 mod patterns;
 pub mod relabel;
 mod retention;
+mod running;
+pub mod schema;
 mod scrape;
 mod secret;
 mod settings;
+mod sources;
 mod traces;
+mod web;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+pub use admission::{AdmissionConfig, ClassLimits};
+pub use auth::{AuditConfig, AuthConfig, OidcConfig};
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
-pub use clients::{Queue, RateLimit, Stats, StatsExport};
+pub use clients::{CallLimit, CallLimits, Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
+pub use document::{Document, MASK};
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
+pub use http_client::{
+    Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
+};
 pub use lines::{Push, Statsd};
 pub use measuring::{Measuring, profile};
 pub use origins::Origins;
 pub use otlp::Otlp;
 pub use patterns::matching_files;
 pub use retention::{RetentionConfig, RetentionRule};
+pub use running::Reloading;
 pub use scrape::{FileDiscovery, Global, PAGE_BYTES_MAX, ScrapeConfig, ScrapeLimits, TargetGroup};
 pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
+pub use sources::Sources;
 pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
+pub use web::{ClientAuth, PasswordHash, TlsServerConfig, WebConfig};
 
 /// Files larger than this are refused.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -106,6 +126,10 @@ pub struct Config {
     pub per_client: bool,
     /// How often one address may ask for details of health.
     pub rate_limit: RateLimit,
+    /// How often one caller, and one address, may call.
+    pub call_limits: CallLimits,
+    /// Who may call; `None` asks nobody, and listens to this machine only.
+    pub auth: Option<AuthConfig>,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
     /// What is checked, and who else is there.
@@ -114,6 +138,8 @@ pub struct Config {
     pub diagnostics: Diagnostics,
     /// What a query may cost.
     pub query: Query,
+    /// How many requests are at work at once.
+    pub admission: AdmissionConfig,
     /// What one request, series or the whole server takes at most.
     pub limits: Limits,
     /// How metrics that come by OTLP become series.
@@ -124,8 +150,16 @@ pub struct Config {
     pub push: Push,
     /// StatsD.
     pub statsd: Statsd,
+    /// How the configuration itself is read.
+    pub reloading: Reloading,
+    /// The least important log lines that are written; `None` leaves it as it was at the start.
+    pub log_level: Option<String>,
     /// Where what is not the default came from.
     pub origins: Origins,
+    /// What was given, to be shown and compared.
+    pub document: Document,
+    /// Where it can be read again; `None` if it was made otherwise.
+    pub sources: Option<Sources>,
 }
 
 impl Config {
@@ -139,10 +173,7 @@ impl Config {
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Self::parse("", "configuration", Path::new(""), environment) };
-        let text = read_limited(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &path.display().to_string(), folder, environment)
+        Sources::new(path, environment).load()
     }
 
     /// As [`Config::load`], from a text; `name` is what messages call it.
@@ -155,11 +186,7 @@ impl Config {
         folder: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let config = barograph_yaml::read(text, name, |mut root, findings| {
-            override_by(&mut root, environment);
-            read(&root, folder, findings)
-        });
-        Ok(config?)
+        Sources::new(None, environment).parse(text, name, folder)
     }
 }
 
@@ -170,20 +197,10 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
-fn override_by(root: &mut Node, environment: impl IntoIterator<Item = (String, String)>) {
-    for (name, value) in environment {
-        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|path| path.contains("__")) else {
-            continue;
-        };
-        let path = path.to_lowercase();
-        let path: Vec<_> = path.split("__").collect();
-        root.set(&path, &Place::Environment(name.clone()), &value);
-    }
-}
-
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
+    let auth = auth::read_auth(section.node("auth"), folder, findings);
     let mut node = |key| section.node(key).unwrap_or(&none);
     let global = scrape::read_global(node("global"), findings);
     let storage = settings::read_storage(node("storage"), findings);
@@ -192,16 +209,19 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let collectors = collectors::read_collectors(node("collectors"), findings);
     let stats = clients::read_stats(node("stats"), folder, findings);
     let per_client = clients::read_prometheus(node("prometheus"), findings);
-    let rate_limit = clients::read_rate_limit(node("rate_limit"), findings);
+    let (rate_limit, call_limits) = clients::read_rate_limit(node("rate_limit"), findings);
     let metrics = measuring::read_measuring(node("metrics"), findings);
     let health = health::read_health(node("health"), folder, findings);
     let diagnostics = diagnostics::read_diagnostics(node("diagnostics"), findings);
     let query = settings::read_query(node("query"), findings);
+    let admission = admission::read_admission(node("admission"), findings);
     let limits = settings::read_limits(node("limits"), findings);
     let otlp = otlp::read_otlp(node("otlp"), &query, findings);
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
+    let reloading = running::read_reloading(node("config"), findings);
+    let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
@@ -216,16 +236,23 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         stats,
         per_client,
         rate_limit,
+        call_limits,
+        auth,
         metrics,
         health,
         diagnostics,
         query,
+        admission,
         limits,
         otlp,
         traces,
         push,
         statsd,
+        reloading,
+        log_level,
         origins: origins::of(root),
+        document: Document::new(root),
+        sources: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn walk(node: &Node, path: &str, origins: &mut Origins) {
     let origin = match node.place {
         Place::File { .. } => Origin::File,
         Place::Environment(_) => Origin::Environment,
+        Place::Flag(_) => Origin::Flag,
     };
     if !matches!(node.kind, Kind::Null) {
         origins.insert(path.to_owned(), origin);

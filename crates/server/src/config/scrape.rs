@@ -10,8 +10,9 @@ use barograph_model::Labels;
 use barograph_wire::exposition::Dialect;
 
 use super::{
+    http_client::read_auth,
     relabel::{Rule, read_rules},
-    secret::{Auth, Secret},
+    secret::Auth,
     section::{Findings, Section, boolean, count, read_scalar, text},
     tree::{Key, Node},
     units::{parse_duration, parse_size},
@@ -137,7 +138,7 @@ const UNSUPPORTED_GLOBAL: [&str; 11] = [
     "runtime",
 ];
 
-const UNSUPPORTED_SCRAPE: [&str; 54] = [
+const UNSUPPORTED_SCRAPE: [&str; 52] = [
     "scrape_protocols",
     "scrape_failure_log_file",
     "scrape_classic_histograms",
@@ -152,8 +153,6 @@ const UNSUPPORTED_SCRAPE: [&str; 54] = [
     "metric_name_escaping_scheme",
     "tls_config",
     "oauth2",
-    "bearer_token",
-    "bearer_token_file",
     "proxy_url",
     "proxy_from_environment",
     "proxy_connect_header",
@@ -312,51 +311,6 @@ fn read_params(entries: &[(Key, Node)], findings: &mut Findings) -> BTreeMap<Str
             (key.text.clone(), list)
         })
         .collect()
-}
-
-fn read_auth(section: &mut Section<'_>, folder: &Path, findings: &mut Findings) -> Option<Auth> {
-    let basic = section.node("basic_auth").map(|node| {
-        let mut section = Section::open(node, "`basic_auth`", findings);
-        let username = read_secret(&mut section, ["username", "username_file"], folder, findings);
-        let password = read_secret(&mut section, ["password", "password_file"], folder, findings);
-        section.finish(&["username_ref", "password_ref"], findings);
-        Auth::Basic { username, password }
-    });
-    let header = section.node("authorization").map(|node| {
-        let mut section = Section::open(node, "`authorization`", findings);
-        let scheme = section.value("type", text, findings).unwrap_or_else(|| "Bearer".to_owned());
-        if scheme.eq_ignore_ascii_case("basic") {
-            findings.add(section.place_of("type"), "`type: Basic` belongs into `basic_auth`; move it there");
-        }
-        let credentials = read_secret(&mut section, ["credentials", "credentials_file"], folder, findings);
-        section.finish(&["credentials_ref"], findings);
-        Auth::Header { scheme, credentials }
-    });
-    if basic.is_some() && header.is_some() {
-        findings.add(
-            section.place_of("authorization"),
-            "`basic_auth` and `authorization` exclude each other; remove one",
-        );
-    }
-    basic.or(header)
-}
-
-fn read_secret(
-    section: &mut Section<'_>,
-    [plain, file]: [&'static str; 2],
-    folder: &Path,
-    findings: &mut Findings,
-) -> Secret {
-    let given = section.value(plain, text, findings);
-    let path = section.value(file, text, findings);
-    if given.is_some() && path.is_some() {
-        findings
-            .add(section.place_of(file), format!("`{plain}` and `{file}` exclude each other; remove one"));
-    }
-    match path {
-        Some(path) => Secret::File(folder.join(path)),
-        None => Secret::Text(given.unwrap_or_default()),
-    }
 }
 
 /// Reads target groups, as they stand in the configuration or in a file of targets.

@@ -115,6 +115,10 @@ pub struct Limits {
     pub series_per_metric: u64,
     /// Values of one label in the series with a recent sample of one metric; 50,000 by default.
     pub values_per_label: u64,
+    /// Connections of a port that are served at once; 12,000 by default. More wait to be accepted.
+    pub connections: u64,
+    /// Connections of one address, but for this machine's own; 1,000 by default. More are closed.
+    pub connections_per_address: u64,
 }
 
 impl Default for Limits {
@@ -129,6 +133,8 @@ impl Default for Limits {
             active_series: 1_000_000,
             series_per_metric: 200_000,
             values_per_label: 50_000,
+            connections: 12_000,
+            connections_per_address: 1_000,
         }
     }
 }
@@ -182,6 +188,8 @@ pub(super) fn read_limits(node: &Node, findings: &mut Findings) -> Limits {
     section.set("active_series", &mut limits.active_series, positive_count, findings);
     section.set("series_per_metric", &mut limits.series_per_metric, two_or_more, findings);
     section.set("values_per_label", &mut limits.values_per_label, two_or_more, findings);
+    section.set("connections", &mut limits.connections, positive_count, findings);
+    section.set("connections_per_address", &mut limits.connections_per_address, positive_count, findings);
     section.finish(&[], findings);
     limits
 }

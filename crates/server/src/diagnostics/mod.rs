@@ -100,6 +100,17 @@ impl Diagnostics {
         Self { interval: config.interval, recorder: Recorder::default(), kept: Mutex::new(kept) }
     }
 
+    /// Compares with other thresholds from now on; of those that stay it is known how they stand.
+    pub(crate) fn watch(&self, thresholds: &[config::Threshold]) {
+        let mut kept = self.kept();
+        let mut before = std::mem::take(&mut kept.watched);
+        let watched = thresholds.iter().map(|threshold| {
+            let known = before.iter().position(|watched| watched.threshold() == threshold);
+            known.map_or_else(|| Watched::new(threshold.clone()), |index| before.swap_remove(index))
+        });
+        kept.watched = watched.collect();
+    }
+
     /// Takes up the states of earlier runs. Blocks on the disk.
     pub(crate) fn load(&self, database: &State, node: &str, now: Timestamp) {
         match archive::read(database, node, now) {

@@ -208,8 +208,13 @@ fn value(engine: &Engine, observed: &Observed, threshold: &Threshold) -> Option<
     let expr = barograph_query::parse(&threshold.metric).ok()?;
     let budget =
         Budget::of(Limits { samples: SAMPLES_MAX, ..Limits::NONE }, Some(engine.memory.queries.clone()));
-    let answer =
-        barograph_query::evaluate_instant(&*engine.store, &expr, observed.at, &engine.query_options, &budget);
+    let answer = barograph_query::evaluate_instant(
+        &*engine.store,
+        &expr,
+        observed.at,
+        &engine.query_options(),
+        &budget,
+    );
     let values: Vec<f64> = match answer.ok()?.value {
         Value::Scalar(sample) => vec![sample.value],
         Value::Vector(series) => {

@@ -358,7 +358,7 @@ impl MetricsService {
         let running = self.running();
         Pending::new(async move {
             let Running { engine, runtime, .. } = running.ok_or(ServiceError::NotRunning)?;
-            let timeout = engine.limits.timeout;
+            let timeout = engine.limits().timeout;
             let question =
                 Question { caller: Caller::own("application"), expression, about: About::Index, timeout };
             let answered = runtime.spawn(async move {
@@ -391,6 +391,7 @@ impl Shared {
             data_dir: self.config.storage.root.clone(),
             http_addr: self.config.http,
             grpc_addr: None,
+            web_config: None,
             otlp: Default::default(),
             backup_dir: None,
             admin_api: false,

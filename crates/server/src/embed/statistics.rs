@@ -82,9 +82,9 @@ impl Embedded {
                 Some(instant) => instant,
             };
             engine.note_queried(&expr);
-            let options = engine.query_options;
+            let options = engine.query_options();
             let about = About::Expression(expr.clone(), when, options);
-            let timeout = engine.limits.timeout;
+            let timeout = engine.limits().timeout;
             let question = Question { caller: caller(), expression: text, about, timeout };
             let source = engine.clone();
             let work = move |budget: &_| {

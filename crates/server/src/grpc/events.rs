@@ -202,6 +202,9 @@ impl Exchange {
     fn answer(&mut self, said: ClientMessage) -> (String, server_message::Message) {
         let answer = match said.message {
             None => Err(status::wrong("message", "there is nothing in this message")),
+            Some(client_message::Message::Publish(_)) if !self.listening.listener.may_publish() => {
+                Err(Status::permission_denied("publishing needs the scope `write`"))
+            }
             Some(client_message::Message::Publish(it)) => {
                 publish(&self.app, &it).map(server_message::Message::Published)
             }

@@ -1,7 +1,6 @@
 //! What lies around all services: only gRPC from this machine comes in, and a call ends when its deadline is over.
 
 use std::{
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -18,13 +17,13 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::{Code, Status};
 
-use crate::http::{Caller, Peer, refusal};
+use crate::http::{At, Caller, Peer, refusal};
 
 /// The header in which a status is told, if that is all there is to the answer.
 const STATUS: &str = "grpc-status";
 
 /// Refuses what is no gRPC, and callers that may not call; notes who calls.
-pub(crate) async fn judge(State(address): State<SocketAddr>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn judge(State(at): State<At>, mut request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return (StatusCode::METHOD_NOT_ALLOWED, "gRPC is POST\n").into_response();
     }
@@ -32,7 +31,7 @@ pub(crate) async fn judge(State(address): State<SocketAddr>, mut request: Reques
     if !kind.starts_with(b"application/grpc") {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/grpc\n").into_response();
     }
-    if let Some(why) = refusal(&request, address) {
+    if let Some(why) = refusal(&request, at) {
         return Status::permission_denied(why).into_http();
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);

@@ -8,6 +8,7 @@
 //! goes in order: the health service says NOT_SERVING, streams end, connections are told to go away, calls in flight finish.
 
 mod admin;
+mod admitted;
 mod answers;
 mod events;
 mod gate;
@@ -110,7 +111,8 @@ pub(crate) async fn run(listener: TcpListener, address: SocketAddr, app: App) {
         let _ = tokio::time::timeout(GOODBYE, streams.closed()).await;
         let _ = ended.send(true);
     };
-    tokio::join!(accept(listener, router, Protocol::Grpc, go_away), end);
+    let connections = app.connections().clone();
+    tokio::join!(accept(listener, router, Protocol::Grpc, connections, go_away), end);
 }
 
 /// All services, with what lies around them.
@@ -160,8 +162,11 @@ pub(crate) fn otlp_router(app: App, address: SocketAddr) -> Router {
 
 /// Routes, with what lies around all of them on every port for gRPC.
 fn layered(routes: Router, app: &App, address: SocketAddr) -> Router {
+    let at = http::At { address, is_asked: app.auth().config().is_some() };
     routes
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::admit))
         .layer(middleware::from_fn(gate::within_deadline))
-        .layer(middleware::from_fn_with_state(address, gate::judge))
+        .layer(middleware::from_fn_with_state(app.clone(), crate::auth::grpc::gate))
+        .layer(middleware::from_fn_with_state(at, gate::judge))
         .layer(http::sessions::layer(app.sessions()))
 }

@@ -37,6 +37,13 @@ pub(super) fn wrong(field: &str, why: impl Into<String>) -> Status {
     told(Code::InvalidArgument, &why.into(), false, Some(field))
 }
 
+/// What a server says that has too much to do; when to come again is told.
+pub(super) fn busy(text: &str, after: Duration) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(after));
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
 /// What a server says that stops.
 pub(super) fn stopping() -> Status {
     told(Code::Unavailable, "the server is stopping", true, None)

@@ -15,7 +15,13 @@ use super::{
     probes::Probe,
     supervise::TasksCheck,
 };
-use crate::{Engine, config::HealthConfig, errors::chain, scrape::TargetStatus, server::stopped};
+use crate::{
+    Engine,
+    config::{HealthConfig, ProbeConfig},
+    errors::chain,
+    scrape::TargetStatus,
+    server::stopped,
+};
 
 /// How often transitions are written.
 const EVERY: Duration = Duration::from_secs(1);
@@ -53,6 +59,16 @@ impl Health {
         }
         for (service, _) in self.0.services.all() {
             self.look_after(&service.id, engine);
+        }
+    }
+
+    /// Has what another configuration says looked at elsewhere; what is looked at as before is left alone.
+    pub(crate) fn replace_probes(&self, before: &[ProbeConfig], after: &[ProbeConfig]) {
+        for gone in before.iter().filter(|probe| !after.contains(probe)) {
+            self.remove(&gone.name);
+        }
+        for new in after.iter().filter(|probe| !before.contains(probe)) {
+            self.add_or_say(None, Arc::new(Probe::new(new, self.0.clock.clone())));
         }
     }
 

@@ -288,7 +288,7 @@ impl HealthCheck for ServiceCheck {
 async fn ask(engine: &Arc<Engine>, expression: &str) -> Option<Vec<f64>> {
     let expr = Arc::new(parse(expression).ok()?);
     let when = When::Instant(engine.clock.now());
-    let about = About::Expression(expr.clone(), when, engine.query_options);
+    let about = About::Expression(expr.clone(), when, engine.query_options());
     let question = Question {
         caller: Caller::own("health"),
         expression: expression.to_owned(),
@@ -298,7 +298,7 @@ async fn ask(engine: &Arc<Engine>, expression: &str) -> Option<Vec<f64>> {
     let (reading, at) = (engine.clone(), engine.clock.now());
     let read = Queries::run(engine, question, move |budget| {
         let store = &*reading.store;
-        let answer = barograph_query::evaluate_instant(store, &expr, at, &reading.query_options, budget)?;
+        let answer = barograph_query::evaluate_instant(store, &expr, at, &reading.query_options(), budget)?;
         Ok(match answer.value {
             Answer::Scalar(sample) => vec![sample.value],
             Answer::Vector(series) => {

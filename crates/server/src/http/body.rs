@@ -14,7 +14,8 @@ use axum::{
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 
-use super::{App, write::refused};
+use super::{App, admitted::Slot, write::refused};
+use crate::admission::Refused;
 
 /// A body may take this long, however little of it comes.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ pub(crate) enum BodyError {
     TooSlow,
     #[error("the body broke off: {0}")]
     Broken(axum::Error),
+    #[error("{0}")]
+    Refused(Refused, StatusCode),
 }
 
 impl BodyError {
@@ -42,6 +45,7 @@ impl BodyError {
             // Not 408: senders of samples drop what they get a 4xx for.
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Refused(_, status) => *status,
         }
     }
 }
@@ -50,7 +54,13 @@ impl FromRequest<App> for Whole {
     type Rejection = BodyError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, BodyError> {
-        Self::within(request.into_body(), app.limits().body_bytes).await
+        let slot = request.extensions().get::<Slot>().cloned();
+        let whole = Self::within(request.into_body(), app.limits().body_bytes).await?;
+        // Who sends slowly takes no place from others meanwhile.
+        if let Some(slot) = slot {
+            slot.enter(app).await?;
+        }
+        Ok(whole)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who asks: by a header that names them, else by the address they call from; and from which panel of which dashboard.
 //!
-//! `X-Barograph-Caller` and `X-Scope-OrgID` are taken as they are: nothing is allowed or hidden by them, they only keep
-//! callers from taking each other's turns.
+//! `X-Barograph-Caller` and `X-Scope-OrgID` are taken as they are where nobody is asked who they are: nothing is allowed or
+//! hidden by them, they only keep callers from taking each other's turns. Who showed who they are goes by that name.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -9,6 +9,8 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, request::Parts},
 };
+
+use barograph_auth::{Identity, Via};
 
 /// A longer name is cut.
 const NAME_BYTES_MAX: usize = 128;
@@ -34,6 +36,14 @@ impl Caller {
         Self { name: name.into(), dashboard: None, panel: None }
     }
 
+    /// The same, under the name of who they showed to be: nobody takes the turns of somebody else.
+    pub(crate) fn by(self, identity: &Identity) -> Self {
+        match identity.via {
+            Via::Local | Via::Anonymous => self,
+            _ => Self { name: identity.user.as_str().into(), ..self },
+        }
+    }
+
     /// By its headers and where it calls from.
     pub(crate) fn of(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
         let text = |name: &str| {
@@ -54,7 +64,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, parts.extensions.get::<Peer>().map(|peer| peer.0)))
+        let caller = Self::of(&parts.headers, parts.extensions.get::<Peer>().map(|peer| peer.0));
+        Ok(match parts.extensions.get::<Identity>() {
+            Some(identity) => caller.by(identity),
+            None => caller,
+        })
     }
 }
 

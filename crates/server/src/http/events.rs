@@ -19,6 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use barograph::session::Cause;
+use barograph_auth::{Identity, Scope};
 use futures_util::stream;
 use serde_json::json;
 
@@ -48,6 +49,7 @@ pub(crate) struct Listener {
     name: Option<String>,
     address: String,
     line: Option<Line>,
+    may_publish: bool,
 }
 
 impl Listener {
@@ -58,12 +60,18 @@ impl Listener {
             name: named(headers).map(str::to_owned),
             address: peer.map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string()),
             line: extensions.get().cloned(),
+            may_publish: extensions.get().is_some_and(|who: &Identity| who.may(Scope::Write)),
         }
     }
 
     /// Whose events these are.
     pub(crate) fn subscriber(&self) -> Subscriber<'_> {
         self.name.as_deref().map_or(Subscriber::At(&self.address), Subscriber::Named)
+    }
+
+    /// Whether they may tell events, too.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.may_publish
     }
 
     /// How its connection ended.

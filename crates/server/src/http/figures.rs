@@ -172,7 +172,7 @@ async fn sampled(
 ) -> Result<HashMap<Labels, Told>, ApiError> {
     let (source, now) = (engine.store.clone(), engine.clock.now());
     let (about, expression) = (About::Index, metrics.join(" "));
-    let question = Question { caller, expression, about, timeout: engine.limits.timeout };
+    let question = Question { caller, expression, about, timeout: engine.limits().timeout };
     let range = TimeRange::closed(now.saturating_add(-LATEST_MS), now.saturating_add(LATEST_MS));
     Queries::run(engine, question, move |budget| Ok(told(&*source, &metrics, range, budget)?)).await
 }

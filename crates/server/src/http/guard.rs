@@ -1,4 +1,5 @@
-//! Who may call while no authentication is configured: this machine, and no web page of another origin.
+//! Who may call while no authentication is configured: this machine, and no web page of another origin. Where one is, who
+//! calls is asked instead (`auth/gate.rs`).
 //!
 //! A page anywhere on the web can make a browser send requests to a loopback port. It cannot forge `Host` without
 //! DNS rebinding, nor leave out `Origin` on what it sends, so both are checked.
@@ -14,14 +15,19 @@ use axum::{
 
 use super::problem::Problem;
 
+/// Where a port is, and whether who calls it is asked who they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// Whether authentication is configured.
+    pub(crate) is_asked: bool,
+}
+
 /// Refuses a `Host` that is not a loopback name and an `Origin` that is not ours, with 403, and sets the headers
 /// that keep a browser careful with what we send.
-pub(crate) async fn loopback_only(
-    State(address): State<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = match judge(&request, address) {
+pub(crate) async fn loopback_only(State(at): State<At>, request: Request, next: Next) -> Response {
+    let mut response = match judge(&request, at) {
         Ok(()) => next.run(request).await,
         Err(why) => Problem::new(StatusCode::FORBIDDEN, why).into_response(),
     };
@@ -34,14 +40,17 @@ pub(crate) async fn loopback_only(
 }
 
 /// Why a request is refused, if it is.
-pub(crate) fn refusal(request: &Request, address: SocketAddr) -> Option<String> {
-    judge(request, address).err()
+pub(crate) fn refusal(request: &Request, at: At) -> Option<String> {
+    judge(request, at).err()
 }
 
-fn judge(request: &Request, address: SocketAddr) -> Result<(), String> {
+fn judge(request: &Request, at: At) -> Result<(), String> {
+    if at.is_asked {
+        return Ok(());
+    }
     let header = |name| request.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     let host = header(header::HOST).or_else(|| request.uri().authority().map(|a| a.as_str()));
-    verdict(host, header(header::ORIGIN), address)
+    verdict(host, header(header::ORIGIN), at.address)
 }
 
 /// Scripts only from us; styles may be set by scripts, which the editor and the charts need.
@@ -58,8 +67,10 @@ fn verdict(host: Option<&str>, origin: Option<&str>, address: SocketAddr) -> Res
         ));
     }
     if let Some(origin) = origin {
-        let ours = origin.strip_prefix("http://").is_some_and(|authority| {
-            is_loopback_name(authority) && port_of(authority).unwrap_or(80) == address.port()
+        let secure = origin.strip_prefix("https://").map(|authority| (authority, 443));
+        let ours = origin.strip_prefix("http://").map(|authority| (authority, 80)).or(secure);
+        let ours = ours.is_some_and(|(authority, port)| {
+            is_loopback_name(authority) && port_of(authority).unwrap_or(port) == address.port()
         });
         if !ours {
             return Err(format!("a page of origin {origin:?} may not call this server"));
@@ -95,6 +106,7 @@ mod tests {
         check(Some("127.0.0.1:10701"), None, true);
         check(Some("localhost:10701"), Some("http://localhost:10701"), true);
         check(Some("[::1]:10701"), None, true);
+        check(Some("localhost:10701"), Some("https://localhost:10701"), true);
         check(Some("127.0.0.1:10701"), Some("http://127.0.0.1:3000"), false);
         check(Some("127.0.0.1:10701"), Some("https://evil.example"), false);
         check(Some("127.0.0.1:10701"), Some("null"), false);

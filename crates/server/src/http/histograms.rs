@@ -48,7 +48,7 @@ async fn histograms(State(app): State<App>, caller: Caller, params: Params) -> R
         Ok(results)
     };
     let expression = text.to_owned();
-    let question = Question { caller, expression, about: About::Index, timeout: engine.limits.timeout };
+    let question = Question { caller, expression, about: About::Index, timeout: engine.limits().timeout };
     let results = Queries::run(&engine, question, work).await?;
     Ok(Json(json!({ "results": results })).into_response())
 }

@@ -175,12 +175,12 @@ impl Feed {
     /// Evaluates one query under limits of its own, so that one that is too heavy spoils no other.
     async fn columns(&self, followed: &Followed, steps: Steps) -> Result<Columns, ApiError> {
         let (engine, expr) = (self.engine.clone(), followed.expr.clone());
-        let about = About::Expression(expr.clone(), When::Range(steps), engine.query_options);
+        let about = About::Expression(expr.clone(), When::Range(steps), engine.query_options());
         let question = Question {
             caller: self.caller.clone(),
             expression: followed.text.clone(),
             about,
-            timeout: engine.limits.timeout,
+            timeout: engine.limits().timeout,
         };
         Queries::run(&self.engine, question, move |budget| evaluate(&engine, &expr, steps, budget)).await
     }
@@ -190,7 +190,8 @@ impl Feed {
 type Columns = HashMap<i64, Vec<(Labels, f64)>>;
 
 fn evaluate(engine: &Engine, expr: &Expr, steps: Steps, budget: &Budget) -> Result<Columns, ApiError> {
-    let answer = barograph_query::evaluate_range(&*engine.store, expr, steps, &engine.query_options, budget)?;
+    let answer =
+        barograph_query::evaluate_range(&*engine.store, expr, steps, &engine.query_options(), budget)?;
     let mut columns = Columns::new();
     if let Value::Matrix(series) = answer.value {
         for (labels, track) in series {

@@ -4,7 +4,9 @@
 //! (replay of its log) every path that needs it answers 503; health, readiness and the pages answer at once.
 
 pub(crate) mod admin;
+mod admitted;
 mod answered;
+mod auth;
 mod body;
 mod caller;
 mod cardinality;
@@ -13,6 +15,7 @@ mod components;
 mod compress;
 mod diagnostics;
 mod events;
+mod federate;
 pub(crate) mod figures;
 mod flat;
 mod follow;
@@ -22,8 +25,11 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod influx;
+mod lifecycle;
 mod live;
+mod mcp;
 mod metrics;
+mod openapi;
 pub(crate) mod otlp;
 mod pages;
 mod params;
@@ -34,9 +40,10 @@ mod prom;
 mod push;
 mod queries;
 mod query;
-mod rate;
+pub(crate) mod rate;
 mod reading;
 mod record;
+mod remote_read;
 mod sampling;
 mod service;
 mod services;
@@ -48,7 +55,7 @@ mod write;
 mod zipkin;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -66,9 +73,13 @@ use barograph_state::State;
 
 use crate::{
     Engine,
+    admission::Admission,
+    auth::{Auth, gate},
     clock::Clock,
     config::{Config, Limits, Stats},
+    connections::{self, Connections},
     events::Events,
+    reload::Configured,
     surroundings::Peaks,
     trends,
 };
@@ -76,7 +87,7 @@ use body::Whole;
 pub(crate) use caller::{Caller, Peer};
 pub(crate) use events::Listener;
 pub(crate) use follow::updates;
-pub(crate) use guard::refusal;
+pub(crate) use guard::{At, refusal};
 pub(crate) use health::{Health, joined};
 pub(crate) use params::Params;
 pub(crate) use problem::Problem;
@@ -101,9 +112,14 @@ struct Shared {
     peaks: Peaks,
     stats: Stats,
     per_client: bool,
-    rates: Rates,
+    rates: Rates<IpAddr>,
+    configured: Arc<Configured>,
+    quits: tokio::sync::watch::Sender<bool>,
+    auth: Arc<Auth>,
     trends: trends::Found,
     told: answered::Told,
+    connections: Connections,
+    admission: Admission,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -155,11 +171,15 @@ impl App {
         state: Arc<State>,
         address: Option<SocketAddr>,
         config: &Config,
+        (auth, connections): (Arc<Auth>, Connections),
         (ready, stopping): (tokio::sync::watch::Receiver<bool>, tokio::sync::watch::Receiver<bool>),
     ) -> Self {
         Self(Arc::new(Shared {
             engine: OnceLock::new(),
             started: clock.now(),
+            configured: Arc::new(Configured::new(config.clone(), clock.now())),
+            quits: tokio::sync::watch::Sender::new(false),
+            admission: Admission::new(&config.admission, clock.clone()),
             clock,
             state,
             address,
@@ -169,8 +189,10 @@ impl App {
             stats: config.stats.clone(),
             per_client: config.per_client,
             rates: Rates::new(config.rate_limit),
+            auth,
             trends: trends::Found::default(),
             told: answered::Told::default(),
+            connections,
             ready,
             stopping,
         }))
@@ -189,6 +211,16 @@ impl App {
     /// The engine, if the store is open and the server is not stopping.
     pub(crate) fn ready(&self) -> Option<Arc<Engine>> {
         self.0.engine.get().cloned()
+    }
+
+    /// The running configuration.
+    pub(crate) fn configured(&self) -> &Arc<Configured> {
+        &self.0.configured
+    }
+
+    /// Turns true when somebody asks for the server to end.
+    pub(crate) fn quits(&self) -> &tokio::sync::watch::Sender<bool> {
+        &self.0.quits
     }
 
     /// When the process began to serve.
@@ -231,9 +263,24 @@ impl App {
         self.0.address
     }
 
+    /// The connections of all ports.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// Which requests are taken.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// How often each address may ask.
-    pub(crate) fn rates(&self) -> &Rates {
+    pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
+    }
+
+    /// Who may call.
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
+        &self.0.auth
     }
 
     /// How things went in the last day, as far as it was looked for.
@@ -264,10 +311,19 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
+    // What tools of assistants ask is admitted one by one.
+    let answering = prom::routes()
+        .merge(components::routes())
+        .merge(figures::routes())
+        .merge(query::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
     let all = Router::new()
+        .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
         .merge(write::routes())
         .merge(otlp::routes())
+        .merge(remote_read::routes())
+        .merge(federate::routes())
         .merge(import::routes())
         .merge(influx::routes())
         .merge(push::routes())
@@ -283,9 +339,12 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
+        .merge(admitted::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
+        .merge(lifecycle::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(events::routes())
         .merge(socket::routes())
@@ -296,6 +355,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(policies::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(auth::routes())
         .merge(pages::routes());
     layered(all, app, address)
 }
@@ -303,12 +363,16 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
 /// Routes, with what lies around all of them on every port for HTTP.
 fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
+    let at = At { address, is_asked: app.auth().config().is_some() };
     routes
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
+        .layer(middleware::from_fn_with_state(app.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
-        .layer(middleware::from_fn_with_state(address, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(at, guard::loopback_only))
+        .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }
 

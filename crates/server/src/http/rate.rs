@@ -1,13 +1,14 @@
-//! How often one address may ask for the details of health and diagnostics.
+//! How often one address may ask for the details of health and diagnostics, and the buckets by which all calls are counted
+//! (`auth/gate.rs`).
 //!
-//! Each address has a bucket of tokens, one a request, that fills up again with time; who finds it empty gets 429 with
+//! Each address, or caller, has a bucket of tokens, one a request, that fills up again with time; who finds it empty gets 429 with
 //! `Retry-After`. `/health` itself, the probes and everything that is not about health are never refused. Addresses that
 //! have not asked for so long that their bucket is full again are forgotten; with too many others, all new ones share one
 //! bucket.
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,8 +20,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tokio::sync::watch;
+
 use super::{App, Peer, problem::Problem};
-use crate::config::RateLimit;
+use crate::{config::RateLimit, server::stopped};
 
 /// Addresses that have a bucket of their own.
 const ADDRESSES_MAX: usize = 10_000;
@@ -30,9 +33,9 @@ const LIMITED: [&str; 4] =
 
 /// The buckets of all addresses.
 #[derive(Debug)]
-pub(crate) struct Rates {
-    limit: RateLimit,
-    buckets: Mutex<HashMap<Option<IpAddr>, Bucket>>,
+pub(crate) struct Rates<K> {
+    limit: Mutex<RateLimit>,
+    buckets: Mutex<HashMap<Option<K>, Bucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +45,24 @@ struct Bucket {
     at: Duration,
 }
 
-impl Rates {
+impl<K: Hash + Eq> Rates<K> {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        Self { limit, buckets: Mutex::default() }
+        Self { limit: Mutex::new(limit), buckets: Mutex::default() }
+    }
+
+    /// How often each may ask.
+    pub(crate) fn limit(&self) -> RateLimit {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another limit from now on.
+    fn set(&self, limit: RateLimit) {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
     }
 
     /// Takes a token of an address at a time; else how long until there is one.
-    fn take(&self, address: Option<IpAddr>, now: Duration) -> Result<(), Duration> {
-        let RateLimit { per_second, burst } = self.limit;
+    pub(crate) fn take(&self, address: Option<K>, now: Duration) -> Result<(), Duration> {
+        let RateLimit { per_second, burst } = self.limit();
         if per_second == 0.0 {
             return Ok(());
         }
@@ -71,6 +84,17 @@ impl Rates {
     }
 }
 
+/// Has the limit be that of the running configuration until told to stop.
+pub(crate) async fn follow(app: App, mut stopping: watch::Receiver<bool>) {
+    let mut configured = app.configured().subscribe();
+    loop {
+        tokio::select! {
+            () = stopped(&mut stopping) => return,
+            Ok(()) = configured.changed() => app.rates().set(configured.borrow_and_update().rate_limit),
+        }
+    }
+}
+
 /// Refuses what comes too often.
 pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
@@ -82,7 +106,7 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     if let Some(engine) = app.ready() {
         engine.telemetry.requests_limited.inc();
     }
-    let RateLimit { per_second, burst } = app.rates().limit;
+    let RateLimit { per_second, burst } = app.rates().limit();
     let text = format!(
         "more than {per_second} requests a second, or {burst} at once, from one address; rate_limit in the configuration says how many"
     );
@@ -94,6 +118,8 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
@@ -114,7 +140,7 @@ mod tests {
 
     #[test]
     fn no_rate_is_no_limit() {
-        let rates = Rates::new(RateLimit { per_second: 0.0, burst: 1.0 });
+        let rates = Rates::<IpAddr>::new(RateLimit { per_second: 0.0, burst: 1.0 });
         assert!((0..1_000).all(|_| rates.take(None, Duration::ZERO).is_ok()));
     }
 

@@ -62,7 +62,7 @@ async fn service_stats(State(app): State<App>) -> Result<Json<Value>, Problem> {
             "made_until": stats::made_until(&engine.store),
         },
         "cleanup": {
-            "interval_seconds": engine.storage.cleanup_interval.as_secs_f64(),
+            "interval_seconds": engine.configured.current().storage.cleanup_interval.as_secs_f64(),
             "last_run": at(store.cleaned_at),
             "blocks_deleted": store.blocks_deleted,
         },
@@ -85,7 +85,8 @@ fn whole(count: f64) -> u64 {
 /// `GET …/config`: how samples are kept, as it holds now: file, environment and flags together.
 async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let (storage, retention) = (&engine.storage, &engine.retention);
+    let configured = engine.configured.current();
+    let (storage, retention) = (&configured.storage, &configured.retention);
     let text = |age: Option<Duration>| age.map(format_duration);
     let tiers = |ages: [Option<Duration>; 4]| -> Map<String, Value> {
         Tier::ALL.into_iter().map(|tier| (tier.to_string(), text(ages[tier as usize]).into())).collect()
@@ -104,7 +105,7 @@ async fn config(State(app): State<App>) -> Result<Json<Value>, Problem> {
         retention.by_type.iter().map(|(kind, ages)| (kind.as_str().to_owned(), tiers(*ages).into()));
     kept.insert("by_type".into(), by_type.collect::<Map<_, _>>().into());
     let origins: Map<String, Value> =
-        engine.origins.iter().map(|(path, origin)| (path.clone(), origin.as_str().into())).collect();
+        configured.origins.iter().map(|(path, origin)| (path.clone(), origin.as_str().into())).collect();
     let durability = match storage.durability {
         Durability::Batch => "batch",
         Durability::Sync => "sync",

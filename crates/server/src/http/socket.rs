@@ -205,6 +205,9 @@ impl Talk {
         };
         let (wanted, unwanted) = (topics(&said.subscribe)?, topics(&said.unsubscribe)?);
         let events = self.app.events();
+        if said.publish.is_some() && !self.listener.may_publish() {
+            return Err("publishing needs the scope `write`".to_owned());
+        }
         let publish = |publish: &Publish<'_>| {
             events.publish_user(&publish.topic, publish.event.as_deref(), publish.data.get().as_bytes())
         };

@@ -1,7 +1,9 @@
-//! `POST /api/v1/write`: Prometheus remote write 1.0.
+//! `POST /api/v1/write`: Prometheus remote write, 1.0 here and 2.0 in [`v2`]; the content type says which.
 //!
 //! The request is walked in place: label bytes go to the store as they lie, and nothing is copied for a series
 //! that is known. What is good in a request is stored; what is not is listed, by reason, in a 400.
+
+mod v2;
 
 use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt::Write as _};
 
@@ -16,7 +18,10 @@ use barograph_model::{Exemplar, Histogram, Timestamp};
 use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{self, Entry};
 
-use super::{App, RequestLimits, body::Whole};
+use super::{
+    App, RequestLimits,
+    body::{BodyError, Whole},
+};
 use crate::{
     Engine, commits::CommitError, config::Durability, current, errors::chain, memory::Step, telemetry::Origin,
 };
@@ -28,14 +33,24 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/v1/write", post(write))
 }
 
-async fn write(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Response {
+async fn write(State(app): State<App>, headers: HeaderMap, body: Result<Whole, BodyError>) -> Response {
+    if v2::is_meant(&headers) {
+        return v2::write(&app, &headers, body).await;
+    }
+    match body {
+        Ok(Whole(body)) => write_v1(&app, &headers, body).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn write_v1(app: &App, headers: &HeaderMap, body: bytes::Bytes) -> Response {
     let Some(engine) = app.ready() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; send again");
     };
     if engine.memory.sheds(Step::Ingest) {
         return refused(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY);
     }
-    if let Err(why) = supported(&headers) {
+    if let Err(why) = supported(headers, &[MESSAGE, v2::MESSAGE]) {
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
     }
     let limits = app.limits();
@@ -93,8 +108,11 @@ pub(super) fn refused(status: StatusCode, why: &str) -> Response {
     response
 }
 
-/// The media type and encoding of a request must be those of remote write 1.0.
-pub(super) fn supported(headers: &HeaderMap) -> Result<(), String> {
+/// How the message of 1.0 calls itself in a content type.
+pub(super) const MESSAGE: &str = "prometheus.WriteRequest";
+
+/// The media type and encoding of a request must be those of remote write, its message one of these.
+pub(super) fn supported(headers: &HeaderMap, messages: &[&str]) -> Result<(), String> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(kind) = text(header::CONTENT_TYPE) {
         let mut parts = kind.split(';').map(str::trim);
@@ -104,8 +122,9 @@ pub(super) fn supported(headers: &HeaderMap) -> Result<(), String> {
         }
         for parameter in parts {
             let Some((name, value)) = parameter.split_once('=') else { continue };
-            if name.eq_ignore_ascii_case("proto") && value.trim_matches('"') != "prometheus.WriteRequest" {
-                return Err(format!("message {value:?} is not supported; send prometheus.WriteRequest"));
+            let message = value.trim().trim_matches('"');
+            if name.trim().eq_ignore_ascii_case("proto") && !messages.contains(&message) {
+                return Err(format!("message {message:?} is not supported; send {}", messages.join(" or ")));
             }
         }
     }

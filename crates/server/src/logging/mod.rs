@@ -11,12 +11,13 @@ mod line;
 pub mod messages;
 mod text;
 
-use std::{cell::RefCell, io::Write};
+use std::{cell::RefCell, io::Write, sync::OnceLock};
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
     layer::{Context, SubscriberExt},
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -48,9 +49,40 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: &str, color: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|e| format!("--log-level {level:?}: {e}"))?;
     let lines = Lines { format, color, clock: SystemClock::new() };
+    let (filter, handle) = reload::Layer::new(filter);
     // A second start in one process (an embedding program, a test) keeps the first.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_ok() {
+        let change = move |level: &str| {
+            let filter = EnvFilter::try_new(level).map_err(|e| e.to_string())?;
+            handle.reload(filter).map_err(|e| e.to_string())
+        };
+        let _ = CHANGE.set(Box::new(change));
+    }
     Ok(())
+}
+
+type Change = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// Changes what is logged, where [`start`] began it.
+static CHANGE: OnceLock<Change> = OnceLock::new();
+
+/// Writes lines of another level from now on, if this process logs by [`start`].
+///
+/// # Errors
+/// The filter does not parse.
+pub fn set_level(level: &str) -> Result<(), String> {
+    CHANGE.get().map_or(Ok(()), |change| change(level))
+}
+
+/// A level or filter, checked.
+///
+/// # Errors
+/// It does not parse; the text says why.
+pub fn filter(level: &str) -> Result<String, String> {
+    match EnvFilter::try_new(level) {
+        Ok(_) => Ok(level.to_owned()),
+        Err(error) => Err(format!("expected a level such as `info` or a filter: {error}")),
+    }
 }
 
 /// Writes and keeps a line for each event.

@@ -111,7 +111,13 @@ impl Ports {
         }
         let mut serving = Vec::new();
         let mut serve = |listener, router, protocol| {
-            serving.push(tokio::spawn(connections::accept(listener, router, protocol, stopping.clone())));
+            serving.push(tokio::spawn(connections::accept(
+                listener,
+                router,
+                protocol,
+                app.connections().clone(),
+                stopping.clone(),
+            )));
         };
         if let Some((listener, address)) = self.grpc {
             serve(listener, grpc::otlp_router(app.clone(), address), Protocol::Grpc);

@@ -135,45 +135,79 @@ pub(crate) fn read(
     group: &Labels,
     samples_max: usize,
 ) -> Result<Families, String> {
-    let mut families = Families::new();
-    let mut seen: HashSet<Labels> = HashSet::new();
+    let mut reading = Reading::new(group, samples_max);
     let mut parser = parse(text, dialect);
     while let Some(item) = parser.next() {
         let line = parser.line();
         match item.map_err(|error| error.to_string())? {
-            Item::Type { name, kind } => families.entry(name.into_owned()).or_default().kind = kind,
+            Item::Type { name, kind } => reading.families.entry(name.into_owned()).or_default().kind = kind,
             Item::Help { name, help } => {
-                families.entry(name.into_owned()).or_default().help = help.into_owned();
+                reading.families.entry(name.into_owned()).or_default().help = help.into_owned();
             }
             Item::Unit { .. } => {}
             Item::Sample(sample) => {
                 if sample.at.is_some() {
                     return Err(format!("line {line}: a pushed sample must not have a time; leave it out"));
                 }
-                let mut labels = sample.series.labels().map_err(|error| error.to_string())?;
-                for (name, value) in group.iter() {
-                    labels = labels.with(name, value);
-                }
-                let Some(name) = labels.metric_name().filter(|name| ![PUSHED, FAILED].contains(name)) else {
-                    return Err(format!(
-                        "line {line}: {PUSHED} and {FAILED} are made of pushes; leave them out"
-                    ));
-                };
-                let family = family_of(name, &families).to_owned();
-                if !seen.insert(labels.clone()) {
-                    return Err(format!("line {line}: {labels} stands twice in this push"));
-                }
-                if seen.len() > samples_max {
-                    return Err(format!(
-                        "more than {samples_max} samples in one push; push them in several groups"
-                    ));
-                }
-                families.entry(family).or_default().samples.push((labels, sample.value));
+                let labels = sample.series.labels().map_err(|error| error.to_string())?;
+                let family =
+                    family_of(labels.metric_name().unwrap_or_default(), &reading.families).to_owned();
+                reading.sample(&family, labels, sample.value, || format!("line {line}"))?;
             }
         }
     }
-    families.retain(|_, family| !family.samples.is_empty());
-    Ok(families)
+    Ok(reading.families())
+}
+
+/// A push as far as it was read.
+pub(super) struct Reading<'g> {
+    group: &'g Labels,
+    samples_max: usize,
+    families: Families,
+    seen: HashSet<Labels>,
+}
+
+impl<'g> Reading<'g> {
+    pub(super) fn new(group: &'g Labels, samples_max: usize) -> Self {
+        Self { group, samples_max, families: Families::new(), seen: HashSet::new() }
+    }
+
+    /// What is said of a family.
+    pub(super) fn describe(&mut self, name: &str, kind: MetricType, help: &str) {
+        let family = self.families.entry(name.to_owned()).or_default();
+        (family.kind, family.help) = (kind, help.to_owned());
+    }
+
+    /// Takes a sample; `place` tells where it stands.
+    pub(super) fn sample(
+        &mut self,
+        family: &str,
+        mut labels: Labels,
+        value: f64,
+        place: impl Fn() -> String,
+    ) -> Result<(), String> {
+        for (name, value) in self.group.iter() {
+            labels = labels.with(name, value);
+        }
+        if labels.metric_name().is_none_or(|name| [PUSHED, FAILED].contains(&name)) {
+            return Err(format!("{}: {PUSHED} and {FAILED} are made of pushes; leave them out", place()));
+        }
+        if self.seen.len() >= self.samples_max {
+            let most = self.samples_max;
+            return Err(format!("more than {most} samples in one push; push them in several groups"));
+        }
+        if !self.seen.insert(labels.clone()) {
+            return Err(format!("{}: {labels} stands twice in this push", place()));
+        }
+        self.families.entry(family.to_owned()).or_default().samples.push((labels, value));
+        Ok(())
+    }
+
+    /// All families that have samples.
+    pub(super) fn families(mut self) -> Families {
+        self.families.retain(|_, family| !family.samples.is_empty());
+        self.families
+    }
 }
 
 /// The family that a sample belongs to by its name: its own, or that of a type that was declared.

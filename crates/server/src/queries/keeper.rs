@@ -37,6 +37,11 @@ impl Keeper {
         Self(Mutex::new(State { turns: Turns::new(limits), waiting: HashMap::new(), last_ticket: 0 }))
     }
 
+    /// Hands out turns by other limits from now on; those that are out stay out.
+    pub(crate) fn configure(&self, limits: TurnLimits) {
+        self.lock().turns.configure(limits);
+    }
+
     /// Waits for a turn.
     pub(crate) async fn turn(self: &Arc<Self>, caller: &Arc<str>) -> Result<Turn, Crowded> {
         let (ticket, given) = {

@@ -58,14 +58,15 @@ pub(crate) enum About {
     Document(Arc<Query>, Timestamp),
     /// A look-up in the index.
     Index,
+    /// A look-up whose answer is handed on while it is made, always on a thread that may block.
+    Stream,
 }
 
 /// All queries of a server.
 #[derive(Debug)]
 pub struct Queries {
     keeper: Arc<Keeper>,
-    limits: Limits,
-    slow_after: Duration,
+    costs: Mutex<Costs>,
     running: Mutex<BTreeMap<u64, Arc<Entry>>>,
     last_id: AtomicU64,
     slow: Mutex<slow::Ring>,
@@ -150,6 +151,30 @@ impl Entry {
     }
 }
 
+/// What one query may cost.
+#[derive(Clone, Copy, Debug)]
+struct Costs {
+    limits: Limits,
+    slow_after: Duration,
+}
+
+impl Costs {
+    fn of(config: &config::Query) -> Self {
+        let limits =
+            Limits { samples: config.max_samples, series: config.max_series, bytes: config.max_bytes };
+        Self { limits, slow_after: config.slow }
+    }
+}
+
+fn turns_of(config: &config::Query) -> TurnLimits {
+    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    TurnLimits {
+        running: count(config.max_concurrency),
+        running_per_caller: count(config.max_concurrency_per_caller),
+        waiting: count(config.max_queued),
+    }
+}
+
 /// What came of the wish to stop a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -163,24 +188,24 @@ pub(crate) enum Stop {
 
 impl Queries {
     pub(crate) fn new(config: &config::Query) -> Self {
-        let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
-            keeper: Arc::new(Keeper::new(TurnLimits {
-                running: count(config.max_concurrency),
-                running_per_caller: count(config.max_concurrency_per_caller),
-                waiting: count(config.max_queued),
-            })),
-            limits: Limits {
-                samples: config.max_samples,
-                series: config.max_series,
-                bytes: config.max_bytes,
-            },
-            slow_after: config.slow,
+            keeper: Arc::new(Keeper::new(turns_of(config))),
+            costs: Mutex::new(Costs::of(config)),
             running: Mutex::default(),
             last_id: AtomicU64::new(0),
             slow: Mutex::default(),
             quick: Quick::default(),
         }
+    }
+
+    /// Does as another configuration says with the queries that come from now on.
+    pub(crate) fn configure(&self, config: &config::Query) {
+        self.keeper.configure(turns_of(config));
+        *self.costs.lock().unwrap_or_else(PoisonError::into_inner) = Costs::of(config);
+    }
+
+    fn costs(&self) -> Costs {
+        *self.costs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The queries that wait or run, the oldest first.
@@ -239,10 +264,10 @@ impl Queries {
         let Ok(turn) = turn else {
             course.outcome = Some("refused");
             engine.telemetry.query_refused("queue");
-            return Err(ApiError::crowded(engine.limits.max_queued));
+            return Err(ApiError::crowded(engine.limits().max_queued));
         };
         let failed = || Err(ApiError::internal("the query failed; the log says why"));
-        if engine.queries.quick.was(course.key) {
+        if !matches!(course.about, About::Stream) && engine.queries.quick.was(course.key) {
             let work = AssertUnwindSafe(|| current::stage("evaluate", || course.run(turn, work)));
             return catch_unwind(work).unwrap_or_else(|_| failed());
         }
@@ -292,7 +317,7 @@ impl Course {
         };
         let entry = Arc::new(Entry {
             asked: Arc::new(asked),
-            budget: Budget::of(queries.limits, Some(engine.memory.queries.clone())),
+            budget: Budget::of(queries.costs().limits, Some(engine.memory.queries.clone())),
             state: AtomicU8::new(State::Waiting as u8),
         });
         let mut running = queries.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -336,7 +361,7 @@ impl Course {
     /// Keeps and logs a query that was slow.
     fn look_back(&self) {
         let took = self.took();
-        if took < self.engine.queries.slow_after {
+        if took < self.engine.queries.costs().slow_after {
             return;
         }
         let slow = Slow {
@@ -357,20 +382,20 @@ impl Course {
         match &self.about {
             About::Expression(_, when, _) => Some(*when),
             About::Document(_, at) => Some(When::Instant(*at)),
-            About::Index => None,
+            About::Index | About::Stream => None,
         }
     }
 
     /// Made after the fact, of indexes alone; without, if that fails.
     fn plan(&self) -> Option<Part> {
-        let budget = Budget::of(self.engine.queries.limits, Some(self.engine.memory.queries.clone()));
+        let budget = Budget::of(self.engine.queries.costs().limits, Some(self.engine.memory.queries.clone()));
         let source = &*self.engine.store;
         let plan = match &self.about {
             About::Expression(expr, when, options) => {
                 explain::expression(source, expr, *when, options, &budget, None).ok()
             }
             About::Document(query, at) => explain::document(source, query, *at, &budget, None).ok(),
-            About::Index => None,
+            About::Index | About::Stream => None,
         };
         plan.map(|plan| plan.root)
     }

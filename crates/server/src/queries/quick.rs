@@ -37,6 +37,7 @@ impl Key {
             }
             About::Document(..) => 2,
             About::Index => 3,
+            About::Stream => 4,
         };
         Self(xxh3_64_with_seed(expression.as_bytes(), form.cast_unsigned()) | 1)
     }

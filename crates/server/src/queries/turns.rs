@@ -58,6 +58,11 @@ impl Turns {
         Self { limits, running: HashMap::new(), running_all: 0, queues: VecDeque::new(), waiting: 0 }
     }
 
+    /// Goes by other limits from now on.
+    pub(crate) fn configure(&mut self, limits: TurnLimits) {
+        self.limits = limits;
+    }
+
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting

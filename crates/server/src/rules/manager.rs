@@ -50,35 +50,58 @@ impl Setup {
             external_labels: config.global.external_labels.clone(),
         })
     }
+
+    /// Whether another says the same of rules, whatever is in their files.
+    fn is_like(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+            && (self.interval, self.query_offset) == (other.interval, other.query_offset)
+            && self.external_labels == other.external_labels
+    }
 }
 
 /// Runs the rules until told to stop. Their series get no staleness markers then: whoever starts next goes on with them.
 pub(crate) async fn run(
     engine: Arc<Engine>,
-    setup: Setup,
+    mut setup: Setup,
     external_url: String,
     mut stopping: watch::Receiver<bool>,
 ) {
     engine.telemetry.rules.files(true);
-    if setup.patterns.is_empty() {
-        return;
-    }
-    let surroundings = Surroundings { external_labels: setup.external_labels, external_url };
+    let mut configured = engine.configured.subscribe();
+    let surroundings = Surroundings { external_labels: setup.external_labels.clone(), external_url };
     let around = Arc::new(task::Around { surroundings, turns: Semaphore::new(ASKING_MAX) });
     let defaults = Defaults {
         interval: setup.interval,
         query_offset: setup.query_offset,
         restoring: Some(Restoring::default()),
     };
-    let mut manager = Manager { engine, around, defaults, tasks: Vec::new() };
-    manager.apply(setup.files).await;
+    let mut manager = Manager { engine, around, defaults, tasks: Vec::new(), anew: false };
+    manager.apply(std::mem::take(&mut setup.files)).await;
     // What is new from here on was not there before a restart.
     manager.defaults.restoring = None;
-    let mut looks = Looks { applied: setup.seen.clone(), seen: setup.seen };
+    let mut looks = Looks { applied: setup.seen.clone(), seen: setup.seen.clone() };
     loop {
         tokio::select! {
             () = stopped(&mut stopping) => break,
             () = tokio::time::sleep(LOOK) => {}
+            Ok(()) = configured.changed() => {
+                let config = configured.borrow_and_update().clone();
+                let read = tokio::task::spawn_blocking(move || Setup::read(&config)).await;
+                match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+                    Ok(next) if next.is_like(&setup) => {}
+                    Ok(next) => {
+                        looks = Looks { applied: next.seen.clone(), seen: next.seen.clone() };
+                        manager.configure(&next);
+                        setup = next;
+                        manager.apply(std::mem::take(&mut setup.files)).await;
+                    }
+                    Err(faults) => {
+                        manager.engine.telemetry.rules.files(false);
+                        tracing::error!(faults, "rule files cannot be used; the rules before them run on");
+                    }
+                }
+                continue;
+            }
         }
         let patterns = setup.patterns.clone();
         let looked = tokio::task::spawn_blocking(move || {
@@ -131,6 +154,8 @@ struct Manager {
     around: Arc<task::Around>,
     defaults: Defaults,
     tasks: Vec<(Arc<Running>, Task)>,
+    /// Whether groups that did not change are to be started again, too: what is around them did.
+    anew: bool,
 }
 
 /// The task of a group.
@@ -150,6 +175,17 @@ impl Task {
 }
 
 impl Manager {
+    /// Goes on with what another configuration says of all rules.
+    fn configure(&mut self, setup: &Setup) {
+        (self.defaults.interval, self.defaults.query_offset) = (setup.interval, setup.query_offset);
+        let external_url = self.around.surroundings.external_url.clone();
+        let surroundings = Surroundings { external_labels: setup.external_labels.clone(), external_url };
+        if surroundings.external_labels != self.around.surroundings.external_labels {
+            self.around = Arc::new(task::Around { surroundings, turns: Semaphore::new(ASKING_MAX) });
+            self.anew = true;
+        }
+    }
+
     /// Lets the groups of these files run, and no others.
     async fn apply(&mut self, files: Files) {
         let mut before = std::mem::take(&mut self.tasks);
@@ -165,7 +201,7 @@ impl Manager {
             };
             if let Some(index) = before.iter().position(same) {
                 let (running, task) = before.swap_remove(index);
-                if group.is_like(&running.group()) {
+                if !self.anew && group.is_like(&running.group()) {
                     self.tasks.push((running, task));
                     continue;
                 }
@@ -178,6 +214,7 @@ impl Manager {
             let work = task::run(self.engine.clone(), running.clone(), self.around.clone(), orders);
             self.tasks.push((running, Task { stop, handle: tokio::spawn(work) }));
         }
+        self.anew = false;
         self.engine.rules.set(self.tasks.iter().map(|(running, _)| running.clone()).collect());
         for (running, task) in before {
             task.stop().await;

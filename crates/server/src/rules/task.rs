@@ -121,7 +121,7 @@ impl Work {
         let about = About::Expression(
             Arc::new(spec.expr.clone()),
             When::Instant(moment.asked()),
-            self.engine.query_options,
+            self.engine.query_options(),
         );
         self.query(spec.expr.to_string(), about, move |reader| {
             let answered = spec.ask(moment, reader, &work.around.surroundings);
@@ -139,10 +139,10 @@ impl Work {
     ) -> Result<T, ApiError> {
         let _turn = self.around.turns.acquire().await;
         let engine = self.engine.clone();
-        let (caller, timeout) = (Caller::own("rules"), engine.limits.timeout);
+        let (caller, timeout) = (Caller::own("rules"), engine.limits().timeout);
         let question = Question { caller, expression, about, timeout };
         Queries::run(&self.engine, question, move |budget| {
-            let reader = Reader { source: &*engine.store, options: &engine.query_options, budget };
+            let reader = Reader { source: &*engine.store, options: &engine.query_options(), budget };
             Ok(read(reader)?)
         })
         .await

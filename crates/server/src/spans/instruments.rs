@@ -75,9 +75,9 @@ impl Instruments {
         self.bytes.set(stats.bytes as f64);
         raise(self.removed.with(["age"]), stats.removed_by_age);
         raise(self.removed.with(["size"]), stats.removed_by_size);
-        raise(self.damaged.clone(), stats.damaged);
-        raise(self.overflow.clone(), seen.overflowed);
-        raise(self.unpaired.clone(), seen.unpaired);
-        raise(self.dropped.clone(), seen.dropped);
+        raise(self.damaged, stats.damaged);
+        raise(self.overflow, seen.overflowed);
+        raise(self.unpaired, seen.unpaired);
+        raise(self.dropped, seen.dropped);
     }
 }

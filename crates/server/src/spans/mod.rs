@@ -37,6 +37,8 @@ use crate::{
 use figures::Figures;
 use instruments::Instruments;
 
+/// What waits for the disk may take this part of the memory budget.
+const PENDING_PART: u64 = 16;
 /// So many faults of a request are told one by one.
 const FAULTS_MAX: usize = 5;
 /// What is not waited for is made durable so often.
@@ -69,7 +71,7 @@ pub(crate) struct Accepted {
 }
 
 impl Spans {
-    /// Opens the folder `traces`.
+    /// Opens the folder `traces`; `memory_bytes` is what everything together may use.
     ///
     /// # Errors
     /// It cannot be read or written.
@@ -77,10 +79,13 @@ impl Spans {
         disk: Arc<dyn Disk>,
         config: &config::Traces,
         durability: Durability,
+        memory_bytes: u64,
         clock: Arc<dyn Clock>,
         registry: &barograph::Registry,
     ) -> Result<Self, Error> {
-        let options = Options { retention: config.retention, bytes: config.bytes, ..Options::default() };
+        let mut options = Options { retention: config.retention, bytes: config.bytes, ..Options::default() };
+        let share = usize::try_from(memory_bytes / PENDING_PART).unwrap_or(usize::MAX);
+        options.pending_bytes = options.pending_bytes.min(share);
         let (kept, recovery) = barograph_trace::Spans::open(disk, options)?;
         tell(&recovery);
         let series = usize::try_from(config.series).unwrap_or(usize::MAX);

@@ -96,7 +96,7 @@ impl Table {
             };
             match (&mut slot.held, metric.kind, value) {
                 (Held::Counter(total), Kind::Counter, Value::Number(by)) if by >= 0.0 => {
-                    *total += by / metric.rate
+                    *total += by / metric.rate;
                 }
                 (Held::Counter(_), Kind::Counter, Value::Number(_)) => left.malformed += 1,
                 (Held::Gauge(held), Kind::Gauge, Value::Number(value)) => *held = value,
@@ -105,7 +105,7 @@ impl Table {
                     add(sketch, value / 1e3, metric.rate);
                 }
                 (Held::Values(sketch), Kind::Histogram, Value::Number(value)) => {
-                    add(sketch, value, metric.rate)
+                    add(sketch, value, metric.rate);
                 }
                 (Held::Set(members), Kind::Set, Value::Member(member)) => {
                     let mut hasher = DefaultHasher::new();

@@ -158,8 +158,18 @@ pub fn restore(place: &Path, id: Option<u64>, target: &Path) -> Result<(u64, Res
     };
     // What is none of ours would be in the way as well.
     let others = std::fs::read_dir(target).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let ours =
-        ["lock", "restoring", "catalog", "blocks", "wal", "starts", "state", "state.corrupt", "totals"];
+    let ours = [
+        "lock",
+        "restoring",
+        "catalog",
+        "blocks",
+        "wal",
+        "starts",
+        "state",
+        "state.corrupt",
+        "totals",
+        "traces",
+    ];
     if let Some(other) =
         others.map(|name| name.to_string_lossy().into_owned()).find(|n| !ours.contains(&&**n))
     {

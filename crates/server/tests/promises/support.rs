@@ -104,7 +104,13 @@ pub async fn start_configured(dir: &Path, config: Config) -> Result<Server, Star
     Server::start(settings(dir, "127.0.0.1:0", config)).await
 }
 
-fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
+/// Tries to start a server at an address with a configuration.
+pub async fn start_at(dir: &Path, http_addr: &str, config: Config) -> Result<Server, StartError> {
+    Server::start(settings(dir, http_addr, config)).await
+}
+
+/// What a server is started with.
+pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
     let http_addr: SocketAddr = http_addr.parse().unwrap();
     Settings {
         config,
@@ -114,6 +120,7 @@ fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
         otlp: Default::default(),
         memory: None,
         give_back: |_| {},
+        web_config: None,
         backup_dir: Some(dir.join("backups")),
         admin_api: true,
         application: None,

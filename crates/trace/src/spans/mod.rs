@@ -16,7 +16,7 @@ use crate::{
     index::{Index, Place},
     log::{BATCH, FOLDER, Log, Waiting},
     record,
-    recover::{recover, walk},
+    recover::{Recovered, recover, walk},
     shelf::{Segment, Shelf, index_of, lock, path_of},
 };
 
@@ -93,7 +93,7 @@ impl Spans {
     /// # Errors
     /// [`Error::Disk`]. Bytes that are not what was written are no error: they are told in [`Recovery`].
     pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovery), Error> {
-        let (segments, next, last_seq, recovery) = recover(&*disk)?;
+        let Recovered { segments, next, last_seq, recovery } = recover(&*disk)?;
         let segment_bytes = options.segment_bytes.min(options.bytes / 8);
         let spans = Self {
             disk,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! wal/SSSSSSSS-PP.wal      segment and part in decimal
+//! wal/SSSSSSSS-PP.kept     the same of a segment that blocks hold, for those who follow the log
 //! file header (kind BAROWAL) | segment u32 | part u32 | first seq u64 | crc32c u32 | records...
 //! ```
 
@@ -25,6 +26,16 @@ pub(crate) struct Part {
 impl Part {
     pub(crate) fn path(self) -> String {
         format!("{DIR}/{:08}-{:02}.wal", self.segment, self.part)
+    }
+
+    /// Where the part lies once blocks hold what is in it and someone who follows the log has not read it.
+    pub(crate) fn kept_path(self) -> String {
+        format!("{DIR}/{:08}-{:02}.kept", self.segment, self.part)
+    }
+
+    /// The part that a name of such a file stands for.
+    pub(crate) fn of_kept_name(name: &str) -> Option<Self> {
+        Self::of_name(&format!("{}.wal", name.strip_suffix(".kept")?))
     }
 
     /// The part a file name stands for.
@@ -65,6 +76,9 @@ mod tests {
         assert_eq!(part.path(), "wal/00000007-01.wal");
         assert_eq!(Part::of_name("00000007-01.wal"), Some(part));
         assert_eq!(Part::of_name("7-1.wal"), None);
+        assert_eq!(part.kept_path(), "wal/00000007-01.kept");
+        assert_eq!(Part::of_kept_name("00000007-01.kept"), Some(part));
+        assert_eq!(Part::of_kept_name("00000007-01.wal"), None);
         assert_eq!(Part::of_name("00000007-01.wal.tmp"), None);
         assert_eq!(part.check_header(&part.header(99)).unwrap(), 99);
         assert!(Part { segment: 8, part: 1 }.check_header(&part.header(99)).is_err());

@@ -12,6 +12,7 @@ use std::{
 use barograph_disk::{Append, Disk, record};
 
 use super::{
+    kept::Kept,
     recover::Found,
     segment::{self, Part},
 };
@@ -62,6 +63,7 @@ struct Writer {
     /// Taken from `pending` and not yet durable.
     unwritten: Vec<Batch>,
     segments: BTreeMap<u32, Segment>,
+    kept: Kept,
 }
 
 /// A file that is written to.
@@ -109,8 +111,10 @@ impl Wal {
         found: Found,
     ) -> Self {
         let Found { segments, last_segment, last_seq } = found;
+        let kept = Kept::find(&*disk);
+        let last_segment = last_segment.max(kept.last_segment());
         let pending = Pending { seq: last_seq, segment_bytes: 0, batches: Vec::new(), spare: Vec::new() };
-        let writer = Writer { file: None, unwritten: Vec::new(), segments };
+        let writer = Writer { file: None, unwritten: Vec::new(), segments, kept };
         let wal = Self {
             disk,
             segment_bytes,
@@ -303,6 +307,15 @@ impl Wal {
             if writer.file.as_ref().is_some_and(|open| open.part.segment == segment) {
                 writer.file = None;
             }
+            if let Some(info) = writer.segments.get(&segment)
+                && writer.kept.wants(segment)
+            {
+                let info = info.clone();
+                writer.kept.take(&*self.disk, segment, &info)?;
+                freed += writer.segments.remove(&segment).map_or(0, |info| info.bytes);
+                self.measure(&writer);
+                continue;
+            }
             // The newest part goes first: a part is read together with the ones before it.
             while let Some(part) = writer.segments.get_mut(&segment).and_then(|info| info.parts.pop()) {
                 match self.disk.remove(&Part { segment, part }.path()) {
@@ -313,7 +326,45 @@ impl Wal {
             freed += writer.segments.remove(&segment).map_or(0, |info| info.bytes);
             self.measure(&writer);
         }
+        writer.kept.limit(&*self.disk)?;
         Ok(freed)
+    }
+
+    /// Keeps the segments from this one on when blocks hold them, up to so many bytes, the newest first; lets go of others
+    /// that were kept. `None` keeps none.
+    pub(crate) fn keep(&self, from: Option<u32>, bytes_max: u64) -> Result<(), Error> {
+        let mut writer = lock(&self.writer);
+        writer.kept.set(from, bytes_max);
+        Ok(writer.kept.limit(&*self.disk)?)
+    }
+
+    /// The segments that are kept: their bytes, and how many were given up because they were too many.
+    pub(crate) fn kept(&self) -> (u64, u64) {
+        let writer = lock(&self.writer);
+        (writer.kept.bytes(), writer.kept.given_up)
+    }
+
+    /// The files of the log from a segment on, in order, and whether they are only kept for who follows it; also the last
+    /// segment that was given up before it was read.
+    pub(crate) fn files_from(&self, segment: u32) -> (Vec<(Part, bool)>, u32) {
+        let writer = lock(&self.writer);
+        let live = writer.segments.range(segment..).map(|(number, info)| (*number, &info.parts, false));
+        let kept = writer.kept.from(segment).map(|(number, parts)| (number, parts, true));
+        let mut files: Vec<_> = kept
+            .chain(live)
+            .flat_map(|(segment, parts, kept)| parts.iter().map(move |&part| (Part { segment, part }, kept)))
+            .collect();
+        files.sort_unstable();
+        (files, writer.kept.given_up_to)
+    }
+
+    /// The number of the last record that is durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     fn measure(&self, writer: &Writer) {

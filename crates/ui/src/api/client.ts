@@ -64,13 +64,26 @@ export function encode(params: Params): URLSearchParams {
   return form;
 }
 
+/** What changes are shown with, and what is done when the server does not know any more who asks. */
+export const guard: { csrf: string | null; lost: () => void } = { csrf: null, lost: () => undefined };
+
 export async function send(url: URL, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(url, init);
+    const response = await fetch(url, guarded(init));
+    if (response.status === 401 && !url.pathname.endsWith("/auth/login")) guard.lost();
+    return response;
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new ApiError("unreachable", "the server does not answer");
   }
+}
+
+/** All but looking is shown with what only our own pages can read. */
+function guarded(init: RequestInit): RequestInit {
+  if (guard.csrf === null || init.method === undefined || init.method === "GET") return init;
+  const headers = new Headers(init.headers);
+  headers.set("x-csrf-token", guard.csrf);
+  return { ...init, headers };
 }
 
 export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";

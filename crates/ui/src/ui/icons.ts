@@ -38,6 +38,9 @@ export const ICONS = {
   box: "M2.5 5 8 2.2 13.5 5v6L8 13.8 2.5 11ZM2.5 5 8 7.8 13.5 5M8 7.8v6",
   speech: "M2 3h12v8H7l-3 2.5V11H2ZM5 6h6M5 8.2h4",
   check: "m3 8.5 3.5 3.5L13 4.5",
+  person: "M8 8a2.8 2.8 0 1 0 0-5.6A2.8 2.8 0 0 0 8 8ZM2.5 14c.5-2.8 2.7-4.2 5.5-4.2s5 1.4 5.5 4.2",
+  leave: "M6.5 2.5h-4v11h4M6 8h8M11 5l3 3-3 3",
+  token: "M5 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM8 8h6.5v2.5M11.5 8v2",
 } as const;
 
 export type IconName = keyof typeof ICONS;

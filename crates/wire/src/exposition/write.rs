@@ -92,7 +92,7 @@ fn write_point(out: &mut String, kind: MetricType, name: &str, point: &Point, fo
 }
 
 /// Writes `between` and each label; returns what stands before the next one: `{` if there was none yet.
-fn write_labels(
+pub(super) fn write_labels(
     out: &mut String,
     labels: &Labels,
     bound: Option<&str>,
@@ -163,7 +163,7 @@ const fn bound_label(kind: MetricType) -> Option<&'static str> {
     }
 }
 
-fn spell_name(name: &str, format: Format) -> Cow<'_, str> {
+pub(super) fn spell_name(name: &str, format: Format) -> Cow<'_, str> {
     if format != Format::Text100 || is_legacy_name(name, true) {
         return underscored(name, true);
     }
@@ -205,7 +205,7 @@ pub(super) fn escape(out: &mut String, text: &str, quotes: bool) {
 }
 
 /// A value as the format writes it: OpenMetrics marks floats by a point, counts stay whole.
-fn float_in(format: Format, value: f64, count: bool) -> String {
+pub(super) fn float_in(format: Format, value: f64, count: bool) -> String {
     let mut text = format_float(value);
     if format == Format::OpenMetrics100 && value.is_finite() {
         if count && value.fract() == 0.0 && value.abs() < 1e15 {

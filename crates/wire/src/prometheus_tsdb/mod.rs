@@ -1,4 +1,4 @@
-//! The blocks of a Prometheus data directory, read.
+//! The blocks of a Prometheus data directory, read; its chunks also written.
 //!
 //! A block is a folder named by a ULID that holds two hours or more of samples:
 //!
@@ -18,6 +18,7 @@ use std::fmt;
 mod bits;
 mod chunk;
 mod cursor;
+mod encode;
 mod histogram;
 mod index;
 mod meta;
@@ -25,6 +26,7 @@ mod tombstones;
 mod xor;
 
 pub use chunk::{Chunk, Encoding, Frame, SEGMENT_HEADER_LEN, check_segment, frame};
+pub use encode::{CHUNK_SAMPLES, EncodedChunk, float_chunks, histogram_chunk};
 pub use index::{ChunkPlace, Index, IndexedSeries, SeriesIter};
 pub use meta::{Meta, Stats};
 pub use tombstones::Tombstones;

@@ -1,4 +1,5 @@
-//! Prometheus remote write 1.0: a snappy block holding one protobuf `prometheus.WriteRequest`.
+//! Prometheus remote write: a snappy block holding one protobuf `prometheus.WriteRequest` (1.0), or an
+//! `io.prometheus.write.v2.Request` ([`v2`]).
 //!
 //! The receiving side is [`decompress`], then [`entries`], which walks the message where it lies: the labels of a
 //! series come out as the bytes the sender wrote, since those bytes are what the store looks series up by. The
@@ -19,20 +20,25 @@
 //! assert_eq!((labels, sample.value), (up.as_bytes(), 1.0));
 //! ```
 //!
-//! Specification: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
+//! Specifications: <https://prometheus.io/docs/specs/prw/remote_write_spec/> and `remote_write_spec_2_0` beside it.
 
 mod histogram;
 mod histogram_writer;
 mod snappy;
+pub mod v2;
+mod v2_writer;
 mod walk;
 mod writer;
 
 pub use histogram::HistogramEntry;
 pub use snappy::{DECODED_BYTES_MAX, SnappyError, declared_len, decompress};
+pub use v2_writer::{SeriesV2, WriterV2};
 pub use walk::{
     Entries, Entry, ExemplarEntry, Exemplars, Histograms, MetadataEntry, Samples, Series, entries,
     parse_labels,
 };
 pub use writer::Writer;
+#[cfg(feature = "history")]
+pub(crate) use writer::compress;
 
 pub use crate::protobuf::Malformed;

@@ -238,7 +238,10 @@ fn gather_labels(run: &[u8], mut fields: Reader<'_>) -> Result<Vec<u8>, Malforme
 
 /// Goes to the next field `wanted` and opens it.
 #[inline]
-fn next_message<'a>(fields: &mut Reader<'a>, wanted: u32) -> Option<Result<Reader<'a>, Malformed>> {
+pub(super) fn next_message<'a>(
+    fields: &mut Reader<'a>,
+    wanted: u32,
+) -> Option<Result<Reader<'a>, Malformed>> {
     while !fields.is_done() {
         let found = match fields.key() {
             Ok(key) if key == wanted => return Some(fields.message()),
@@ -366,7 +369,7 @@ impl MetadataEntry {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -382,7 +385,7 @@ pub(super) const TYPES: [MetricType; 8] = [
     MetricType::StateSet,
 ];
 
-fn type_of_number(number: u64) -> MetricType {
+pub(super) fn type_of_number(number: u64) -> MetricType {
     usize::try_from(number).ok().and_then(|index| TYPES.get(index)).copied().unwrap_or_default()
 }
 

@@ -43,6 +43,21 @@ impl Writer {
         }
     }
 
+    /// Adds a series of samples, native histograms, or both.
+    pub fn both(&mut self, labels: &[u8], samples: &[Sample], histograms: &[(Timestamp, Histogram)]) {
+        match histograms {
+            [] => self.series(labels, samples),
+            histograms => {
+                let mut series = Self { bytes: labels.to_vec() };
+                for sample in samples {
+                    series.begin(2, sample_len(sample));
+                    series.put_sample(1, sample);
+                }
+                self.histograms(&series.bytes, histograms);
+            }
+        }
+    }
+
     /// Adds a series of native histograms.
     pub fn histograms(&mut self, labels: &[u8], histograms: &[(Timestamp, Histogram)]) {
         let mut series = labels.to_vec();
@@ -88,8 +103,7 @@ impl Writer {
     /// # Errors
     /// When the message is too large for a block, which is 4 GiB.
     pub fn compressed(&self) -> Result<Vec<u8>, SnappyError> {
-        let failed = |error: snap::Error| SnappyError::Malformed { reason: error.to_string() };
-        snap::raw::Encoder::new().compress_vec(&self.bytes).map_err(failed)
+        compress(&self.bytes)
     }
 
     fn begin(&mut self, field: u32, len: usize) {
@@ -104,6 +118,12 @@ impl Writer {
         put_varint(&mut self.bytes, u64::from(key(first + 1, VARINT)));
         put_varint(&mut self.bytes, sample.at.millis().cast_unsigned());
     }
+}
+
+/// A message as a snappy block.
+pub(crate) fn compress(message: &[u8]) -> Result<Vec<u8>, SnappyError> {
+    let failed = |error: snap::Error| SnappyError::Malformed { reason: error.to_string() };
+    snap::raw::Encoder::new().compress_vec(message).map_err(failed)
 }
 
 /// Every field number here fits one byte of key.

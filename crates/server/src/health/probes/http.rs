@@ -1,65 +1,38 @@
 //! An answer over HTTP or HTTPS, looked at: its status, and a text that is in it.
 
-use std::sync::LazyLock;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{
-    Request, Response, StatusCode, Uri,
-    header::{HOST, USER_AGENT},
-};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
+use http::Request;
+
+use crate::{
+    config::{Authorities, HttpClientConfig, Secret, TlsClientConfig},
+    health::Finding,
+    outgoing::{Answer, Client, Limits},
 };
 
-use super::tls;
-use crate::{config::Authorities, errors::chain, health::Finding};
+/// What an answer may cost. How long a check may take is seen to by who runs it.
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(3_600), body_bytes: 1 << 20 };
 
-/// Bytes of an answer that are read.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// What came back.
-pub(in super::super) struct Answer {
-    pub(in super::super) status: StatusCode,
-    pub(in super::super) body: Bytes,
-}
-
-/// Each request has its own connection: whether one opens is part of what is asked.
-static CLIENT: LazyLock<Client<HttpConnector, Empty<Bytes>>> =
-    LazyLock::new(|| Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http());
-
-/// Fetches a page.
+/// Fetches a page. Each request has its own connection: whether one opens is part of what is asked.
 pub(in super::super) async fn get(url: &str, authorities: &Authorities) -> Result<Answer, String> {
-    let uri: Uri = url.parse().map_err(|error| chain(&error))?;
-    let request = Request::get(&uri).header(USER_AGENT, concat!("Barograph/", env!("CARGO_PKG_VERSION")));
-    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-    let response = match uri.scheme_str() {
-        Some("https") => over_tls(&uri, request, authorities).await?,
-        _ => CLIENT.request(request).await.map_err(|error| chain(&error))?,
+    let config = HttpClientConfig {
+        tls: trusting(authorities),
+        follow_redirects: false,
+        enable_http2: false,
+        ..HttpClientConfig::default()
     };
-    let status = response.status();
-    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| chain(&*error))?.to_bytes();
-    Ok(Answer { status, body })
+    let request = Request::get(url).body(Bytes::new()).map_err(|error| error.to_string())?;
+    Client::fresh(config).send(request, LIMITS).await.map_err(|error| error.to_string())
 }
 
-async fn over_tls(
-    uri: &Uri,
-    mut request: Request<Empty<Bytes>>,
-    authorities: &Authorities,
-) -> Result<Response<Incoming>, String> {
-    let (host, authority) = (uri.host().unwrap_or_default(), uri.authority().map_or("", |of| of.as_str()));
-    let stream = tls::connect(host, uri.port_u16().unwrap_or(443), authorities).await?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
-    // It ends with the sender, or with the answer.
-    tokio::spawn(connection);
-    request.headers_mut().insert(HOST, authority.parse().map_err(|_| "the URL names no host".to_owned())?);
-    *request.uri_mut() =
-        uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.clone().into());
-    sender.send_request(request).await.map_err(|error| chain(&error))
+/// TLS with those whom these vouch for.
+pub(super) fn trusting(authorities: &Authorities) -> TlsClientConfig {
+    let ca = match authorities {
+        Authorities::System => None,
+        Authorities::File(path) => Some(Secret::File(path.clone())),
+    };
+    TlsClientConfig { ca, ..TlsClientConfig::default() }
 }
 
 /// A page has to come, with one of these statuses (any of success if there are none) and with this text in it.

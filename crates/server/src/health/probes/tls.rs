@@ -1,67 +1,12 @@
-//! TLS as a client (RFC 8446, RFC 5246): a server whose certificate is trusted, is for its name, and is valid for long enough.
-//!
-//! Trusted are the authorities of the system, or those of a file.
-
-use std::{path::Path, sync::Arc, sync::LazyLock};
+//! A server over TLS, looked at: its certificate is trusted, is for its name, and is valid for long enough.
 
 use barograph_model::Timestamp;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_cert::{Certificate, der::Decode};
 
-use crate::{config::Authorities, errors::chain, health::Finding};
+use super::http::trusting;
+use crate::{config::Authorities, health::Finding, outgoing::tls::connect};
 
 const DAY_MS: i64 = 86_400_000;
-
-/// The authorities that the system trusts; read once.
-static SYSTEM: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Arc::new(roots)
-});
-
-/// A connection to `host` over which TLS is spoken.
-pub(super) async fn connect(
-    host: &str,
-    port: u16,
-    authorities: &Authorities,
-) -> Result<TlsStream<TcpStream>, String> {
-    let roots = roots(authorities)?;
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(name.to_owned()).map_err(|_| format!("{host} is no name of a server"))?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions().map_err(|error| chain(&error))?;
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
-    let stream = stream.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
-    let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    connected.map_err(|error| format!("no TLS with {host}:{port}: {}", chain(&error)))
-}
-
-fn roots(authorities: &Authorities) -> Result<Arc<RootCertStore>, String> {
-    match authorities {
-        Authorities::System => Ok(SYSTEM.clone()),
-        Authorities::File(path) => of_file(path).map(Arc::new),
-    }
-}
-
-fn of_file(path: &Path) -> Result<RootCertStore, String> {
-    let unreadable = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
-        let certificate = certificate.map_err(|error| unreadable(&error))?;
-        roots.add(certificate).map_err(|error| unreadable(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(unreadable(&"there is no certificate in it"));
-    }
-    Ok(roots)
-}
 
 /// A certificate has to be trusted, and should be valid for so many days more.
 pub(super) async fn probe(
@@ -70,9 +15,9 @@ pub(super) async fn probe(
     days: u32,
     now: Timestamp,
 ) -> Finding {
-    let stream = match connect(host, port, authorities).await {
+    let stream = match connect((host, port), &trusting(authorities)).await {
         Ok(stream) => stream,
-        Err(error) => return Finding::fail(error),
+        Err(error) => return Finding::fail(error.to_string()),
     };
     let session = stream.get_ref().1;
     let version = session.protocol_version().and_then(|version| version.as_str());

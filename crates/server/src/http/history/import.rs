@@ -31,7 +31,8 @@ pub(super) async fn import(
     Whole(body): Whole,
 ) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    supported(&headers).map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
+    supported(&headers, &[write::MESSAGE])
+        .map_err(|why| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
     let (work, limits) = (engine.clone(), app.limits());
     let turn = engine.memory.turn(remote_write::declared_len(&body)).await;
     let stored = current::blocking(move || {

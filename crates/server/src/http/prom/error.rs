@@ -47,9 +47,19 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "unavailable", text)
     }
 
+    /// 429 or 503: too many requests are at work.
+    pub(crate) fn busy(status: StatusCode, text: String) -> Self {
+        Self::new(status, "unavailable", text)
+    }
+
     /// 503: somebody stopped the query.
     pub(crate) fn stopped() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "canceled", "query was stopped by its number")
+    }
+
+    /// The same with another status.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
     /// The status it has by HTTP, and the word for what kind of error it is.
@@ -75,6 +85,16 @@ impl ApiError {
     /// 405: the path is there, and takes other methods.
     pub(crate) fn wrong_method(text: impl Into<String>) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_data", text)
+    }
+
+    /// 401, 403, 429 or 503: who asks may not, or not now.
+    pub(crate) fn refused(status: StatusCode, text: impl Into<String>) -> Self {
+        let kind = match status {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            StatusCode::FORBIDDEN => "forbidden",
+            _ => "unavailable",
+        };
+        Self::new(status, kind, text)
     }
 
     /// 404 for a thing that is not there.
@@ -112,7 +132,11 @@ impl From<ApiError> for Problem {
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
-        let kind = if matches!(error, BodyError::TooSlow) { "timeout" } else { "bad_data" };
+        let kind = match error {
+            BodyError::TooSlow => "timeout",
+            BodyError::Refused(..) => return Self::busy(error.status(), error.to_string()),
+            _ => "bad_data",
+        };
         Self::new(error.status(), kind, format!("cannot read the form: {error}"))
     }
 }

@@ -228,11 +228,11 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(engine: &Engine, params: &Params) -> Result<Self, ApiError> {
-        let mut timeout = engine.limits.timeout;
+        let mut timeout = engine.limits().timeout;
         if let Some(ms) = params.duration_ms("timeout")? {
             timeout = timeout.min(Duration::from_millis(ms.max(0).unsigned_abs()));
         }
-        let mut options = engine.query_options;
+        let mut options = engine.query_options();
         if let Some(ms) = params.duration_ms("lookback_delta")? {
             options.lookback_ms = ms.max(1);
         }

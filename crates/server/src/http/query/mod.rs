@@ -93,7 +93,7 @@ pub(super) async fn run(
 /// A document as a question.
 fn question(engine: &Engine, caller: Caller, query: Arc<Query>, at: Timestamp) -> Question {
     let expression = query.to_json().to_string();
-    Question { caller, expression, about: About::Document(query, at), timeout: engine.limits.timeout }
+    Question { caller, expression, about: About::Document(query, at), timeout: engine.limits().timeout }
 }
 
 /// What is wrong with a document is an answer, as far as turns and limits go.

@@ -1,0 +1,63 @@
+//! The gate before gRPC: as that before HTTP, by the metadata `authorization`, with statuses for answers.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::Response,
+};
+use barograph_auth::{Scope, audit::Outcome};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::{
+    Asked,
+    gate::{Refused, judge, note_refusal, noted},
+    table::{Need, of_call},
+};
+use crate::http::{App, Caller};
+
+/// Lets in who may.
+pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let need = of_call(&path);
+    if need == Need::Open {
+        return next.run(request).await;
+    }
+    let asked = Asked { cookie: None, ..Asked::of(request.headers(), request.extensions(), false) };
+    let identity = match judge(&app, need, &asked, None).await {
+        Ok(identity) => identity,
+        Err((refused, identity)) => {
+            note_refusal(&app, &refused, identity.as_ref(), &asked, &path).await;
+            return status_of(&refused).into_http();
+        }
+    };
+    let caller = request.extensions().get::<Caller>().map(|caller| caller.clone().by(&identity));
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    request.extensions_mut().insert(identity.clone());
+    let response = next.run(request).await;
+    if need == Need::May(Scope::Admin) {
+        let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
+        let outcome = if failed { Outcome::Failed } else { Outcome::Done };
+        noted(&app, &identity, asked.address, ("call", &path), outcome, "").await;
+    }
+    response
+}
+
+fn status_of(refused: &Refused) -> Status {
+    let again = |code: Code, wait: Duration| {
+        let mut details = ErrorDetails::new();
+        details.set_retry_info(Some(wait));
+        Status::with_error_details(code, refused.text(), details)
+    };
+    match refused {
+        Refused::Unauthenticated(text) => Status::unauthenticated(text),
+        Refused::Forbidden(text) => Status::permission_denied(text),
+        Refused::Later(StatusCode::TOO_MANY_REQUESTS, _, wait) => again(Code::ResourceExhausted, *wait),
+        Refused::Later(.., wait) => again(Code::Unavailable, *wait),
+    }
+}

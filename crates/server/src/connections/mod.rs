@@ -1,0 +1,325 @@
+//! The connections of a port: taken, served, let finish when the server stops; and how each of them ended.
+//!
+//! Over TLS if the web configuration says so ([`tls`]). Nobody holds a connection for nothing: keys are to be agreed on, the head
+//! of a request sent, and what was sent to a client taken within a time, and one address has so many connections at most.
+//!
+//! A connection that became a WebSocket is served elsewhere, and counts as one until that ends, too: whoever serves it holds
+//! its [`Line`].
+
+mod certificate;
+mod line;
+mod places;
+mod tls;
+
+use std::{
+    convert::Infallible,
+    path::Path,
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{
+    extract::{Request as AnyRequest, State},
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use barograph::{Counter, Family, Registry};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    config::Limits,
+    errors::chain,
+    http::{App, Peer},
+    server::{DRAIN, stopped},
+};
+pub(crate) use certificate::ClientCertificate;
+pub(crate) use line::Line;
+use line::{Pace, Watched};
+use places::Places;
+use tls::Speaks;
+pub(crate) use tls::{Current, Web, check};
+
+/// A client gets this long to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of what was sent to it for so long is gone.
+#[cfg(target_os = "linux")]
+const SILENT_TIMEOUT: Duration = Duration::from_secs(300);
+/// A connection of HTTP/2 that says nothing is asked for a sign of life this often, and has so long to give one.
+const KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(10)];
+/// Calls and streams of one such connection at a time.
+const STREAMS_MAX: u32 = 1_024;
+/// Bytes of the headers of one such call.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Bytes that may be under way to us, of such a call and of its connection.
+const WINDOWS: [u32; 2] = [1 << 20, 4 << 20];
+/// A client gets this long to agree on keys.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection of HTTP/2 gets this long until something is asked on it.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How fast a client has to read.
+const PACE: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60) };
+
+/// What all ports share: TLS, and how many may be connected.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    web: Web,
+    places: Places,
+    /// Connections of one port that are served at once; more wait to be accepted.
+    connections_max: u32,
+    refused: OnceLock<Family<Counter, 1>>,
+}
+
+impl Connections {
+    /// Under limits, with a web configuration if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with the web configuration.
+    pub(crate) fn new(limits: &Limits, web: Option<&Path>) -> Result<Self, String> {
+        let count = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX).min(CONNECTIONS_MOST);
+        Ok(Self(Arc::new(Shared {
+            web: Web::open(web)?,
+            places: Places::new(count(limits.connections_per_address)),
+            connections_max: count(limits.connections),
+            refused: OnceLock::new(),
+        })))
+    }
+
+    /// The web configuration, as it is now.
+    pub(crate) fn web(&self) -> Arc<Current> {
+        self.0.web.current()
+    }
+
+    /// `https` if TLS is spoken, else `http`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.0.web.is_secure() { "https" } else { "http" }
+    }
+
+    /// From now on it is counted what is refused.
+    ///
+    /// # Errors
+    /// The name stands twice.
+    pub(crate) fn count_in(&self, registry: &Registry) -> Result<(), barograph::Error> {
+        let refused = registry
+            .counter("barograph_connections_refused_total")
+            .help("Connections closed by the server, by why: address, handshake, silent.")
+            .family(["reason"])?;
+        let _ = self.0.refused.set(refused);
+        Ok(())
+    }
+
+    fn refused(&self, reason: &'static str) {
+        if let Some(refused) = self.0.refused.get() {
+            refused.with([reason]).inc();
+        }
+    }
+}
+
+/// No limit of connections is higher than this.
+const CONNECTIONS_MOST: u32 = 1 << 20;
+
+/// Puts the headers of the web configuration into an answer.
+pub(crate) async fn headers(State(app): State<App>, request: AnyRequest, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in &app.connections().web().config.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, which may become something else; over TLS HTTP/2 too.
+    Http,
+    /// HTTP/2 alone, as gRPC takes it.
+    Grpc,
+}
+
+/// Accepts connections until told to stop, then lets those in flight finish.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: axum::Router,
+    protocol: Protocol,
+    connections: Connections,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stopping_too = stopping.clone();
+    let room = Arc::new(Semaphore::new(connections.0.connections_max as usize));
+    loop {
+        let next = async {
+            let permit = room.clone().acquire_owned().await;
+            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
+        };
+        let (stream, peer, permit) = tokio::select! {
+            () = stopped(&mut stopping) => break,
+            accepted = next => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, usually: others finish and give some back.
+                    tracing::warn!(error = chain(&error), "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = connections.0.places.take(peer.ip()) else {
+            connections.refused("address");
+            continue;
+        };
+        let line = Line::new(permit.ok(), place);
+        let router = TowerToHyperService::new(router.clone());
+        let service = Connected { router, peer: Peer(peer), line, certificate: None };
+        tokio::spawn(serve(stream, service, protocol, connections.clone(), stopping_too.clone()));
+    }
+    drop(listener);
+    // Who has all permits is alone.
+    let all = room.acquire_many(connections.0.connections_max);
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Serves one connection. A client that breaks off is its own business.
+async fn serve(
+    stream: TcpStream,
+    mut service: Connected,
+    protocol: Protocol,
+    connections: Connections,
+    mut stopping: watch::Receiver<bool>,
+) {
+    // Small answers go out at once.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(
+        &stream,
+        u32::try_from(SILENT_TIMEOUT.as_millis()).unwrap_or(u32::MAX),
+    );
+    let stream = Watched::new(stream, service.line.clone(), PACE);
+    let web = connections.web();
+    let speaks = if matches!(protocol, Protocol::Http) { Speaks::Both } else { Speaks::Http2 };
+    let Some(tls) = web.tls(speaks) else {
+        return speak(stream, service, protocol, &connections, stopping).await;
+    };
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream));
+    let agreed = tokio::select! {
+        agreed = handshake => agreed,
+        () = stopped(&mut stopping) => return,
+    };
+    let stream = match agreed {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            connections.refused("handshake");
+            tracing::debug!(peer = %service.peer.0, error = chain(&error), "no TLS with a client");
+            return;
+        }
+        Err(_) => return connections.refused("handshake"),
+    };
+    let session = stream.get_ref().1;
+    if web.verifies_clients() {
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        service.certificate = certificate.and_then(|shown| ClientCertificate::read(shown));
+    }
+    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Grpc } else { protocol };
+    speak(stream, service, protocol, &connections, stopping).await;
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    service: Connected,
+    protocol: Protocol,
+    connections: &Connections,
+    stopping: watch::Receiver<bool>,
+) {
+    let stream = TokioIo::new(stream);
+    match protocol {
+        Protocol::Http => {
+            let builder =
+                http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).clone();
+            let connection = builder.serve_connection(stream, service).with_upgrades();
+            drive(connection, |connection| connection.graceful_shutdown(), stopping).await;
+        }
+        Protocol::Grpc => {
+            let line = service.line.clone();
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(KEEP_ALIVE[0])
+                .keep_alive_timeout(KEEP_ALIVE[1])
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEADER_BYTES_MAX)
+                .initial_stream_window_size(WINDOWS[0])
+                .initial_connection_window_size(WINDOWS[1])
+                .serve_connection(stream, service);
+            let silence = async {
+                tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
+                if line.was_asked() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = drive(connection, |connection| connection.graceful_shutdown(), stopping) => {}
+                () = silence => connections.refused("silent"),
+            }
+        }
+    }
+}
+
+/// Sees a connection to its end, which it is asked for when the server stops.
+async fn drive<C: Future>(
+    connection: C,
+    finish: impl FnOnce(Pin<&mut C>),
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut stopping) => finish(connection.as_mut()),
+    }
+    connection.await;
+}
+
+/// The routes, told who is at the other end.
+struct Connected {
+    router: TowerToHyperService<axum::Router>,
+    peer: Peer,
+    line: Line,
+    /// Who the client is, if TLS tells.
+    certificate: Option<ClientCertificate>,
+}
+
+impl Service<Request<Incoming>> for Connected {
+    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.line.clone());
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        self.line.note_request();
+        self.router.call(request)
+    }
+}

@@ -1,0 +1,52 @@
+//! What a new configuration changes in a running server.
+//!
+//! Scrapes and rules watch the configuration themselves. The rest is told here; none of it can fail, so a configuration is
+//! taken as a whole.
+
+use std::sync::Arc;
+
+use crate::{Engine, config::Config, logging, server};
+
+/// The configuration with what cannot change while the server runs as it was.
+pub(super) fn keep_fixed(mut config: Config, before: &Config) -> Config {
+    config.storage.durability = before.storage.durability;
+    config.storage.out_of_order = before.storage.out_of_order;
+    config.storage.aggregation_interval = before.storage.aggregation_interval;
+    config.query.cache = before.query.cache;
+    config.limits = before.limits.clone();
+    config.stats = before.stats.clone();
+    config.per_client = before.per_client;
+    config.metrics = before.metrics.clone();
+    config.diagnostics.interval = before.diagnostics.interval;
+    let health = &mut config.health;
+    health.node.clone_from(&before.health.node);
+    (health.built_in, health.preset, health.history) =
+        (before.health.built_in, before.health.preset, before.health.history);
+    health.heartbeats.clone_from(&before.health.heartbeats);
+    health.cluster.clone_from(&before.health.cluster);
+    config
+}
+
+pub(super) fn apply(engine: &Arc<Engine>, before: &Config, config: &Config) {
+    let keeping = server::keeping(config);
+    if keeping != server::keeping(before) {
+        engine.store.set_keeping(keeping);
+    }
+    if config.query != before.query {
+        engine.queries.configure(&config.query);
+    }
+    if config.collectors != before.collectors {
+        engine.collecting.configure(&config.collectors);
+    }
+    if config.health.checks != before.health.checks {
+        engine.health.replace_probes(&before.health.checks, &config.health.checks);
+    }
+    if config.diagnostics.thresholds != before.diagnostics.thresholds {
+        engine.diagnostics.watch(&config.diagnostics.thresholds);
+    }
+    if config.log_level != before.log_level
+        && let Err(error) = logging::set_level(config.log_level.as_deref().unwrap_or("info"))
+    {
+        tracing::error!(error, "the log goes on as before");
+    }
+}
