@@ -89,8 +89,11 @@ fn bring_python() -> Result<Command> {
         shell::run(&mut pip)?;
         fs::write(whole, "")?;
     }
+    // Beside the script lies another whose name is that of a package.
+    let here = folder.join("otlp.py");
+    fs::copy(script("otlp.py"), &here)?;
     let mut command = Command::new(&python);
-    command.arg(script("otlp.py"));
+    command.arg(here);
     Ok(command)
 }
 

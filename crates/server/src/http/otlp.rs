@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -58,7 +58,7 @@ async fn take(app: &App, headers: &HeaderMap, request: Request, signal: Signal) 
         Ok(coding) => coding,
         Err(why) => return in_encoding(encoding, (StatusCode::UNSUPPORTED_MEDIA_TYPE, why)),
     };
-    let body = match Whole::within(request.into_body(), app.limits().body_bytes).await {
+    let body = match Whole::from_request(request, app).await {
         Ok(Whole(body)) => body,
         Err(error) => return in_encoding(encoding, (error.status(), error.to_string())),
     };

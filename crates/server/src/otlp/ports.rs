@@ -12,6 +12,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     connections::{self, Protocol},
+    errors::chain,
     grpc,
     http::{self, App},
     server::{StartError, listen},
@@ -55,15 +56,20 @@ impl OtlpPort {
         if let Self::At(address) = self { Some(address) } else { None }
     }
 
-    async fn open(self, usual: u16, flag: &str) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    /// Opens it. Why the usual one is not open goes to `missing`.
+    async fn open(
+        self,
+        usual: u16,
+        flag: &'static str,
+        missing: &mut Vec<(&'static str, StartError)>,
+    ) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
         match self {
             Self::Off => Ok(None),
             Self::At(address) => listen(Some(address)).await,
             Self::Usual => {
                 let opened = listen(Some((Ipv4Addr::LOCALHOST, usual).into())).await;
                 Ok(opened.unwrap_or_else(|error| {
-                    let error = crate::errors::chain(&error);
-                    tracing::warn!(error, "OTLP has no port of its own; choose one with {flag}, or off");
+                    missing.push((flag, error));
                     None
                 }))
             }
@@ -76,6 +82,8 @@ impl OtlpPort {
 pub(crate) struct Ports {
     grpc: Option<(TcpListener, SocketAddr)>,
     http: Option<(TcpListener, SocketAddr)>,
+    /// Flags of those that are not open though they usually are, and why.
+    missing: Vec<(&'static str, StartError)>,
 }
 
 /// Opens the ports.
@@ -83,9 +91,10 @@ pub(crate) struct Ports {
 /// # Errors
 /// One at an address that was asked for cannot be opened.
 pub(crate) async fn open(ports: OtlpPorts) -> Result<Ports, StartError> {
-    let (grpc, http) =
-        (ports.grpc.open(4317, "--otlp-grpc-addr").await?, ports.http.open(4318, "--otlp-http-addr").await?);
-    Ok(Ports { grpc, http })
+    let mut missing = Vec::new();
+    let grpc = ports.grpc.open(4317, "--otlp-grpc-addr", &mut missing).await?;
+    let http = ports.http.open(4318, "--otlp-http-addr", &mut missing).await?;
+    Ok(Ports { grpc, http, missing })
 }
 
 impl Ports {
@@ -96,6 +105,10 @@ impl Ports {
 
     /// Serves on them until told to stop.
     pub(crate) fn serve(self, app: &App, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        for (flag, error) in &self.missing {
+            let error = chain(error);
+            tracing::warn!(error, "OTLP has no port of its own; choose one with {flag}, or off");
+        }
         let mut serving = Vec::new();
         let mut serve = |listener, router, protocol| {
             let connections = app.connections().clone();

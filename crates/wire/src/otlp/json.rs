@@ -201,7 +201,10 @@ impl OfField<'_> {
             }
             Kind::Text | Kind::Id | Kind::Bytes | Kind::Boolean | Kind::Of(_) => Err(self.wrong("a number")),
             // A whole number that was written with a point or an exponent, and is exact.
-            _ if value.fract() == 0.0 && value.abs() < 9e15 => self.signed(value as i64),
+            _ if value.fract() == 0.0 && value.abs() < 9e15 => match format!("{value:.0}").parse::<i64>() {
+                Ok(whole) => self.signed(whole),
+                Err(_) => Err(self.wrong("so large")),
+            },
             _ => Err(self.wrong("a fraction")),
         }
     }

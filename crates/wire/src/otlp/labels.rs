@@ -41,7 +41,7 @@ impl Base {
             return;
         }
         let label = Shared { name: name.to_owned(), value: value.to_owned(), wins };
-        match self.labels.binary_search_by(|label| (&*label.name).cmp(name)) {
+        match self.labels.binary_search_by(|label| label.name.as_slice().cmp(name)) {
             Ok(place) if wins => self.labels[place] = label,
             Ok(_) => {}
             Err(place) => self.labels.insert(place, label),

@@ -34,7 +34,7 @@ impl<'a> Attribute<'a> {
     #[inline]
     pub(crate) fn plain(&self) -> Option<&'a [u8]> {
         let mut value = self.value?;
-        if !value.is_at(TEXT as u8) {
+        if !value.is_at(TEXT_BYTE) {
             return None;
         }
         let text = value.field().ok()?;
@@ -53,6 +53,8 @@ impl<'a> Attribute<'a> {
 const KEY: u32 = key(1, LEN);
 const VALUE: u32 = key(2, LEN);
 const TEXT: u32 = key(1, LEN);
+/// As it lies.
+const TEXT_BYTE: u8 = 0x0a;
 const BOOLEAN: u32 = key(2, VARINT);
 const INTEGER: u32 = key(3, VARINT);
 const DOUBLE: u32 = key(4, FIXED64);
@@ -191,9 +193,9 @@ fn put_base64(content: &[u8], text: &mut Vec<u8>) {
     for three in content.chunks(3) {
         let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place as usize > three.len() { b'=' } else { digit });
+        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let digit = ALPHABET[(bits >> shift & 63) as usize];
+            text.push(if place > three.len() { b'=' } else { digit });
         }
     }
 }

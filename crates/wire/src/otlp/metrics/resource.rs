@@ -111,7 +111,8 @@ impl Resource {
         }
         let (mut label, mut value) = (Vec::new(), Vec::new());
         for attribute in attributes {
-            (label.clear(), value.clear());
+            label.clear();
+            value.clear();
             attribute.put(&mut value)?;
             if names.put(&[b"otel_scope_", attribute.key].concat(), &mut label).is_ok() {
                 base.set(&label, &value);

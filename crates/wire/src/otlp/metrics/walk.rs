@@ -95,6 +95,8 @@ pub fn translate(body: &[u8], settings: &Settings, limits: Limits) -> Result<Tra
         named: HashMap::new(),
         times: None,
     };
+    // About as much as came, unless a resource has many labels.
+    walk.out.labels.reserve(body.len().min(limits.label_bytes));
     let mut request = Reader::new(body);
     while !request.is_done() {
         match request.key()? {
