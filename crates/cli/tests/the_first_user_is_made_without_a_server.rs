@@ -1,4 +1,5 @@
 //! `auth` on a data directory, before any server: who is made there may log in.
+#![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
 use std::{
     io::Write,

@@ -7,7 +7,7 @@ use barograph_auth::{
     origin, password,
 };
 
-use crate::{Shape, Target};
+use crate::Target;
 
 /// A header, and what else is read of a request before anybody is known; hashes of passwords, which files hold.
 pub(super) const CREDENTIALS: Target = Target {

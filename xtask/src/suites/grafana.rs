@@ -182,7 +182,8 @@ impl Calls {
 
     /// Plugins and dashboards about Prometheus itself ask these; each has at least the keys that they read.
     fn told(&self) -> Result<()> {
-        let calls: [(&str, &[(&str, &str)], &[&str]); 9] = [
+        type Call = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+        let calls: [Call; 9] = [
             ("targets", &[("state", "active")], &["activeTargets", "droppedTargets"]),
             ("targets", &[], &["activeTargets", "droppedTargets", "droppedTargetCounts"]),
             ("scrape_pools", &[], &["scrapePools"]),

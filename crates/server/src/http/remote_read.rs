@@ -132,13 +132,11 @@ async fn chunks(engine: &Arc<Engine>, question: Question, request: Request) -> R
     Ok(response)
 }
 
+/// Takes a series with its samples and its native histograms.
+type Give<'a> = &'a mut dyn FnMut(&Labels, &[Sample], &[(Timestamp, Histogram)]) -> Result<(), ApiError>;
+
 /// Gives out the series of a query in label order, each with all its samples.
-fn each_series(
-    engine: &Engine,
-    query: &Query,
-    budget: &Budget,
-    give: &mut dyn FnMut(&Labels, &[Sample], &[(Timestamp, Histogram)]) -> Result<(), ApiError>,
-) -> Result<(), ApiError> {
+fn each_series(engine: &Engine, query: &Query, budget: &Budget, give: Give<'_>) -> Result<(), ApiError> {
     let external = engine.external_labels();
     let Some(matchers) = matchers(query, &external)? else { return Ok(()) };
     let selection = Selection { matchers: &matchers, range: TimeRange::closed(query.start, query.end) };

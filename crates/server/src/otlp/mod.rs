@@ -73,6 +73,6 @@ impl Otlp {
         translated.accumulate(&mut deltas, now);
         self.instruments.delta_series.set(deltas.len() as f64);
         self.instruments.delta_bytes.set(deltas.bytes() as f64);
-        raise(self.instruments.delta_refused.clone(), deltas.full());
+        raise(self.instruments.delta_refused, deltas.full());
     }
 }

@@ -150,9 +150,9 @@ async fn an_issuer_vouches_for_whom_it_signs_for() {
     let digest = ring::digest::digest(&ring::digest::SHA256, field(&form, "code_verifier").as_bytes());
     assert_eq!(URL_SAFE_NO_PAD.encode(digest), field(&url, "code_challenge"));
     let session = reply.headers.get_all("set-cookie").iter().map(|it| it.to_str().unwrap());
-    let session =
+    let mut session =
         session.filter(|it| it.starts_with("barograph_session=")).map(|it| it.split(';').next().unwrap());
-    let session = session.last().unwrap().to_owned();
+    let session = session.next_back().unwrap().to_owned();
     let me =
         running.call(Method::GET, "/api/barograph/v1/auth/me", &[("cookie", &*session)], b"").await.json();
     assert_eq!((&me["user"], &me["scopes"]), (&json!("oidc:ann"), &json!(["read"])));

@@ -433,7 +433,7 @@ mod tests {
             (r#"{"bytesValue":"/wA="}"#, |any| put_bytes(any, 7, b"\xff\x00")),
             (r#"{"bytesValue":"YWJj"}"#, |any| put_bytes(any, 7, b"abc")),
             (r#"{"arrayValue":{"values":[{}]}}"#, |any| {
-                put_message(any, 5, |list| put_message(list, 1, |_| {}))
+                put_message(any, 5, |list| put_message(list, 1, |_| {}));
             }),
         ];
         for (value, expected) in values {

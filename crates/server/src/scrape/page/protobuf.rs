@@ -117,7 +117,7 @@ impl Series<'_> {
                 given.into_iter().for_each(|exemplar| reading.exemplar(id, exemplar));
             }
         }
-        if is_native && !(both && !buckets.is_empty()) {
+        if is_native && (!both || buckets.is_empty()) {
             return Ok(());
         }
         self.sample("_count", None, count, None, reading)?;
