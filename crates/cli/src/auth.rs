@@ -58,9 +58,9 @@ pub(crate) struct CreateUser {
     /// What they are: read, write, alert-ack, admin. May be given more than once.
     #[arg(long = "role", value_name = "ROLE", required = true, value_parser = role)]
     roles: Vec<Role>,
-    /// The file that holds the password, in place of standard input.
+    /// The file that holds the password of the new user, in place of standard input.
     #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    new_password_file: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
 }
@@ -98,7 +98,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
             writeln!(terminal.out(), "{hash}")?;
         }
         Command::CreateUser(args) => {
-            let password = password(args.password_file.as_ref(), terminal)?;
+            let password = password(args.new_password_file.as_ref(), terminal)?;
             create_user(&args, &password)?;
             terminal.message(terminal::Role::Good, &format!("user {} is added", args.name));
         }

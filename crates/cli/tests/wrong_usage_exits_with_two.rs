@@ -15,7 +15,7 @@ fn wrong_usage_exits_with_two_and_says_why() {
         (&["query", "range", "--start", "1h", "up"], "-1h"),
         (&["query", "range", "--start", "now", "--end", "-1h", "up"], "after its end"),
         (&["query", "range", "--step", "0", "up"], "millisecond"),
-        (&["query", "instant", "https://127.0.0.1", "up"], "plain HTTP"),
+        (&["query", "instant", "--url", "ftp://127.0.0.1", "up"], "https://"),
         (&["query", "instant", "--url", "localhost:1", "up"], "http://"),
         (&["query", "instant", "--url", "http://a", "http://b", "up"], "twice"),
         (&["query", "instant", "-o", "xml", "up"], "csv"),

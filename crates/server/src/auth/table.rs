@@ -81,6 +81,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v1/alertmanagers", May(Read), May(Read)),
     ("/api/v1/features", May(Read), May(Read)),
     ("/api/v1/notifications", May(Read), May(Read)),
+    ("/api/v1/notifications/live", May(Read), May(Read)),
     ("/api/v1/status/buildinfo", May(Read), May(Read)),
     ("/api/v1/status/runtimeinfo", May(Read), May(Read)),
     ("/api/v1/status/walreplay", May(Read), May(Read)),

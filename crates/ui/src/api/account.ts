@@ -1,22 +1,9 @@
-/** Who one is, and what the pages of accounts ask for. */
+/** What the pages of accounts ask for. */
+import type { Me } from "./me";
 import { call } from "./own";
 
 export const SCOPES = ["read", "write", "alert-ack", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
-
-export interface Me {
-  /** Whether anybody is asked who they are. */
-  authentication: boolean;
-  /** Whether one can log in at an issuer. */
-  oidc: boolean;
-  user: string;
-  via: "anonymous" | "local" | "password" | "token" | "session" | "certificate";
-  scopes: Scope[];
-  /** Whether there is a password here that one can change. */
-  password: boolean;
-  /** What is shown with each change. */
-  csrf: string | null;
-}
 
 /** Milliseconds since the epoch. */
 type Time = number;
@@ -63,7 +50,6 @@ export interface AuditRecord {
 
 const json = (method: string, document: unknown): RequestInit => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(document) });
 
-export const me = (): Promise<Me> => call("auth/me", {});
 export const logIn = (user: string, password: string): Promise<Me> => call("auth/login", json("POST", { user, password }));
 export const logOut = (): Promise<unknown> => call("auth/logout", { method: "POST" });
 export const changePassword = (current: string, next: string): Promise<unknown> => call("auth/password", json("POST", { current, new: next }));

@@ -1,6 +1,6 @@
 /** Who one is, asked once when the pages are opened; and the way to the login when the server does not know any more. */
-import { me, type Me } from "../api/account";
 import { guard } from "../api/client";
+import { me, type Me } from "../api/me";
 import { BASE } from "../base";
 
 class Account {

@@ -16,7 +16,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
     middleware::{self, Next},
     response::{Redirect, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, patch, post},
 };
 use barograph_auth::audit::Outcome;
 use serde::de::DeserializeOwned;
@@ -40,10 +40,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/barograph/v1/auth/me", get(login::me))
         .route("/api/barograph/v1/auth/password", post(users::own_password))
         .route("/api/barograph/v1/auth/users", get(users::list).post(users::create))
-        .route(
-            "/api/barograph/v1/auth/users/{name}",
-            axum::routing::patch(users::change).delete(users::remove),
-        )
+        .route("/api/barograph/v1/auth/users/{name}", patch(users::change).delete(users::remove))
         .route("/api/barograph/v1/auth/tokens", get(tokens::list).post(tokens::create))
         .route("/api/barograph/v1/auth/tokens/{id}", delete(tokens::revoke))
         .route("/api/barograph/v1/auth/sessions", get(sessions::list))

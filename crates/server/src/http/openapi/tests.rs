@@ -46,7 +46,8 @@ fn routes() -> BTreeSet<String> {
             if captures.get(1).is_some() {
                 path = format!("/diagnostics{path}");
             }
-            if NOT_DESCRIBED.contains(&&*path) || path.starts_with("/ui/") || path.is_empty() {
+            let is_call = path.starts_with("/opentelemetry.proto.");
+            if NOT_DESCRIBED.contains(&&*path) || path.starts_with("/ui/") || path.is_empty() || is_call {
                 continue;
             }
             let methods = method.captures_iter(&captures[3]).map(|captures| captures[1].to_uppercase());
