@@ -5,7 +5,7 @@
 //! key u64 × keys, sorted, each once | body, one zstd frame                            all little-endian
 //! ```
 //!
-//! What was not written by [`write`] is `None`, or an error of [`Payload::body`], whatever the bytes are.
+//! What was not written by [`write()`] is `None`, or an error of [`Payload::body`], whatever the bytes are.
 
 use std::io::Read;
 

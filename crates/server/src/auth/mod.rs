@@ -1,7 +1,7 @@
 //! Who may call: what is known of callers, and the gates before HTTP and gRPC.
 //!
 //! Without the section `auth` everybody who reaches the server may do everything, and only this machine reaches it
-//! (`http/guard.rs`). With it, each request is judged by one table ([`table`]): what its route needs, and what its caller
+//! (`http/guard.rs`). With it, each request is judged by one table (`table`): what its route needs, and what its caller
 //! showed: a password, a token, a certificate or the cookie of a session. What decides is in the crate `barograph-auth`;
 //! here are the clock, the random numbers, the state database, and what carries it all.
 

@@ -2,7 +2,7 @@
 //!
 //! All parts read settings through one handle, [`Configured`], whose configuration is swapped as a whole. A reload reads file,
 //! environment and flags again, and the rule files they name; if anything in them is wrong nothing changes, and metric, log
-//! and pages say so until a reload succeeds. What takes effect at once is in [`LIVE`]; whatever else changed is named as
+//! and pages say so until a reload succeeds. What takes effect at once is in `LIVE`; whatever else changed is named as
 //! waiting for a restart, so a setting that somebody adds is told truly before anybody makes it live.
 
 mod apply;

@@ -1,3 +1,5 @@
+//! Spans are stored once, or refused by name, and counted by operation and by pairs of services.
+
 use std::ops::ControlFlow;
 
 use barograph_disk::MemoryDisk;

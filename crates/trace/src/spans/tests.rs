@@ -1,3 +1,5 @@
+//! What was acknowledged is there again, whatever the disk did; what is over the limits goes, and is counted.
+
 use std::collections::BTreeSet;
 
 use barograph_disk::{Chance, Fault, MemoryDisk};

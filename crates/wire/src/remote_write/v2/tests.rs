@@ -1,3 +1,5 @@
+//! Requests of remote write 2.0 as they are sent, and as nobody should send them.
+
 use barograph_model::{Exemplar, Histogram, HistogramParts, Labels, MetricType};
 use proptest::prelude::*;
 
