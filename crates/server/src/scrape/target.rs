@@ -138,8 +138,13 @@ fn url(address: &str, path: &str, config: &ScrapeConfig, labels: &LabelsBuilder)
     url
 }
 
+/// As forms are written, like Prometheus does.
 fn escape(text: &str, into: &mut String) {
     for byte in text.bytes() {
+        if byte == b' ' {
+            into.push('+');
+            continue;
+        }
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             into.push(char::from(byte));
         } else {
@@ -185,7 +190,7 @@ mod tests {
         check(
             "params: {b: [1, '2 3'], a: ['&']}",
             &[("__address__", "a")],
-            r#"{instance="a", job="j"} http://a/metrics?a=%26&b=1&b=2%203"#,
+            r#"{instance="a", job="j"} http://a/metrics?a=%26&b=1&b=2+3"#,
         );
         check(
             "params: {b: [1, 2]}",
