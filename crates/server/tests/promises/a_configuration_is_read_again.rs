@@ -82,6 +82,10 @@ async fn one_that_is_wrong_keeps_the_running_one() {
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(reply.text.contains("b.yml:4:18: `raw`: expected a duration"), "{}", reply.text);
     assert_eq!(figure(&server, "barograph_config_last_reload_successful").await, 0.0);
+    let info = server.get("/api/v1/status/runtimeinfo").await.json();
+    assert_eq!(info["data"]["reloadConfigSuccess"], false, "{info}");
+    let told = server.get("/api/v1/notifications").await.json();
+    assert!(told["data"][0]["text"].as_str().unwrap().contains("cannot be used"), "{told}");
     assert_eq!(figure(&server, "barograph_config_reload_failures_total").await, 1.0);
     let last = server.call(Method::GET, "/api/barograph/v1/config/reload", &[], b"").await.json();
     assert_eq!(last["successful"], false);

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use barograph_model::Tier;
+use barograph_model::{Tier, Timestamp};
 use barograph_query::Function;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
@@ -56,14 +56,16 @@ pub(crate) async fn runtimeinfo(State(app): State<App>, headers: HeaderMap) -> R
     let engine = app.engine()?;
     let folder = std::env::current_dir().map(|folder| folder.display().to_string());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let reload = engine.configured.last();
+    let stats = engine.store.stats();
     let data = json!({
         "startTime": app.started().to_rfc3339(),
         "CWD": folder.unwrap_or_default(),
         "hostname": host_name(),
         "serverTime": engine.clock.now().to_rfc3339(),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": app.started().to_rfc3339(),
-        "corruptionCount": 0,
+        "reloadConfigSuccess": reload.failed.is_none(),
+        "lastConfigTime": reload.succeeded.unwrap_or(app.started()).to_rfc3339(),
+        "corruptionCount": stats.set_aside + stats.blocks_damaged,
         "goroutineCount": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         "GOMAXPROCS": threads,
         "GOMEMLIMIT": engine.memory.budget(),
@@ -102,7 +104,7 @@ pub(crate) async fn features(State(app): State<App>, headers: HeaderMap) -> Resu
             "admin": engine.admin_api,
             "exclude_alerts": true,
             "label_values_match": true,
-            "lifecycle": false,
+            "lifecycle": engine.configured.current().reloading.lifecycle,
             "query_stats": false,
             "query_warnings": true,
             "remote_write_receiver": true,
@@ -144,15 +146,19 @@ pub(crate) async fn features(State(app): State<App>, headers: HeaderMap) -> Resu
 
 /// What an operator should know now.
 fn told(app: &App) -> Vec<Value> {
-    let note = |text: &str| {
-        let date = app.started().to_rfc3339();
-        json!({ "text": text, "date": date, "active": true })
-    };
-    match (app.ready().is_some(), app.is_draining()) {
-        (false, _) => vec![note("Barograph is starting up: the log is being read.")],
-        (true, true) => vec![note("Barograph is shutting down and gracefully stopping all operations.")],
-        (true, false) => Vec::new(),
+    let note =
+        |since: Timestamp, text: &str| json!({ "text": text, "date": since.to_rfc3339(), "active": true });
+    let mut told = Vec::new();
+    if app.ready().is_none() {
+        told.push(note(app.started(), "The server starts: its log is being read."));
     }
+    if app.is_draining() {
+        told.push(note(app.started(), "The server is about to stop and takes no new work."));
+    }
+    if let Some((since, why)) = app.configured().last().failed {
+        told.push(note(since, &format!("The configuration cannot be used; the one before runs on: {why}")));
+    }
+    told
 }
 
 /// `GET /api/v1/notifications`
