@@ -34,8 +34,11 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
             return Ok(());
         }
     };
-    let server = Barograph::new(&ground.binary, &place::fresh("openapi")?).start()?;
+    let folder = place::fresh("openapi")?;
+    let server = Barograph::new(&ground.binary, &folder).start()?;
     let mut asked = Command::new(program);
+    // It leaves notes where it runs.
+    asked.current_dir(&folder);
     asked.args(["run", &format!("{}/api/barograph/v1/openapi.json", server.url())]);
     asked.args([
         "--url",
