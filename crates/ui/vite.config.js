@@ -6,7 +6,7 @@ const api = process.env.BAROGRAPH_URL;
 
 /** The modules of the shell and of Overview. */
 const FIRST =
-  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!AccountMenu|Help|Palette|palette|RangeForm|Reload)|time\/(?!typed)|units|panels\/(?!PlanTable|PanelActions|export|save|polled)|api\/(?:client|live|me|own|query|sse|types)|pages\/(?:Overview|overview|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:Icon|icons|Mark|Notice|Popover|theme)\b)/;
+  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!AccountMenu|Help|Missing|Palette|palette|RangeForm|Reload)|time\/(?!typed)|units|panels\/(?!PlanTable|PanelActions|export|save|polled)|api\/(?:client|live|me|query|sse|types)|pages\/(?:Overview|overview|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:Icon|icons|Mark|Notice|Popover|theme)\b)/;
 
 export default defineConfig({
   base: "/ui/",
@@ -18,7 +18,8 @@ export default defineConfig({
     // Names under assets/ carry a hash of the content, so they may be cached for ever.
     assetsDir: "assets",
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    // Lists of what later parts need would cost the first visit more than they save later.
+    modulePreload: false,
     // What the first page needs is one file, however many later parts share pieces of it: split, it compresses worse.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", test: FIRST }] } } },
   },

@@ -5,7 +5,9 @@ import { open, stage } from "./browser.js";
 
 const { to, chromium } = await stage();
 /** What the mock makes up is not what a server scrapes. */
-const skip = !to.is_mock;
+const with_mock = (name, journey) => {
+  if (to.is_mock) test(name, journey);
+};
 
 test("targets are found among the tabs of Admin, and say how they fare", async () => {
   const page = await open(chromium);
@@ -18,7 +20,7 @@ test("targets are found among the tabs of Admin, and say how they fare", async (
   await page.context().close();
 });
 
-test("what is down comes first, and its labels are shown before and after", { skip }, async () => {
+with_mock("what is down comes first, and its labels are shown before and after", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/admin/targets`);
   const shop = page.getByRole("region", { name: "Targets of shop" });
@@ -36,7 +38,7 @@ test("what is down comes first, and its labels are shown before and after", { sk
   await page.context().close();
 });
 
-test("a filter and a state stand in the address", { skip }, async () => {
+with_mock("a filter and a state stand in the address", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/admin/targets`);
   await page.getByRole("heading", { name: /^shop/ }).waitFor();

@@ -18,7 +18,8 @@ class Account {
 
   load = async (): Promise<void> => {
     try {
-      this.take(await me());
+      const found = await me();
+      if (found !== null) this.take(found);
     } catch {
       // A server that does not answer is told by the banner; one that knows no accounts has none.
     }
