@@ -128,7 +128,8 @@ test("performance: percentiles of each method, sorted by any of them", async () 
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/health/performance?sort=-p99`);
   const methods = page.getByRole("region", { name: "Methods" });
-  await methods.getByRole("cell", { name: "GET /api/v1/query", exact: true }).waitFor();
+  // Which of them are in sight depends on how many there are.
+  await methods.getByRole("cell", { name: /^GET \// }).first().waitFor();
   assert.equal(await methods.getByRole("columnheader", { name: /^p99/ }).getAttribute("aria-sort"), "descending");
   for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) assert.match(await fact(page, name).innerText(), /\d|–/, name);
   await page.getByRole("region", { name: "Load" }).getByText("Processors in use").waitFor();
