@@ -1,15 +1,15 @@
 //! `/mcp`, asked by the client of the Model Context Protocol that PyPI has, in an environment of its own under the target folder.
 //! `assistants.py` says what is expected.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Result, anyhow, ensure};
 
 use super::Ground;
-use crate::{barograph::Barograph, place, shell, tally::Tally};
+use crate::{barograph::Barograph, place, python, tally::Tally};
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
-    let python = match bring_python() {
+    let python = match bring() {
         Ok(python) => python,
         Err(error) => {
             tally.skip("the client of PyPI", &format!("{error:#}"));
@@ -38,21 +38,9 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
 }
 
 /// An interpreter that has the client.
-fn bring_python() -> Result<PathBuf> {
-    let folder = place::target().join("python").join("mcp");
-    let (python, whole) = (folder.join("bin/python"), folder.join("whole"));
-    if whole.is_file() {
-        return Ok(python);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    shell::run(shell::command("python3", &["-m", "venv"]).arg(&folder))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "mcp"]);
-    shell::run(&mut pip)?;
+fn bring() -> Result<PathBuf> {
+    let python = python::bring("mcp", &["mcp"])?;
     let there = Command::new(&python).args(["-c", "import mcp"]).status()?;
     ensure!(there.success(), "the package has no module `mcp`");
-    fs::write(whole, "")?;
     Ok(python)
 }

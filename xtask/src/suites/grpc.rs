@@ -2,7 +2,6 @@
 //! in an environment of its own under the target folder. `grpc.py` says what is expected.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -11,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::Ground;
-use crate::{barograph::Barograph, place, server::Server, shell, tally::Tally};
+use crate::{barograph::Barograph, place, python, server::Server, tally::Tally};
 
 /// What the tests need of PyPI.
 const PACKAGES: [&str; 3] = ["grpcio", "grpcio-health-checking", "grpcio-reflection"];
@@ -19,7 +18,7 @@ const PACKAGES: [&str; 3] = ["grpcio", "grpcio-health-checking", "grpcio-reflect
 const WATCHING: &str = "watching";
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
-    let python = match bring_python() {
+    let python = match python::bring("grpc", &PACKAGES) {
         Ok(python) => python,
         Err(error) => {
             tally.skip("clients of another implementation", &format!("{error:#}"));
@@ -67,22 +66,4 @@ fn start(python: &PathBuf, part: &str, server: &Server) -> Result<Child> {
     // Whatever the machine sends other traffic through is not for loopback.
     command.env("no_proxy", "127.0.0.1,localhost").env("no_grpc_proxy", "127.0.0.1,localhost");
     command.stdout(Stdio::piped()).spawn().context("cannot start Python")
-}
-
-/// An interpreter that has the packages.
-fn bring_python() -> Result<PathBuf> {
-    let folder = place::target().join("python").join("grpc");
-    let (python, whole) = (folder.join("bin/python"), folder.join("whole"));
-    if whole.is_file() {
-        return Ok(python);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    shell::run(shell::command("python3", &["-m", "venv"]).arg(&folder))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
-    shell::run(&mut pip)?;
-    fs::write(whole, "")?;
-    Ok(python)
 }

@@ -4,7 +4,6 @@
 //! What is asked only reads, or cannot harm: a server of its own is asked that has little in it. A run is bounded in time.
 
 use std::{
-    fs,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -12,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::Ground;
-use crate::{barograph::Barograph, place, shell, tally::Tally};
+use crate::{barograph::Barograph, place, python, tally::Tally};
 
 /// What is brought from PyPI.
 const PACKAGE: &str = "schemathesis==4.32.*";
@@ -79,18 +78,5 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
 
 /// The program, in an environment of its own.
 fn bring() -> Result<PathBuf> {
-    let folder = place::target().join("python").join("openapi");
-    let (program, whole) = (folder.join("bin/schemathesis"), folder.join("whole"));
-    if whole.is_file() {
-        return Ok(program);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    shell::run(shell::command("python3", &["-m", "venv"]).arg(&folder))?;
-    let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]);
-    shell::run(&mut pip)?;
-    fs::write(whole, "")?;
-    Ok(program)
+    Ok(python::bring("openapi", &[PACKAGE])?.with_file_name("schemathesis"))
 }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::Ground;
-use crate::{barograph::Barograph, place, server::Server, shell, tally::Tally};
+use crate::{barograph::Barograph, place, python, server::Server, shell, tally::Tally};
 
 /// What the script needs of PyPI.
 const PYTHON: [&str; 2] = ["opentelemetry-sdk", "opentelemetry-exporter-otlp"];
@@ -77,20 +77,9 @@ fn clients(tally: &mut Tally, server: &Server, name: &str, script: Result<Comman
 }
 
 fn bring_python() -> Result<Command> {
-    let folder = place::target().join("python").join("otlp");
-    let (python, whole) = (folder.join("bin/python"), folder.join("whole"));
-    if !whole.is_file() {
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        shell::run(shell::command("python3", &["-m", "venv"]).arg(&folder))?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
-        shell::run(&mut pip)?;
-        fs::write(whole, "")?;
-    }
+    let python = python::bring("otlp", &PYTHON)?;
     // Beside the script lies another whose name is that of a package.
-    let here = folder.join("otlp.py");
+    let here = place::target().join("python/otlp/otlp.py");
     fs::copy(script("otlp.py"), &here)?;
     let mut command = Command::new(&python);
     command.arg(here);

@@ -40,11 +40,7 @@ pub(crate) async fn metrics(
 ) -> Result<Partial, Refused> {
     let cost = cost(body.len(), coding);
     let work = move |engine: &Engine, limits: RequestLimits| {
-        let body = coding.unpack(body, limits.decoded_bytes())?;
-        let body = match encoding {
-            Encoding::Protobuf => body,
-            Encoding::Json => json::metrics_to_protobuf(&body).map_err(unreadable)?.into(),
-        };
+        let body = protobuf(body, encoding, coding, limits, json::metrics_to_protobuf)?;
         store(engine, limits, &body)
     };
     Ok(admitted(app, cost, work).await?.1)
@@ -62,11 +58,7 @@ pub(crate) async fn traces(
 ) -> Result<Partial, Refused> {
     let cost = cost(body.len(), coding);
     let work = move |engine: &Engine, limits: RequestLimits| {
-        let body = coding.unpack(body, limits.decoded_bytes())?;
-        let body = match encoding {
-            Encoding::Protobuf => body,
-            Encoding::Json => json::traces_to_protobuf(&body).map_err(unreadable)?.into(),
-        };
+        let body = protobuf(body, encoding, coding, limits, json::traces_to_protobuf)?;
         // Spans have tickets of their own.
         Ok((0, engine.spans.accept(&body)?))
     };
@@ -89,8 +81,22 @@ fn cost(len: usize, coding: Coding) -> usize {
     len.saturating_mul(COST * packed)
 }
 
-fn unreadable(error: json::NotJson) -> Refused {
-    (StatusCode::BAD_REQUEST, error.to_string())
+/// A body as protobuf, whatever it came as.
+fn protobuf(
+    body: Bytes,
+    encoding: Encoding,
+    coding: Coding,
+    limits: RequestLimits,
+    of_json: fn(&[u8]) -> Result<Vec<u8>, json::NotJson>,
+) -> Result<Bytes, Refused> {
+    let body = coding.unpack(body, limits.decoded_bytes())?;
+    match encoding {
+        Encoding::Protobuf => Ok(body),
+        Encoding::Json => match of_json(&body) {
+            Ok(body) => Ok(body.into()),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error.to_string())),
+        },
+    }
 }
 
 fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<(u64, Partial), Refused> {
