@@ -1,6 +1,6 @@
-//! Rules: what is recorded and what is worth an alert, decided from what is stored.
+//! Rules and their alerts: what is recorded, what is worth an alert, and who is told of it when, decided from plain data.
 //!
-//! Text and answers of queries come in, samples and states go out. Nothing here reads a file, a clock or a store by itself.
+//! Text and answers of queries come in, samples, states and notices go out. Nothing here reads a file, a clock or a store by itself.
 //! In the order one needs them:
 //!
 //! 1. [`file`](mod@file): rule files of Prometheus, read strictly; [`RuleFile`], [`GroupSpec`], [`RuleSpec`].
@@ -11,7 +11,8 @@
 //! 4. [`template`]: texts of alerts with what they are about filled in.
 //! 5. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
 //!
-//! The semantics are those of Prometheus 3.
+//! The semantics are those of Prometheus 3. What becomes of alerts is told by [`routing`], in the semantics of Alertmanager, and
+//! comes out as a [`notice`](mod@notice).
 //!
 //! ```
 //! use barograph_alert::{Defaults, Group, Moment, Reader, Surroundings, file};
@@ -33,6 +34,8 @@
 //! ```
 
 pub mod file;
+pub mod notice;
+pub mod routing;
 mod rule;
 pub mod template;
 pub mod test;
