@@ -34,6 +34,7 @@
 //! ```
 
 pub mod file;
+pub mod kinds;
 pub mod notice;
 pub mod routing;
 mod rule;
