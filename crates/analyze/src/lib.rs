@@ -4,7 +4,9 @@
 //!
 //! 1. [`trend`]: whether something grows or falls, and how fast.
 //! 2. [`correlation`]: how two things move together.
+//! 3. [`anomaly`]: values that are unlike those before them.
 
+pub mod anomaly;
 mod correlation;
 mod normal;
 mod slices;
