@@ -43,4 +43,4 @@ pub use identity::{CertificateRule, Identity, Via};
 pub use scope::{Role, Scope, Scopes};
 pub use session::{Session, SessionLimits, Sessions, Shown};
 pub use throttle::{Throttle, ThrottleLimits};
-pub use user::{NameError, User, check_name};
+pub use user::{NameError, User, check_name, check_tenants};

@@ -75,7 +75,9 @@ mod wal;
 pub use deletes::Deleted;
 pub use error::Error;
 pub use exemplars::ExemplarFate;
-pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use guard::{
+    Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, OwnerLimits, PairSeries,
+};
 pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
 pub use log::{LogEntry, LogFollower, LogPosition, LogRead};

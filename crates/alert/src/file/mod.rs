@@ -44,6 +44,8 @@ pub struct GroupSpec {
     pub query_offset: Option<Duration>,
     /// Series that one rule may record, or alerts that it may have, at most; 0 is no limit.
     pub limit: usize,
+    /// The tenant whose series they ask and record, where there are tenants; `None` is the default one.
+    pub tenant: Option<String>,
     /// Its rules in order, the labels of the group among theirs.
     pub rules: Vec<Arc<RuleSpec>>,
 }

@@ -86,9 +86,10 @@ fn read_group(node: &Node, findings: &mut Findings) -> Option<GroupSpec> {
     let labels = read_labels(entries, "a group", findings);
     let rules = section.items("rules", findings);
     let rules = rules.iter().filter_map(|rule| read_rule(rule, &labels, findings)).map(Arc::new).collect();
+    let tenant = section.value("tenant", not_empty, findings);
     section.finish(&["source_tenants"], findings);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    Some(GroupSpec { name: name?, interval, query_offset, limit, rules })
+    Some(GroupSpec { name: name?, interval, query_offset, limit, tenant, rules })
 }
 
 fn read_rule(

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use barograph_auth::{
-    CertificateRule, Role, Scope, Scopes, SessionLimits, ThrottleLimits, User, check_name, oidc::Mapping,
-    password,
+    CertificateRule, Role, Scope, Scopes, SessionLimits, ThrottleLimits, User, check_name, check_tenants,
+    oidc::Mapping, password,
 };
 
 use super::{
@@ -148,7 +148,7 @@ fn read_user(node: &Node, folder: &Path, findings: &mut Findings) -> Option<User
     let hash = section.value("password_hash", text, findings);
     let file = section.value("password_hash_file", text, findings);
     let roles = section.values("roles", role, findings);
-    let tenant = section.value("tenant", self::name, findings);
+    let tenant = section.value("tenant", tenants, findings);
     let place = section.place_of("password_hash").clone();
     section.finish(&[], findings);
     let hash = match (hash, file) {
@@ -189,7 +189,7 @@ fn read_certificate(node: &Node, findings: &mut Findings) -> Option<CertificateR
     let mut section = Section::open(node, "a rule for certificates", findings);
     let san = section.value("san", text, findings);
     let roles = section.values("roles", role, findings);
-    let tenant = section.value("tenant", name, findings);
+    let tenant = section.value("tenant", tenants, findings);
     section.finish(&[], findings);
     if san.is_none() || roles.is_empty() {
         findings.add(&node.place, "a rule for certificates needs `san`, a name in them, and `roles`");
@@ -257,6 +257,10 @@ fn anonymous(word: &str) -> Result<Scopes, String> {
         "read" => Ok(Scopes::of(&[Scope::Read])),
         _ => Err(format!("expected `none` or `read`, found `{word}`")),
     }
+}
+
+fn tenants(text: &str) -> Result<String, String> {
+    check_tenants(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn name(text: &str) -> Result<String, String> {

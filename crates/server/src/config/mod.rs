@@ -2,7 +2,7 @@
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
 //! ours (`storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
-//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `config`, `log`), so a plain
+//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -37,6 +37,7 @@ mod scrape_files;
 mod secret;
 mod settings;
 mod sources;
+mod tenancy;
 mod traces;
 mod web;
 
@@ -73,6 +74,7 @@ pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
 pub use sources::Sources;
+pub use tenancy::{TenancyConfig, TenantLimits};
 pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
@@ -152,6 +154,8 @@ pub struct Config {
     pub push: Push,
     /// StatsD.
     pub statsd: Statsd,
+    /// Whether data of several tenants are kept apart, and what each may have.
+    pub tenancy: TenancyConfig,
     /// How the configuration itself is read.
     pub reloading: Reloading,
     /// The least important log lines that are written; `None` leaves it as it was at the start.
@@ -222,6 +226,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
+    let tenancy = tenancy::read_tenancy(node("tenancy"), findings);
     let reloading = running::read_reloading(node("config"), findings);
     let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
@@ -257,6 +262,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         traces,
         push,
         statsd,
+        tenancy,
         reloading,
         log_level,
         origins: origins::of(root),

@@ -51,6 +51,7 @@ pub(crate) mod sessions;
 mod socket;
 mod status;
 pub(crate) mod storage;
+mod tenants;
 mod write;
 mod zipkin;
 
@@ -81,6 +82,7 @@ use crate::{
     events::Events,
     reload::Configured,
     surroundings::Peaks,
+    tenants::Tenants,
     trends,
 };
 use body::Whole;
@@ -120,6 +122,7 @@ struct Shared {
     told: answered::Told,
     connections: Connections,
     admission: Admission,
+    tenants: Tenants,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -180,6 +183,7 @@ impl App {
             configured: Arc::new(Configured::new(config.clone(), clock.now())),
             quits: tokio::sync::watch::Sender::new(false),
             admission: Admission::new(&config.admission, clock.clone()),
+            tenants: Tenants::new(&config.tenancy),
             clock,
             state,
             address,
@@ -273,6 +277,11 @@ impl App {
         &self.0.admission
     }
 
+    /// Whose data there are.
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
@@ -316,7 +325,8 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(components::routes())
         .merge(figures::routes())
         .merge(query::routes())
-        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
+        .layer(middleware::from_fn(gate::again));
     let all = Router::new()
         .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
@@ -340,6 +350,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(admitted::routes())
+        .merge(tenants::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())

@@ -255,7 +255,7 @@ fn keep_exemplars(engine: &Engine, series: &remote_write::Series<'_>) {
 /// The status for a request of which nothing was stored: one after which senders try again.
 pub(crate) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     let status = match error {
-        StoreError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        StoreError::Overloaded { .. } | StoreError::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
         error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };

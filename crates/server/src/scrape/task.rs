@@ -64,6 +64,7 @@ pub(super) async fn run(
     let mut schedule = Schedule::new(&*shared.clock, target.interval, target.hash());
     // Which series of the report there were.
     let mut reported = Report::USUAL;
+    let mut tenant = None;
     loop {
         let rules = tokio::select! {
             biased;
@@ -84,12 +85,20 @@ pub(super) async fn run(
         let began = shared.clock.monotonic();
         let at = schedule.begin(shared.clock.now(), began);
         reported = Report::len(&rules.config);
+        tenant.clone_from(&rules.config.tenant);
         let (labels, timeout) = (target.labels.clone(), target.timeout);
         let scrape = Scrape { at, began, rules, target: labels, timeout };
         cache = scrape_once(&target, scrape, cache, &shared, &report, &status).await;
     }
     let at = shared.clock.now();
-    let ending = tokio::task::spawn_blocking(move || end(&shared, &report, reported, cache, at));
+    let ending = tokio::task::spawn_blocking(move || {
+        let mut cache = Some(cache);
+        shared.sink.within(tenant.as_deref(), &mut || {
+            if let Some(cache) = cache.take() {
+                end(&shared, &report, reported, cache, at);
+            }
+        });
+    });
     if let Err(error) = ending.await {
         tracing::error!(%error, "ending the series of a target failed");
     }
@@ -122,7 +131,12 @@ async fn scrape_once(
     let (shared, report, status) = (shared.clone(), report.clone(), status.clone());
     let work = move || {
         let mut cache = cache;
-        store(&scrape, fetched, &mut cache, &shared, &report, &status);
+        let (tenant, mut fetched) = (scrape.rules.config.tenant.clone(), Some(fetched));
+        shared.sink.within(tenant.as_deref(), &mut || {
+            if let Some(fetched) = fetched.take() {
+                store(&scrape, fetched, &mut cache, &shared, &report, &status);
+            }
+        });
         cache
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

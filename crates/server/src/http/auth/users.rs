@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use barograph_auth::{Role, User, Via, audit::Outcome, check_name, password};
+use barograph_auth::{Role, User, Via, audit::Outcome, check_name, check_tenants, password};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ pub(super) async fn create(State(app): State<App>, who: Who, request: Request) -
     let auth = app.auth();
     check_name(&name).map_err(|error| bad(error.to_string()))?;
     if let Some(tenant) = &tenant {
-        check_name(tenant).map_err(|error| bad(error.to_string()))?;
+        check_tenants(tenant).map_err(|error| bad(error.to_string()))?;
     }
     check_roles(&roles)?;
     if auth.user(&name).map_err(refused)?.is_some() {
