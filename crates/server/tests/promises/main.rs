@@ -69,6 +69,7 @@ mod statistics_never_fail_a_request;
 mod storage_says_what_it_holds;
 mod targets_are_looked_for;
 mod ten_days_of_history_are_loaded;
+mod the_server_lives_under_a_path;
 mod the_server_looks_at_itself;
 mod three_faces_are_one;
 mod tiers_can_be_asked;

@@ -1,7 +1,7 @@
 /** Who one is, asked once when the pages are opened; and the way to the login when the server does not know any more. */
 import { guard } from "../api/client";
 import { me, type Me } from "../api/me";
-import { BASE } from "../base";
+import { BASE, ROOT } from "../base";
 
 class Account {
   /** `null` until the server said. */
@@ -33,7 +33,7 @@ class Account {
   toLogin(): void {
     const login = new URL("login", BASE);
     if (location.pathname === login.pathname) return;
-    login.searchParams.set("next", location.pathname + location.search);
+    login.searchParams.set("next", `/${location.pathname.slice(ROOT.pathname.length)}${location.search}`);
     location.assign(login);
   }
 }
