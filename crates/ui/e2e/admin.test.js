@@ -137,11 +137,11 @@ test("the classes of requests are told, and who is at work", async () => {
   for (const name of ["health", "alerts", "ingest", "query"]) await classes.getByRole("cell", { name, exact: true }).waitFor();
   const document = await (await fetch(`${to.url}/api/barograph/v1/admission`)).json();
   const limits = document.classes.map(({ limit }) => (limit === null ? "none" : String(limit)));
-  if (to.is_mock) assert.deepEqual(await classes.getByRole("row").locator("td:nth-child(4)").allInnerTexts(), limits);
+  if (to.is_mock) assert.deepEqual(await classes.getByRole("row").locator("td:nth-child(3)").allInnerTexts(), limits);
   await page.getByRole("region", { name: "At work, by class" }).waitFor();
   await page.getByText("Nobody was turned away in this range.").or(page.getByRole("img", { name: /^Turned away/ })).waitFor();
   // What is asked counts as it goes on.
-  const let_in = () => classes.locator("tbody tr").nth(3).locator("td").nth(5).locator("span").getAttribute("title");
+  const let_in = () => classes.locator("tbody tr").nth(3).locator("td").nth(4).locator("span").getAttribute("title");
   const before_it = await let_in();
   if (!to.is_mock) {
     for (let i = 0; i < 3; i += 1) await fetch(`${to.url}/api/v1/query?query=1`);

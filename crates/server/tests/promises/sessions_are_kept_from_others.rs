@@ -186,9 +186,10 @@ async fn sessions_outlive_a_restart_unless_they_ended() {
     let (kept, csrf) = login(&running, "admin").await;
     let (ended, _) = login(&running, "reader").await;
     let (left, left_csrf) = login(&running, "writer").await;
-    let sessions =
-        running.call(Method::GET, "/api/barograph/v1/auth/sessions?all=true", &[("cookie", &*kept)], b"");
-    let sessions = sessions.await.json()["sessions"].as_array().unwrap().clone();
+    let with = [("cookie", &*kept)];
+    let all = "/api/barograph/v1/auth/sessions?all=true";
+    let sessions = running.call(Method::GET, all, &with, b"").await;
+    let sessions = sessions.json()["sessions"].as_array().unwrap().clone();
     let id = sessions.iter().find(|session| session["user"] == "reader").unwrap()["id"]
         .as_str()
         .unwrap()

@@ -16,14 +16,18 @@ class Account {
     };
   }
 
-  load = async (): Promise<void> => {
+  load(): void {
+    guard.known = this.#load();
+  }
+
+  async #load(): Promise<void> {
     try {
       const found = await me();
       if (found !== null) this.take(found);
     } catch {
       // A server that does not answer is told by the banner; one that knows no accounts has none.
     }
-  };
+  }
 
   take(me: Me): void {
     this.me = me;
