@@ -245,6 +245,7 @@ impl Server {
             serving.push(tokio::spawn(keeping));
         }
         serving.push(tokio::spawn(http::rate::follow(app.clone(), stopping.clone())));
+        serving.push(tokio::spawn(crate::auth::kept::run(app.clone(), stopping.clone())));
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
             serving.push(tokio::spawn(connections::accept(
@@ -471,7 +472,9 @@ async fn open(
         StartError::Listen { address, source }
     })?;
     let scheme = app.connections().scheme();
-    let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
+    let external = &settings.config.external;
+    let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
+    let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
     let engine = Arc::new(Engine {
         store: Kept::new(store, &tenants),
         tenants,

@@ -32,6 +32,7 @@ export const ROUTES: readonly Route[] = [
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
   { path: "admin/targets", title: "Targets", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Targets.svelte") } },
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
+  { path: "admin/admission", title: "Admission", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Admission.svelte") } },
   { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
   { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
 ];
@@ -51,6 +52,7 @@ export const LEADS: Readonly<Record<string, string>> = {
   errors: "health/errors",
   diagnostics: "health/diagnostics",
   targets: "admin/targets",
+  admission: "admin/admission",
 };
 
 /** A page and its tabs. */

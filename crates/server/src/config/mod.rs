@@ -2,7 +2,7 @@
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
 //! ours (`storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
-//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `config`, `log`), so a plain
+//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -19,6 +19,7 @@ mod diagnostics;
 mod discovery;
 mod document;
 mod expand;
+mod external;
 mod health;
 mod http_client;
 mod lines;
@@ -55,6 +56,7 @@ pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use discovery::{DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
 pub use document::{Document, MASK};
+pub use external::External;
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use http_client::{
     Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
@@ -134,6 +136,8 @@ pub struct Config {
     pub call_limits: CallLimits,
     /// Who may call; `None` asks nobody, and listens to this machine only.
     pub auth: Option<AuthConfig>,
+    /// How the server is reached from outside.
+    pub external: External,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
     /// What is checked, and who else is there.
@@ -206,7 +210,8 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
-    let auth = auth::read_auth(section.node("auth"), folder, findings);
+    let external = external::read_external(section.node("web").unwrap_or(&none), findings);
+    let auth = auth::read_auth(section.node("auth"), folder, &external, findings);
     let mut node = |key| section.node(key).unwrap_or(&none);
     let global = scrape::read_global(node("global"), findings);
     let storage = settings::read_storage(node("storage"), findings);
@@ -252,6 +257,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         rate_limit,
         call_limits,
         auth,
+        external,
         metrics,
         health,
         diagnostics,

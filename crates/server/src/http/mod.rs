@@ -35,6 +35,7 @@ mod pages;
 mod params;
 mod ping;
 mod policies;
+mod prefix;
 mod problem;
 mod prom;
 mod push;
@@ -320,6 +321,7 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
+    let external = app.configured().current().external.clone();
     // What tools of assistants ask is admitted one by one.
     let answering = prom::routes()
         .merge(components::routes())
@@ -367,14 +369,14 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(sampling::routes())
         .merge(service::routes())
         .merge(auth::routes())
-        .merge(pages::routes());
-    layered(all, app, address)
+        .merge(pages::routes(external.path()));
+    prefix::behind(layered(all, app, address), &external)
 }
 
 /// Routes, with what lies around all of them on every port for HTTP.
 fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
-    let at = At { address, is_asked: app.auth().config().is_some() };
+    let at = At::of(&app, address);
     routes
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around))

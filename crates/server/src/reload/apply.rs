@@ -14,6 +14,7 @@ pub(super) fn keep_fixed(mut config: Config, before: &Config) -> Config {
     config.storage.aggregation_interval = before.storage.aggregation_interval;
     config.query.cache = before.query.cache;
     config.limits = before.limits.clone();
+    config.external.clone_from(&before.external);
     config.stats = before.stats.clone();
     config.per_client = before.per_client;
     config.metrics = before.metrics.clone();

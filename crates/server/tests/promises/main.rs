@@ -70,6 +70,7 @@ mod storage_says_what_it_holds;
 mod targets_are_looked_for;
 mod ten_days_of_history_are_loaded;
 mod tenants_are_kept_apart;
+mod the_server_lives_under_a_path;
 mod the_server_looks_at_itself;
 mod three_faces_are_one;
 mod tiers_can_be_asked;

@@ -109,6 +109,7 @@ pub(super) async fn change(
     put(auth, user).await?;
     if is_new {
         auth.sessions().end_all(&name, i64::MAX);
+        auth.keep_sessions().await;
         noted(&app, &who, peer, ("user.password", &name), Outcome::Done, "").await;
     }
     Ok(Json(shown))
@@ -133,6 +134,7 @@ pub(super) async fn remove(
     let (accounts, gone) = (auth.accounts.clone(), name.clone());
     stored(move || accounts.remove_user(&gone)).await?;
     auth.sessions().end_all(&name, i64::MAX);
+    auth.keep_sessions().await;
     noted(&app, &who, peer, ("user.delete", &name), Outcome::Done, "").await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -159,6 +161,7 @@ pub(super) async fn own_password(
     user.password_ms = auth.now_ms();
     put(auth, user).await?;
     auth.sessions().end_all(&name, i64::MAX);
+    auth.keep_sessions().await;
     noted(&app, &who, peer, ("user.password", &name), Outcome::Done, "").await;
     Ok(StatusCode::NO_CONTENT)
 }
