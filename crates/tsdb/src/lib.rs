@@ -50,6 +50,7 @@ mod guard;
 mod head;
 mod histograms;
 mod keeping;
+mod known;
 mod late;
 mod levels;
 mod log;

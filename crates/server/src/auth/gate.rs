@@ -24,7 +24,7 @@ use super::{
     table::{Need, of_route},
 };
 use crate::{
-    http::{ApiError, App, Peer, Problem},
+    http::{ApiError, App, Peer, Problem, otlp},
     tenants::{self, Working, routes::For, scope},
 };
 
@@ -105,7 +105,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         Ok(identity) => identity,
         Err((refused, identity)) => {
             note_refusal(&app, &refused, identity.as_ref(), &asked, &object).await;
-            return answer(&refused, &browser, request.uri().path());
+            return answer(&refused, &browser, request.uri().path(), request.headers());
         }
     };
     request.extensions_mut().insert(identity.clone());
@@ -322,15 +322,16 @@ impl Browser {
 }
 
 /// The answer to who may not, in the form of the API that is asked.
-fn answer(refused: &Refused, browser: &Browser, path: &str) -> Response {
+fn answer(refused: &Refused, browser: &Browser, path: &str, asked: &HeaderMap) -> Response {
     if let (Refused::Unauthenticated(_), Some(next)) = (refused, &browser.wants_page) {
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         return Redirect::to(&format!("/ui/login?next={next}")).into_response();
     }
     let (status, text) = (refused.status(), refused.text().to_owned());
-    let mut response = match path.starts_with("/api/v1/") {
-        true => ApiError::refused(status, text).into_response(),
-        false => Problem::new(status, text).into_response(),
+    let mut response = match otlp::refusal(path, asked, status, &text) {
+        Some(response) => response,
+        None if path.starts_with("/api/v1/") => ApiError::refused(status, text).into_response(),
+        None => Problem::new(status, text).into_response(),
     };
     let headers = response.headers_mut();
     match refused {

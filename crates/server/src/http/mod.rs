@@ -25,6 +25,7 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod influx;
+mod influx_query;
 mod lifecycle;
 mod live;
 mod mcp;
@@ -338,6 +339,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(federate::routes())
         .merge(import::routes())
         .merge(influx::routes())
+        .merge(influx_query::routes())
         .merge(push::routes())
         .merge(zipkin::routes())
         .merge(history::routes())

@@ -5,6 +5,7 @@
 //! deleted or was not pushed for the time of `push.ttl`. Series that end get a staleness marker.
 
 mod group;
+mod native;
 mod protobuf;
 
 use std::{

@@ -13,7 +13,7 @@ use super::{
     Health, Sink, TargetStatus,
     cache::{Ended, SeriesCache},
     fetch::{Fetched, fetch},
-    page::{self, Page},
+    page::{self, Bad, Page},
     status::{Counters, add},
     target::Target,
 };
@@ -155,13 +155,18 @@ fn store(
     status: &SharedStatus,
 ) {
     let bytes = fetched.as_ref().map_or(0, |fetched| fetched.bytes.len());
-    let read = fetched.and_then(|fetched| {
+    let bad = |why| Bad { why, ..Bad::default() };
+    let read = fetched.map_err(bad).and_then(|fetched| {
         page::read(&fetched.bytes, fetched.format, scrape.at, &scrape.rules.config, &scrape.target, cache)
     });
-    let (page, mut error, ended) = match read {
-        Ok(page) => (page, String::new(), cache.complete()),
-        Err(error) => (Page::default(), error, cache.fail()),
+    let (page, counted, ended) = match read {
+        Ok(page) => {
+            let counted = Bad { why: String::new(), scraped: page.scraped, kept: page.kept() };
+            (page, counted, cache.complete())
+        }
+        Err(bad) => (Page::default(), bad, cache.fail()),
     };
+    let Bad { why: mut error, scraped, kept } = counted;
     let duration = shared.clock.monotonic().saturating_sub(scrape.began);
     let marker = histogram_marker();
     let mut rows = Vec::with_capacity(page.samples.len() + ended.len() + Report::NAMES.len());
@@ -180,8 +185,8 @@ fn store(
     let values = [
         if error.is_empty() { 1.0 } else { 0.0 },
         duration.as_secs_f64(),
-        page.scraped as f64,
-        page.kept() as f64,
+        scraped as f64,
+        kept as f64,
         page.added as f64,
         scrape.timeout.as_secs_f64(),
         limits.samples as f64,
