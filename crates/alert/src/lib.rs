@@ -34,6 +34,7 @@
 //! ```
 
 pub mod file;
+pub mod incident;
 pub mod notice;
 pub mod routing;
 mod rule;
