@@ -35,6 +35,7 @@
 
 pub mod file;
 pub mod incident;
+pub mod kinds;
 pub mod notice;
 pub mod routing;
 mod rule;

@@ -6,6 +6,7 @@ use barograph_query::{Datum, Error, Options, Value, ast::Expr, evaluate_instant}
 use super::{Alert, Moment, RuleError, State, alerts};
 use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
+    kinds::Standing,
     template::{self, Subject, Template},
 };
 
@@ -39,6 +40,8 @@ pub enum Answered {
     Series(Vec<(Labels, Datum)>),
     /// To an alerting rule: alerts as they are if they are new.
     Alerts(Vec<Alert>),
+    /// To one that asks all that it measures: an alert for each series, and where its value stands.
+    Measured(Vec<(Alert, Standing)>),
 }
 
 impl Reader<'_> {
@@ -72,13 +75,23 @@ impl RuleSpec {
         reader: Reader<'_>,
         surroundings: &Surroundings,
     ) -> Result<Answered, RuleError> {
+        if let (Some(threshold), Some(spec)) = (self.measured(), self.alerting()) {
+            let vector = reader.vector(&threshold.measured, moment.asked())?;
+            let measured = vector.iter().filter_map(|found| {
+                let standing = threshold.standing(found.1.float()?);
+                Some((alert(spec, found, moment, reader, surroundings), standing))
+            });
+            let measured: Vec<(Alert, Standing)> = measured.collect();
+            alerts::check_unique(measured.iter().map(|(alert, _)| alert))?;
+            return Ok(Answered::Measured(measured));
+        }
         let vector = reader.vector(&self.expr, moment.asked())?;
         match &self.kind {
             RuleKind::Recording { .. } => Ok(Answered::Series(vector)),
             RuleKind::Alerting(spec) => {
                 let found = vector.iter().map(|found| alert(spec, found, moment, reader, surroundings));
                 let found: Vec<Alert> = found.collect();
-                alerts::check_unique(&found)?;
+                alerts::check_unique(found.iter())?;
                 Ok(Answered::Alerts(found))
             }
         }

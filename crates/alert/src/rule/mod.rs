@@ -7,13 +7,19 @@ mod alerts;
 mod ask;
 mod group;
 mod restore;
+mod seen;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use barograph_query::Datum;
 
 use crate::file::{AlertSpec, RuleKind, RuleSpec};
+use seen::Seen;
 
 pub use alerts::{Alert, State};
 pub use ask::{Answered, Reader, Surroundings};
@@ -114,6 +120,8 @@ pub struct Rule {
     pub status: Status,
     /// Its alerts, by labels.
     alerts: BTreeMap<Labels, Alert>,
+    /// What it measured, where it matters that something is missing.
+    seen: Seen,
     /// What it gave at its last evaluation that went well.
     given: Vec<Labels>,
     /// Whether its alerts show as series: not before it is known since when they held before a restart.
@@ -124,7 +132,14 @@ impl Rule {
     /// A rule of which nothing is known yet. Its alerts show as series at once if `restored`, otherwise after
     /// [`Rule::restore`].
     pub fn new(spec: Arc<RuleSpec>, restored: bool) -> Self {
-        Self { spec, status: Status::default(), alerts: BTreeMap::new(), given: Vec::new(), restored }
+        Self {
+            spec,
+            status: Status::default(),
+            alerts: BTreeMap::new(),
+            seen: Seen::default(),
+            given: Vec::new(),
+            restored,
+        }
     }
 
     /// The alerts that are pending or firing, by labels.
@@ -152,7 +167,13 @@ impl Rule {
             (RuleKind::Recording { name, labels }, Answered::Series(series)) => {
                 record(name, labels, series, moment)?
             }
-            (RuleKind::Alerting(alert), Answered::Alerts(found)) => self.alert(alert, found, moment)?,
+            (RuleKind::Alerting(alert), Answered::Alerts(found)) => {
+                self.alert(alert, found, &BTreeSet::new(), moment)?
+            }
+            (RuleKind::Alerting(alert), Answered::Measured(measured)) => {
+                let (found, kept) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
+                self.alert(alert, found, &kept, moment)?
+            }
             _ => unreachable!("a rule answers what it is"),
         };
         let mut given: Vec<Labels> = samples.iter().map(|sample| sample.0.clone()).collect();
@@ -166,9 +187,10 @@ impl Rule {
         &mut self,
         spec: &AlertSpec,
         found: Vec<Alert>,
+        kept: &BTreeSet<Labels>,
         moment: Moment,
     ) -> Result<Vec<(Labels, Datum)>, RuleError> {
-        let active = alerts::step(&mut self.alerts, spec, found, moment.at)?;
+        let active = alerts::step(&mut self.alerts, spec, found, kept, moment.at)?;
         if moment.limit > 0 && active > moment.limit {
             self.alerts.clear();
             return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });

@@ -181,3 +181,56 @@ fn a_new_version_of_a_group_goes_on() {
     let mut other = Bench::new("{record: r, expr: up, labels: {a: b}}", None);
     assert_eq!(other.group.adopt(old.group).len(), 1);
 }
+
+#[test]
+fn in_the_band_everything_stays() {
+    let mut bench = Bench::new("{alert: A, expr: m > 85, for: 1m, clear_threshold: 80}", None);
+    let mut states = Vec::new();
+    for (minute, value) in [84.0, 86.0, 82.0, 87.0, 82.0, 80.0, 79.0, 82.0].into_iter().enumerate() {
+        let at = i64::try_from(minute).unwrap() * MINUTE;
+        bench.load("m", at, value);
+        bench.evaluate(at).unwrap();
+        states.push(bench.state().as_str());
+    }
+    let expected = ["inactive", "pending", "pending", "firing", "firing", "firing", "inactive", "inactive"];
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn what_is_missing_means_what_the_rule_says() {
+    for (missing, expected) in [("resolve", "inactive"), ("keep", "firing"), ("alert", "firing")] {
+        let rule = format!("{{alert: A, expr: m > 85, missing: {missing}}}");
+        let mut bench = Bench::new(&rule, None);
+        bench.load("m", 0, 90.0);
+        bench.evaluate(0).unwrap();
+        assert_eq!(bench.state(), State::Firing);
+        bench.load("m", MINUTE, stale_marker());
+        bench.evaluate(MINUTE).unwrap();
+        assert_eq!(bench.state().as_str(), expected, "{missing}");
+    }
+    // One that was well is missed, too, and forgotten after a day.
+    let mut bench = Bench::new("{alert: A, expr: m > 85, missing: alert}", None);
+    bench.load("m", 0, 1.0);
+    bench.evaluate(0).unwrap();
+    bench.load("m", MINUTE, stale_marker());
+    let mut told = |at| {
+        bench.evaluate(at).unwrap();
+        bench.state()
+    };
+    assert_eq!(
+        [0, MINUTE, 1440 * MINUTE, 1441 * MINUTE].map(&mut told),
+        [State::Inactive, State::Firing, State::Firing, State::Inactive]
+    );
+}
+
+#[test]
+fn an_alert_that_is_over_rests() {
+    let mut bench = Bench::new("{alert: A, expr: m > 1, cooldown: 20m}", None);
+    let mut states = Vec::new();
+    for (minute, value) in [(0, 2.0), (1, 0.0), (2, 2.0), (20, 2.0), (21, 2.0)] {
+        bench.load("m", minute * MINUTE, value);
+        bench.evaluate(minute * MINUTE).unwrap();
+        states.push(bench.state().as_str());
+    }
+    assert_eq!(states, ["firing", "inactive", "inactive", "inactive", "firing"]);
+}
