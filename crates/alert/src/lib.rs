@@ -27,7 +27,7 @@
 //! let (budget, options) = (Budget::unlimited(), Options::default());
 //! let reader = Reader { source: &store, options: &options, budget: &budget };
 //!
-//! let moment = Moment { at: Timestamp(0), offset_ms: 0, limit: 0 };
+//! let moment = Moment { at: Timestamp(0), offset_ms: 0, limit: 0, interval_ms: 60_000, first: true };
 //! let answered = group.rules[0].spec.ask(moment, reader, &Surroundings::default()).unwrap();
 //! let outcome = group.rules[0].take(answered, moment).unwrap();
 //! assert_eq!(outcome.samples[0].0.to_string(), r#"job:up:sum{job="api"}"#);
