@@ -33,6 +33,7 @@
 //! assert_eq!(outcome.samples[0].0.to_string(), r#"job:up:sum{job="api"}"#);
 //! ```
 
+pub mod config;
 pub mod file;
 pub mod kinds;
 pub mod notice;
