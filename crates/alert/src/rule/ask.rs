@@ -66,6 +66,11 @@ impl Reader<'_> {
         Ok(series.into_iter().map(|(labels, track)| (labels, points(track))).collect())
     }
 
+    /// The floats that answer an instant query.
+    pub(crate) fn values(&self, expr: &Expr, at: Timestamp) -> Result<Vec<f64>, RuleError> {
+        Ok(self.vector(expr, at)?.iter().filter_map(|found| found.1.float()).collect())
+    }
+
     /// The answer to an instant query, as a vector.
     fn vector(&self, expr: &Expr, at: Timestamp) -> Result<Vec<(Labels, Datum)>, RuleError> {
         let answer = evaluate_instant(self.source, expr, at, self.options, self.budget);
