@@ -13,6 +13,7 @@ mod slices;
 mod trend;
 
 pub use correlation::{Correlation, correlation, judge_together};
+pub use normal::two_sided;
 pub use trend::{Direction, Trend, trend};
 
 /// Nothing is said of fewer points.

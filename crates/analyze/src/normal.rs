@@ -4,7 +4,7 @@
 pub(crate) const NORMAL_95: f64 = 1.959_963_984_540_054;
 
 /// How likely a standard normal variable is at least so far from zero.
-pub(crate) fn two_sided(z: f64) -> f64 {
+pub fn two_sided(z: f64) -> f64 {
     complementary_error(z.abs() / std::f64::consts::SQRT_2)
 }
 

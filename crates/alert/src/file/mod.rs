@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use barograph_query::ast::Expr;
 
 use crate::{
-    kinds::{Missing, Threshold},
+    kinds::{Kind, Missing, Threshold},
     template::Template,
 };
 
@@ -86,6 +86,8 @@ pub struct AlertSpec {
     pub labels: BTreeMap<String, Template>,
     /// What is told of its alerts besides.
     pub annotations: BTreeMap<String, Template>,
+    /// What it watches for.
+    pub watches: Kind,
     /// The number that it holds something against, if that is what its expression does.
     pub threshold: Option<Threshold>,
     /// What it means for an alert that its series is missing.

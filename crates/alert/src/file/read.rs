@@ -16,7 +16,7 @@ use barograph_yaml::{
 
 use super::{AlertSpec, GroupSpec, Handling, RuleFile, RuleKind, RuleSpec};
 use crate::{
-    kinds::{Missing, Threshold},
+    kinds::{self, Kind, Missing, Threshold},
     template::Template,
 };
 
@@ -111,7 +111,9 @@ fn read_rule(
     let mut labels = group_labels.clone();
     labels.extend(read_labels(entries, "a rule", findings));
     let annotations = section.entries("annotations", findings);
-    let threshold = expr.as_ref().and_then(Threshold::of);
+    let watches = kinds::read(&mut section, findings);
+    let plain = matches!(watches, Kind::Threshold | Kind::Health | Kind::Version);
+    let threshold = expr.as_ref().filter(|_| plain).and_then(Threshold::of);
     let (threshold, missing) = read_condition(&mut section, threshold, findings);
     let handling = Handling {
         escalation: section.value("escalation", not_empty, findings),
@@ -124,7 +126,7 @@ fn read_rule(
         (true, true) => findings.add(node_place(&section, "alert"), "a rule has either `record` or `alert`"),
         (false, false) => findings.add(section.place, "a rule needs `record` or `alert`"),
         (true, false) => {
-            for key in OF_ALERTS {
+            for key in OF_ALERTS.into_iter().chain(kinds::KEYS) {
                 if section.node(key).is_some() {
                     let place = node_place(&section, key);
                     findings.add(place, format!("`{key}` is of alerting rules; this one records, remove it"));
@@ -169,6 +171,7 @@ fn read_rule(
                 keep_firing,
                 labels,
                 annotations,
+                watches,
                 threshold,
                 missing,
                 handling,
@@ -341,5 +344,37 @@ mod tests {
                 "r.yml:5:26: `missing` is of alerting rules; this one records, remove it",
             ],
         );
+    }
+
+    #[test]
+    fn kinds_are_read_and_checked() {
+        let rule = |keys: &str| format!("groups:\n- name: g\n  rules:\n  - {{alert: a, expr: m, {keys}}}\n");
+        for (keys, kind) in [
+            ("kind: version", "version"),
+            ("kind: trend", "trend"),
+            ("anomaly: {q: 1e-5, cycle: 1d, direction: up, rest: 30m}", "anomaly"),
+            ("kind: correlation, correlation: {conditions: [n > 1], at_least: 1, on: [job]}", "correlation"),
+            ("correlation: {with: n, window: 30m, baseline: 6h}", "correlation"),
+        ] {
+            let file = parse(&rule(keys), "r.yml").unwrap();
+            assert_eq!(file.groups[0].rules[0].alerting().unwrap().watches.as_str(), kind);
+        }
+        for (keys, expected) in [
+            (
+                "kind: odd",
+                "r.yml:4:31: `kind`: expected `threshold`, `anomaly`, `trend`, `correlation`, `health` or `version`, found `odd`",
+            ),
+            (
+                "trend: {threshold: 5}",
+                "r.yml:4:32: `threshold` and `horizon` belong together: what it must not cross, and how soon",
+            ),
+            ("trend: {}, anomaly: {}", "r.yml:4:25: a rule is of one kind; `anomaly` is there already"),
+            ("kind: trend, anomaly: {}", "r.yml:4:25: `kind` says trend, and `anomaly` is there; remove one"),
+            ("anomaly: {points: 4}", "r.yml:4:34: `points` cannot be more than `of`"),
+            ("correlation: {conditions: [n], at_least: 3}", "r.yml:4:56: there are only 2 conditions"),
+            ("anomaly: {qq: 1}", "r.yml:4:35: unknown key `qq` in `anomaly`; did you mean `q`?"),
+        ] {
+            check_refused(&rule(keys), &[expected]);
+        }
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use barograph_model::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
+use serde_json::Value;
 
 use super::RuleError;
 use crate::file::AlertSpec;
@@ -51,6 +52,10 @@ pub struct Alert {
     pub state: State,
     /// The value that was found last; 0 for a native histogram.
     pub value: f64,
+    /// What the value was held against, if it was.
+    pub threshold: Option<f64>,
+    /// What it follows from, as the kind of its rule tells it.
+    pub evidence: Option<Value>,
     /// Since when its condition holds.
     pub active_at: Timestamp,
     /// Since when it fires.
@@ -102,7 +107,10 @@ pub(super) fn step(
             continue;
         }
         match alerts.get_mut(&new.labels).filter(|known| known.state != State::Inactive) {
-            Some(known) => (known.value, known.annotations) = (new.value, new.annotations),
+            Some(known) => {
+                (known.value, known.annotations) = (new.value, new.annotations);
+                (known.threshold, known.evidence) = (new.threshold, new.evidence);
+            }
             None => drop(alerts.insert(new.labels.clone(), new)),
         }
     }

@@ -15,10 +15,14 @@ use std::{
     time::Duration,
 };
 
+use barograph_analyze::Point;
 use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use barograph_query::Datum;
 
-use crate::file::{AlertSpec, RuleKind, RuleSpec};
+use crate::{
+    file::{AlertSpec, RuleKind, RuleSpec},
+    kinds::{Kind, WATCHED_MAX, Watchers},
+};
 use seen::Seen;
 
 pub use alerts::{Alert, State};
@@ -35,6 +39,10 @@ pub struct Moment {
     pub offset_ms: i64,
     /// Series or alerts it may have at most; 0 is no limit.
     pub limit: usize,
+    /// Time from one evaluation to the next, in milliseconds.
+    pub interval_ms: i64,
+    /// Whether nothing was evaluated before, so that rules which learn look back.
+    pub first: bool,
 }
 
 impl Moment {
@@ -122,6 +130,8 @@ pub struct Rule {
     alerts: BTreeMap<Labels, Alert>,
     /// What it measured, where it matters that something is missing.
     seen: Seen,
+    /// What it learned of its series, where it looks for anomalies.
+    watchers: Watchers,
     /// What it gave at its last evaluation that went well.
     given: Vec<Labels>,
     /// Whether its alerts show as series: not before it is known since when they held before a restart.
@@ -137,9 +147,15 @@ impl Rule {
             status: Status::default(),
             alerts: BTreeMap::new(),
             seen: Seen::default(),
+            watchers: Watchers::default(),
             given: Vec::new(),
             restored,
         }
+    }
+
+    /// Whether it learns, and has learned nothing yet.
+    pub fn wants_history(&self) -> bool {
+        self.watchers.is_empty()
     }
 
     /// The alerts that are pending or firing, by labels.
@@ -174,6 +190,10 @@ impl Rule {
                 let (found, kept) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
                 self.alert(alert, found, &kept, moment)?
             }
+            (RuleKind::Alerting(alert), Answered::Seen(seen)) => {
+                let found = self.unlike(alert, seen, moment)?;
+                self.alert(alert, found, &BTreeSet::new(), moment)?
+            }
             _ => unreachable!("a rule answers what it is"),
         };
         let mut given: Vec<Labels> = samples.iter().map(|sample| sample.0.clone()).collect();
@@ -181,6 +201,35 @@ impl Rule {
         let before = std::mem::replace(&mut self.given, given);
         let ended = before.into_iter().filter(|labels| self.given.binary_search(labels).is_err()).collect();
         Ok(Outcome { samples, ended })
+    }
+
+    /// Those whose value is unlike what came before: where something begins, and where an alert goes on.
+    fn unlike(
+        &mut self,
+        spec: &AlertSpec,
+        seen: Vec<(Alert, Vec<Point>)>,
+        moment: Moment,
+    ) -> Result<Vec<Alert>, RuleError> {
+        let Kind::Anomaly(anomaly) = &spec.watches else { return Ok(Vec::new()) };
+        let mut alerts: BTreeMap<Labels, Alert> = BTreeMap::new();
+        let mut values = Vec::new();
+        for (alert, past) in seen {
+            values.push((alert.labels.clone(), (past, alert.value)));
+            alerts.insert(alert.labels.clone(), alert);
+        }
+        let unlike =
+            self.watchers.look(anomaly, values.into_iter(), moment.asked(), moment.interval_ms).map_err(
+                |found| RuleError::Limit { limit: WATCHED_MAX, found, what: "series that are watched" },
+            )?;
+        let goes_on =
+            |labels: &Labels| self.alerts.get(labels).is_some_and(|alert| alert.state != State::Inactive);
+        let wanted = unlike.into_iter().filter(|unlike| unlike.begins || goes_on(&unlike.labels));
+        Ok(wanted
+            .filter_map(|unlike| {
+                let alert = alerts.remove(&unlike.labels)?;
+                Some(Alert { evidence: Some(unlike.evidence), ..alert })
+            })
+            .collect())
     }
 
     fn alert(

@@ -27,7 +27,13 @@ impl Bench {
 
     /// Evaluates the first rule, stores what comes of it, and tells it as text.
     fn evaluate(&mut self, at: i64) -> Result<String, RuleError> {
-        let moment = Moment { at: Timestamp(at), offset_ms: 0, limit: 2 };
+        let moment = Moment {
+            at: Timestamp(at),
+            offset_ms: 0,
+            limit: 2,
+            interval_ms: MINUTE,
+            first: self.group.rules[0].wants_history(),
+        };
         let (budget, options) = (Budget::unlimited(), Options::default());
         let reader = Reader { source: &self.memory, options: &options, budget: &budget };
         let rule = &mut self.group.rules[0];
@@ -233,4 +239,47 @@ fn an_alert_that_is_over_rests() {
         states.push(bench.state().as_str());
     }
     assert_eq!(states, ["firing", "inactive", "inactive", "inactive", "firing"]);
+}
+
+#[test]
+fn each_kind_is_evaluated() {
+    let hour = 60 * MINUTE;
+    let rules = [
+        ("{alert: A, expr: m, trend: {window: 1h, threshold: 200, horizon: 2h}}", 1),
+        ("{alert: A, expr: m, trend: {window: 1h, direction: down}}", 0),
+        ("{alert: A, expr: m > 100, correlation: {conditions: ['n > 5'], within: 5m}}", 1),
+        ("{alert: A, expr: m > 100, correlation: {conditions: ['n > 50'], within: 5m}}", 0),
+        ("{alert: A, expr: m > 100, kind: health}", 1),
+    ];
+    for (rule, expected) in rules {
+        let mut bench = Bench::new(rule, None);
+        for minute in 0..=60 {
+            let at = hour + minute * MINUTE;
+            bench.load("m", at, 60.0 + minute as f64);
+            bench.load("n", at, 10.0);
+        }
+        bench.evaluate(2 * hour).unwrap();
+        let rule = &bench.group.rules[0];
+        assert_eq!(rule.active().count(), expected, "{}", rule.spec.expr);
+        let told = rule.active().all(|alert| alert.evidence.is_some() || alert.threshold == Some(100.0));
+        assert!(told, "{}", rule.spec.expr);
+    }
+}
+
+#[test]
+fn anomalies_are_told_from_the_first_evaluation_on() {
+    let mut bench = Bench::new("{alert: A, expr: m, anomaly: {points: 2, of: 3}}", None);
+    let noise = |i: i64| (i.wrapping_mul(2_654_435_761) >> 9).rem_euclid(100) as f64 / 100.0;
+    for i in 0..360 {
+        bench.load("m", i * MINUTE, noise(i));
+    }
+    let mut states = Vec::new();
+    for i in 360..366 {
+        bench.load("m", i * MINUTE, noise(i) + if i >= 362 { 40.0 } else { 0.0 });
+        bench.evaluate(i * MINUTE).unwrap();
+        states.push(bench.state().as_str());
+    }
+    assert_eq!(states[..4], ["inactive", "inactive", "inactive", "firing"], "{states:?}");
+    let alert = bench.group.rules[0].active().next().unwrap();
+    assert!(alert.evidence.as_ref().unwrap()["score"].as_f64().unwrap() > 5.0);
 }

@@ -85,12 +85,13 @@ impl Work {
         let began = self.engine.clock.monotonic();
         let (moment, rules) = {
             let group = self.running.group();
-            let moment = Moment { at, offset_ms: group.offset_ms, limit: group.spec.limit };
-            (moment, group.rules.len())
+            (group.moment(at), group.rules.len())
         };
         let mut samples = 0;
         for rule in 0..rules {
             let began = self.engine.clock.monotonic();
+            let first = self.running.group().rules[rule].wants_history();
+            let moment = Moment { first, ..moment };
             let outcome = match self.ask(rule, moment).await {
                 Ok(answered) => self.clone().take(rule, answered, moment).await,
                 Err(error) => Err(error.text().to_owned()),
