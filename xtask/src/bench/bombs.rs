@@ -32,12 +32,16 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
         }
         server.forget_peak()?;
         let mut times = Vec::new();
-        let mut told = String::new();
+        let (mut told, mut whole) = (String::new(), String::new());
         for _ in 0..arguments.repeat.unwrap_or(REPEAT) {
             let reply = client.send("POST", bomb.path, bomb.headers, &bomb.body)?;
             times.push(reply.took.as_secs_f64() * 1e3);
             ensure!(reply.status != 503 && reply.status != 429, "{}: {}", reply.status, reply.excerpt());
+            whole = reply.text();
             told = format!("{} {}", reply.status, reply.excerpt().chars().take(100).collect::<String>());
+        }
+        if !told.starts_with(&bomb.status.to_string()) || !whole.contains(bomb.told) {
+            report.note(format!("UNEXPECTED: {}: {}", bomb.name, bomb.status));
         }
         let held = server.peak_bytes()?;
         peak = peak.max(held);

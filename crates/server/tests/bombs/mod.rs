@@ -99,7 +99,8 @@ fn packed() -> Vec<Bomb> {
 /// Things in things in things.
 fn nested() -> Vec<Bomb> {
     let lists = |start: &str| [start.as_bytes(), &vec![b'['; NESTED]].concat();
-    let groups = || vec![0x0b; NESTED];
+    // Of a field that nobody knows.
+    let groups = |tag: u8| vec![tag; NESTED];
     let values = r#"{"arrayValue":{"values":["#.repeat(NESTED / 8);
     let attribute = format!(r#"{{"resource":{{"attributes":[{{"key":"a","value":{values}"#);
     let promql = |name: &str| format!("{name}={}1{}", "(".repeat(NESTED), ")".repeat(NESTED)).into_bytes();
@@ -108,7 +109,6 @@ fn nested() -> Vec<Bomb> {
         bomb("lists", ("/api/barograph/v1/query", JSON), lists("{\"metrics\":"), bad),
         bomb("lists", ("/api/barograph/v1/query/explain", JSON), lists("{\"metrics\":"), bad),
         bomb("lists", ("/api/barograph/v1/record", JSON), lists("{\"metrics\":"), bad),
-        bomb("lists", ("/api/barograph/v1/import", JSON), lists("{\"metric\":"), bad),
         bomb("lists", ("/api/v2/spans", JSON), lists(""), bad),
         bomb("lists", ("/v1/metrics", JSON), lists("{\"resourceMetrics\":"), bad),
         bomb("lists that are unknown", ("/v1/metrics", JSON), lists("{\"other\":"), bad),
@@ -131,14 +131,16 @@ fn nested() -> Vec<Bomb> {
         bomb("parentheses", ("/api/v1/series", FORM), promql("match[]"), bad),
     ];
     for to in [("/api/v1/write", WRITE), ("/api/v1/write", WRITE_2), ("/api/v1/read", WRITE)] {
-        all.push(bomb("groups", to, snappy(&groups()), (400, "malformed")));
+        all.push(bomb("groups", to, snappy(&groups(0x5b)), (400, "nested too deeply")));
     }
     for path in ["/v1/metrics", "/v1/traces"] {
-        all.push(bomb("groups", (path, PROTOBUF), groups(), (400, "nested too deeply")));
+        all.push(bomb("groups", (path, PROTOBUF), groups(0x5b), (400, "nested too deeply")));
         let mut body = Vec::new();
         // Resources, of one the resource, of that an attribute.
         put(&mut body, 1, &message(1, &message(1, &attribute_of(b"a", &deep_value()))));
-        let mut bomb = bomb("values in values", (path, PROTOBUF), body, (400, "nested too deeply"));
+        // Attributes of spans are kept as they came; nobody walks lists in them.
+        let refused = if path == "/v1/metrics" { (400, "nested too deeply") } else { (200, "") };
+        let mut bomb = bomb("values in values", (path, PROTOBUF), body, refused);
         bomb.name.push_str(", protobuf");
         all.push(bomb);
     }
@@ -152,11 +154,15 @@ fn labels(at: i64) -> Vec<Bomb> {
     let value = "v".repeat(LONG);
     let long = [("a", value.as_str())];
     let mut all = Vec::new();
-    for (name, labels, told) in
-        [("a million labels", &many[..], "too many labels"), ("a label of 1 MiB", &long[..], "")]
-    {
+    for (name, labels) in [("a million labels", &many[..]), ("a label of 1 MiB", &long[..])] {
+        let is_many = labels.len() > 1;
         let text = format!("beside{{n=\"{name}\"}} 1\na{{{}}} 1\n", written(labels, "=", "\""));
-        let lines = format!("beside,n=x value=1\na,{} value=1\n", written(labels, "=", ""));
+        let time = at * 1_000_000;
+        let lines = format!(
+            "beside,n={} value=1 {time}\na,{} value=1 {time}\n",
+            labels.len(),
+            written(labels, "=", "")
+        );
         let tags = written(labels, ":", "\"").replace("\",", "\",\"").replace(":\"", "\":\"");
         let tags = format!("{{\"{}}}", tags.trim_end_matches(",\""));
         let span = format!(
@@ -165,16 +171,22 @@ fn labels(at: i64) -> Vec<Bomb> {
         let add = |all: &mut Vec<Bomb>, to, body: Vec<u8>, refused| {
             all.push(Bomb { beside: true, ..bomb(name, to, body, refused) });
         };
-        add(&mut all, ("/api/v1/write", WRITE), snappy(&written_1(labels, at)), (400, told));
-        add(&mut all, ("/api/v1/write", WRITE_2), snappy(&written_2(labels, at)), (400, told));
-        add(&mut all, ("/api/v1/import/prometheus", TEXT), text.into_bytes(), (400, told));
-        add(&mut all, ("/v1/metrics", PROTOBUF), gauge(labels, at), (200, ""));
-        add(&mut all, ("/api/v2/write", TEXT), lines.into_bytes(), (400, ""));
-        all.push(bomb(name, ("/api/v2/spans", JSON), span.into_bytes(), (400, "")));
+        let wrong = if is_many { "too many labels" } else { "label value is too long" };
+        add(&mut all, ("/api/v1/write", WRITE), snappy(&written_1(labels, at, name)), (400, wrong));
+        add(&mut all, ("/api/v1/import/prometheus", TEXT), text.into_bytes(), (400, "at most 1 MiB"));
+        add(&mut all, ("/v1/metrics", PROTOBUF), gauge(labels, at, name), (200, "larger than"));
+        add(&mut all, ("/api/v2/write", TEXT), lines.into_bytes(), (400, "unable to parse"));
+        let body = snappy(&written_2(labels, at, name));
+        match is_many {
+            // Such a table of symbols is refused as a whole.
+            true => all.push(bomb(name, ("/api/v1/write", WRITE_2), body, (400, "too many symbols"))),
+            false => add(&mut all, ("/api/v1/write", WRITE_2), body, (400, "")),
+        }
+        all.push(bomb(name, ("/api/v2/spans", JSON), span.into_bytes(), (400, "larger than 1 MiB")));
         let resource = labels.iter().map(|(name, value)| attribute_of(name.as_bytes(), &text_of(value)));
         let resource: Vec<u8> = resource.flat_map(|attribute| message(1, &attribute)).collect();
         let spans = message(1, &[message(1, &resource), message(2, &message(2, &span_of()))].concat());
-        all.push(bomb(name, ("/v1/traces", PROTOBUF), spans, (200, "")));
+        all.push(bomb(name, ("/v1/traces", PROTOBUF), spans, (400, "larger than 1 MiB")));
     }
     all
 }
@@ -185,7 +197,7 @@ fn written(labels: &[(&str, &str)], between: &str, quote: &str) -> String {
 }
 
 /// `prometheus.WriteRequest`: a good series, and one with labels.
-fn written_1(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
+fn written_1(labels: &[(&str, &str)], at: i64, of: &str) -> Vec<u8> {
     let series = |name: &str, labels: &[(&str, &str)]| {
         let mut series = message(1, &pair("__name__", name));
         let mut sorted: Vec<_> = labels.to_vec();
@@ -194,15 +206,15 @@ fn written_1(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
         put(&mut series, 2, &sample(at));
         message(1, &series)
     };
-    [series("beside", &[("n", "1.0")]), series("bomb", labels)].concat()
+    [series("beside_1", &[("n", of)]), series("bomb", labels)].concat()
 }
 
 /// `io.prometheus.write.v2.Request` of the same.
-fn written_2(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
+fn written_2(labels: &[(&str, &str)], at: i64, of: &str) -> Vec<u8> {
     let mut sorted: Vec<_> = labels.to_vec();
     sorted.sort_unstable();
     let mut body = Vec::new();
-    for symbol in ["", "__name__", "beside", "bomb", "n", "2.0"] {
+    for symbol in ["", "__name__", "beside_2", "bomb", "n", of] {
         put(&mut body, 4, symbol.as_bytes());
     }
     let series = |name: u8, labels: &[u64]| {
@@ -222,7 +234,7 @@ fn written_2(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
 }
 
 /// `ExportMetricsServiceRequest` of two gauges, of which one has attributes.
-fn gauge(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
+fn gauge(labels: &[(&str, &str)], at: i64, of: &str) -> Vec<u8> {
     let gauge = |name: &str, labels: &[(&str, &str)]| {
         let mut point = vec![0x19];
         point.extend_from_slice(&(at * 1_000_000).to_le_bytes());
@@ -232,7 +244,7 @@ fn gauge(labels: &[(&str, &str)], at: i64) -> Vec<u8> {
         attributes.for_each(|attribute| put(&mut point, 7, &attribute));
         message(2, &[message(1, name.as_bytes()), message(5, &message(1, &point))].concat())
     };
-    let metrics = [gauge("beside", &[("n", "otlp")]), gauge("bomb", labels)].concat();
+    let metrics = [gauge("beside.otlp", &[("n", of)]), gauge("bomb", labels)].concat();
     message(1, &message(2, &metrics))
 }
 

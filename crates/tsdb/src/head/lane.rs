@@ -138,6 +138,7 @@ impl Lane {
         let slot = match if guessed { Some(guess) } else { self.find(hash, row.labels) } {
             Some(slot) => slot,
             None => {
+                spelling::check_size(row.labels, options)?;
                 let alias = head.aliases.has(hash, row.labels);
                 let Some(labels) = Labels::from_canonical_bytes(row.labels).filter(|_| !alias) else {
                     out.odd.push(number);

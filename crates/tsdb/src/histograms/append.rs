@@ -120,6 +120,7 @@ impl Store {
         if at > latest {
             return Err(Reason::TooFarAhead);
         }
+        spelling::check_size(labels, &self.options)?;
         let labels = match Labels::from_canonical_bytes(labels) {
             Some(labels) => labels,
             None => spelling::parse(labels)?,

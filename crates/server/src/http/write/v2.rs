@@ -29,7 +29,7 @@ use super::{
         App, RequestLimits,
         body::{BodyError, Whole},
     },
-    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, supported,
+    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, spelled, supported,
 };
 use crate::{
     Engine,
@@ -347,11 +347,6 @@ impl<'e> Storing<'e> {
         }
         Some((StatusCode::BAD_REQUEST, text))
     }
-}
-
-/// Label bytes for a human.
-fn spelled(labels: &[u8]) -> String {
-    remote_write::parse_labels(labels).map_or_else(|error| format!("({error})"), |labels| labels.to_string())
 }
 
 /// The family that a series belongs to: its name without what its type adds.
