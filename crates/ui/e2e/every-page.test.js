@@ -29,6 +29,7 @@ const PAGES = {
   Queries: "/ui/admin/queries",
   Access: "/ui/admin/access",
   Audit: "/ui/admin/audit",
+  Tenants: "/ui/admin/tenants",
   "a mistake": "/ui/explore?q=sum(",
 };
 

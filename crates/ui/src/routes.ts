@@ -34,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
   { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
   { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
+  { path: "admin/tenants", title: "Tenants", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Tenants.svelte") } },
 ];
 
 /** Other names of pages, which lead there: a page has one address. */
