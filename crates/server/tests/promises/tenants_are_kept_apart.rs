@@ -514,7 +514,7 @@ async fn who_has_a_tenant_works_in_it() {
         ("ann", Some("default"), None),
         ("bob", None, Some("lynx")),
         ("bob", Some("a"), None),
-        ("both", None, None),
+        ("both", None, Some("zebra")),
         ("both", Some("a"), Some("zebra")),
         ("both", Some("b"), Some("lynx")),
         ("both", Some("c"), None),
