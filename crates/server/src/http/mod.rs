@@ -24,6 +24,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
 mod lifecycle;
 mod live;
@@ -335,6 +336,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
