@@ -21,6 +21,7 @@ use crate::{
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
+    incidents::Incidents,
     memory::Memory,
     otlp::Otlp,
     push::Groups,
@@ -81,6 +82,8 @@ pub struct Engine {
     pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Who takes what fires.
+    pub(crate) incidents: Incidents,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

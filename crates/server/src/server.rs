@@ -30,6 +30,7 @@ use crate::{
     events::{self, Events},
     health::{self, Health},
     http::{self, App},
+    incidents::{self, Incidents},
     lifetime, maintenance,
     memory::{self, Memory},
     otlp::{self, Otlp, OtlpPorts},
@@ -466,6 +467,14 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let incidents = {
+        let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
+        let instruments =
+            incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let loading = move || Incidents::load(state, clock, events, instruments);
+        let loaded = tokio::task::spawn_blocking(loading).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
@@ -500,6 +509,7 @@ async fn open(
         spans,
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
+        incidents,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -525,6 +535,10 @@ async fn open(
         supervised("statsd", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("incidents", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(incidents::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -163,6 +163,17 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/diagnostics/collect", May(Read), May(Admin)),
     ("/diagnostics/incidents", May(Read), May(Write)),
     ("/diagnostics/incidents/{id}", May(Read), May(Write)),
+    // Who takes what fires.
+    ("/incidents", May(Read), May(AlertAck)),
+    ("/incidents/{id}", May(Read), May(AlertAck)),
+    ("/incidents/{id}/{action}", May(Read), May(AlertAck)),
+    ("/oncall", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides/{id}", May(Read), May(AlertAck)),
+    ("/escalation-policies", May(Read), May(Admin)),
+    // A link is signed, and can acknowledge one incident.
+    ("/ack-links", Open, Open),
+    ("/ack-links/{link}", Open, Open),
     // What is brought.
     ("/api/v1/write", May(Write), May(Write)),
     ("/api/v1/import/prometheus", May(Write), May(Write)),
