@@ -70,6 +70,7 @@ pub mod storage;
 mod surroundings;
 mod telemetry;
 mod trends;
+mod zeros;
 
 pub use barograph::{
     self as sdk,
