@@ -74,6 +74,7 @@ mod telemetry;
 pub mod tenants;
 mod trends;
 mod unpack;
+mod zeros;
 
 pub use barograph::{
     self as sdk,

@@ -190,8 +190,6 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
-    // Who may write may know what was written to.
-    ("/query", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
