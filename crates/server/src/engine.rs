@@ -13,6 +13,7 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use tokio::sync::Semaphore;
 
 use crate::{
+    alerting::Alerting,
     clock::Clock,
     collect::Collecting,
     commits::{CommitError, Commits},
@@ -84,6 +85,8 @@ pub struct Engine {
     pub(crate) diagnostics: Diagnostics,
     /// Who takes what fires.
     pub(crate) incidents: Incidents,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    alerting::{self, Alerting},
     auth::Auth,
     clients,
     clock::{Clock, SystemClock},
@@ -151,6 +152,9 @@ pub enum StartError {
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
+    /// The file that says who is told of alerts cannot be used.
+    #[error("cannot use alertmanager.yml:\n{0}")]
+    Alertmanager(String),
     /// The system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -197,6 +201,7 @@ impl Server {
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
+        let alerting = alerting::Setup::read(&settings.config).map_err(StartError::Alertmanager)?;
         let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
             .map_err(StartError::Web)?;
         check_addresses(&settings, &connections)?;
@@ -263,7 +268,7 @@ impl Server {
         }
         serving.extend(otlp.serve(&app, &stopping));
 
-        let running = match open(&settings, rules, disk, path, &app, stopping).await {
+        let running = match open(&settings, (rules, alerting), disk, path, &app, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -394,7 +399,7 @@ pub(crate) async fn listen(
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
-    rules: rules::Setup,
+    (rules, alerting): (rules::Setup, alerting::Setup),
     disk: Arc<dyn Disk>,
     path: String,
     app: &App,
@@ -471,9 +476,17 @@ async fn open(
         let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
         let instruments =
             incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
-        let loading = move || Incidents::load(state, clock, events, instruments);
+        let node = health.node().to_owned();
+        let loading = move || Incidents::load(state, clock, events, instruments, node);
         let loaded = tokio::task::spawn_blocking(loading).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
+    let alerting = {
+        let instruments = Alerting::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let state = state.clone();
+        let loading =
+            tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
+        Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
@@ -510,6 +523,7 @@ async fn open(
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         incidents,
+        alerting,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -527,6 +541,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("alerting", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(alerting::run(engine.clone(), stopping.clone())))
         }),
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

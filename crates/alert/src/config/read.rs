@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(below.path, r#"{}/{k="v",l!~"w"}/{m=~"^(?:n.*)$"}"#);
         assert_eq!((below.receiver.as_str(), below.group_wait, below.number), ("b", 5_000, 2));
         assert_eq!(below.group_by, GroupBy::All);
-        assert!(!config.receivers["b"].channels[0].send_resolved());
+        assert!(!config.receivers["b"].channels[0].send_resolved);
     }
 
     #[test]

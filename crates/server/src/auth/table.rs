@@ -164,6 +164,13 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/diagnostics/incidents", May(Read), May(Write)),
     ("/diagnostics/incidents/{id}", May(Read), May(Write)),
     // Who takes what fires.
+    // Who posts alerts brings them.
+    ("/alerts", May(Read), May(Write)),
+    ("/alerts/statistics", May(Read), May(Read)),
+    ("/alerts/routes", May(Read), May(Read)),
+    ("/alerts/{id}", May(Read), May(AlertAck)),
+    ("/alerts/{id}/escalations", May(Read), May(AlertAck)),
+    ("/alerts/{id}/{action}", May(Read), May(AlertAck)),
     ("/incidents", May(Read), May(AlertAck)),
     ("/incidents/{id}", May(Read), May(AlertAck)),
     ("/incidents/{id}/{action}", May(Read), May(AlertAck)),
@@ -174,6 +181,15 @@ const ROUTES: &[(&str, Need, Need)] = &[
     // A link is signed, and can acknowledge one incident.
     ("/ack-links", Open, Open),
     ("/ack-links/{link}", Open, Open),
+    ("/maintenance", May(Read), May(AlertAck)),
+    ("/maintenance/{id}", May(Read), May(AlertAck)),
+    ("/silences/{id}/history", May(Read), May(Read)),
+    ("/api/v2/status", May(Read), May(Read)),
+    ("/api/v2/receivers", May(Read), May(Read)),
+    ("/api/v2/alerts", May(Read), May(Write)),
+    ("/api/v2/alerts/groups", May(Read), May(Read)),
+    ("/api/v2/silences", May(Read), May(AlertAck)),
+    ("/api/v2/silence/{id}", May(Read), May(AlertAck)),
     // What is brought.
     ("/api/v1/write", May(Write), May(Write)),
     ("/api/v1/import/prometheus", May(Write), May(Write)),
