@@ -2,6 +2,7 @@
 import type { Alert, Incident, Matcher, Member } from "../../api/alerts";
 import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
+import type { IconName } from "../../ui/icons";
 import type { Level } from "../../ui/level";
 import { duration } from "../../units/format";
 import { secondsOf } from "../health/words";
@@ -11,6 +12,10 @@ const STATES: Readonly<Record<string, Level>> = {
   active: "warning", expired: "unknown", sent: "ok", queued: "unknown", retrying: "warning", dead: "critical", coalesced: "unknown",
   ok: "ok", err: "critical", error: "critical", unknown: "unknown", closed: "ok", half_open: "warning", "half-open": "warning",
 };
+/** What is neither good nor bad has an icon of its own. */
+const ICONS: Readonly<Record<string, IconName>> = { expired: "check", queued: "clock", coalesced: "list", pending: "clock", planned: "clock", off: "pause" };
+export const stateIcon = (state: string): { icon?: IconName } => (ICONS[state] === undefined ? {} : { icon: ICONS[state] });
+
 export const stateLevel = (state: string): Level => STATES[state] ?? "unknown";
 
 /** The name of an alert among those of its group. */
