@@ -39,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   { path: "admin/cardinality", title: "Cardinality", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Cardinality.svelte") } },
   { path: "admin/targets", title: "Targets", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Targets.svelte") } },
   { path: "admin/queries", title: "Queries", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Queries.svelte") } },
+  { path: "admin/admission", title: "Admission", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Admission.svelte") } },
   { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
   { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
 ];
@@ -58,6 +59,7 @@ export const LEADS: Readonly<Record<string, string>> = {
   errors: "health/errors",
   diagnostics: "health/diagnostics",
   targets: "admin/targets",
+  admission: "admin/admission",
   incidents: "alerts",
   "alerts/incidents": "alerts",
   silences: "alerts/silences",

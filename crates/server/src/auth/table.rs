@@ -118,6 +118,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/sampling/cost-benefit", May(Read), May(Read)),
     ("/sd", May(Read), May(Read)),
     ("/admission", May(Read), May(Read)),
+    ("/tenants", May(Read), May(Read)),
     ("/openapi.json", May(Read), May(Read)),
     // Its tools only read.
     ("/mcp", May(Read), May(Read)),
@@ -178,6 +179,8 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
+    // Who may write may know what was written to.
+    ("/query", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
@@ -227,6 +230,12 @@ pub(crate) fn of_call(path: &str) -> Need {
         false => path == *call,
     });
     found.map_or(May(Admin), |(_, need)| *need)
+}
+
+/// All routes, as they stand here.
+#[cfg(test)]
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|(path, ..)| *path)
 }
 
 fn entry(route: &str) -> Option<(Need, Need)> {
