@@ -275,11 +275,11 @@ test("receivers: tested and previewed; each attempt is in the log, and what is d
   await page.getByRole("button", { name: "Preview what web-team gets" }).click();
   await page.getByRole("dialog").getByText("for too long").waitFor();
   await page.keyboard.press("Escape");
-  await page.getByRole("button", { name: "Attempts of firing to web-team" }).first().click();
+  await page.getByRole("button", { name: "2 attempts of firing to web-team" }).click();
   await page.getByRole("region", { name: "Attempts", exact: true }).getByText("HTTP 503: try again later").waitFor();
   await page.getByRole("search", { name: "Filter the log" }).getByRole("combobox", { name: "State" }).selectOption("dead");
   await page.waitForURL(/state=dead/);
-  await page.getByRole("button", { name: "Try again: escalation to managers" }).click();
+  await page.getByRole("button", { name: "Retry escalation to managers" }).click();
   await page.getByText("No notice is like that.").waitFor();
   await done(page);
 });
