@@ -24,8 +24,8 @@ export const alertName = ({ labels }: Pick<Alert, "labels">): string => labels.a
 /** As much of an alert as its incident keeps of it. */
 export function alertOf(member: Member, { severity, id }: Pick<Incident, "severity" | "id">): Alert {
   return {
-    ...member, severity: member.labels.severity ?? severity, incident_id: id,
     annotations: {}, kind: null, message: "", value: null, threshold: null, updated_at: null, muted_by: [], ack: null, level: null, rule: null, generator_url: null, receivers: [],
+    severity: member.labels.severity ?? severity, ...member, incident_id: id,
   };
 }
 
