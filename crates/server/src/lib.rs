@@ -19,6 +19,7 @@
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
+//! - [`tenants`]: data of several, kept apart
 //! - `http`: what is answered
 
 mod admission;
@@ -30,6 +31,7 @@ mod commits;
 pub mod config;
 mod connections;
 mod current;
+mod delivery;
 pub mod diagnostics;
 pub mod embed;
 pub mod engine;
@@ -69,7 +71,9 @@ mod statsd;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+pub mod tenants;
 mod trends;
+mod unpack;
 
 pub use barograph::{
     self as sdk,

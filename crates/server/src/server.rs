@@ -25,6 +25,7 @@ use crate::{
     commits::Commits,
     config::Config,
     connections::{self, Connections, Protocol},
+    delivery::{self, Delivery},
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
@@ -42,6 +43,7 @@ use crate::{
     statsd::{self, Statsd},
     storage::backup::Backups,
     telemetry::Telemetry,
+    tenants::Kept,
 };
 
 /// Requests in flight get this long to finish when the server stops.
@@ -244,6 +246,7 @@ impl Server {
             serving.push(tokio::spawn(keeping));
         }
         serving.push(tokio::spawn(http::rate::follow(app.clone(), stopping.clone())));
+        serving.push(tokio::spawn(crate::auth::kept::run(app.clone(), stopping.clone())));
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
             serving.push(tokio::spawn(connections::accept(
@@ -428,6 +431,8 @@ async fn open(
     );
 
     let store = Arc::new(store);
+    let tenants = app.tenants().clone();
+    store.limit_owners(tenants.series_limits());
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let spans = {
@@ -442,6 +447,7 @@ async fn open(
     };
     telemetry.reload.succeeded(now);
     app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    tenants.measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let otlp_state = Otlp::new(&settings.config.otlp, &telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
@@ -461,15 +467,28 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let delivery = {
+        let instruments =
+            delivery::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let state = state.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            Delivery::load(state, delivery::Receivers::none(), instruments, now)
+        });
+        Arc::new(loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    };
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
         StartError::Listen { address, source }
     })?;
     let scheme = app.connections().scheme();
-    let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
+    let external = &settings.config.external;
+    let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
+    let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
+    delivery.called(&url);
     let engine = Arc::new(Engine {
-        store,
+        store: Kept::new(store, &tenants),
+        tenants,
         commits,
         telemetry,
         storage: settings.config.storage.clone(),
@@ -491,6 +510,7 @@ async fn open(
         statsd,
         spans,
         otlp: otlp_state,
+        delivery,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         rules: rules::Board::default(),
         scraped: Default::default(),
@@ -509,6 +529,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("delivery", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(delivery::run(engine.clone(), stopping.clone())))
         }),
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
@@ -586,6 +610,7 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.metric_series_max = count(config.limits.series_per_metric);
     options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);
+    options.owner_label = config.tenancy.enabled.then(|| barograph_tenancy::LABEL.to_owned());
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);
     options

@@ -27,6 +27,7 @@ const PAGES = {
   Cardinality: "/ui/admin/cardinality",
   Targets: "/ui/admin/targets",
   Queries: "/ui/admin/queries",
+  Admission: "/ui/admin/admission",
   Access: "/ui/admin/access",
   Audit: "/ui/admin/audit",
   "a mistake": "/ui/explore?q=sum(",

@@ -108,6 +108,11 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/metrics/{name}/stats", May(Read), May(Read)),
     ("/metrics/{name}/retention", May(Read), May(Admin)),
     ("/metrics/{name}/aggregation", May(Read), May(Admin)),
+    ("/receivers", May(Read), May(Admin)),
+    ("/receivers/{name}/test", May(Admin), May(Admin)),
+    ("/receivers/{name}/preview", May(Admin), May(Admin)),
+    ("/deliveries", May(Read), May(Admin)),
+    ("/deliveries/{id}/retry", May(Admin), May(AlertAck)),
     ("/queries", May(Read), May(Admin)),
     ("/queries/{id}", May(Read), May(Admin)),
     ("/services", May(Read), May(Write)),
@@ -118,6 +123,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/sampling/cost-benefit", May(Read), May(Read)),
     ("/sd", May(Read), May(Read)),
     ("/admission", May(Read), May(Read)),
+    ("/tenants", May(Read), May(Read)),
     ("/openapi.json", May(Read), May(Read)),
     // Its tools only read.
     ("/mcp", May(Read), May(Read)),
@@ -178,6 +184,8 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
+    // Who may write may know what was written to.
+    ("/query", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
@@ -227,6 +235,12 @@ pub(crate) fn of_call(path: &str) -> Need {
         false => path == *call,
     });
     found.map_or(May(Admin), |(_, need)| *need)
+}
+
+/// All routes, as they stand here.
+#[cfg(test)]
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|(path, ..)| *path)
 }
 
 fn entry(route: &str) -> Option<(Need, Need)> {

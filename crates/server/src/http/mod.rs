@@ -25,6 +25,7 @@ mod histograms;
 pub(crate) mod history;
 mod import;
 mod influx;
+mod influx_query;
 mod lifecycle;
 mod live;
 mod mcp;
@@ -35,6 +36,7 @@ mod pages;
 mod params;
 mod ping;
 mod policies;
+mod prefix;
 mod problem;
 mod prom;
 mod push;
@@ -42,6 +44,7 @@ mod queries;
 mod query;
 pub(crate) mod rate;
 mod reading;
+mod receivers;
 mod record;
 mod remote_read;
 mod sampling;
@@ -51,6 +54,7 @@ pub(crate) mod sessions;
 mod socket;
 mod status;
 pub(crate) mod storage;
+mod tenants;
 mod write;
 mod zipkin;
 
@@ -81,6 +85,7 @@ use crate::{
     events::Events,
     reload::Configured,
     surroundings::Peaks,
+    tenants::Tenants,
     trends,
 };
 use body::Whole;
@@ -120,6 +125,7 @@ struct Shared {
     told: answered::Told,
     connections: Connections,
     admission: Admission,
+    tenants: Tenants,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -180,6 +186,7 @@ impl App {
             configured: Arc::new(Configured::new(config.clone(), clock.now())),
             quits: tokio::sync::watch::Sender::new(false),
             admission: Admission::new(&config.admission, clock.clone()),
+            tenants: Tenants::new(&config.tenancy),
             clock,
             state,
             address,
@@ -273,6 +280,11 @@ impl App {
         &self.0.admission
     }
 
+    /// Whose data there are.
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
@@ -311,12 +323,14 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
+    let external = app.configured().current().external.clone();
     // What tools of assistants ask is admitted one by one.
     let answering = prom::routes()
         .merge(components::routes())
         .merge(figures::routes())
         .merge(query::routes())
-        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
+        .layer(middleware::from_fn(gate::again));
     let all = Router::new()
         .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
@@ -326,6 +340,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(federate::routes())
         .merge(import::routes())
         .merge(influx::routes())
+        .merge(influx_query::routes())
         .merge(push::routes())
         .merge(zipkin::routes())
         .merge(history::routes())
@@ -340,6 +355,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(admitted::routes())
+        .merge(tenants::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -353,17 +369,18 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(receivers::routes())
         .merge(sampling::routes())
         .merge(service::routes())
         .merge(auth::routes())
-        .merge(pages::routes());
-    layered(all, app, address)
+        .merge(pages::routes(external.path()));
+    prefix::behind(layered(all, app, address), &external)
 }
 
 /// Routes, with what lies around all of them on every port for HTTP.
 fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
-    let at = At { address, is_asked: app.auth().config().is_some() };
+    let at = At::of(&app, address);
     routes
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around))

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 23] = [
+pub(crate) const LIVE: [&str; 26] = [
     "scrape_configs",
     "rule_files",
     "global",
@@ -45,6 +45,9 @@ pub(crate) const LIVE: [&str; 23] = [
     "health.checks",
     "rate_limit",
     "diagnostics.thresholds",
+    "tenancy.limits",
+    "tenancy.tenants",
+    "tenancy.max",
     "log",
     "config",
 ];

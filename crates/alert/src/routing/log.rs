@@ -1,0 +1,184 @@
+//! The notification log: what each integration of a receiver was told last of each group.
+//!
+//! From it follows whether there is anything to tell. What is queued stands beside what was sent, so that nothing is queued
+//! twice while it waits, a restart between included.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fingerprint;
+
+/// Of which group, receiver and integration.
+pub type LogKey = (String, String, u64);
+
+/// Which alerts were told as firing, and which as over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sets {
+    /// Firing.
+    pub firing: BTreeSet<Fingerprint>,
+    /// Over.
+    pub resolved: BTreeSet<Fingerprint>,
+}
+
+/// What was told, and what waits to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What was sent last, and when.
+    pub sent: Option<(Sets, i64)>,
+    /// What was queued, and until when it is tried.
+    pub queued: Option<(Sets, i64)>,
+    /// When all of it is forgotten.
+    pub expires: i64,
+}
+
+/// The log, and which entries changed since they were kept.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    entries: BTreeMap<LogKey, Entry>,
+    changed: BTreeSet<LogKey>,
+}
+
+/// An entry is kept as long as this at most, in milliseconds.
+const KEPT_MAX: i64 = 120 * 3_600_000;
+
+impl Log {
+    /// What was kept.
+    pub fn restore(kept: impl IntoIterator<Item = (LogKey, Entry)>) -> Self {
+        Self { entries: kept.into_iter().collect(), changed: BTreeSet::new() }
+    }
+
+    /// The entry of a key.
+    pub fn entry(&self, key: &LogKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Whether an integration has to be told now.
+    pub fn wants(&self, key: &LogKey, now_sets: &Sets, send_resolved: bool, repeat: i64, now: i64) -> bool {
+        let entry = self.entries.get(key);
+        if let Some((queued, deadline)) = entry.and_then(|entry| entry.queued.as_ref())
+            && now < *deadline
+            && queued == now_sets
+        {
+            return false;
+        }
+        let Some((sent, at)) = entry.and_then(|entry| entry.sent.as_ref()) else {
+            return !now_sets.firing.is_empty();
+        };
+        if !now_sets.firing.is_subset(&sent.firing) {
+            return true;
+        }
+        if now_sets.firing.is_empty() {
+            return !sent.firing.is_empty();
+        }
+        if send_resolved && !now_sets.resolved.is_subset(&sent.resolved) {
+            return true;
+        }
+        at.saturating_add(repeat) < now
+    }
+
+    /// Notes that something waits to be sent until a time.
+    pub fn queued(&mut self, key: &LogKey, sets: Sets, deadline: i64) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.queued = Some((sets, deadline));
+        entry.expires = entry.expires.max(deadline.saturating_add(KEPT_MAX));
+        self.changed.insert(key.clone());
+    }
+
+    /// Notes what was sent.
+    pub fn sent(&mut self, key: &LogKey, sets: Sets, repeat: i64, at: i64) {
+        let expires = at.saturating_add(repeat.saturating_mul(2).clamp(60_000, KEPT_MAX));
+        self.entries.insert(key.clone(), Entry { sent: Some((sets, at)), queued: None, expires });
+        self.changed.insert(key.clone());
+    }
+
+    /// Notes that what was queued will not be sent.
+    pub fn dropped(&mut self, key: &LogKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.queued = None;
+            self.changed.insert(key.clone());
+        }
+    }
+
+    /// Forgets what is too old to matter.
+    pub fn prune(&mut self, now: i64) {
+        let old: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.expires <= now)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in old {
+            self.entries.remove(&key);
+            self.changed.insert(key);
+        }
+    }
+
+    /// What is to be kept since this was asked last; `None` is an entry that is forgotten.
+    pub fn changes(&mut self) -> Vec<(LogKey, Option<Entry>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
+    }
+
+    /// The wall clock jumped: what is counted from goes with it.
+    pub fn shift(&mut self, by: i64) {
+        for entry in self.entries.values_mut() {
+            entry.sent.iter_mut().for_each(|(_, at)| *at = at.saturating_add(by));
+            entry.queued.iter_mut().for_each(|(_, deadline)| *deadline = deadline.saturating_add(by));
+            entry.expires = entry.expires.saturating_add(by);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(firing: &[u64], resolved: &[u64]) -> Sets {
+        let set = |all: &[u64]| all.iter().copied().map(Fingerprint).collect();
+        Sets { firing: set(firing), resolved: set(resolved) }
+    }
+
+    #[test]
+    fn five_rules_say_whether_to_send() {
+        let key = || ("g".to_owned(), "r".to_owned(), 0);
+        let cases: [(Option<Sets>, Sets, bool, i64, bool); 10] = [
+            (None, sets(&[1], &[]), true, 0, true),
+            (None, sets(&[], &[1]), true, 0, false),
+            (Some(sets(&[1], &[])), sets(&[1, 2], &[]), true, 1, true),
+            (Some(sets(&[1], &[])), sets(&[], &[1]), false, 1, true),
+            (Some(sets(&[], &[1])), sets(&[], &[1, 2]), true, 1, false),
+            (Some(sets(&[1, 2], &[])), sets(&[1], &[2]), true, 1, true),
+            (Some(sets(&[1, 2], &[])), sets(&[1], &[2]), false, 1, false),
+            (Some(sets(&[1], &[2])), sets(&[1], &[2]), true, 1, false),
+            (Some(sets(&[1], &[])), sets(&[1], &[]), true, 100, false),
+            (Some(sets(&[1], &[])), sets(&[1], &[]), true, 101, true),
+        ];
+        for (sent, now_sets, send_resolved, now, expected) in cases {
+            let mut log = Log::default();
+            if let Some(sent) = sent.clone() {
+                log.sent(&key(), sent, 100, 0);
+            }
+            assert_eq!(
+                log.wants(&key(), &now_sets, send_resolved, 100, now),
+                expected,
+                "{sent:?} {now_sets:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_queued_is_not_queued_again() {
+        let key = ("g".to_owned(), "r".to_owned(), 0);
+        let mut log = Log::default();
+        log.queued(&key, sets(&[1], &[]), 50);
+        let mut log = Log::restore(log.changes().into_iter().filter_map(|(key, entry)| Some((key, entry?))));
+        assert!(!log.wants(&key, &sets(&[1], &[]), true, 100, 49));
+        assert!(log.wants(&key, &sets(&[1, 2], &[]), true, 100, 49));
+        assert!(log.wants(&key, &sets(&[1], &[]), true, 100, 50));
+        log.sent(&key, sets(&[1], &[]), 100, 40);
+        assert!(!log.wants(&key, &sets(&[1], &[]), true, 100, 50));
+        log.prune(40 + 60_000);
+        assert_eq!(log.changes(), [(key, None)]);
+    }
+}

@@ -1,0 +1,326 @@
+//! What upstream's own tests say of routing, inhibition and notices, played in time that is made up.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde_json::Value;
+
+use super::*;
+use crate::config::{self, Config};
+
+/// A dataset; `None` where there is none.
+fn dataset(name: &str) -> Option<Value> {
+    #[expect(clippy::disallowed_methods, reason = "tests are told where data lies")]
+    let root = std::env::var_os("BAROGRAPH_TESTDATA")?;
+    let text = std::fs::read_to_string(PathBuf::from(root).join("datasets/alertmanager").join(name)).ok()?;
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn labels(value: &Value) -> LabelSet {
+    serde_json::from_value(value.clone()).unwrap_or_default()
+}
+
+/// A configuration of a route alone, with the receivers that it names.
+fn with_receivers(route: &str) -> Config {
+    let mut names = std::collections::BTreeSet::new();
+    for (at, _) in route.match_indices("receiver:") {
+        let rest = route[at + 9..].trim_start();
+        let name = rest.split(['\n', ',', '}']).next().unwrap_or_default().trim().trim_matches(['\'', '"']);
+        names.insert(name.to_owned());
+    }
+    let indented = route.replace('\n', "\n  ");
+    let receivers: Vec<_> = names.iter().map(|name| format!("{{name: {name}}}")).collect();
+    let text = format!("route:\n  {indented}\nreceivers: [{}]\n", receivers.join(", "));
+    config::parse(&text, "a.yml").unwrap()
+}
+
+#[test]
+fn routes_are_those_of_upstream() {
+    let Some(data) = dataset("routing.json") else { return };
+    let config = with_receivers(data["config"].as_str().unwrap());
+    let cases = data["cases"].as_array().unwrap();
+    for case in cases {
+        let input = labels(&case["input"]);
+        let routes = config.route.of(&input);
+        let results = case["result"].as_array().unwrap();
+        let keys: Vec<_> = routes.iter().map(|route| route.path.clone()).collect();
+        assert_eq!(keys, serde_json::from_value::<Vec<String>>(case["keys"].clone()).unwrap());
+        assert_eq!(routes.len(), results.len());
+        for (route, result) in routes.iter().zip(results) {
+            let time = |key: &str, default: i64| {
+                let duration =
+                    result[key].as_str().map(|text| barograph_yaml::units::parse_duration(text).unwrap());
+                duration.map_or(default, |duration| duration.as_millis() as i64)
+            };
+            assert_eq!(route.receiver, result["receiver"]);
+            assert_eq!(route.group_wait, time("group_wait", GROUP_WAIT));
+            assert_eq!(route.group_interval, time("group_interval", GROUP_INTERVAL));
+            assert_eq!(route.repeat_interval, time("repeat_interval", REPEAT_INTERVAL));
+            let expected = match result["group_by_all"].as_bool() {
+                Some(true) => GroupBy::All,
+                _ => GroupBy::Labels(serde_json::from_value(result["group_by"].clone()).unwrap_or_default()),
+            };
+            assert_eq!(route.group_by, expected);
+        }
+    }
+    assert!(cases.len() >= 8);
+}
+
+#[test]
+fn inhibition_is_that_of_upstream() {
+    let Some(data) = dataset("inhibition.json") else { return };
+    let rules: Vec<_> = data["rules"].as_array().unwrap().iter().map(Value::to_string).collect();
+    let text =
+        format!("route: {{receiver: a}}\nreceivers: [{{name: a}}]\ninhibit_rules: [{}]\n", rules.join(", "));
+    let config = config::parse(&text, "a.yml").unwrap();
+    let mut inhibitor = Inhibitor::new(&config.inhibit_rules);
+    for active in data["active_alerts"].as_array().unwrap() {
+        inhibitor.note(&alert(labels(active), 0, Some(100), 0));
+    }
+    for case in data["cases"].as_array().unwrap() {
+        let inhibited = inhibitor.inhibits(&labels(&case["target"]), 50).is_some();
+        assert_eq!(Some(inhibited), case["inhibited"].as_bool(), "{case}");
+        assert!(inhibitor.inhibits(&labels(&case["target"]), 100).is_none(), "what is over inhibits nothing");
+    }
+    for active in data["active_alerts"].as_array().unwrap() {
+        inhibitor.forget(&alert(labels(active), 0, Some(100), 0));
+    }
+    assert!(inhibitor.inhibits(&labels(&data["cases"][0]["target"]), 50).is_none());
+}
+
+fn alert(labels: LabelSet, starts_at: i64, ends_at: Option<i64>, updated_at: i64) -> Alert {
+    Alert {
+        labels,
+        annotations: LabelSet::new(),
+        starts_at,
+        ends_at,
+        timeout: false,
+        updated_at,
+        generator_url: String::new(),
+        cause: None,
+    }
+}
+
+/// All parts together, as the server has them.
+struct Played {
+    config: Arc<Config>,
+    alerts: Alerts,
+    inhibitor: Inhibitor,
+    silences: Silences,
+    maintenance: BTreeMap<String, Maintenance>,
+    dispatcher: Dispatcher,
+}
+
+impl Played {
+    fn new(text: &str) -> Self {
+        let config = Arc::new(config::parse(text, "a.yml").unwrap());
+        Self {
+            alerts: Alerts::default(),
+            inhibitor: Inhibitor::new(&config.inhibit_rules),
+            silences: Silences::default(),
+            maintenance: BTreeMap::new(),
+            dispatcher: Dispatcher::new(config.clone(), Log::default()),
+            config,
+        }
+    }
+
+    fn post(&mut self, alert: Alert, now: i64) {
+        let taken = self.alerts.take(alert, now).unwrap();
+        self.inhibitor.note(&taken.alert);
+        self.dispatcher.insert([taken.alert], now);
+    }
+
+    fn flush(&mut self, now: i64) -> Vec<Flush> {
+        let muting = Muting {
+            inhibitor: &self.inhibitor,
+            silences: &self.silences,
+            maintenance: &self.maintenance,
+            intervals: &self.config.time_intervals,
+        };
+        self.dispatcher.flush(now, &muting)
+    }
+
+    fn notices(&mut self, now: i64) -> Vec<crate::notice::Notice> {
+        let config = self.config.clone();
+        let told = |flush: &Flush| {
+            let channels = &config.receivers[&flush.receiver].channels;
+            flush.notices(|index| channels[index].send_resolved, None, 1, "d", 1)
+        };
+        self.flush(now).iter().flat_map(told).collect()
+    }
+}
+
+/// Sends what scenarios say, in steps of ten milliseconds, and compares what each receiver is told.
+#[test]
+fn scenarios_are_those_of_upstream() {
+    let Some(data) = dataset("scenarios.json") else { return };
+    for scenario in data["scenarios"].as_array().unwrap() {
+        play(scenario);
+    }
+}
+
+fn millis(value: &Value) -> Option<i64> {
+    value.as_f64().map(|seconds| (seconds * 1000.0).round() as i64)
+}
+
+fn play(scenario: &Value) {
+    let name = scenario["name"].as_str().unwrap();
+    let config = &scenario["config"];
+    let receivers: Vec<_> =
+        scenario["receivers"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+    let mut route = config.clone();
+    let route = route.as_object_mut().unwrap();
+    let timeout = route.remove("resolve_timeout").unwrap_or_else(|| "5m".into());
+    route.remove("send_resolved");
+    route.insert("receiver".to_owned(), "r".into());
+    // Receivers of one group are its integrations.
+    let hooks: Vec<_> = receivers.iter().map(|_| "{url: 'http://127.0.0.1'}").collect();
+    let text = format!(
+        "global: {{resolve_timeout: {}}}\nroute: {}\nreceivers: [{{name: r, webhook_configs: [{}]}}]\n",
+        timeout.as_str().unwrap(),
+        config_text(route),
+        hooks.join(", ")
+    );
+    let mut played = Played::new(&text);
+    let resolve_timeout = played.config.global.resolve_timeout;
+    let mut told: BTreeMap<&str, Vec<(i64, Vec<Alert>)>> = BTreeMap::new();
+    let mut posts: Vec<_> = scenario["push"].as_array().unwrap().iter().collect();
+    posts.reverse();
+    let ends = scenario["want"].as_object().unwrap().values().flat_map(|all| all.as_array().unwrap());
+    let until = ends.map(|one| millis(&one["between"][1]).unwrap()).max().unwrap();
+    for now in (0..=until).step_by(10) {
+        while posts.last().is_some_and(|post| millis(&post["at"]).unwrap() <= now) {
+            for posted in posts.pop().unwrap()["alerts"].as_array().unwrap() {
+                let (starts, ends) = (millis(&posted["starts"]), millis(&posted["ends"]));
+                let mut alert = alert(
+                    labels(&posted["labels"]),
+                    starts.unwrap_or(now),
+                    ends.or(Some(now + resolve_timeout)),
+                    now,
+                );
+                alert.timeout = ends.is_none();
+                alert.annotations = labels(&posted["annotations"]);
+                played.post(alert, now);
+            }
+        }
+        for notice in played.notices(now) {
+            let receiver = receivers[notice.integration];
+            // A receiver that fails goes on failing until it is told anew.
+            if receiver == "webhook_failing" && now < 4_500 {
+                continue;
+            }
+            played.dispatcher.sent_notice(&notice, now);
+            told.entry(receiver).or_default().push((now, notice.alerts));
+        }
+    }
+    for (receiver, wanted) in scenario["want"].as_object().unwrap() {
+        let told = told.remove(receiver.as_str()).unwrap_or_default();
+        let wanted = wanted.as_array().unwrap();
+        assert_eq!(told.len(), wanted.len(), "{name}: {receiver} is told {told:?}");
+        for ((at, alerts), wanted) in told.iter().zip(wanted) {
+            let between = (millis(&wanted["between"][0]).unwrap(), millis(&wanted["between"][1]).unwrap());
+            assert!(
+                between.0 - 150 <= *at && *at <= between.1 + 150,
+                "{name}: told at {at}, not {between:?}"
+            );
+            let shown = |labels: LabelSet, starts: i64, ends: Option<i64>, annotations: LabelSet| {
+                (format!("{labels:?} {annotations:?}"), starts, ends)
+            };
+            let mut got: Vec<_> = alerts
+                .iter()
+                .map(|a| shown(a.labels.clone(), a.starts_at, a.ends_at, a.annotations.clone()))
+                .collect();
+            let want = |a: &Value| {
+                let starts = millis(&a["starts"]).unwrap_or(1_000);
+                shown(labels(&a["labels"]), starts, millis(&a["ends"]), labels(&a["annotations"]))
+            };
+            let mut want: Vec<_> = wanted["alerts"].as_array().unwrap().iter().map(want).collect();
+            got.sort();
+            want.sort();
+            assert_eq!(got, want, "{name}: {receiver} at {at}");
+        }
+    }
+}
+
+fn config_text(route: &serde_json::Map<String, Value>) -> String {
+    Value::Object(route.clone()).to_string()
+}
+
+fn named(name: &str) -> LabelSet {
+    LabelSet::from([("alertname".to_owned(), name.to_owned())])
+}
+
+const PLAIN: &str = "route: {receiver: r, group_by: [alertname], group_wait: 1s, group_interval: 5s, repeat_interval: 1h}\n\
+                     receivers: [{name: r, webhook_configs: [{url: 'http://127.0.0.1'}]}]\n";
+
+#[test]
+fn a_restart_pages_nobody_again() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(300_000), 0), 0);
+    let notices = played.notices(1_000);
+    assert_eq!(notices.len(), 1);
+    // It stops while the notice waits, and again after it was sent.
+    for sent in [false, true] {
+        if sent {
+            played.dispatcher.sent_notice(&notices[0], 1_500);
+        }
+        let kept = played.dispatcher.log().clone().changes();
+        let mut again = Played::new(PLAIN);
+        let entries = kept.into_iter().filter_map(|(key, entry)| Some((key, entry?)));
+        again.dispatcher = Dispatcher::new(again.config.clone(), Log::restore(entries));
+        again.alerts = Alerts::restore(played.alerts.all().cloned().map(|a| (a, false)), 300_000, 2_000);
+        let all: Vec<_> = again.alerts.all().cloned().collect();
+        again.dispatcher.insert(all, 2_000);
+        assert_eq!(again.dispatcher.next(), Some(2_000), "the alert waited long enough");
+        assert_eq!(again.notices(2_000), [], "sent: {sent}");
+    }
+}
+
+#[test]
+fn what_is_over_stays_until_all_were_told() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(300_000), 0), 0);
+    let notices = played.notices(1_000);
+    played.dispatcher.sent_notice(&notices[0], 1_000);
+    played.post(alert(named("a"), 0, Some(2_000), 2_000), 2_000);
+    let notices = played.notices(6_000);
+    assert_eq!(notices[0].reason, crate::notice::Reason::Resolved);
+    // It could not be sent until the next look, so it is told again; then the group is gone.
+    played.dispatcher.dropped(&notices[0].group_key, "r", 0);
+    let notices = played.notices(11_000);
+    assert_eq!(notices.len(), 1);
+    played.dispatcher.sent_notice(&notices[0], 11_100);
+    assert_eq!(played.notices(60_000), []);
+    assert!(played.dispatcher.is_empty());
+}
+
+#[test]
+fn what_is_muted_is_not_told_and_is_told_when_it_is_not() {
+    let mut played = Played::new(PLAIN);
+    let silence = Silence {
+        id: String::new(),
+        matchers: Matchers::parse("alertname=a").unwrap().documents(),
+        starts_at: 0,
+        ends_at: 3_000,
+        updated_at: 0,
+        created_by: String::new(),
+        comment: String::new(),
+        annotations: LabelSet::new(),
+    };
+    played.silences.set(silence, "s".to_owned(), 0).unwrap();
+    played.post(alert(named("a"), 0, Some(300_000), 0), 0);
+    let flushes = played.flush(1_000);
+    assert_eq!(flushes[0].alerts[0].muted_by, [MutedBy { kind: MuteKind::Silence, id: "s".to_owned() }]);
+    assert!(!flushes[0].send);
+    assert_eq!(played.notices(6_000).len(), 1);
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_wait() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(i64::MAX), 0), 0);
+    for by in [3_600_000, -3_600_000] {
+        let before = played.dispatcher.next().unwrap();
+        played.dispatcher.shift(by);
+        assert_eq!(played.dispatcher.next(), Some(before + by));
+    }
+}
