@@ -13,6 +13,7 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use tokio::sync::Semaphore;
 
 use crate::{
+    alerting::Alerting,
     clock::Clock,
     collect::Collecting,
     commits::{CommitError, Commits},
@@ -84,6 +85,8 @@ pub struct Engine {
     pub(crate) delivery: Arc<Delivery>,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

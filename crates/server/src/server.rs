@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    alerting::{self, Alerting},
     auth::Auth,
     clients,
     clock::{Clock, SystemClock},
@@ -151,6 +152,9 @@ pub enum StartError {
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
+    /// The file that says who is told of alerts cannot be used.
+    #[error("cannot use alertmanager.yml:\n{0}")]
+    Alertmanager(String),
     /// The system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -197,6 +201,7 @@ impl Server {
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
+        let alerting = alerting::Setup::read(&settings.config).map_err(StartError::Alertmanager)?;
         let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
             .map_err(StartError::Web)?;
         check_addresses(&settings, &connections)?;
@@ -263,7 +268,7 @@ impl Server {
         }
         serving.extend(otlp.serve(&app, &stopping));
 
-        let running = match open(&settings, rules, disk, path, &app, stopping).await {
+        let running = match open(&settings, (rules, alerting), disk, path, &app, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -394,7 +399,7 @@ pub(crate) async fn listen(
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
-    rules: rules::Setup,
+    (rules, alerting): (rules::Setup, alerting::Setup),
     disk: Arc<dyn Disk>,
     path: String,
     app: &App,
@@ -470,12 +475,18 @@ async fn open(
     let delivery = {
         let instruments =
             delivery::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
-        let state = state.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
-            Delivery::load(state, delivery::Receivers::none(), instruments, now)
-        });
+        let (state, receivers) = (state.clone(), alerting.receivers());
+        let loaded = tokio::task::spawn_blocking(move || Delivery::load(state, receivers, instruments, now));
         Arc::new(loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
+    let alerting = {
+        let instruments = Alerting::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let state = state.clone();
+        let loading =
+            tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
+        Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    };
+    delivery.tells(alerting.clone());
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
@@ -512,6 +523,7 @@ async fn open(
         otlp: otlp_state,
         delivery,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
+        alerting,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -533,6 +545,10 @@ async fn open(
         supervised("delivery", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(delivery::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("alerting", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(alerting::run(engine.clone(), stopping.clone())))
         }),
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 mod admitted;
+mod alertmanager;
 mod answered;
 mod auth;
 mod body;
@@ -372,6 +373,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(receivers::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(alertmanager::routes())
         .merge(auth::routes())
         .merge(pages::routes(external.path()));
     prefix::behind(layered(all, app, address), &external)
