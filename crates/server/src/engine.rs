@@ -19,6 +19,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     current,
+    delivery::Delivery,
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
@@ -81,6 +82,8 @@ pub struct Engine {
     pub(crate) spans: Spans,
     /// What is known of OTLP from one request to the next.
     pub(crate) otlp: Otlp,
+    /// Notices on their way to somebody.
+    pub(crate) delivery: Arc<Delivery>,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
     /// Who takes what fires.

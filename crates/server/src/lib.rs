@@ -33,6 +33,7 @@ mod commits;
 pub mod config;
 mod connections;
 mod current;
+mod delivery;
 pub mod diagnostics;
 pub mod embed;
 pub mod engine;

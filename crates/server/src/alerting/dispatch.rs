@@ -5,7 +5,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::routing::{Flush, MuteKind, SilenceState};
+use barograph_alert::{
+    notice::Notice,
+    routing::{Flush, MuteKind, SilenceState},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -119,6 +122,7 @@ fn take(engine: &Engine, read: Result<Setup, String>, looks: Looks) -> Looks {
                 let mut standing = alerting.standing();
                 let changed = setup.shown != standing.setup.shown || setup.stamp != standing.setup.stamp;
                 if changed {
+                    engine.delivery.configure(setup.receivers());
                     standing.configure(setup, engine.clock.now().millis());
                 }
                 changed
@@ -150,13 +154,14 @@ impl Alerting {
         let began = engine.clock.monotonic();
         let now = engine.clock.now().millis();
         let _turn = lock(&self.writing);
-        let (flushes, ended, log, gone) = {
+        let (flushes, notices, ended, log, gone) = {
             let mut standing = self.standing();
             let ended = standing.alerts.ended(now);
             let flushes = standing.flush(now);
+            let notices: Vec<Notice> = flushes.iter().flat_map(|flush| standing.notices(flush)).collect();
             let log = standing.dispatcher.log().changes();
             let gone = if prunes { standing.prune(now) } else { Gone::default() };
-            (flushes, ended, log, gone)
+            (flushes, notices, ended, log, gone)
         };
         if flushes.is_empty() && ended.is_empty() && log.is_empty() && !prunes {
             return;
@@ -171,10 +176,12 @@ impl Alerting {
                     None => drop(batch.remove(&LOG, key)?),
                 }
             }
-            gone.forget(batch, now)
+            gone.forget(batch, now)?;
+            engine.delivery.put(batch, notices, now)
         });
         match written {
-            Ok(()) => {
+            Ok(entries) => {
+                engine.delivery.admit(entries, now);
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));
@@ -258,6 +265,22 @@ impl super::Standing {
             intervals: &self.setup.config.time_intervals,
         };
         self.dispatcher.flush(now, &muting)
+    }
+
+    /// What the integrations of a receiver are told of a group.
+    fn notices(&self, flush: &Flush) -> Vec<Notice> {
+        if !flush.send {
+            return Vec::new();
+        }
+        let receiver = self.setup.config.receivers.get(&flush.receiver);
+        let channels = receiver.map_or(&[][..], |receiver| &receiver.channels);
+        let resolved = |index: usize| channels.get(index).is_some_and(|channel| channel.send_resolved);
+        let dedup_key = format!(
+            "{:016x}",
+            xxhash_rust::xxh3::xxh3_64(format!("{}\0{}", flush.group_key, flush.receiver).as_bytes(),)
+        );
+        // Later notices of a group have later times.
+        flush.notices(resolved, None, 1, &dedup_key, flush.at.cast_unsigned())
     }
 
     /// Forgets what was over for long.

@@ -16,6 +16,7 @@ mod from_rules;
 mod instruments;
 mod kept;
 mod silences;
+mod told;
 
 use std::{
     collections::BTreeMap,

@@ -103,7 +103,7 @@ impl Ways {
 }
 
 /// A connection to a host.
-pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
+pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
     let stream = stream
         .map_err(|error| Error::Unreachable(format!("cannot connect to {host}:{port}: {}", chain(&error))))?;
