@@ -44,6 +44,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod incidents;
 mod intake;
 mod lifetime;
 mod line;
@@ -76,6 +77,7 @@ mod telemetry;
 pub mod tenants;
 mod trends;
 mod unpack;
+mod zeros;
 
 pub use barograph::{
     self as sdk,

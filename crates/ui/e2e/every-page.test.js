@@ -14,6 +14,15 @@ const PAGES = {
   "the builder": `/ui/explore?json.A=${encodeURIComponent('{"query":{"metrics":["system.load.1m"],"filter":{"dimensions":{"job":["a","b"]}},"aggregations":[{"type":"AVG","window":"10s"}],"calculations":[{"name":"x","expression":"system.load.1m * 2"}],"sort":{"field":"x"}}}')}`,
   "a plan": "/ui/explore?q=sum(rate(barograph_queries_total%5B1m%5D))&explain=A",
   "a heat map": "/ui/explore?q=barograph_query_duration_seconds_bucket&view=heatmap",
+  Inbox: "/ui/alerts",
+  "an incident": "/ui/alerts/incidents/inc-0001",
+  Rules: "/ui/alerts/rules",
+  "a rule": "/ui/alerts/rules/web%2FCheckoutSlow",
+  "a new rule": "/ui/alerts/rules/new",
+  Silences: "/ui/alerts/silences?expired=yes",
+  "a month of silences": "/ui/alerts/silences?calendar=month",
+  "On call": "/ui/alerts/oncall",
+  Receivers: "/ui/alerts/receivers",
   Components: "/ui/health",
   Checks: "/ui/health/checks",
   Cluster: "/ui/health/cluster",
@@ -30,6 +39,7 @@ const PAGES = {
   Admission: "/ui/admin/admission",
   Access: "/ui/admin/access",
   Audit: "/ui/admin/audit",
+  Tenants: "/ui/admin/tenants",
   "a mistake": "/ui/explore?q=sum(",
 };
 

@@ -168,6 +168,24 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/diagnostics/collect", May(Read), May(Admin)),
     ("/diagnostics/incidents", May(Read), May(Write)),
     ("/diagnostics/incidents/{id}", May(Read), May(Write)),
+    // Who takes what fires.
+    // Who posts alerts brings them.
+    ("/alerts", May(Read), May(Write)),
+    ("/alerts/statistics", May(Read), May(Read)),
+    ("/alerts/routes", May(Read), May(Read)),
+    ("/alerts/{id}", May(Read), May(AlertAck)),
+    ("/alerts/{id}/escalations", May(Read), May(AlertAck)),
+    ("/alerts/{id}/{action}", May(Read), May(AlertAck)),
+    ("/incidents", May(Read), May(AlertAck)),
+    ("/incidents/{id}", May(Read), May(AlertAck)),
+    ("/incidents/{id}/{action}", May(Read), May(AlertAck)),
+    ("/oncall", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides/{id}", May(Read), May(AlertAck)),
+    ("/escalation-policies", May(Read), May(Admin)),
+    // A link is signed, and can acknowledge one incident.
+    ("/ack-links", Open, Open),
+    ("/ack-links/{link}", Open, Open),
     ("/maintenance", May(Read), May(AlertAck)),
     ("/maintenance/{id}", May(Read), May(AlertAck)),
     ("/silences/{id}/history", May(Read), May(Read)),
@@ -193,8 +211,6 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
-    // Who may write may know what was written to.
-    ("/query", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.

@@ -25,6 +25,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
 mod influx_query;
 mod lifecycle;
@@ -351,6 +352,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())

@@ -72,6 +72,9 @@ export interface Member {
   state: Alert["state"];
   starts_at: Time;
   ends_at: Time | null;
+  annotations?: Labels;
+  message?: string;
+  severity?: string;
 }
 
 export interface TimelineRow {

@@ -2,6 +2,7 @@
 import type { Alert, Incident, Matcher, Member } from "../../api/alerts";
 import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
+import type { IconName } from "../../ui/icons";
 import type { Level } from "../../ui/level";
 import { duration } from "../../units/format";
 import { secondsOf } from "../health/words";
@@ -11,6 +12,10 @@ const STATES: Readonly<Record<string, Level>> = {
   active: "warning", expired: "unknown", sent: "ok", queued: "unknown", retrying: "warning", dead: "critical", coalesced: "unknown",
   ok: "ok", err: "critical", error: "critical", unknown: "unknown", closed: "ok", half_open: "warning", "half-open": "warning",
 };
+/** What is neither good nor bad has an icon of its own. */
+const ICONS: Readonly<Record<string, IconName>> = { expired: "check", queued: "clock", coalesced: "list", pending: "clock", planned: "clock", off: "pause" };
+export const stateIcon = (state: string): { icon?: IconName } => (ICONS[state] === undefined ? {} : { icon: ICONS[state] });
+
 export const stateLevel = (state: string): Level => STATES[state] ?? "unknown";
 
 /** The name of an alert among those of its group. */
@@ -19,8 +24,8 @@ export const alertName = ({ labels }: Pick<Alert, "labels">): string => labels.a
 /** As much of an alert as its incident keeps of it. */
 export function alertOf(member: Member, { severity, id }: Pick<Incident, "severity" | "id">): Alert {
   return {
-    ...member, severity: member.labels.severity ?? severity, incident_id: id,
     annotations: {}, kind: null, message: "", value: null, threshold: null, updated_at: null, muted_by: [], ack: null, level: null, rule: null, generator_url: null, receivers: [],
+    severity: member.labels.severity ?? severity, ...member, incident_id: id,
   };
 }
 
