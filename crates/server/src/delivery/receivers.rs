@@ -7,7 +7,7 @@ use std::{
 };
 
 use barograph_alert::{
-    channels::{self, Channel, HttpConfig, Secret},
+    channels::{Channel, HttpConfig, Secret},
     template::Library,
 };
 
@@ -28,11 +28,6 @@ impl Receivers {
     /// Receivers with their channels, the templates they use, and the folder of their file.
     pub(crate) fn new(channels: BTreeMap<String, Vec<Channel>>, templates: Library, folder: PathBuf) -> Self {
         Self { channels, templates, folder, clients: Mutex::default() }
-    }
-
-    /// The pages of this server alone.
-    pub(crate) fn none() -> Self {
-        Self::new(BTreeMap::new(), channels::library(), PathBuf::new())
     }
 
     /// A channel of a receiver, if it is of the kind that a notice was made for.

@@ -6,12 +6,16 @@ use barograph_alert::channels::{Email, Mail, Verdict};
 use barograph_model::Timestamp;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
+use tokio_rustls::client::TlsStream;
 
 use super::settings::tls_of;
-use crate::outgoing::{self, tls};
+use crate::{
+    config::TlsClientConfig,
+    outgoing::{self, tls},
+};
 
 /// The port on which TLS is spoken from the first byte on.
 const TLS_PORT: u16 = 465;
@@ -54,18 +58,10 @@ async fn deliver(email: &Email, folder: &Path, mail: &Mail, now: Timestamp) -> R
     let password = email.auth_password.as_ref().map(|secret| super::receivers::reveal(folder, secret));
     let password = password.transpose().map_err(Failure::Later)?;
     let config = tls_of(folder, &email.tls);
-    let broken = |error: outgoing::Error| match error.may_pass() {
-        true => Failure::Later(error.to_string()),
-        false => Failure::Never(error.to_string()),
-    };
-    let secure = |dialogue: Dialogue<TcpStream>| async {
-        let stream = tls::over(dialogue.stream.into_inner(), (host, port), &config).await.map_err(broken)?;
-        Ok::<_, Failure>(Dialogue::new(stream))
-    };
-    let stream = outgoing::dial(host, port).await.map_err(broken)?;
+    let stream = outgoing::dial(host, port).await.map_err(unanswered)?;
     let mut plain = Dialogue::new(stream);
     if port == TLS_PORT {
-        let mut dialogue = secure(plain).await?;
+        let mut dialogue = secured(plain, (host, port), &config).await?;
         dialogue.expect(220).await?;
         return dialogue.hand_over(email, mail, now, password.as_deref(), true).await;
     }
@@ -77,7 +73,10 @@ async fn deliver(email: &Email, folder: &Path, mail: &Mail, now: Timestamp) -> R
         if !plain.stream.buffer().is_empty() {
             return Err(Failure::Later("the mail server speaks before TLS is there".to_owned()));
         }
-        return secure(plain).await?.hand_over(email, mail, now, password.as_deref(), true).await;
+        return secured(plain, (host, port), &config)
+            .await?
+            .hand_over(email, mail, now, password.as_deref(), true)
+            .await;
     }
     if email.require_tls {
         let advice =
@@ -87,14 +86,31 @@ async fn deliver(email: &Email, folder: &Path, mail: &Mail, now: Timestamp) -> R
     plain.hand_over(email, mail, now, password.as_deref(), false).await
 }
 
+/// TLS over a connection over which nothing more was said.
+async fn secured(
+    dialogue: Dialogue<TcpStream>,
+    place: (&str, u16),
+    config: &TlsClientConfig,
+) -> Result<Dialogue<TlsStream<TcpStream>>, Failure> {
+    let stream = tls::over(dialogue.stream.into_inner(), place, config).await.map_err(unanswered)?;
+    Ok(Dialogue::new(stream))
+}
+
+fn unanswered(error: outgoing::Error) -> Failure {
+    match error.may_pass() {
+        true => Failure::Later(error.to_string()),
+        false => Failure::Never(error.to_string()),
+    }
+}
+
 /// Lines back and forth.
 struct Dialogue<S> {
-    stream: BufStream<S>,
+    stream: BufReader<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     fn new(stream: S) -> Self {
-        Self { stream: BufStream::new(stream) }
+        Self { stream: BufReader::new(stream) }
     }
 
     async fn hand_over(
