@@ -13,7 +13,8 @@
 //! 6. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
 //!
 //! The semantics are those of Prometheus 3. What becomes of alerts is told by [`routing`], in the semantics of Alertmanager, and
-//! comes out as a [`notice`](mod@notice).
+//! comes out as a [`notice`](mod@notice). Whom it reaches and in which words is told by [`channels`], when it is sent and tried
+//! again by [`delivery`].
 //!
 //! ```
 //! use barograph_alert::{Defaults, Group, Moment, Reader, Surroundings, file};
@@ -34,7 +35,9 @@
 //! assert_eq!(outcome.samples[0].0.to_string(), r#"job:up:sum{job="api"}"#);
 //! ```
 
+pub mod channels;
 pub mod config;
+pub mod delivery;
 pub mod file;
 pub mod incident;
 pub mod kinds;

@@ -109,6 +109,7 @@ pub fn run(
     }
     let group = GroupSpec {
         name: "preview".to_owned(),
+        tenant: None,
         interval: Some(Duration::from_millis(interval_ms.unsigned_abs())),
         query_offset: None,
         limit: 0,

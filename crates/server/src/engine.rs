@@ -8,19 +8,22 @@ use std::{path::PathBuf, sync::Arc};
 use barograph_model::{Labels, METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
 use barograph_state::State;
-use barograph_tenancy::Marked;
+use barograph_tenancy::{Marked, may_name_one};
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use tokio::sync::Semaphore;
 
 use crate::{
+    alerting::Alerting,
     clock::Clock,
     collect::Collecting,
     commits::{CommitError, Commits},
     config::{self, Durability},
     current,
+    delivery::Delivery,
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
+    incidents::Incidents,
     memory::Memory,
     otlp::Otlp,
     push::Groups,
@@ -79,8 +82,14 @@ pub struct Engine {
     pub(crate) spans: Spans,
     /// What is known of OTLP from one request to the next.
     pub(crate) otlp: Otlp,
+    /// Notices on their way to somebody.
+    pub(crate) delivery: Arc<Delivery>,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Who takes what fires.
+    pub(crate) incidents: Incidents,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.
@@ -122,6 +131,12 @@ impl Engine {
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
         let Some(known) = self.tenants.working() else { return self.append_marked(origin, rows) };
         self.admit(&known, origin, rows.len())?;
+        // What is of the default tenant, and says nothing else, is marked already.
+        if known.is_default() && !rows.iter().any(|row| may_name_one(row.labels)) {
+            let appended = self.append_marked(origin, rows)?;
+            known.note(appended.stored, 0);
+            return Ok(appended);
+        }
         let mut marked = Marked::new(&known.tenant, rows.len() * 64);
         let places: Vec<_> = rows.iter().map(|row| marked.add(row.labels)).collect();
         let labels = marked.bytes();
@@ -167,6 +182,12 @@ impl Engine {
     ) -> Result<Appended, barograph_tsdb::Error> {
         let Some(known) = self.tenants.working() else { return self.append_marked_histograms(origin, rows) };
         self.admit(&known, origin, rows.len())?;
+        // What is of the default tenant, and says nothing else, is marked already.
+        if known.is_default() && !rows.iter().any(|row| may_name_one(row.labels)) {
+            let appended = self.append_marked_histograms(origin, rows)?;
+            known.note(appended.stored, 0);
+            return Ok(appended);
+        }
         let mut marked = Marked::new(&known.tenant, rows.len() * 64);
         let places: Vec<_> = rows.iter().map(|row| marked.add(row.labels)).collect();
         let labels = marked.bytes();

@@ -7,6 +7,7 @@
 //! An application that wants all of it in its own process uses [`Barograph::builder`], see [`embed`]; this crate
 //! re-exports the SDK (`barograph`) for it.
 //!
+//! - [`alerting`]: alerts, and who is told
 //! - [`config`]: the configuration file
 //! - [`diagnostics`]: the server looking at itself
 //! - [`logging`]: log lines
@@ -23,6 +24,7 @@
 //! - `http`: what is answered
 
 mod admission;
+pub mod alerting;
 pub mod auth;
 mod clients;
 pub mod clock;
@@ -31,6 +33,7 @@ mod commits;
 pub mod config;
 mod connections;
 mod current;
+mod delivery;
 pub mod diagnostics;
 pub mod embed;
 pub mod engine;
@@ -41,6 +44,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod incidents;
 mod intake;
 mod lifetime;
 mod line;
@@ -73,6 +77,7 @@ mod telemetry;
 pub mod tenants;
 mod trends;
 mod unpack;
+mod zeros;
 
 pub use barograph::{
     self as sdk,

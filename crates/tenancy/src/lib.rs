@@ -18,7 +18,7 @@ mod tenant;
 mod view;
 
 pub use bucket::Bucket;
-pub use marked::{Marked, strip};
+pub use marked::{Marked, may_name_one, strip};
 pub use shares::Shares;
 pub use tenant::{BadTenant, NAME_BYTES_MAX, Tenant};
 pub use view::Tenanted;

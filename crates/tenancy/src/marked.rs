@@ -63,9 +63,14 @@ impl Marked {
     }
 }
 
+/// Whether a set of labels may have the one that a sender must not write.
+pub fn may_name_one(labels: &[u8]) -> bool {
+    NAME.find(labels).is_some()
+}
+
 /// A set of labels without the one that a sender must not write.
 pub fn strip(labels: &[u8]) -> Cow<'_, [u8]> {
-    if NAME.find(labels).is_none() {
+    if !may_name_one(labels) {
         return Cow::Borrowed(labels);
     }
     let mut bytes = Vec::with_capacity(labels.len());

@@ -39,6 +39,7 @@ const PAGES = {
   Admission: "/ui/admin/admission",
   Access: "/ui/admin/access",
   Audit: "/ui/admin/audit",
+  Tenants: "/ui/admin/tenants",
   "a mistake": "/ui/explore?q=sum(",
 };
 

@@ -39,7 +39,7 @@ export function createApi() {
     }
     const no = refused(url, request);
     if (no !== null) return send(response, no.status, no.document);
-    const accounts = /^\/api\/barograph\/v1\/((?:auth\/.+)|audit)$/.exec(url.pathname)?.[1];
+    const accounts = /^\/api\/barograph\/v1\/((?:auth\/.+)|audit|tenants)$/.exec(url.pathname)?.[1];
     if (accounts !== undefined) {
       const { status, document } = account(accounts, request.method, await body(request)) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
       return send(response, status, document);

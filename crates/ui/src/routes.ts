@@ -42,6 +42,7 @@ export const ROUTES: readonly Route[] = [
   { path: "admin/admission", title: "Admission", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Admission.svelte") } },
   { path: "admin/access", title: "Access", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Access.svelte") } },
   { path: "admin/audit", title: "Audit", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Audit.svelte") } },
+  { path: "admin/tenants", title: "Tenants", tab_of: "admin/storage", icon: "admin", page: { later: () => import("./pages/admin/Tenants.svelte") } },
 ];
 
 /** Other names of pages, which lead there: a page has one address. */

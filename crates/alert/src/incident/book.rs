@@ -23,9 +23,11 @@ pub const KEPT_MAX: usize = 10_000;
 /// So many that are not over; what fires beyond them is routed and told, and nobody is asked twice.
 const LIVE_MAX: usize = 10_000;
 /// So many alerts of an incident are known by their fingerprint.
-const MEMBERS_MAX: usize = 10_000;
-/// So many of those with their labels.
-const DESCRIBED_MAX: usize = 100;
+const MEMBERS_MAX: usize = 5_000;
+/// So many of those with all that they say.
+const DESCRIBED_MAX: usize = 20;
+/// One that says more is only counted.
+const DESCRIBED_BYTES_MAX: usize = 8 << 10;
 /// So many acknowledgements of alerts that are in no incident yet.
 const EARLY_MAX: usize = 10_000;
 /// The annotation by which a rule acknowledges what it raises.
@@ -497,13 +499,18 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
                     left.push(alert_id(&fingerprint));
                 }
                 (member.starts_at, member.ends_at) = (alert.starts_at, ends_at);
+                if let Some(held) = &mut member.alert {
+                    *held = Box::new(as_kept(alert));
+                }
             }
             // What was over before this began is not of it.
             None if !fires => {}
             None if known >= MEMBERS_MAX => incident.more += 1,
             None => {
-                let labels = (known < DESCRIBED_MAX).then(|| alert.labels.clone());
-                incident.members.insert(fingerprint, Member { labels, starts_at: alert.starts_at, ends_at });
+                let fits = known < DESCRIBED_MAX && size(alert) <= DESCRIBED_BYTES_MAX;
+                let held = fits.then(|| Box::new(as_kept(alert)));
+                let member = Member { alert: held, starts_at: alert.starts_at, ends_at };
+                incident.members.insert(fingerprint, member);
                 joined.push(alert_id(&fingerprint));
             }
         }
@@ -536,6 +543,19 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
     } else if is_first {
         incident.wait(policy, now);
     }
+}
+
+/// An alert without what changes though nothing happens.
+fn as_kept(alert: &Alert) -> Alert {
+    let ends_at = alert.ends_at.filter(|_| !alert.timeout);
+    Alert { updated_at: alert.starts_at, ends_at, ..alert.clone() }
+}
+
+fn size(alert: &Alert) -> usize {
+    let texts = |set: &LabelSet| set.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let evidence = alert.cause.as_ref().and_then(|cause| cause.evidence.as_ref());
+    let evidence = evidence.map_or(0, |evidence| evidence.to_string().len());
+    texts(&alert.labels) + texts(&alert.annotations) + alert.generator_url.len() + evidence
 }
 
 fn counted(number: usize) -> String {

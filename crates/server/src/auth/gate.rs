@@ -115,7 +115,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
             Err(why) => {
                 let refused = Refused::Forbidden(why);
                 note_refusal(&app, &refused, Some(&identity), &asked, &object).await;
-                return answer(&refused, &browser, request.uri().path());
+                return answer(&refused, &browser, request.uri().path(), request.headers());
             }
         };
     if let Some(working) = &working {

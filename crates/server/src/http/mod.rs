@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 mod admitted;
+mod alertmanager;
 mod answered;
 mod auth;
 mod body;
@@ -24,6 +25,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
 mod influx_query;
 mod lifecycle;
@@ -44,6 +46,7 @@ mod queries;
 mod query;
 pub(crate) mod rate;
 mod reading;
+mod receivers;
 mod record;
 mod remote_read;
 mod sampling;
@@ -349,6 +352,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
@@ -368,8 +372,10 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(receivers::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(alertmanager::routes())
         .merge(auth::routes())
         .merge(pages::routes(external.path()));
     prefix::behind(layered(all, app, address), &external)

@@ -1,6 +1,7 @@
 //! Whose data a request works with: by who calls, and by what they say.
 //!
-//! A tenant of a user, token or certificate is theirs; where it names several (`a|b`), the header [`HEADER`] says which. Who has
+//! A tenant of a user, token or certificate is theirs; where it names several (`a|b`), the header
+//! [`HEADER`] says which, and without it the first is meant. Who has
 //! none works in the default tenant; administrators among them, and everybody while nobody is asked who they are, say
 //! with the header where.
 
@@ -31,10 +32,7 @@ impl Tenants {
         let free = who.via == Via::Local || (own.is_empty() && who.may(Scope::Admin));
         let name = match (said, own.as_slice()) {
             (None, []) => &default.name,
-            (None, [one]) => *one,
-            (None, _) => {
-                return Err(format!("say by the header {HEADER} which is meant of {}", own.join(", ")));
-            }
+            (None, [first, ..]) => *first,
             (Some(said), []) if free || *said == *default.name => said,
             (Some(said), own) if own.contains(&said) => said,
             (Some(said), _) => return Err(format!("the tenant {said:?} is not yours")),
@@ -74,7 +72,7 @@ mod tests {
         check(&with(Scopes::ALL, Some("b")), None, Some("b"));
         check(&with(Scopes::ALL, Some("b")), Some("a"), None);
         check(&with(Scopes::ALL, Some("b")), Some("default"), None);
-        check(&with(reads, Some("a|b")), None, None);
+        check(&with(reads, Some("a|b")), None, Some("a"));
         check(&with(reads, Some("a|b")), Some("b"), Some("b"));
         check(&with(reads, Some("a|b")), Some("a|b"), None);
         check(&with(reads, Some("a|b")), Some("c"), None);

@@ -177,12 +177,18 @@ impl Kept {
             }
             Ok(Vec::new())
         };
-        let said = tenant.catalog_name(&metric.family).and_then(|name| {
-            self.whole().metadata(Some(&name)).into_iter().next().map(|(_, metadata)| metadata)
+        // Type, unit and help may be said of the family that it is a part of.
+        let parts = PARTS.iter().filter_map(|part| metric.name.strip_suffix(part));
+        let said = std::iter::once(metric.name.as_str()).chain(parts).find_map(|family| {
+            let name = tenant.catalog_name(family)?;
+            let (_, metadata) = self.whole().metadata(Some(&name)).into_iter().next()?;
+            Some((family.to_owned(), metadata))
         });
+        let (family, metadata) = said.unwrap_or_else(|| (metric.name.clone(), Metadata::default()));
         let labels = self.label_names(&selection, &budget)?;
         Ok(Some(MetricInfo {
-            metadata: said.unwrap_or_default(),
+            family,
+            metadata,
             active_series: usize::try_from(raw.series).unwrap_or(usize::MAX),
             samples: raw.samples,
             windows: 0,
@@ -197,6 +203,9 @@ impl Kept {
         }))
     }
 }
+
+/// What the names of parts of a family end in.
+const PARTS: [&str; 6] = ["_bucket", "_count", "_sum", "_created", "_total", "_info"];
 
 /// Versions and components of a metric that are told.
 const VALUES_TOLD: usize = 16;

@@ -80,3 +80,4 @@ mod what_is_moved_in_can_be_moved_out;
 mod what_is_scraped_can_be_asked;
 mod what_is_stored_is_sent_on;
 mod what_is_written_can_be_asked_at_once;
+mod zeros_stand_where_counting_began;

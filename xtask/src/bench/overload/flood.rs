@@ -119,6 +119,12 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
     row("health and alerts", "ms p99", Better::Lower, p99(&critical)?);
     row("others before it", "ms p99", Better::Lower, before_p99);
     row("as before after", "s", Better::Lower, recovered.as_secs_f64());
+    for Seen { kind, took_ms, refused, failed } in &critical {
+        report.note(format!(
+            "{kind}: {} answered, {refused} with 429 or 503, {failed} otherwise",
+            took_ms.len()
+        ));
+    }
     report.note(format!(
         "{:.0} s: of {all:.0} requests of samples {}; of heavy questions {}; {:.0} MiB resident at most of {:.0}",
         took.as_secs_f64(),
