@@ -12,6 +12,7 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
 use tokio::sync::Semaphore;
 
 use crate::{
+    alerting::Alerting,
     clock::Clock,
     collect::Collecting,
     commits::{CommitError, Commits},
@@ -20,6 +21,7 @@ use crate::{
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
+    incidents::Incidents,
     memory::Memory,
     otlp::Otlp,
     push::Groups,
@@ -77,6 +79,10 @@ pub struct Engine {
     pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Who takes what fires.
+    pub(crate) incidents: Incidents,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

@@ -117,8 +117,7 @@ fn alternate(
 fn measure(contender: &Contender, load: &Load, connections: usize) -> Result<Run> {
     let folder = place::fresh(&format!("bench-otlp/{}", contender.name))?;
     let server = contender.start(&folder)?;
-    let to =
-        To { address: &server.address, path: contender.otlp_path(), headers: load.packing.headers() };
+    let to = To { address: &server.address, path: contender.otlp_path(), headers: load.packing.headers() };
     let empty = server.resident_bytes()?;
     load::send_to(to, &load.warm_up, connections)?;
     let before = server.cpu_seconds()?;

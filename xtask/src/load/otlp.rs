@@ -38,12 +38,7 @@ impl Packing {
 }
 
 /// The next sample of each series of the hosts in `part`, as one request.
-pub(crate) fn request(
-    fleet: &mut Fleet,
-    part: Range<usize>,
-    round: Round,
-    packing: Packing,
-) -> Result<Body> {
+pub(crate) fn request(fleet: &mut Fleet, part: Range<usize>, round: Round, packing: Packing) -> Result<Body> {
     let samples = part.len();
     let points = fleet.points(part, round);
     let mut message = Vec::with_capacity(samples * 180);

@@ -5,6 +5,8 @@
 
 pub(crate) mod admin;
 mod admitted;
+mod alertmanager;
+mod alerts;
 mod answered;
 mod auth;
 mod body;
@@ -24,6 +26,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
 mod lifecycle;
 mod live;
@@ -335,6 +338,8 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
+        .merge(alerts::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
@@ -355,6 +360,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(policies::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(alertmanager::routes())
         .merge(auth::routes())
         .merge(pages::routes());
     layered(all, app, address)

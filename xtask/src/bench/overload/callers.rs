@@ -113,8 +113,7 @@ pub(super) fn once(client: &mut Client, kind: Kind, seen: &mut Seen) {
     let began = Instant::now();
     let reply = match kind.path {
         Some(path) => client.get(path),
-        None => samples()
-            .and_then(|body| client.send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &body)),
+        None => samples().and_then(|body| client.send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &body)),
     };
     match reply {
         Ok(reply) if reply.status / 100 == 2 => seen.took_ms.push(began.elapsed().as_secs_f64() * 1e3),

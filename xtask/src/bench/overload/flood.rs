@@ -72,7 +72,8 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
     let budget = budget["budget_bytes"].as_f64().with_context(|| format!("no budget in {budget}"))?;
     callers::load(server, arguments.seed)?;
     let load = otlp::encode(REQUESTS_A_ROUND, ROUNDS, Packing::Gzip, arguments.seed + 1)?;
-    let bodies: Vec<&Body> = (0..ROUNDS).flat_map(|round| load.lanes.iter().map(move |lane| &lane[round])).collect();
+    let bodies: Vec<&Body> =
+        (0..ROUNDS).flat_map(|round| load.lanes.iter().map(move |lane| &lane[round])).collect();
     let next = AtomicUsize::new(0);
     let phase = time.min(Duration::from_secs(20));
     // Once through makes the series and wakes the server.
