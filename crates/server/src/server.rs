@@ -497,6 +497,7 @@ async fn open(
         Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
     delivery.tells(alerting.clone());
+    incidents.connect(Box::new(delivery.clone()));
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());

@@ -73,6 +73,18 @@ impl Machine {
         Some((entry, outcome))
     }
 
+    /// The notices that a test picks out, those that are just being sent apart.
+    pub fn pick(&self, test: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.queues.values().flat_map(|queue| queue.idle()).filter(|entry| test(entry)).cloned().collect()
+    }
+
+    /// Takes a notice back, unless it is just being sent.
+    pub fn take_back(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.queues.get_mut(self.places.get(&id)?)?.take_back(id)?;
+        self.places.remove(&id);
+        Some(entry)
+    }
+
     /// Nobody sends anything any more: what was begun is due again.
     pub fn release(&mut self) {
         self.queues.values_mut().for_each(Queue::release);

@@ -93,6 +93,17 @@ impl Queue {
         self.waiting.iter().map(|waiting| (&waiting.entry, waiting.next_at))
     }
 
+    /// What waits and is not just being sent.
+    pub(super) fn idle(&self) -> impl Iterator<Item = &Entry> {
+        self.waiting.iter().map(|waiting| &waiting.entry).filter(|entry| Some(entry.id) != self.sending)
+    }
+
+    pub(super) fn take_back(&mut self, id: u64) -> Option<Entry> {
+        let at =
+            self.waiting.iter().position(|waiting| waiting.entry.id == id && self.sending != Some(id))?;
+        self.waiting.remove(at).map(|waiting| waiting.entry)
+    }
+
     pub(super) fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.waiting.iter_mut().find(|waiting| waiting.entry.id == id).map(|waiting| &mut waiting.entry)
     }

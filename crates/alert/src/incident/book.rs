@@ -91,6 +91,8 @@ pub struct Change {
     pub cancel: bool,
     /// Acknowledgements to tell.
     pub acks: Vec<Ack>,
+    /// Alerts that joined.
+    pub joined: Vec<Fingerprint>,
 }
 
 /// That somebody acknowledged an alert before it was in an incident.
@@ -494,9 +496,9 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
         match incident.members.get_mut(&fingerprint) {
             Some(member) => {
                 if fires && member.ends_at.is_some() {
-                    joined.push(alert_id(&fingerprint));
+                    joined.push(fingerprint);
                 } else if !fires && member.ends_at.is_none() {
-                    left.push(alert_id(&fingerprint));
+                    left.push(fingerprint);
                 }
                 (member.starts_at, member.ends_at) = (alert.starts_at, ends_at);
                 if let Some(held) = &mut member.alert {
@@ -511,17 +513,18 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
                 let held = fits.then(|| Box::new(as_kept(alert)));
                 let member = Member { alert: held, starts_at: alert.starts_at, ends_at };
                 incident.members.insert(fingerprint, member);
-                joined.push(alert_id(&fingerprint));
+                joined.push(fingerprint);
             }
         }
         incident.severity = incident.severity.max(if fires { alert.severity() } else { incident.severity });
     }
+    change.joined = joined.clone();
     // What the group does not have any more is over as well.
     let there: BTreeSet<Fingerprint> = fired.alerts.iter().map(|(alert, _)| alert.fingerprint()).collect();
     for (fingerprint, member) in &mut incident.members {
         if member.ends_at.is_none() && !there.contains(fingerprint) {
             member.ends_at = Some(now);
-            left.push(alert_id(fingerprint));
+            left.push(*fingerprint);
         }
     }
     if !firing {
@@ -533,7 +536,7 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
     let is_first = incident.rows == 1;
     if !is_first && (!joined.is_empty() || !left.is_empty()) {
         let text = format!("{} joined, {} left", counted(joined.len()), counted(left.len()));
-        let few = |ids: &[String]| ids.iter().take(20).cloned().collect::<Vec<_>>();
+        let few = |ids: &[Fingerprint]| ids.iter().take(20).map(alert_id).collect::<Vec<_>>();
         let data = json!({"joined": few(&joined), "left": few(&left)});
         incident.row(change, now, Kind::Changed, NOBODY, text, data);
     }

@@ -6,6 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use barograph_alert::{
+    incident::Standing as IncidentStanding,
     notice::Notice,
     routing::{Flush, MuteKind, SilenceState},
 };
@@ -17,7 +18,7 @@ use super::{
     kept::{ALERTS, LOG, MAINTENANCE, SILENCE_BOUNDS, SILENCE_HISTORY, SILENCES, key},
     lock, put,
 };
-use crate::{Engine, clock::Clock, errors::chain, server::stopped};
+use crate::{Engine, clock::Clock, errors::chain, incidents::Pending, server::stopped};
 
 /// How often the file is looked at, and nothing is waited for longer.
 const LOOK: Duration = Duration::from_secs(2);
@@ -154,22 +155,29 @@ impl Alerting {
         let began = engine.clock.monotonic();
         let now = engine.clock.now().millis();
         let _turn = lock(&self.writing);
-        let (flushes, notices, ended, log, gone) = {
+        let (flushes, ended, log, gone) = {
             let mut standing = self.standing();
             let ended = standing.alerts.ended(now);
             let flushes = standing.flush(now);
-            let notices: Vec<Notice> = flushes.iter().flat_map(|flush| standing.notices(flush)).collect();
             let log = standing.dispatcher.log().changes();
             let gone = if prunes { standing.prune(now) } else { Gone::default() };
-            (flushes, notices, ended, log, gone)
+            (flushes, ended, log, gone)
         };
         if flushes.is_empty() && ended.is_empty() && log.is_empty() && !prunes {
             return;
         }
+        engine.incidents.configure(self.config());
+        let (incidents, standings) = Pending::flushed(&engine.incidents, &flushes, now);
+        let notices: Vec<Notice> = {
+            let standing = self.standing();
+            let each = flushes.iter().zip(&standings);
+            each.flat_map(|(flush, incident)| standing.notices(flush, incident.as_ref())).collect()
+        };
         let written = self.state.write(|batch| {
             for alert in &ended {
                 put(batch, alert, now)?;
             }
+            incidents.store(batch)?;
             for (key, entry) in &log {
                 match entry {
                     Some(entry) => batch.put(&LOG, key, entry)?,
@@ -181,12 +189,14 @@ impl Alerting {
         });
         match written {
             Ok(entries) => {
+                incidents.committed();
                 engine.delivery.admit(entries, now);
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));
             }
             Err(error) => {
+                drop(incidents);
                 self.instruments.unkept.inc();
                 tracing::error!(
                     error = chain(&error),
@@ -267,20 +277,24 @@ impl super::Standing {
         self.dispatcher.flush(now, &muting)
     }
 
-    /// What the integrations of a receiver are told of a group.
-    fn notices(&self, flush: &Flush) -> Vec<Notice> {
+    /// What the integrations of a receiver are told of a group, and of the incident that it is.
+    fn notices(&self, flush: &Flush, incident: Option<&IncidentStanding>) -> Vec<Notice> {
         if !flush.send {
             return Vec::new();
         }
         let receiver = self.setup.config.receivers.get(&flush.receiver);
         let channels = receiver.map_or(&[][..], |receiver| &receiver.channels);
         let resolved = |index: usize| channels.get(index).is_some_and(|channel| channel.send_resolved);
-        let dedup_key = format!(
-            "{:016x}",
-            xxhash_rust::xxh3::xxh3_64(format!("{}\0{}", flush.group_key, flush.receiver).as_bytes(),)
-        );
+        let dedup_key = match incident {
+            Some(incident) => incident.dedup_key(&flush.group_key, &flush.receiver),
+            None => {
+                let text = format!("{}\0{}", flush.group_key, flush.receiver);
+                format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+            }
+        };
+        let (id, level) = incident.map_or((None, 1), |incident| (Some(&*incident.incident), incident.level));
         // Later notices of a group have later times.
-        flush.notices(resolved, None, 1, &dedup_key, flush.at.cast_unsigned())
+        flush.notices(resolved, id, level, &dedup_key, flush.at.cast_unsigned())
     }
 
     /// Forgets what was over for long.

@@ -7,6 +7,7 @@
 //! again, and nothing is sent twice for it.
 //!
 //! - `outbox`: tables
+//! - `pages`: pages of incidents, and those that nobody needs any more
 //! - `receivers`: who can be told, and clients
 //! - `send`, `smtp`: one try
 //! - `show`: what is shown of all that, and trying a receiver out
@@ -14,6 +15,7 @@
 
 mod instruments;
 mod outbox;
+mod pages;
 mod receivers;
 mod send;
 mod settings;
@@ -76,6 +78,8 @@ pub(crate) struct Delivery {
     wake: Notify,
     told: Mutex<Option<Arc<dyn Told>>>,
     external_url: Mutex<Arc<str>>,
+    /// What a transaction of incidents put that is not durable yet.
+    staged: Mutex<pages::Staged>,
     instruments: Instruments,
 }
 
@@ -113,6 +117,7 @@ impl Delivery {
             wake: Notify::new(),
             told: Mutex::default(),
             external_url: Mutex::new("".into()),
+            staged: Mutex::default(),
             instruments,
         }
     }

@@ -168,6 +168,12 @@ pub(super) fn merged(batch: &mut Batch<'_>, gone: u64, into: &Entry, at: i64) ->
     batch.put(&OUTBOX, &into.id, into)
 }
 
+/// Notes that a notice is not to be sent any more.
+pub(super) fn taken_back(batch: &mut Batch<'_>, entry: &Entry, why: &str, at: i64) -> Result<(), StateError> {
+    batch.remove(&OUTBOX, &entry.id)?;
+    batch.put(&LOG, &entry.id, &Record::settled(entry, Fate::Dead, Some(why), at))
+}
+
 /// Takes a notice that was given up out again, to be sent anew.
 pub(super) fn revive(batch: &mut Batch<'_>, id: u64, at: i64) -> Result<Option<Entry>, StateError> {
     let Some(mut entry) = batch.get(&DEAD, &id)? else { return Ok(None) };

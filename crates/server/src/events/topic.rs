@@ -79,7 +79,7 @@ impl FromStr for Bus {
 }
 
 /// Topics that are found without their bus.
-pub(crate) const KNOWN: [(Bus, &str); 15] = [
+pub(crate) const KNOWN: [(Bus, &str); 16] = [
     (Bus::Metrics, PERFORMANCE),
     (Bus::Health, SYSTEM),
     (Bus::Health, CLIENTS),
@@ -89,6 +89,7 @@ pub(crate) const KNOWN: [(Bus, &str); 15] = [
     (Bus::Alerts, "node_failure"),
     (Bus::Alerts, "persistence_failure"),
     (Bus::Alerts, "metric_alert"),
+    (Bus::Alerts, "system_alert"),
     (Bus::Alerts, "alert_ack"),
     (Bus::Alerts, "alert_escalation"),
     (Bus::Diagnostics, "performance_analysis"),

@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 mod admitted;
 mod alertmanager;
+mod alerts;
 mod answered;
 mod auth;
 mod body;
@@ -353,6 +354,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(incidents::routes())
+        .merge(alerts::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())

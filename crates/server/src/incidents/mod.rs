@@ -25,7 +25,7 @@ use barograph_alert::{
     notice::Notice,
     routing::Fingerprint,
 };
-use barograph_state::{Batch, State, Table};
+use barograph_state::{Batch, Error as StateError, State, Table};
 
 use crate::{clock::Clock, errors::chain, events::Events};
 pub(crate) use instruments::Instruments;
@@ -37,9 +37,35 @@ const INCIDENTS: Table<String, Incident> = Table::new("incidents");
 const TIMELINE: Table<(String, u64), Row> = Table::new("incident_timeline");
 const EARLY: Table<u64, Early> = Table::new("incident_early_acks");
 
-/// Queues notices and takes back those queued as escalations of some incidents, in the transaction of what they are about.
-pub(crate) type Queue =
-    dyn Fn(&mut Batch<'_>, &[Notice], &[String]) -> Result<(), barograph_state::Error> + Send + Sync;
+/// Where pages go. One transaction is at work at a time.
+pub(crate) trait Queue: Send + Sync {
+    /// Queues notices and takes back those queued as escalations of some incidents, in the transaction of what they are about.
+    fn put(
+        &self,
+        batch: &mut Batch<'_>,
+        notices: &[Notice],
+        cancelled: &[String],
+        at: i64,
+    ) -> Result<(), StateError>;
+
+    /// Whether that transaction is durable; if not, nothing was put.
+    fn settled(&self, _durable: bool) {}
+}
+
+impl<F> Queue for F
+where
+    F: Fn(&mut Batch<'_>, &[Notice], &[String]) -> Result<(), StateError> + Send + Sync,
+{
+    fn put(
+        &self,
+        batch: &mut Batch<'_>,
+        notices: &[Notice],
+        cancelled: &[String],
+        _at: i64,
+    ) -> Result<(), StateError> {
+        self(batch, notices, cancelled)
+    }
+}
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +86,13 @@ struct Inner {
     /// `None` until the first link is made.
     key: OnceLock<links::Key>,
     config: RwLock<Arc<Config>>,
-    queue: OnceLock<Box<Queue>>,
+    queue: OnceLock<Box<dyn Queue>>,
     state: Arc<State>,
     clock: Arc<dyn Clock>,
     events: Events,
     instruments: Instruments,
+    /// Who tells it.
+    node: String,
 }
 
 impl Incidents {
@@ -74,6 +102,7 @@ impl Incidents {
         clock: Arc<dyn Clock>,
         events: Events,
         instruments: Instruments,
+        node: String,
     ) -> Self {
         let read = state.read(|view| {
             let incidents = view.all(&INCIDENTS)?.into_iter().map(|(_, incident)| incident).collect();
@@ -94,12 +123,12 @@ impl Incidents {
             clock,
             events,
             instruments,
+            node,
         }))
     }
 
     /// From now on pages are queued.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the delivery of notices connects itself"))]
-    pub(crate) fn connect(&self, queue: Box<Queue>) {
+    pub(crate) fn connect(&self, queue: Box<dyn Queue>) {
         let _ = self.0.queue.set(queue);
     }
 

@@ -85,7 +85,7 @@ impl<'i> Pending<'i> {
         }
         match self.incidents.0.queue.get() {
             Some(queue) if !self.notices.is_empty() || !cancelled.is_empty() => {
-                queue(batch, &self.notices, &cancelled)
+                queue.put(batch, &self.notices, &cancelled, self.now)
             }
             _ => Ok(()),
         }
@@ -100,6 +100,9 @@ impl<'i> Pending<'i> {
             members.into_iter().for_each(|fingerprint| drop(self.book.forget_early(fingerprint)));
         }
         let incidents = self.incidents;
+        if let Some(queue) = incidents.0.queue.get() {
+            queue.settled(true);
+        }
         let documents: Vec<_> = changes
             .iter()
             .filter(|change| !change.rows.is_empty())
@@ -107,7 +110,17 @@ impl<'i> Pending<'i> {
             .collect();
         incidents.0.instruments.changed(&changes);
         incidents.0.instruments.observe(&self.book);
+        let joined: Vec<Alert> = changes
+            .iter()
+            .filter_map(|change| Some((self.book.get(&change.incident)?, &change.joined)))
+            .flat_map(|(incident, joined)| {
+                joined.iter().filter_map(|it| incident.members.get(it)?.alert.clone())
+            })
+            .map(|alert| *alert)
+            .collect();
+        let now = self.now;
         drop(self);
+        joined.iter().for_each(|alert| incidents.tell_alert(alert, now));
         for change in &changes {
             change.acks.iter().for_each(|ack| incidents.tell_ack(ack));
             change.pages.iter().for_each(|page| incidents.tell_page(page));
@@ -127,20 +140,28 @@ impl<'i> Pending<'i> {
         self.incidents.0.state.write(|batch| self.store(batch))?;
         Ok(self.committed())
     }
-
-    /// When it was decided.
-    pub(crate) fn at(&self) -> i64 {
-        self.now
-    }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
+        // After `committed` there is nothing that waits for being settled.
+        if let Some(queue) = self.incidents.0.queue.get() {
+            queue.settled(false);
+        }
         self.book.undo(std::mem::take(&mut self.changes));
     }
 }
 
 impl Incidents {
+    /// Tells that an alert fires, on the topic of what happened; of a threshold also the figure.
+    fn tell_alert(&self, alert: &Alert, now: i64) {
+        let told = document::SystemAlert::of(alert, now);
+        self.0.events.publish(Bus::Alerts, "system_alert", "system_alert", &told);
+        if let Some(figure) = document::MetricAlert::of(alert, &self.0.node, now) {
+            self.0.events.publish(Bus::Alerts, "metric_alert", "metric_alert", &figure);
+        }
+    }
+
     pub(super) fn tell_ack(&self, ack: &barograph_alert::incident::Ack) {
         let document = document::AlertAck::from(ack);
         self.0.events.publish(Bus::Alerts, "alert_ack", "alert_ack", &document);

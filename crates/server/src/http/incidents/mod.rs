@@ -60,8 +60,7 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
             })?,
         );
     }
-    let limit = params.number("limit").map_err(|error| bad(error.text()))?;
-    let limit = limit.map_or(LISTED_MAX, |limit| (limit.max(0.0) as usize).min(LISTED_MAX));
+    let limit = params.limit("limit").map_err(|error| bad(error.text()))?.min(LISTED_MAX);
     let (documents, total) = engine.incidents.look(|book| {
         let mut found: Vec<_> =
             book.iter().filter(|incident| wanted.is_empty() || wanted.contains(&incident.state)).collect();

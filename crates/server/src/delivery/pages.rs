@@ -1,0 +1,57 @@
+//! Pages of incidents: queued with the change that they are about, and taken back once somebody has the incident.
+
+use barograph_alert::{
+    delivery::Entry,
+    notice::{Notice, Reason},
+};
+use barograph_state::{Batch, Error as StateError};
+
+use super::{Delivery, lock, outbox};
+use crate::incidents::Queue;
+
+/// What a transaction that is not durable yet puts and takes back.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    entries: Vec<Entry>,
+    taken_back: Vec<u64>,
+    at: i64,
+}
+
+/// What the log says of a page that was taken back.
+const TAKEN_BACK: &str = "somebody has it";
+
+impl Queue for std::sync::Arc<Delivery> {
+    fn put(
+        &self,
+        batch: &mut Batch<'_>,
+        notices: &[Notice],
+        cancelled: &[String],
+        at: i64,
+    ) -> Result<(), StateError> {
+        let is_cancelled = |entry: &Entry| {
+            entry.notice.reason == Reason::Escalation
+                && entry.notice.incident.as_ref().is_some_and(|incident| cancelled.contains(incident))
+        };
+        let gone = self.standing().machine.pick(is_cancelled);
+        for entry in &gone {
+            outbox::taken_back(batch, entry, TAKEN_BACK, at)?;
+        }
+        let entries = Delivery::put(self, batch, notices.to_vec(), at)?;
+        *lock(&self.staged) = Staged { entries, taken_back: gone.iter().map(|entry| entry.id).collect(), at };
+        Ok(())
+    }
+
+    fn settled(&self, durable: bool) {
+        let Staged { entries, taken_back, at } = std::mem::take(&mut *lock(&self.staged));
+        if !durable {
+            return;
+        }
+        {
+            let mut standing = self.standing();
+            taken_back.into_iter().for_each(|id| drop(standing.machine.take_back(id)));
+        }
+        if !entries.is_empty() {
+            self.admit(entries, at);
+        }
+    }
+}
