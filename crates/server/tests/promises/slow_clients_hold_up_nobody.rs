@@ -87,7 +87,7 @@ async fn who_reads_nothing_takes_no_place() {
 }
 
 /// Readers of answers that are larger than what the system holds of them.
-const READERS: usize = 8;
+const READERS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_are_served_beside_slow_readers_who_get_all() {
@@ -96,7 +96,7 @@ async fn others_are_served_beside_slow_readers_who_get_all() {
     let (running, channel) = start_with_grpc_configured(dir.path(), places).await;
     let address = running.server.address().unwrap();
     let series: Vec<_> =
-        (0..12).map(|i| format!("label_replace(vector(1),%22i%22,%22{i}%22,%22%22,%22%22)")).collect();
+        (0..30).map(|i| format!("label_replace(vector(1),%22i%22,%22{i}%22,%22%22,%22%22)")).collect();
     let query = series.join("%20or%20");
     let mut readers = Vec::new();
     for _ in 0..READERS {
