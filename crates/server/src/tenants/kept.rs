@@ -54,6 +54,16 @@ impl Kept {
         self.whole().append_exemplar_in_order(&self.marked(labels), exemplar)
     }
 
+    /// As [`Store::knows`].
+    pub fn knows(&self, labels: &Labels) -> bool {
+        self.whole().knows(&self.marked(labels))
+    }
+
+    /// As [`Store::newest`].
+    pub fn newest(&self, labels: &Labels) -> Option<Timestamp> {
+        self.whole().newest(&self.marked(labels))
+    }
+
     fn marked(&self, labels: &Labels) -> Labels {
         match self.tenant() {
             None => labels.clone(),
@@ -274,6 +284,8 @@ mod tests {
         "metadata",
         "exemplars",
         "set_metadata",
+        "knows",
+        "newest",
         "append_exemplar",
         "append_exemplar_in_order",
         "delete",
