@@ -18,6 +18,7 @@ use std::{
 
 use barograph_disk::Chance;
 use barograph_fuzz::{INPUT_BYTES_MAX, TARGETS, Target, check, mutate::mutate};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Shapes that are told apart at most.
 const KEPT_MAX: usize = 4_000;
@@ -75,7 +76,7 @@ fn feed_for(name: &str, numbers: &[String], corpus: &Path, queue: &Path) -> Resu
     let kept = feed(target, time, seed, &mut Folders { corpus, queue, fed: &mut fed });
     DONE.store(true, Ordering::Relaxed);
     let _ = watched.join();
-    Ok(format!("runs={} kept={}", RUNS.load(Ordering::Relaxed), kept?))
+    Ok(format!("runs={} kept={} cpu_ms={}", RUNS.load(Ordering::Relaxed), kept?, on_processor().as_millis()))
 }
 
 /// Where inputs lie.
@@ -112,6 +113,11 @@ fn feed(target: &Target, time: Duration, seed: u64, folders: &mut Folders<'_>) -
     Ok(kept.len())
 }
 
+/// How long this process was on a processor.
+fn on_processor() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
 fn inputs(folder: &Path) -> Result<Vec<Vec<u8>>, std::io::Error> {
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -146,17 +152,18 @@ fn keep(kept: &mut Kept, shape: u64, input: Vec<u8>, queue: &Path) -> Result<boo
     Ok(fresh)
 }
 
-/// Ends the process when a run does not end.
+/// Ends the process when a run does not end. What counts is time on a processor: a busy machine makes nothing slow.
 fn watch() {
     const TICK: Duration = Duration::from_millis(100);
-    let (mut last, mut unchanged) = (0, Duration::ZERO);
+    let (mut last, mut since) = (0, on_processor());
     while !DONE.load(Ordering::Relaxed) {
         #[expect(clippy::disallowed_methods, reason = "the driver is an edge")]
         thread::sleep(TICK);
         let runs = RUNS.load(Ordering::Relaxed);
-        unchanged = if runs == last { unchanged + TICK } else { Duration::ZERO };
-        last = runs;
-        if unchanged > HANGS_AFTER {
+        if runs != last {
+            (last, since) = (runs, on_processor());
+        }
+        if on_processor().saturating_sub(since) > HANGS_AFTER {
             eprintln!("a run does not end");
             std::process::exit(1);
         }

@@ -1,12 +1,14 @@
 //! `cargo xtask fuzz`: mutated bytes for everything that reads bytes it did not write.
 //!
-//! What a run keeps lies under the target folder, and the next run goes on from it. `--keep` moves a few of the
-//! shortest into `fuzz/corpus`, which the ordinary tests read.
+//! What a run keeps lies under the target folder, and the next run goes on from it; so does what each target had of a
+//! processor, which `--report` tells. `--minutes` feeds whichever had least. `--keep` moves a few of the shortest into
+//! `fuzz/corpus`, which the ordinary tests read.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -26,9 +28,15 @@ pub(crate) const OF_SERVER: &str = "config";
 pub(crate) struct Arguments {
     /// Only these.
     targets: Vec<String>,
-    /// For so long each.
+    /// For so long each, or at a time.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Go on for so long, always with the target that had least of a processor so far.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Only tell what each target had so far.
+    #[arg(long)]
+    report: bool,
     /// Put a few of the shortest inputs that took different ways into the kept corpus.
     #[arg(long)]
     keep: bool,
@@ -43,8 +51,14 @@ struct Progress {
     /// Calls of the driver, each with another seed.
     calls: u64,
     seconds: u64,
+    /// Of a processor.
+    #[serde(default)]
+    cpu_ms: u64,
     runs: u64,
     kept: u64,
+    /// Calls that an input ended.
+    #[serde(default)]
+    faults: u64,
 }
 
 /// Runs what is asked for. Whether no input broke a limit.
@@ -54,22 +68,87 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         bail!("no target is called {unknown:?}; there are {}", all.join(", "));
     }
     let wanted = if arguments.targets.is_empty() { &all } else { &arguments.targets };
+    if arguments.report {
+        return report(wanted).map(|()| true);
+    }
     let program = build(wanted.iter().any(|target| target == OF_SERVER))?;
     if let Some(input) = &arguments.input {
         let [target] = &wanted[..] else { bail!("an input goes to one target") };
         return Ok(Command::new(program).arg(target).arg(input).status()?.success());
     }
-    let mut fine = true;
-    for target in wanted {
-        if let Err(error) = feed(&program, target, arguments.seconds) {
+    let fed = |target: &str| match feed(&program, target, arguments.seconds) {
+        Ok(()) => true,
+        Err(error) => {
             println!("{target}: FAILED: {error:#}");
-            fine = false;
+            false
         }
-        if arguments.keep {
-            keep(target)?;
-        }
+    };
+    let mut fine = true;
+    if let Some(minutes) = arguments.minutes {
+        fine = least_first(wanted, Duration::from_secs(minutes.saturating_mul(60)), fed)?;
+    } else {
+        wanted.iter().for_each(|target| fine &= fed(target));
+    }
+    if arguments.keep {
+        wanted.iter().try_for_each(|target| keep(target))?;
     }
     Ok(fine)
+}
+
+/// Feeds the target that had least, again and again. One that failed is left alone: it would fail again. Whether none did.
+fn least_first(targets: &[String], time: Duration, fed: impl Fn(&str) -> bool) -> Result<bool> {
+    let started = Instant::now();
+    let mut left = targets.to_vec();
+    while started.elapsed() < time {
+        let had = left.iter().map(|target| Ok(Progress::read(target)?.cpu_ms)).collect::<Result<Vec<_>>>()?;
+        let Some(least) = (0..left.len()).min_by_key(|&place| had[place]) else { break };
+        if !fed(&left[least]) {
+            left.remove(least);
+        }
+    }
+    Ok(left.len() == targets.len())
+}
+
+/// A table of what each target had.
+fn report(targets: &[String]) -> Result<()> {
+    println!("{:<22} {:>11} {:>14} {:>8} {:>7}", "target", "CPU minutes", "runs", "kept", "faults");
+    let mut all = Progress::default();
+    for target in targets {
+        let progress = Progress::read(target)?;
+        progress.print(target);
+        all.cpu_ms += progress.cpu_ms;
+        all.runs += progress.runs;
+        all.kept += progress.kept;
+        all.faults += progress.faults;
+    }
+    all.print("all");
+    Ok(())
+}
+
+impl Progress {
+    fn file(target: &str) -> PathBuf {
+        folder().join(format!("{target}.json"))
+    }
+
+    fn read(target: &str) -> Result<Self> {
+        match fs::read(Self::file(target)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
+    fn write(&self, target: &str) -> Result<()> {
+        Ok(fs::write(Self::file(target), serde_json::to_vec(self)?)?)
+    }
+
+    fn print(&self, name: &str) {
+        let (minutes, tenths) = (self.cpu_ms / 60_000, self.cpu_ms % 60_000 / 6_000);
+        println!("{name:<22} {minutes:>9}.{tenths} {:>14} {:>8} {:>7}", self.runs, self.kept, self.faults);
+    }
+}
+
+fn folder() -> PathBuf {
+    place::target().join("xtask/fuzz")
 }
 
 /// All targets: each has a corpus.
@@ -92,13 +171,9 @@ pub(crate) fn build(with_server: bool) -> Result<PathBuf> {
 /// # Errors
 /// An input broke a limit; the message says where it lies.
 pub(crate) fn feed(program: &Path, target: &str, seconds: u64) -> Result<()> {
-    let folder = place::target().join("xtask/fuzz");
+    let folder = folder();
     fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{target}.json"));
-    let mut progress: Progress = match fs::read(&file) {
-        Ok(bytes) => serde_json::from_slice(&bytes)?,
-        Err(_) => Progress::default(),
-    };
+    let mut progress = Progress::read(target)?;
     progress.calls += 1;
     let queue = folder.join(target);
     let mut command = Command::new(program);
@@ -108,18 +183,23 @@ pub(crate) fn feed(program: &Path, target: &str, seconds: u64) -> Result<()> {
     if !output.status.success() {
         let fault = folder.join(format!("{target}-fault-{}", progress.calls));
         fs::copy(queue.with_extension("fed"), &fault)?;
-        fs::write(&file, serde_json::to_vec(&progress)?)?;
+        progress.faults += 1;
+        progress.write(target)?;
         bail!("{}; cargo xtask fuzz {target} --input {}", output.status, fault.display());
     }
     let text = String::from_utf8_lossy(&output.stdout);
     progress.seconds += seconds;
+    progress.cpu_ms += number(&text, "cpu_ms")?;
     progress.runs += number(&text, "runs")?;
     progress.kept = number(&text, "kept")?;
     println!(
-        "{target}: {} runs in {} s, {} inputs that took different ways",
-        progress.runs, progress.seconds, progress.kept
+        "{target}: {} runs in {} s, {} s of them on a processor, {} inputs that took different ways",
+        progress.runs,
+        progress.seconds,
+        progress.cpu_ms / 1_000,
+        progress.kept
     );
-    Ok(fs::write(&file, serde_json::to_vec(&progress)?)?)
+    progress.write(target)
 }
 
 fn number(text: &str, name: &str) -> Result<u64> {

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +28,8 @@ pub(crate) struct Reply {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// From the last byte that was sent to the last that was read.
+    pub(crate) took: Duration,
 }
 
 impl Reply {
@@ -89,10 +91,12 @@ impl Client {
         };
         let stream = connection.get_mut();
         let written = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let sent = Instant::now();
         // A server may answer and close before it has read everything, so the reply is tried even so.
-        let reply = read_reply(&mut connection, method).with_context(|| {
+        let mut reply = read_reply(&mut connection, method).with_context(|| {
             format!("{method} {path}: no whole reply (request sent: {})", written.is_ok())
         })?;
+        reply.took = sent.elapsed();
         let stays = reply.header("connection") != Some("close");
         if stays && written.is_ok() {
             self.connection = Some(connection);
@@ -152,7 +156,7 @@ fn read_reply(connection: &mut impl BufRead, method: &str) -> Result<Reply> {
         let (name, value) = line.split_once(':').with_context(|| format!("not a header: {line:?}"))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut reply = Reply { status, headers, body: Vec::new() };
+    let mut reply = Reply { status, headers, body: Vec::new(), took: Duration::ZERO };
     if method == "HEAD" || status == 204 || status == 304 {
         return Ok(reply);
     }

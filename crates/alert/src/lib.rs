@@ -9,10 +9,12 @@
 //!    them an edge may do what it likes with threads and locks.
 //! 3. [`Alert`]: one label set for which an alerting rule holds, and how it comes to be pending, firing and over.
 //! 4. [`template`]: texts of alerts with what they are about filled in.
-//! 5. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
+//! 5. [`preview`]: a rule tried on what is stored, before it is used.
+//! 6. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
 //!
 //! The semantics are those of Prometheus 3. What becomes of alerts is told by [`routing`], in the semantics of Alertmanager, and
-//! comes out as a [`notice`](mod@notice).
+//! comes out as a [`notice`](mod@notice). Whom it reaches and in which words is told by [`channels`], when it is sent and tried
+//! again by [`delivery`].
 //!
 //! ```
 //! use barograph_alert::{Defaults, Group, Moment, Reader, Surroundings, file};
@@ -27,15 +29,20 @@
 //! let (budget, options) = (Budget::unlimited(), Options::default());
 //! let reader = Reader { source: &store, options: &options, budget: &budget };
 //!
-//! let moment = Moment { at: Timestamp(0), offset_ms: 0, limit: 0 };
+//! let moment = Moment { at: Timestamp(0), offset_ms: 0, limit: 0, interval_ms: 60_000, first: true };
 //! let answered = group.rules[0].spec.ask(moment, reader, &Surroundings::default()).unwrap();
 //! let outcome = group.rules[0].take(answered, moment).unwrap();
 //! assert_eq!(outcome.samples[0].0.to_string(), r#"job:up:sum{job="api"}"#);
 //! ```
 
+pub mod channels;
 pub mod config;
+pub mod delivery;
 pub mod file;
+pub mod incident;
+pub mod kinds;
 pub mod notice;
+pub mod preview;
 pub mod routing;
 mod rule;
 pub mod template;

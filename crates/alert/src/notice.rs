@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::routing::{Alert, LabelSet};
 
+/// Alerts that a notice holds at most once it is queued; the others are counted.
+pub const ALERTS_MAX: usize = 1_000;
+
 /// Why a notice is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -41,6 +41,6 @@ mod user;
 pub use credentials::{Credentials, Malformed};
 pub use identity::{CertificateRule, Identity, Via};
 pub use scope::{Role, Scope, Scopes};
-pub use session::{Session, SessionLimits, Sessions, Shown};
+pub use session::{Digest, Session, SessionLimits, Sessions, Shown};
 pub use throttle::{Throttle, ThrottleLimits};
-pub use user::{NameError, User, check_name};
+pub use user::{NameError, User, check_name, check_tenants};

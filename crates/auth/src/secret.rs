@@ -24,6 +24,19 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Bytes of hexadecimal digits, if it is as many as a digest has.
+pub fn of_hex(text: &str) -> Option<[u8; BYTES]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * BYTES || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Bytes as text that may stand in a URL, a header or a cookie.
 pub fn text(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -42,6 +55,10 @@ mod tests {
     fn digests_and_texts() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(sha256_hex(b""), empty);
+        assert_eq!(of_hex(empty), Some(sha256(b"")));
+        for bad in ["", "e3", &empty.replace('e', "+"), &format!("{empty}00")] {
+            assert_eq!(of_hex(bad), None, "{bad}");
+        }
         assert_eq!(text(&[0xff, 0xfe]), "__4");
         assert!(same(b"abc", b"abc"));
         assert!(!same(b"abc", b"abd") && !same(b"abc", b"ab"));

@@ -5,11 +5,16 @@
 //! ends it, or when the password of its user changes. Logging in always makes a new one, so that one that somebody was given
 //! is worth nothing.
 //!
-//! Sessions live in memory: a server that was restarted asks everybody to log in again.
+//! Sessions live in memory. What changed of them is handed out ([`Sessions::take_changes`]) to be stored by whoever can, and
+//! what was stored is given back after a restart ([`Sessions::restore`]).
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    time::Duration,
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Scopes, secret};
 
@@ -37,8 +42,14 @@ impl Default for SessionLimits {
     }
 }
 
+/// When a session was used is handed out to be stored this often.
+const USED_EVERY_MS: i64 = 60_000;
+
+/// What a session is kept by: the digest of what the browser has.
+pub type Digest = [u8; secret::BYTES];
+
 /// One browser that logged in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Who.
     pub user: String,
@@ -86,13 +97,15 @@ pub struct Shown {
 pub struct Sessions {
     limits: SessionLimits,
     /// By the digest of what the browser has.
-    open: HashMap<[u8; secret::BYTES], Session>,
+    open: HashMap<Digest, Session>,
+    /// Those that are not stored as they are.
+    changed: HashSet<Digest>,
 }
 
 impl Sessions {
     /// None yet.
     pub fn new(limits: SessionLimits) -> Self {
-        Self { limits, open: HashMap::new() }
+        Self { limits, ..Self::default() }
     }
 
     /// Begins one: what the cookie holds. Both are random. Who has too many loses the one that was not used for longest.
@@ -108,8 +121,32 @@ impl Sessions {
             self.drop_oldest(|_| true);
         }
         let text = secret::text(random);
-        self.open.insert(secret::sha256(text.as_bytes()), session);
+        let key = secret::sha256(text.as_bytes());
+        self.open.insert(key, session);
+        self.changed.insert(key);
         text
+    }
+
+    /// Takes one back that was stored, if it is not over and there is room.
+    pub fn restore(&mut self, key: Digest, session: Session, now_ms: i64) {
+        let own = self.open.values().filter(|other| other.user == session.user).count();
+        let has_room = own < self.limits.per_user.max(1) && self.open.len() < self.limits.total.max(1);
+        if has_room && !is_over(&session, &self.limits, now_ms) {
+            self.open.entry(key).or_insert(session);
+        } else {
+            self.changed.insert(key);
+        }
+    }
+
+    /// What is not stored as it is: sessions, and `None` for one that is no more. It counts as stored from now on.
+    pub fn take_changes(&mut self) -> Vec<(Digest, Option<Session>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key, self.open.get(&key).cloned())).collect()
+    }
+
+    /// What was taken could not be stored: it is handed out again.
+    pub fn give_back(&mut self, keys: impl IntoIterator<Item = Digest>) {
+        self.changed.extend(keys);
     }
 
     /// The session of a cookie, used now.
@@ -118,7 +155,11 @@ impl Sessions {
         let session = self.open.get_mut(&key)?;
         if is_over(session, &self.limits, now_ms) {
             self.open.remove(&key);
+            self.changed.insert(key);
             return None;
+        }
+        if session.used_ms / USED_EVERY_MS < now_ms / USED_EVERY_MS {
+            self.changed.insert(key);
         }
         session.used_ms = session.used_ms.max(now_ms);
         Some(session.clone())
@@ -126,7 +167,13 @@ impl Sessions {
 
     /// Ends the session of a cookie; whose it was.
     pub fn end(&mut self, cookie: &str) -> Option<Session> {
-        self.open.remove(&secret::sha256(cookie.as_bytes()))
+        self.remove(secret::sha256(cookie.as_bytes()))
+    }
+
+    fn remove(&mut self, key: Digest) -> Option<Session> {
+        let ended = self.open.remove(&key)?;
+        self.changed.insert(key);
+        Some(ended)
     }
 
     /// Ends one that is listed, of a user or of whomever; whose it was.
@@ -136,14 +183,12 @@ impl Sessions {
             .iter()
             .find(|(key, session)| id_of(key) == id && of.is_none_or(|user| session.user == user));
         let key = *key?.0;
-        self.open.remove(&key)
+        self.remove(key)
     }
 
     /// Ends all of a user that began before a moment; how many.
     pub fn end_all(&mut self, user: &str, before_ms: i64) -> usize {
-        let count = self.open.len();
-        self.open.retain(|_, session| session.user != user || session.began_ms >= before_ms);
-        count - self.open.len()
+        self.retain(|session| session.user != user || session.began_ms >= before_ms)
     }
 
     /// Those of a user, or of all, the one used last first. `cookie` is that of who asks.
@@ -180,14 +225,28 @@ impl Sessions {
     /// Forgets those that are over.
     pub fn sweep(&mut self, now_ms: i64) {
         let limits = self.limits;
-        self.open.retain(|_, session| !is_over(session, &limits, now_ms));
+        self.retain(|session| !is_over(session, &limits, now_ms));
+    }
+
+    /// Forgets those that are not to be kept; how many.
+    fn retain(&mut self, keep: impl Fn(&Session) -> bool) -> usize {
+        let count = self.open.len();
+        let changed = &mut self.changed;
+        self.open.retain(|key, session| {
+            let kept = keep(session);
+            if !kept {
+                changed.insert(*key);
+            }
+            kept
+        });
+        count - self.open.len()
     }
 
     fn drop_oldest(&mut self, which: impl Fn(&Session) -> bool) {
         let oldest = self.open.iter().filter(|(_, session)| which(session));
         let oldest = oldest.min_by_key(|(key, session)| (session.used_ms, **key)).map(|(key, _)| *key);
         if let Some(key) = oldest {
-            self.open.remove(&key);
+            self.remove(key);
         }
     }
 }
@@ -264,6 +323,39 @@ mod tests {
         assert_eq!(sessions.end_all("ann", 9), 1);
         assert!(sessions.find(&old, 9).is_none());
         assert!(sessions.find(&new, 9).is_some() && sessions.find(&bob, 9).is_some());
+    }
+
+    #[test]
+    fn what_changed_is_handed_out_once_and_comes_back() {
+        let mut sessions = Sessions::default();
+        let cookie = sessions.begin(session("ann", 0), &[1; 32], 0);
+        let gone = sessions.begin(session("bob", 0), &[2; 32], 0);
+        let stored = sessions.take_changes();
+        assert_eq!(stored.len(), 2);
+        assert!(sessions.take_changes().is_empty());
+        sessions.find(&cookie, 1);
+        assert!(sessions.take_changes().is_empty(), "within a minute nothing is worth storing");
+        sessions.find(&cookie, MINUTE);
+        sessions.end(&gone);
+        let changes = sessions.take_changes();
+        assert_eq!(changes.iter().filter(|(_, session)| session.is_none()).count(), 1);
+        assert!(changes.iter().any(|(_, session)| session.as_ref().is_some_and(|it| it.used_ms == MINUTE)));
+        sessions.give_back(changes.iter().map(|(key, _)| *key));
+        assert_eq!(sessions.take_changes().len(), 2);
+
+        let mut again = Sessions::default();
+        for (key, session) in &stored {
+            again.restore(*key, session.clone().unwrap(), 29 * MINUTE);
+        }
+        assert_eq!(again.find(&cookie, 29 * MINUTE).unwrap().user, "ann");
+        // One that is over meanwhile is not taken, and goes from where it was stored.
+        let mut late = Sessions::new(SessionLimits { total: 1, ..SessionLimits::default() });
+        let (key, kept) = (stored[0].0, stored[0].1.clone().unwrap());
+        late.restore(key, kept.clone(), 30 * MINUTE);
+        assert_eq!((late.len(), late.take_changes()), (0, vec![(key, None)]));
+        late.restore([7; 32], kept.clone(), 1);
+        late.restore([8; 32], kept, 1);
+        assert_eq!((late.len(), late.take_changes()), (1, vec![([8; 32], None)]));
     }
 
     #[test]

@@ -53,6 +53,20 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     if fits { Ok(()) } else { Err(NameError) }
 }
 
+/// So many tenants may be named together.
+const TENANTS_MAX: usize = 16;
+
+/// Checks whose data somebody works with: a tenant, or several with `|` between them.
+///
+/// # Errors
+/// One of them has a name that none can have, or there are too many.
+pub fn check_tenants(names: &str) -> Result<(), NameError> {
+    if names.split('|').count() > TENANTS_MAX {
+        return Err(NameError);
+    }
+    names.split('|').try_for_each(check_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,14 @@
 //! How a command gets to a server, and says who asks: TLS and credentials, as flags.
 //!
-//! Secrets come out of files, never off the command line, where everybody on the machine could read them.
+//! Secrets come out of files or the environment, never off the command line, where everybody on the machine could read them.
 
 use crate::error::Error;
 use barograph_server::config::{Secret, TlsClientConfig};
 use hyper::header::HeaderValue;
-use std::{fs, path::PathBuf};
+use std::{ffi::OsString, fs, path::PathBuf};
+
+/// The variable that holds a token, used where no flag says who asks.
+const TOKEN: &str = "BAROGRAPH_TOKEN";
 
 /// See the module.
 #[derive(Clone, Default, clap::Args)]
@@ -22,7 +25,7 @@ pub(crate) struct Access {
     /// Take any certificate the server shows; whoever is between can then read and change everything.
     #[arg(long)]
     insecure: bool,
-    /// A file that holds the token to ask with.
+    /// A file that holds the token to ask with; without one and without --user it is taken from BAROGRAPH_TOKEN.
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
     token_file: Option<PathBuf>,
     /// The user to ask as, whose password is in --password-file.
@@ -51,12 +54,25 @@ impl Access {
     ///
     /// A file cannot be read, or what is in it cannot be sent.
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
+        self.authorization_in(std::env::vars_os())
+    }
+
+    fn authorization_in(
+        &self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Option<HeaderValue>, Error> {
         let text = match (&self.token_file, &self.user, &self.password_file) {
             (Some(path), ..) => format!("Bearer {}", secret(path)?),
             (None, Some(user), Some(path)) => {
                 format!("Basic {}", base64(format!("{user}:{}", secret(path)?).as_bytes()))
             }
-            _ => return Ok(None),
+            _ => {
+                let token = environment.into_iter().find(|(name, _)| name == TOKEN);
+                match token.and_then(|(_, token)| token.into_string().ok()) {
+                    Some(token) if !token.trim().is_empty() => format!("Bearer {}", token.trim()),
+                    _ => return Ok(None),
+                }
+            }
         };
         let value = HeaderValue::try_from(text);
         let mut value = value.map_err(|_| Error::Usage("these credentials cannot be sent".to_owned()))?;
@@ -103,9 +119,12 @@ mod tests {
         fs::write(&path, "hunter2\n").unwrap();
         let access =
             Access { user: Some("ann".into()), password_file: Some(path.clone()), ..Access::default() };
-        assert_eq!(access.authorization().unwrap().unwrap(), "Basic YW5uOmh1bnRlcjI=");
+        let environment = [("BAROGRAPH_TOKEN".into(), "bgt_1\n".into())];
+        let told = |access: &Access| access.authorization_in(environment.clone()).unwrap();
+        assert_eq!(told(&access).unwrap(), "Basic YW5uOmh1bnRlcjI=");
         let access = Access { token_file: Some(path), ..Access::default() };
-        assert_eq!(access.authorization().unwrap().unwrap(), "Bearer hunter2");
-        assert_eq!(Access::default().authorization().unwrap(), None);
+        assert_eq!(told(&access).unwrap(), "Bearer hunter2");
+        assert_eq!(told(&Access::default()).unwrap(), "Bearer bgt_1");
+        assert_eq!(Access::default().authorization_in([]).unwrap(), None);
     }
 }

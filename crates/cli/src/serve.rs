@@ -44,6 +44,12 @@ pub(crate) struct Args {
     /// The port for HTTP in place of that in --http-addr.
     #[arg(long, value_name = "PORT")]
     health_port: Option<u16>,
+    /// The URL under which people reach the server, where something in front of it gives it another.
+    #[arg(long, visible_alias = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// What the paths of requests begin with [default: the path of --external-url].
+    #[arg(long, visible_alias = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
     /// Where to listen for gRPC. Port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10700")]
     grpc_addr: SocketAddr,
@@ -56,6 +62,9 @@ pub(crate) struct Args {
     /// Where to listen for OTLP over HTTP, besides --http-addr; `off` for nowhere [default: 127.0.0.1:4318].
     #[arg(long, value_name = "HOST:PORT")]
     otlp_http_addr: Option<OtlpPort>,
+    /// Where to listen for StatsD, over UDP and TCP; without it, nowhere.
+    #[arg(long, value_name = "HOST:PORT")]
+    statsd_addr: Option<SocketAddr>,
     /// Where backups may be made, below this directory; without it none are.
     #[arg(long, value_name = "DIR")]
     backup_dir: Option<PathBuf>,
@@ -157,6 +166,9 @@ fn flags(args: &Args) -> Vec<(&'static str, &'static str, String)> {
     let duration = |value: Option<Duration>| value.map(format_duration);
     let yes = |value: bool| value.then(|| "true".to_owned());
     [
+        ("--external-url", "web.external_url", args.external_url.clone()),
+        ("--route-prefix", "web.route_prefix", args.route_prefix.clone()),
+        ("--statsd-addr", "statsd.address", args.statsd_addr.map(|address| address.to_string())),
         ("--out-of-order", "storage.out_of_order", duration(args.out_of_order)),
         ("--retention-raw", "retention.raw", duration(args.retention_raw)),
         ("--retention-1m", "retention.1m", duration(args.retention_1m)),

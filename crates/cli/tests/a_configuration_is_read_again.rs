@@ -8,11 +8,11 @@ mod support;
 use std::{
     io::{BufRead, BufReader},
     os::unix::net::UnixDatagram,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
-use support::{barograph, barograph_with, command};
+use support::{barograph, barograph_with, serve};
 
 #[test]
 fn at_a_hangup() {
@@ -32,15 +32,7 @@ fn at_a_hangup() {
         }
     };
     let data = dir.path().join("data");
-    let mut server =
-        command(&["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--data-dir"])
-            .arg(&data)
-            .arg("--config")
-            .arg(&file)
-            .env("NOTIFY_SOCKET", &socket)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    let mut server = serve(&data, &["--config"]).arg(&file).env("NOTIFY_SOCKET", &socket).spawn().unwrap();
     let mut log = BufReader::new(server.stderr.take().unwrap()).lines().map(|line| line.unwrap());
     assert!(told().starts_with("READY=1"));
     std::fs::write(&file, "collectors: {built_in: false}\nquery: {cache: 1MiB, slow: 3s}\n").unwrap();

@@ -6,25 +6,13 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 #[test]
 fn a_log_nobody_reads_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let words = [
-        "serve",
-        "--http-addr",
-        "127.0.0.1:0",
-        "--grpc-addr",
-        "127.0.0.1:0",
-        "--otlp-grpc-addr",
-        "off",
-        "--otlp-http-addr",
-        "off",
-    ];
-    let mut server =
-        support::command(&words).arg("--data-dir").arg(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut server = support::serve(dir.path(), &[]).spawn().unwrap();
     let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().ends_with("ready")));
     // From here on, every line finds a broken pipe; stopping writes some.

@@ -13,7 +13,7 @@ use std::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixDatagram},
     },
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
@@ -73,18 +73,7 @@ fn start(
     flags: &[&str],
     notify: Option<&str>,
 ) -> (Child, impl Iterator<Item = String>) {
-    let mut command = support::command(&[
-        "serve",
-        "--http-addr",
-        "127.0.0.1:0",
-        "--grpc-addr",
-        "127.0.0.1:0",
-        "--otlp-grpc-addr",
-        "off",
-        "--otlp-http-addr",
-        "off",
-    ]);
-    command.args(flags).arg("--data-dir").arg(dir).stderr(Stdio::piped());
+    let mut command = support::serve(dir, flags);
     if let Some(name) = notify {
         command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "20000");
     }

@@ -6,9 +6,9 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Stdio},
+    process::Child,
 };
-use support::{barograph, command};
+use support::{barograph, serve};
 
 /// A server on a free port, killed when the test is over.
 struct Serving {
@@ -18,25 +18,8 @@ struct Serving {
 
 impl Serving {
     fn on(data_dir: &Path, backup_dir: &Path) -> Self {
-        let words = [
-            "serve",
-            "--http-addr",
-            "127.0.0.1:0",
-            "--grpc-addr",
-            "127.0.0.1:0",
-            "--otlp-grpc-addr",
-            "off",
-            "--otlp-http-addr",
-            "off",
-            "--log-format",
-            "json",
-        ];
-        let mut child = command(&words)
-            .arg("--data-dir")
-            .arg(data_dir)
-            .arg("--backup-dir")
+        let mut child = serve(data_dir, &["--log-format", "json", "--backup-dir"])
             .arg(backup_dir)
-            .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
         let log = BufReader::new(child.stderr.take().expect("it is piped"));

@@ -7,7 +7,7 @@ mod support;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, ChildStderr, Stdio},
+    process::{Child, ChildStderr},
 };
 
 use serde_json::Value;
@@ -26,19 +26,7 @@ impl Drop for Server {
 
 impl Server {
     fn start(dir: &std::path::Path, words: &[&str]) -> Self {
-        let serve = [
-            "serve",
-            "--http-addr",
-            "127.0.0.1:0",
-            "--grpc-addr",
-            "127.0.0.1:0",
-            "--otlp-grpc-addr",
-            "off",
-            "--otlp-http-addr",
-            "off",
-        ];
-        let mut command = support::command(&[&serve, words].concat());
-        let mut child = command.arg("--data-dir").arg(dir).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = support::serve(dir, words).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Self(child, log)
     }

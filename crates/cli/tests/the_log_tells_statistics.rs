@@ -7,7 +7,6 @@ mod support;
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
-    process::Stdio,
 };
 
 use serde_json::Value;
@@ -15,22 +14,8 @@ use serde_json::Value;
 #[test]
 fn the_log_tells_statistics() {
     let dir = tempfile::tempdir().unwrap();
-    let words = [
-        "serve",
-        "--http-addr",
-        "127.0.0.1:0",
-        "--grpc-addr",
-        "127.0.0.1:0",
-        "--otlp-grpc-addr",
-        "off",
-        "--otlp-http-addr",
-        "off",
-        "--log-format",
-        "json",
-    ];
-    let mut command = support::command(&words);
-    command.env("BAROGRAPH_STATS__LOG_INTERVAL", "1s").arg("--data-dir").arg(dir.path());
-    let mut server = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = support::serve(dir.path(), &["--log-format", "json"]);
+    let mut server = command.env("BAROGRAPH_STATS__LOG_INTERVAL", "1s").spawn().unwrap();
     let log = BufReader::new(server.stderr.take().unwrap()).lines();
     let entries = log.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let entry = entries.into_iter().find(|entry| entry["message"] == "metrics").unwrap();

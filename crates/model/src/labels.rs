@@ -380,7 +380,7 @@ pub struct RawLabel<'a> {
 impl<'a> RawLabel<'a> {
     /// The first label and the bytes after it; `None` if there is none.
     #[inline]
-    fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (body, after) = take_field(bytes, TAG_LABEL)?;
         let (name, rest) = take_field(body, TAG_NAME)?;
         let (value, rest) = take_field(rest, TAG_VALUE)?;

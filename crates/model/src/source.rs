@@ -3,7 +3,7 @@
 //! A [`Source`] answers a [`Selection`] with a [`SeriesCursor`]: series in label order, each as borrowed columns
 //! of up to [`Batch::MAX`] samples, never a sample a call. Reading charges the [`Budget`] and stops when it says so.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     Budget, BudgetError, Changes, Exemplar, Histogram, HistogramRollup, Labels, Matcher, Metadata, Parts,
@@ -91,6 +91,11 @@ pub trait Source: Send + Sync {
     fn coverage_of(&self, tier: Tier, matchers: &[Matcher]) -> TimeRange {
         let _ = matchers;
         self.coverage(tier)
+    }
+
+    /// Whose data these are, where a store gives out those of several: what was found for one is never used for another.
+    fn owner(&self) -> Option<Arc<str>> {
+        None
     }
 
     /// What is changed behind the back of those who keep results; `None` if that is not noted, so that nothing may be

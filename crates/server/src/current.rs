@@ -15,7 +15,7 @@ use barograph::span::{SpanContext, TraceId};
 use http::HeaderMap;
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, tenants::scope};
 
 /// So many stages of one request are kept.
 const STAGES_MAX: usize = 64;
@@ -138,6 +138,8 @@ pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
         let _at_work = Counted::of(&AT_WORK);
         work()
     };
+    let working = scope::working();
+    let work = move || scope::sync_within(working, work);
     match CURRENT.try_with(Arc::clone) {
         Ok(current) => tokio::task::spawn_blocking(move || CURRENT.sync_scope(current, work)),
         Err(_) => tokio::task::spawn_blocking(work),

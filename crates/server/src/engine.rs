@@ -8,7 +8,8 @@ use std::{path::PathBuf, sync::Arc};
 use barograph_model::{Labels, METRIC_NAME, Matcher, Timestamp};
 use barograph_query::{Options as QueryOptions, ast::Expr};
 use barograph_state::State;
-use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
+use barograph_tenancy::{Marked, may_name_one};
+use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
+    incidents::Incidents,
     memory::Memory,
     otlp::Otlp,
     push::Groups,
@@ -34,12 +36,15 @@ use crate::{
     statsd::Statsd,
     storage::backup::Backups,
     telemetry::{Origin, Telemetry},
+    tenants::{Kept, Known, Tenants},
 };
 
 /// The running store and its helpers, shared by everything at the edge.
 pub struct Engine {
     /// The time-series store.
-    pub store: Arc<Store>,
+    pub store: Kept,
+    /// Whose data there are, and what each may have.
+    pub(crate) tenants: Tenants,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Group commit.
@@ -80,6 +85,8 @@ pub struct Engine {
     pub(crate) diagnostics: Diagnostics,
     /// Alerts, and who is told.
     pub(crate) alerting: Arc<Alerting>,
+    /// Who takes what fires.
+    pub(crate) incidents: Incidents,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.
@@ -119,6 +126,39 @@ impl Engine {
     /// # Errors
     /// The store takes nothing (it is read-only, or the disk is full): nothing was stored.
     pub fn append(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
+        let Some(known) = self.tenants.working() else { return self.append_marked(origin, rows) };
+        self.admit(&known, origin, rows.len())?;
+        // What is of the default tenant, and says nothing else, is marked already.
+        if known.is_default() && !rows.iter().any(|row| may_name_one(row.labels)) {
+            let appended = self.append_marked(origin, rows)?;
+            known.note(appended.stored, 0);
+            return Ok(appended);
+        }
+        let mut marked = Marked::new(&known.tenant, rows.len() * 64);
+        let places: Vec<_> = rows.iter().map(|row| marked.add(row.labels)).collect();
+        let labels = marked.bytes();
+        let rows: Vec<_> =
+            rows.iter().zip(places).map(|(row, place)| Row { labels: &labels[place], ..*row }).collect();
+        let appended = self.append_marked(origin, &rows)?;
+        known.note(appended.stored, marked.dropped());
+        Ok(appended)
+    }
+
+    /// Whether a tenant may bring so many samples now. What the server measures of itself comes whatever it says.
+    fn admit(&self, known: &Known, origin: Origin, samples: usize) -> Result<(), barograph_tsdb::Error> {
+        if origin == Origin::Own {
+            return Ok(());
+        }
+        let may = known.may_bring(samples, self.clock.monotonic());
+        may.map_err(|wait| barograph_tsdb::Error::TooFast {
+            owner: format!("the tenant {}", known.name),
+            limit: "samples_per_second",
+            wait,
+        })
+    }
+
+    /// Appends rows that say whose they are.
+    fn append_marked(&self, origin: Origin, rows: &[Row<'_>]) -> Result<Appended, barograph_tsdb::Error> {
         let now = self.clock.now();
         let appended = current::stage("append", || match origin {
             Origin::History => self.with_room(now, || self.store.append_any_age(rows, now)),
@@ -133,6 +173,32 @@ impl Engine {
     /// # Errors
     /// As of that.
     pub fn append_histograms(
+        &self,
+        origin: Origin,
+        rows: &[HistogramRow<'_>],
+    ) -> Result<Appended, barograph_tsdb::Error> {
+        let Some(known) = self.tenants.working() else { return self.append_marked_histograms(origin, rows) };
+        self.admit(&known, origin, rows.len())?;
+        // What is of the default tenant, and says nothing else, is marked already.
+        if known.is_default() && !rows.iter().any(|row| may_name_one(row.labels)) {
+            let appended = self.append_marked_histograms(origin, rows)?;
+            known.note(appended.stored, 0);
+            return Ok(appended);
+        }
+        let mut marked = Marked::new(&known.tenant, rows.len() * 64);
+        let places: Vec<_> = rows.iter().map(|row| marked.add(row.labels)).collect();
+        let labels = marked.bytes();
+        let rows: Vec<_> = rows
+            .iter()
+            .zip(places)
+            .map(|(row, place)| HistogramRow { labels: &labels[place], ..*row })
+            .collect();
+        let appended = self.append_marked_histograms(origin, &rows)?;
+        known.note(appended.stored, marked.dropped());
+        Ok(appended)
+    }
+
+    fn append_marked_histograms(
         &self,
         origin: Origin,
         rows: &[HistogramRow<'_>],
@@ -184,7 +250,7 @@ impl Engine {
         match self.storage.durability {
             Durability::Batch => self.commits.durable(ticket).await,
             Durability::Sync => {
-                let store = self.store.clone();
+                let store = self.store.whole().clone();
                 let committed = current::blocking(move || store.commit()).await;
                 let committed = committed.map_err(|error| CommitError::because(&error.to_string()))?;
                 committed.map_err(|error| CommitError::of(&error))?;

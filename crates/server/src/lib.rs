@@ -20,6 +20,7 @@
 //! - [`rules`]: rule files, and the rules in them evaluated
 //! - [`scrape`]: targets, and what is read from them
 //! - [`storage`]: backups, sizes and growth
+//! - [`tenants`]: data of several, kept apart
 //! - `http`: what is answered
 
 mod admission;
@@ -42,6 +43,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod incidents;
 mod intake;
 mod lifetime;
 mod line;
@@ -71,7 +73,9 @@ mod statsd;
 pub mod storage;
 mod surroundings;
 mod telemetry;
+pub mod tenants;
 mod trends;
+mod unpack;
 
 pub use barograph::{
     self as sdk,

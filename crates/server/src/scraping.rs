@@ -15,6 +15,7 @@ use crate::{
     scrape::{Discovery, Outcome, ScrapeManager, Sink, SinkError, View},
     server::stopped,
     telemetry::Origin,
+    tenants::scope,
 };
 
 /// Scrapes the targets that are configured, and those of each configuration that follows, until told to stop.
@@ -63,6 +64,10 @@ impl Sink for EngineSink {
 
     fn metadata(&self, family: &str, metadata: &Metadata) {
         self.0.store.set_metadata(family, metadata);
+    }
+
+    fn within(&self, tenant: Option<&str>, work: &mut dyn FnMut()) {
+        scope::sync_within(self.0.tenants.of_task(tenant), work);
     }
 
     fn exemplar(&self, labels: &[u8], exemplar: Exemplar) {

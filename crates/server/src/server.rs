@@ -31,6 +31,7 @@ use crate::{
     events::{self, Events},
     health::{self, Health},
     http::{self, App},
+    incidents::{self, Incidents},
     lifetime, maintenance,
     memory::{self, Memory},
     otlp::{self, Otlp, OtlpPorts},
@@ -43,6 +44,7 @@ use crate::{
     statsd::{self, Statsd},
     storage::backup::Backups,
     telemetry::Telemetry,
+    tenants::Kept,
 };
 
 /// Requests in flight get this long to finish when the server stops.
@@ -249,6 +251,7 @@ impl Server {
             serving.push(tokio::spawn(keeping));
         }
         serving.push(tokio::spawn(http::rate::follow(app.clone(), stopping.clone())));
+        serving.push(tokio::spawn(crate::auth::kept::run(app.clone(), stopping.clone())));
         if let Some((listener, address)) = http {
             let (router, stopping) = (http::router(app.clone(), address), stopping.clone());
             serving.push(tokio::spawn(connections::accept(
@@ -433,6 +436,8 @@ async fn open(
     );
 
     let store = Arc::new(store);
+    let tenants = app.tenants().clone();
+    store.limit_owners(tenants.series_limits());
     let telemetry = Arc::new(Telemetry::register().map_err(StartError::Telemetry)?);
     app.connections().count_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let spans = {
@@ -447,6 +452,7 @@ async fn open(
     };
     telemetry.reload.succeeded(now);
     app.admission().measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
+    tenants.measure_in(&telemetry.registry).map_err(StartError::Telemetry)?;
     let otlp_state = Otlp::new(&settings.config.otlp, &telemetry.registry).map_err(StartError::Telemetry)?;
     let (commits, committing) =
         Commits::start(store.clone(), clock.clone(), telemetry.clone()).map_err(StartError::Thread)?;
@@ -473,15 +479,26 @@ async fn open(
             tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
         Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
+    let incidents = {
+        let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
+        let instruments =
+            incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let loading = move || Incidents::load(state, clock, events, instruments);
+        let loaded = tokio::task::spawn_blocking(loading).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
         StartError::Listen { address, source }
     })?;
     let scheme = app.connections().scheme();
-    let url = address.map(|address| format!("{scheme}://{address}")).unwrap_or_default();
+    let external = &settings.config.external;
+    let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
+    let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
     let engine = Arc::new(Engine {
-        store,
+        store: Kept::new(store, &tenants),
+        tenants,
         commits,
         telemetry,
         storage: settings.config.storage.clone(),
@@ -505,6 +522,7 @@ async fn open(
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         alerting,
+        incidents,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -534,6 +552,10 @@ async fn open(
         supervised("statsd", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("incidents", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(incidents::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
@@ -603,6 +625,7 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.metric_series_max = count(config.limits.series_per_metric);
     options.label_values_max = count(config.limits.values_per_label);
     options.labels_max = count(config.limits.labels_per_series);
+    options.owner_label = config.tenancy.enabled.then(|| barograph_tenancy::LABEL.to_owned());
     options.label_name_bytes_max = count(config.limits.label_name_bytes);
     options.label_value_bytes_max = count(config.limits.label_value_bytes);
     options

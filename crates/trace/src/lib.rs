@@ -10,6 +10,7 @@
 //! 3. [`Spans::trace`] and [`Spans::scan`]: the batches that may hold a trace, or lie in a range of time, byte for byte as
 //!    they came. A batch is found by the last eight bytes of a trace's id, so a reader looks for the whole id in it.
 //! 4. [`Spans::maintain`]: the oldest segments go when they are too old, or all together are too large.
+//! 5. [`files`] and [`verify()`]: what a copy of the folder is made of, and whether it is what was written.
 //!
 //! Records that are not what was written are passed over and told; the others of their segment serve. There is no thread
 //! and no clock in here. Bytes on disk: `docs/format.md`, "Spans".
@@ -35,9 +36,11 @@ pub mod record;
 mod recover;
 mod shelf;
 mod spans;
+mod whole;
 
 pub use error::Error;
 pub use record::{Batch, TraceId};
 pub use recover::{Damage, Recovery};
 pub use shelf::Stats;
 pub use spans::{Found, Options, Scanned, Spans};
+pub use whole::{Verified, files, verify};

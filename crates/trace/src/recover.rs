@@ -175,7 +175,7 @@ fn next_record(bytes: &[u8], from: usize, last_seq: Option<u64>) -> Option<usize
     (from..bytes.len()).find(|&at| frame::read(&bytes[at..]).is_some())
 }
 
-fn number_of(name: &str, end: &str) -> Option<u64> {
+pub(crate) fn number_of(name: &str, end: &str) -> Option<u64> {
     let digits = name.strip_suffix(end)?;
     (digits.len() == 16).then(|| digits.parse().ok())?
 }

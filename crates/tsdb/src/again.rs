@@ -151,7 +151,8 @@ impl Store {
             due.push(Again { row, meant, new: false });
             return;
         }
-        let parsed = spelling::parse(bytes).and_then(|labels| {
+        let size = spelling::check_size(bytes, &self.options);
+        let parsed = size.and_then(|()| spelling::parse(bytes)).and_then(|labels| {
             spelling::check(&labels, &self.options)?;
             Ok(labels)
         });

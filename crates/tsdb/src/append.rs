@@ -148,7 +148,7 @@ impl Store {
             let mut lane = self.head.lane(number);
             let mut segment = self.wal.segment();
             let group = Group { rows, members, latest, oldest, window, late_bytes_max, segment };
-            lane.append(&self.head, &self.options, &group, verdicts);
+            lane.append(&self.head, &self.histograms, &self.options, &group, verdicts);
             let mut records = [(DEFINITIONS, &[][..]), (SAMPLES, &[]), (LATE, &[])];
             let (mut first_at, mut last_at) = (i64::MAX, i64::MIN);
             for (bytes, accepted) in [(&mut *samples, &verdicts.accepted), (&mut *late, &verdicts.late)] {

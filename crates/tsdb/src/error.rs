@@ -14,6 +14,16 @@ pub enum Error {
         /// How many bytes may wait.
         limit: usize,
     },
+    /// More comes than whoever sends it may bring. Nothing of the request was taken; it may be sent again later.
+    #[error("{owner} brings more than {limit} allows; send again in {} s", wait.as_secs().saturating_add(1))]
+    TooFast {
+        /// Who that is.
+        owner: String,
+        /// The name of the limit.
+        limit: &'static str,
+        /// How long until more may come.
+        wait: std::time::Duration,
+    },
     /// A restore into the directory was interrupted. The user restores again, or empties the directory.
     #[error("the directory holds an unfinished restore; restore into it again, or empty it")]
     Unfinished,

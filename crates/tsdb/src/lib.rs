@@ -50,6 +50,7 @@ mod guard;
 mod head;
 mod histograms;
 mod keeping;
+mod known;
 mod late;
 mod levels;
 mod log;
@@ -75,7 +76,9 @@ mod wal;
 pub use deletes::Deleted;
 pub use error::Error;
 pub use exemplars::ExemplarFate;
-pub use guard::{Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, PairSeries};
+pub use guard::{
+    Cardinality, LabelValues, Limit, MetricLabel, MetricSeries, OVERFLOW, Overflow, OwnerLimits, PairSeries,
+};
 pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
 pub use log::{LogEntry, LogFollower, LogPosition, LogRead};

@@ -24,6 +24,9 @@ pub struct Options {
     pub label_values_max: usize,
     /// Series of native histograms in the head at most. Default 100,000.
     pub histogram_series_max: usize,
+    /// The label that says whose a series is, where series of each owner are limited; it never gives way to overflow. None by
+    /// default.
+    pub owner_label: Option<String>,
     /// Labels of a series at most. Default 64.
     pub labels_max: usize,
     /// Bytes of a label's name at most. Default 512.
@@ -77,6 +80,7 @@ impl Default for Options {
             metric_series_max: 200_000,
             label_values_max: 50_000,
             histogram_series_max: 100_000,
+            owner_label: None,
             labels_max: 64,
             label_name_bytes_max: 512,
             label_value_bytes_max: 4096,

@@ -64,6 +64,26 @@ fn skip<'a>(rest: &mut &[u8], len: usize) -> Option<Option<&'a [u8]>> {
     Some(None)
 }
 
+/// Refuses label bytes that are longer than any label set within limits, before anything is made of them.
+pub(crate) fn check_size(bytes: &[u8], options: &Options) -> Result<(), Reason> {
+    // Names, values, and what stands before them.
+    let label_max =
+        options.label_name_bytes_max.saturating_add(options.label_value_bytes_max).saturating_add(32);
+    if bytes.len() <= label_max.saturating_mul(options.labels_max.saturating_add(1)) {
+        return Ok(());
+    }
+    let mut rest = bytes;
+    for _ in 0..=options.labels_max {
+        match field(&mut rest).ok_or(Reason::Malformed)? {
+            Field { content: Some(label), .. } if label.len() > label_max => {
+                return Err(Reason::LabelValueTooLong);
+            }
+            _ => {}
+        }
+    }
+    Err(Reason::TooManyLabels)
+}
+
 /// Whether a label set may become a series.
 pub(crate) fn check(labels: &Labels, options: &Options) -> Result<(), Reason> {
     let (mut count, mut named) = (0, false);
@@ -102,6 +122,23 @@ mod tests {
         check_parse(b"\x0a\x86\x00\x0a\x01a\x12\x011", Ok(r#"{a="1"}"#));
         check_parse(b"\x0a\x03\x0a\x01a", Ok("{}"));
         check_parse(b"\x0a\x08\x0a\x01a\x12\x011\x18\x05", Ok(r#"{a="1"}"#));
+    }
+
+    #[test]
+    fn sizes_are_seen_before_labels_are() {
+        let check = |labels: &[(&str, &str)], expected: Result<(), Reason>| {
+            let bytes: Vec<u8> = labels
+                .iter()
+                .flat_map(|pair| Labels::from_pairs([*pair]).unwrap().as_bytes().to_vec())
+                .collect();
+            assert_eq!(check_size(&bytes, &Options::default()), expected);
+        };
+        let value = |len: usize| "v".repeat(len);
+        check(&[("a", "b")], Ok(()));
+        check(&vec![("a", &*value(4096)); 64], Ok(()));
+        check(&vec![("a", "b"); 100_000], Err(Reason::TooManyLabels));
+        check(&[("a", &value(1 << 20))], Err(Reason::LabelValueTooLong));
+        assert_eq!(check_size(&vec![0xff; 1 << 20], &Options::default()), Err(Reason::Malformed));
     }
 
     #[test]

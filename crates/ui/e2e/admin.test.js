@@ -127,3 +127,26 @@ test("the queries of a server are told", async () => {
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });
+
+test("the classes of requests are told, and who is at work", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/admin/queries`);
+  await page.getByRole("navigation", { name: "Admin" }).getByRole("link", { name: "Admission" }).click();
+  await page.waitForURL(/\/ui\/admin\/admission/);
+  const classes = page.getByRole("region", { name: "Classes" });
+  for (const name of ["health", "alerts", "ingest", "query"]) await classes.getByRole("cell", { name, exact: true }).waitFor();
+  const document = await (await fetch(`${to.url}/api/barograph/v1/admission`)).json();
+  const limits = document.classes.map(({ limit }) => (limit === null ? "none" : String(limit)));
+  if (to.is_mock) assert.deepEqual(await classes.getByRole("row").locator("td:nth-child(3)").allInnerTexts(), limits);
+  await page.getByRole("region", { name: "At work, by class" }).waitFor();
+  await page.getByText("Nobody was turned away in this range.").or(page.getByRole("img", { name: /^Turned away/ })).waitFor();
+  // What is asked counts as it goes on.
+  const let_in = () => classes.locator("tbody tr").nth(3).locator("td").nth(4).locator("span").getAttribute("title");
+  const before_it = await let_in();
+  if (!to.is_mock) {
+    for (let i = 0; i < 3; i += 1) await fetch(`${to.url}/api/v1/query?query=1`);
+    while ((await let_in()) === before_it) await page.waitForTimeout(200);
+  }
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});

@@ -27,8 +27,10 @@ const PAGES = {
   Cardinality: "/ui/admin/cardinality",
   Targets: "/ui/admin/targets",
   Queries: "/ui/admin/queries",
+  Admission: "/ui/admin/admission",
   Access: "/ui/admin/access",
   Audit: "/ui/admin/audit",
+  Tenants: "/ui/admin/tenants",
   "a mistake": "/ui/explore?q=sum(",
 };
 

@@ -116,7 +116,7 @@ test("a drag zooms all charts, the link shows the same to another, a double clic
   await other.context().close();
 
   // A server that has just started has nothing in this span: an empty panel goes back as a drawn one does.
-  await page.locator(".panel .body:not(.dimmed) :is(.u-over, .empty)").first().dblclick();
+  await page.locator(".panel .body:not(.dimmed) :is(.u-over, .nothing)").first().dblclick();
   await page.waitForURL(/range=10m/);
   await page.goBack().catch(() => undefined);
   assert.deepEqual(page.problems, []);
@@ -217,6 +217,29 @@ test("by keyboard only: help, ranges, the other page, and back", async () => {
   await page.getByRole("option", { name: /barograph_head_series/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.waitForURL(/explore\?.*q=barograph_head_series/);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("a part that did not come is asked for again, with its styles, and its absence is no error", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/?live=off`);
+  await page.locator("canvas").first().waitFor();
+  const refused = new Set();
+  const away = (route) => (refused.add(new URL(route.request().url()).pathname), route.abort());
+  await page.route(/\/ui\/(assets|theme\.js)/, away);
+  await page.keyboard.press("?");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("m");
+  await page.getByText("Loading Storage").waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll("link[rel=stylesheet]")].some((link) => link.sheet === null));
+  await page.unroute(/\/ui\/(assets|theme\.js)/, away);
+  await page.getByRole("region", { name: "Tiers" }).waitFor();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll("link[rel=stylesheet]")].every((link) => link.sheet !== null));
+  assert.ok([...refused].some((path) => path.endsWith(".css")) && [...refused].some((path) => path.endsWith(".js")), [...refused].join());
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });

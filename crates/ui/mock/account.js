@@ -1,6 +1,14 @@
 /** Accounts, made up: `POST /mock/auth?on=true` has the mock ask who one is; `ann` with the password below may do everything. */
 export const PASSWORD = "correct horse battery";
 
+const TENANTS = ["default", "shop", "blog"].map((name, n) => ({
+  name,
+  default: n === 0,
+  limits: { series: n === 0 ? null : 100_000, samples_per_second: n === 0 ? null : 50_000, queries: n === 0 ? null : 20 },
+  use: { series: 1_234 * (n + 1), queries: n, samples: 987_654, queries_asked: 321 },
+  refused: { samples_per_second: n * 40, queries: 0, share: 0, labels: n },
+}));
+
 const SCOPES = ["read", "write", "alert-ack", "admin"];
 let on = false;
 let session = null;
@@ -78,6 +86,7 @@ export function account(path, method, text) {
   if (path === "auth/tokens") return { status: 200, document: { tokens } };
   if (path === "auth/users") return { status: 200, document: { users } };
   if (path === "auth/sessions") return { status: 200, document: { sessions: session === null ? [] : [{ id: "s1", user: "ann", address: "127.0.0.1", agent: "Firefox", began_ms: Date.now() - 9e5, used_ms: Date.now(), current: true }] } };
+  if (path === "tenants") return { status: 200, document: { enabled: true, own: "default", tenants: TENANTS } };
   if (path === "audit") return { status: 200, document: { enabled: on, records } };
   return null;
 }

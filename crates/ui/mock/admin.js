@@ -12,6 +12,7 @@ export function admin(path, method, params) {
   if (path === "storage/stats") return storage();
   if (path === "cardinality") return cardinality(Number(params.get("limit") ?? 20));
   if (path === "queries") return queries();
+  if (path === "admission") return admission();
   if (path === "config/reload") return { successful: true, running_since: new Date(STARTED * 1000).toISOString(), failed_at: null, error: null, needs_restart: [] };
   if (/^queries\/\d+$/.test(path) && method === "DELETE") return stopped(Number(path.slice("queries/".length)));
   if (path !== "backup") return null;
@@ -19,6 +20,12 @@ export function admin(path, method, params) {
   const made = { id: backups.length + 1, time: now(), type: "full", files: 43, bytes: 5.2 * GIB };
   backups.push(made);
   return { ...made, copied_files: 2, copied_bytes: 0.1 * GIB, damaged: [], removed: 0 };
+}
+
+function admission() {
+  const one = (name, limit, in_flight, waiting, admitted, refused) => ({ class: name, limit, in_flight, waiting, admitted, refused });
+  const classes = [one("health", null, 1, 0, 88_120, 0), one("alerts", null, 0, 0, 4_410, 0), one("ingest", 240, 31, 0, 1_204_511, 0), one("query", 64, 64, 12, 402_118, 37)];
+  return { classes, in_flight: 96, total: 1_000 };
 }
 
 function storage() {

@@ -6,6 +6,7 @@
  */
 import { account, arrange as arrangeAccounts, refused } from "./account.js";
 import { admin } from "./admin.js";
+import { alerting, arrangeAlerts, toldAlerts } from "./alerts.js";
 import { diagnostics } from "./diagnostics.js";
 import { explained, queried } from "./documents.js";
 import { arrange, health, told } from "./health.js";
@@ -38,7 +39,7 @@ export function createApi() {
     }
     const no = refused(url, request);
     if (no !== null) return send(response, no.status, no.document);
-    const accounts = /^\/api\/barograph\/v1\/((?:auth\/.+)|audit)$/.exec(url.pathname)?.[1];
+    const accounts = /^\/api\/barograph\/v1\/((?:auth\/.+)|audit|tenants)$/.exec(url.pathname)?.[1];
     if (accounts !== undefined) {
       const { status, document } = account(accounts, request.method, await body(request)) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
       return send(response, status, document);
@@ -52,7 +53,11 @@ export function createApi() {
       const answer = url.pathname.endsWith("explain") ? explained(question, is_document, is_document ? url.searchParams.get("analyze") === "true" : question.analyze === "true") : queried(question);
       return send(response, answer.status ?? 200, answer);
     }
-    if (arrange(url.pathname, url.searchParams)) return send(response, 200, {});
+    if (arrange(url.pathname, url.searchParams) || arrangeAlerts(url.pathname, url.searchParams)) return send(response, 200, {});
+    if (/^\/api\/(?:v2\/silence|barograph\/v1\/(?:alerts|incidents|oncall|escalation-policies|maintenance|receivers|deliveries)\b)/.test(url.pathname)) {
+      const { status, document } = alerting(url.pathname, request.method, url.searchParams, await body(request)) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
+      return send(response, status, document);
+    }
     const about = /^(?:\/api\/barograph\/v1)?\/health\/(.+)$/.exec(url.pathname)?.[1];
     if (about !== undefined) {
       const { status, document } = health(about, url.searchParams) ?? { status: 404, document: { status: 404, detail: `there is nothing at ${url.pathname}` } };
@@ -184,7 +189,7 @@ function events(response, url, streams) {
   response.write(`event: hello\ndata: ${JSON.stringify({ version: "mock", now: Date.now() / 1000, client: "mock" })}\n\n`);
   let id = 0;
   const timer = setInterval(() => {
-    for (const { event, document } of told((url.searchParams.get("topics") ?? "").split(","))) response.write(`event: ${event}\nid: ${(id += 1)}\ndata: ${JSON.stringify(document)}\n\n`);
+    for (const { event, document } of url.searchParams.get("bus") === "alerts" ? toldAlerts() : told((url.searchParams.get("topics") ?? "").split(","))) response.write(`event: ${event}\nid: ${(id += 1)}\ndata: ${JSON.stringify(document)}\n\n`);
   }, 1000);
   streams.add(response);
   response.on("close", () => (clearInterval(timer), streams.delete(response)));

@@ -8,7 +8,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::protobuf::{put_bytes, put_fixed64, put_message, put_number};
+use crate::{
+    otlp::trace::SPAN_BYTES_MAX,
+    protobuf::{put_bytes, put_fixed64, put_message, put_number},
+};
 
 /// A request has no more spans than this.
 pub const SPANS_MAX: usize = 1_000_000;
@@ -85,6 +88,10 @@ pub fn convert(json: &[u8]) -> Result<Converted, String> {
     let mut of_one: Vec<u8> = Vec::new();
     let mut from: Option<Endpoint<'_>> = None;
     for (place, text) in texts.iter().enumerate() {
+        if text.get().len() > SPAN_BYTES_MAX {
+            converted.faults.push((place, "it is larger than 1 MiB".to_owned()));
+            continue;
+        }
         let read: Result<Span<'_>, _> = serde_json::from_str(text.get());
         let written = read.map_err(|error| error.to_string()).and_then(|span| {
             let local = span.local_endpoint.as_ref();

@@ -8,6 +8,7 @@ mod otlp;
 mod pages;
 mod rules;
 mod store;
+mod tenants;
 mod text;
 mod tiers;
 mod wire;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     pages::EXPOSITION_PROTOBUF,
     text::PROMQL,
     text::JSON_QUERY,
+    tenants::TENANT_LABELS,
     auth::CREDENTIALS,
     auth::ISSUER,
     rules::RULES,

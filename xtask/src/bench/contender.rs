@@ -65,12 +65,22 @@ impl Contender {
             command.arg(format!("--storage.tsdb.path={}", data.display()));
             command.arg(format!("--web.listen-address={address}"));
             command.args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"]);
+            command.arg("--web.enable-otlp-receiver");
             command.args(["--storage.tsdb.retention.time=10y", "--log.level=warn"]);
             "/-/ready"
         };
         let mut server = Server::start(command, &address, &folder.join("log"))?;
         server.wait_ready(ready)?;
         Ok(server)
+    }
+
+    /// Where it takes metrics by OTLP.
+    pub(super) fn otlp_path(&self) -> &'static str {
+        match self.name {
+            BAROGRAPH => "/v1/metrics",
+            VICTORIA_METRICS => "/opentelemetry/v1/metrics",
+            _ => "/api/v1/otlp/v1/metrics",
+        }
     }
 
     /// Makes it write all it has in its lasting form, and adds up the bytes of samples and index.

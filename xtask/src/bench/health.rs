@@ -65,7 +65,7 @@ pub(crate) fn under_ingest(
 }
 
 /// The value that this share of all does not exceed.
-fn percentile(mut values: Vec<f64>, share: f64) -> Option<f64> {
+pub(super) fn percentile(mut values: Vec<f64>, share: f64) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,

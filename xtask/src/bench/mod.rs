@@ -1,9 +1,12 @@
 //! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
+mod bombs;
 mod contender;
 mod health;
 mod ingest;
 mod json;
+mod otlp;
+mod overload;
 mod query;
 mod record;
 mod refusals;
@@ -27,6 +30,8 @@ use crate::{barograph, peers};
 pub(crate) enum Subject {
     /// Remote write: acknowledged samples, CPU, memory, bytes on disk.
     Ingest,
+    /// Metrics by OTLP over HTTP, plain and gzipped: acknowledged samples, CPU, memory.
+    Otlp,
     /// Eleven kinds of queries over a day of the same data.
     Query,
     /// Documents of the JSON language beside the PromQL they come down to, asked of one server.
@@ -39,6 +44,10 @@ pub(crate) enum Subject {
     Replay,
     /// Queries made to hurt: how fast each is refused or stopped, and how soon a turn is free again.
     Refusals,
+    /// Small requests made to hurt: how soon each is refused.
+    Bombs,
+    /// Others' waiting beside slow clients; ten times what ingest takes, with heavy queries, within a budget of memory.
+    Overload,
     /// The SDK: nanoseconds a recording, beside the other crates that record.
     Record,
     /// The SDK: services and functions that are measured, beside the same that are not.
@@ -84,6 +93,12 @@ pub(crate) struct Arguments {
     /// Ask only the questions whose names contain this (query), or measure only such rows (record, layer).
     #[arg(long)]
     only: Option<String>,
+    /// How long the overload lasts, and each phase before it (overload).
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// The server's budget of memory (overload).
+    #[arg(long, default_value = "512MiB")]
+    memory: String,
     /// Leave out contenders, by name.
     #[arg(long)]
     without: Vec<String>,
@@ -96,12 +111,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.subject {
         Subject::Ingest if arguments.new_series => ingest::new_series(arguments, &contenders, &mut report)?,
         Subject::Ingest => ingest::live(arguments, &contenders, &mut report)?,
+        Subject::Otlp => otlp::run(arguments, &contenders, &mut report)?,
         Subject::Query => query::run(arguments, &contenders, &mut report)?,
         Subject::Json => json::run(arguments, &contenders, &mut report)?,
         Subject::Storage => storage::run(arguments, &contenders, &mut report)?,
         Subject::Tiers => tiers::run(arguments, &contenders, &mut report)?,
         Subject::Replay => replay::run(arguments, &contenders, &mut report)?,
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
+        Subject::Bombs => bombs::run(arguments, &contenders, &mut report)?,
+        Subject::Overload => overload::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {
@@ -144,7 +162,16 @@ impl Subject {
 
     /// Whether servers of others are measured too.
     fn has_peers(self) -> bool {
-        !matches!(self, Self::Json | Self::Tiers | Self::Replay | Self::Refusals | Self::Sessions)
+        !matches!(
+            self,
+            Self::Json
+                | Self::Tiers
+                | Self::Replay
+                | Self::Refusals
+                | Self::Bombs
+                | Self::Overload
+                | Self::Sessions
+        )
     }
 }
 

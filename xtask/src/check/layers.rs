@@ -5,7 +5,9 @@ use anyhow::{Result, bail};
 use super::dependencies::{Metadata, metadata};
 
 /// Each inner crate and those of ours that it may use. Crates that are not listed are the edge and may use all.
-const INNER: [(&str, &[&str]); 12] = [
+const INNER: [(&str, &[&str]); 15] = [
+    ("barograph-analyze", &[]),
+    ("barograph-auth", &[]),
     ("barograph-yaml", &[]),
     ("barograph-proto", &[]),
     ("barograph-model", &[]),
@@ -13,8 +15,9 @@ const INNER: [(&str, &[&str]); 12] = [
     ("barograph-disk", &[]),
     ("barograph-state", &["barograph-disk"]),
     ("barograph-tsdb", &["barograph-model", "barograph-codec", "barograph-disk"]),
-    ("barograph-query", &["barograph-model"]),
-    ("barograph-alert", &["barograph-model", "barograph-query", "barograph-yaml"]),
+    ("barograph-trace", &["barograph-disk"]),
+    ("barograph-query", &["barograph-analyze", "barograph-model"]),
+    ("barograph-alert", &["barograph-analyze", "barograph-model", "barograph-query", "barograph-yaml"]),
     ("barograph-wire", &["barograph-model"]),
     ("barograph-macros", &[]),
     ("barograph", &["barograph-macros", "barograph-model", "barograph-wire"]),

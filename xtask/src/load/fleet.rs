@@ -76,6 +76,19 @@ impl Fleet {
         self.members.len()
     }
 
+    /// How many series one host has.
+    pub(crate) fn series_of_a_host() -> usize {
+        kinds().len()
+    }
+
+    /// The next sample of each series in `part`.
+    pub(super) fn points(&mut self, part: std::ops::Range<usize>, round: Round) -> Vec<Point<'_>> {
+        let seed = self.seed;
+        let at = round.start_ms + i64::try_from(round.index).expect("a round fits") * round.interval_ms;
+        let next = |member| point(member, at, (seed, round.index));
+        self.members[part].iter_mut().map(next).collect()
+    }
+
     /// The next `rounds` samples of the series in `part`, as one request: one entry a series.
     pub(crate) fn request(&mut self, part: std::ops::Range<usize>, first: Round, rounds: usize) -> Body {
         let mut message = Vec::with_capacity(part.len() * (180 + rounds * 18));
@@ -91,6 +104,23 @@ impl Fleet {
         }
         Body { bytes: compressed(&message), samples: part.len() * rounds }
     }
+}
+
+/// A sample, and whose it is.
+pub(super) struct Point<'f> {
+    pub(super) labels: &'f Labels,
+    pub(super) host: u64,
+    /// Whether it is of a total.
+    pub(super) counts: bool,
+    pub(super) at: i64,
+    pub(super) value: f64,
+}
+
+fn point(member: &mut Member, at: i64, (seed, round): (u64, u64)) -> Point<'_> {
+    let value = member.next();
+    let counts = !matches!(member.course, Course::Gauge(_) | Course::Constant(_));
+    let at = at + jitter(seed, member.host, round);
+    Point { labels: &member.labels, host: member.host, counts, at, value }
 }
 
 /// A point in the load's time.

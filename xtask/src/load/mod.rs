@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 mod encode;
 mod fleet;
+pub(crate) mod otlp;
 mod send;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use anyhow::Result;
 
 pub(crate) use encode::{REMOTE_WRITE_HEADERS, compressed, push_field, push_series};
 pub(crate) use fleet::{Fleet, Round};
-pub(crate) use send::send;
+pub(crate) use send::{To, send, send_to};
 
 /// An encoded, compressed request.
 pub(crate) struct Body {

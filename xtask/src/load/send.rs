@@ -18,21 +18,38 @@ use crate::http::Client;
 /// # Errors
 /// If an answer is not a success.
 pub(crate) fn send(address: &str, lanes: &[Vec<Body>], connections: usize) -> Result<Duration> {
+    send_to(To { address, path: "/api/v1/write", headers: &REMOTE_WRITE_HEADERS }, lanes, connections)
+}
+
+/// Where requests go, and what stands before them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct To<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+}
+
+/// As [`send`], to any path.
+///
+/// # Errors
+/// See there.
+pub(crate) fn send_to(to: To<'_>, lanes: &[Vec<Body>], connections: usize) -> Result<Duration> {
     let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new((0..lanes.len()).map(|lane| (lane, 0)).collect());
     let started = Instant::now();
     thread::scope(|scope| {
         let work = || -> Result<()> {
-            let mut client = Client::new(address);
+            let mut client = Client::new(to.address);
             loop {
                 // An empty queue means that each lane left is in another worker's hands, who goes on with it.
                 let Some((lane, index)) = queue.lock().expect("no worker panics").pop_front() else {
                     return Ok(());
                 };
                 let Some(body) = lanes[lane].get(index) else { continue };
-                let reply = client.send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &body.bytes)?;
+                let reply = client.send("POST", to.path, to.headers, &body.bytes)?;
                 ensure!(
                     reply.status / 100 == 2,
-                    "remote write answered {}: {}",
+                    "{} answered {}: {}",
+                    to.path,
                     reply.status,
                     reply.excerpt()
                 );

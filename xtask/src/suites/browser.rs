@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     sync::{
         Mutex,
@@ -45,7 +46,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| serve_restarts(&control, &ended, &barograph, &address, &running));
-        let outcome = run_tests(&url, &restart, tally);
+        let outcome = run_tests(&ground.binary, &url, &restart, tally);
         ended.store(true, Ordering::Relaxed);
         outcome
     })?;
@@ -108,9 +109,10 @@ fn serve_restarts(
     }
 }
 
-fn run_tests(url: &str, restart: &str, tally: &mut Tally) -> Result<()> {
+fn run_tests(binary: &Path, url: &str, restart: &str, tally: &mut Tally) -> Result<()> {
     let mut child: Command = npm::command(&["run", "--silent", "e2e"]);
     child
+        .env("BAROGRAPH_BINARY", binary)
         .env("BAROGRAPH_URL", url)
         .env("BAROGRAPH_RESTART_CMD", restart)
         .env("NODE_OPTIONS", "--test-reporter=tap");

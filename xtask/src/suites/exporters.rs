@@ -59,7 +59,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     };
     let folder = place::fresh("exporters")?;
     let registry = shop()?;
-    let page = serve(&registry)?;
+    let page = serve_registry(registry.clone())?;
     let prometheus = start_prometheus(peers, &folder, &page)?;
     let victoria = start_victoria(peers, &folder)?;
     let endpoint = Address::parse(&format!("{}/opentelemetry/v1/metrics", victoria.url()))?;
@@ -90,20 +90,27 @@ fn shop() -> Result<Registry> {
 }
 
 /// Serves the page of a registry, in the form that is asked for; the address.
-fn serve(registry: &Registry) -> Result<String> {
+fn serve_registry(registry: Registry) -> Result<String> {
+    serve(move |accept| {
+        let form = negotiate_form(accept);
+        (form.content_type().to_owned(), registry.page(form))
+    })
+}
+
+/// Serves what `page` says, its type and its bytes, to those who accept what it is given; the address.
+pub(super) fn serve(page: impl Fn(Option<&str>) -> (String, Vec<u8>) + Send + 'static) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
-    let registry = registry.clone();
     thread::spawn(move || {
         for stream in listener.incoming().take(SCRAPES_MAX).flatten() {
             // A scrape that fails is asked for again.
-            let _ = answer(&registry, stream);
+            let _ = answer(&page, stream);
         }
     });
     Ok(address)
 }
 
-fn answer(registry: &Registry, mut stream: TcpStream) -> Result<()> {
+fn answer(page: &impl Fn(Option<&str>) -> (String, Vec<u8>), mut stream: TcpStream) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let (mut head, mut room) = (Vec::new(), [0; 4_096]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -114,9 +121,8 @@ fn answer(registry: &Registry, mut stream: TcpStream) -> Result<()> {
     let head = String::from_utf8(head)?;
     let accept =
         head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("accept:").then(|| &line[7..]));
-    let form = negotiate_form(accept.map(str::trim));
-    let page = registry.page(form);
-    let (kind, length) = (form.content_type(), page.len());
+    let (kind, page) = page(accept.map(str::trim));
+    let length = page.len();
     write!(
         stream,
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"

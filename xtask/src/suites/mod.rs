@@ -21,6 +21,7 @@ mod promtool;
 mod random_rules;
 mod real_prometheus;
 mod remote;
+mod remote_second;
 mod remote_write;
 mod scraping;
 mod scripts;

@@ -1,6 +1,7 @@
 //! What we send on and what others read from us, with real Prometheus servers at the other end: we scrape one and write
 //! what we scraped back to it, are killed meanwhile, and it must have all that we have; another reads from us and
-//! federates us, and must answer as we do. That a Prometheus writes to us is shown by `real_prometheus`.
+//! federates us, and must answer as we do. That a Prometheus writes to us is shown by `real_prometheus` for the first version of
+//! remote write, and by `remote_second` for the second.
 
 use std::{
     fs,
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     Ground,
     answers::{Agreement, ask, compare, series},
+    remote_second,
 };
 use crate::{
     barograph::Barograph,
@@ -104,7 +106,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         tally.check(&format!("remote read of {mine}"), agree(&mut sides, [mine, theirs], &at));
     }
     tally.check("a Prometheus federates us", federates(&mut sides));
-    Ok(())
+    remote_second::run(ground, peers, tally)
 }
 
 fn start_prometheus(peers: &Peers, folder: &Path, name: &str, text: &str) -> Result<Server> {

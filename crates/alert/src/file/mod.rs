@@ -11,7 +11,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_query::ast::Expr;
 
-use crate::template::Template;
+use crate::{
+    kinds::{Kind, Missing, Threshold},
+    template::Template,
+};
 
 pub use duplicates::{Duplicate, duplicates};
 pub use read::parse;
@@ -41,6 +44,8 @@ pub struct GroupSpec {
     pub query_offset: Option<Duration>,
     /// Series that one rule may record, or alerts that it may have, at most; 0 is no limit.
     pub limit: usize,
+    /// The tenant whose series they ask and record, where there are tenants; `None` is the default one.
+    pub tenant: Option<String>,
     /// Its rules in order, the labels of the group among theirs.
     pub rules: Vec<Arc<RuleSpec>>,
 }
@@ -65,7 +70,7 @@ pub enum RuleKind {
         labels: BTreeMap<String, String>,
     },
     /// Each series is a condition that holds.
-    Alerting(AlertSpec),
+    Alerting(Box<AlertSpec>),
 }
 
 /// What is particular to a rule that watches for a condition.
@@ -81,6 +86,27 @@ pub struct AlertSpec {
     pub labels: BTreeMap<String, Template>,
     /// What is told of its alerts besides.
     pub annotations: BTreeMap<String, Template>,
+    /// What it watches for.
+    pub watches: Kind,
+    /// The number that it holds something against, if that is what its expression does.
+    pub threshold: Option<Threshold>,
+    /// What it means for an alert that its series is missing.
+    pub missing: Missing,
+    /// What is done with its alerts, beyond what Prometheus knows.
+    pub handling: Handling,
+}
+
+/// What is done with the alerts of a rule, beyond what Prometheus knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// The policy by which somebody is asked; `None` is what the route says.
+    pub escalation: Option<String>,
+    /// Where it is written what to do.
+    pub runbook_url: Option<String>,
+    /// Whether its alerts are acknowledged as soon as they fire, by the rule.
+    pub auto_ack: bool,
+    /// How long an alert that is over does not fire again.
+    pub cooldown: Duration,
 }
 
 impl RuleSpec {
@@ -102,6 +128,13 @@ impl RuleSpec {
                 alert.labels.iter().map(|(name, value)| (name.as_str(), value.text())).collect()
             }
         }
+    }
+
+    /// Whether what it measures is asked as a whole, not only where its condition holds.
+    pub(crate) fn measured(&self) -> Option<&Threshold> {
+        let alert = self.alerting()?;
+        let threshold = alert.threshold.as_ref()?;
+        (threshold.clear.is_some() || alert.missing != Missing::Resolve).then_some(threshold)
     }
 
     /// What is particular to an alerting rule.

@@ -9,16 +9,32 @@ use std::{
 use barograph_model::METRIC_NAME;
 use barograph_yaml::{
     Faults, Place,
-    section::{Findings, Section, count, read_scalar, text},
+    section::{Findings, Section, boolean, count, read_scalar, text},
     tree::{Key, Node},
     units::parse_duration,
 };
 
-use super::{AlertSpec, GroupSpec, RuleFile, RuleKind, RuleSpec};
-use crate::template::Template;
+use super::{AlertSpec, GroupSpec, Handling, RuleFile, RuleKind, RuleSpec};
+use crate::{
+    kinds::{self, Kind, Missing, Threshold},
+    template::Template,
+};
 
 /// Rules in one file at most.
 const RULES_MAX: usize = 50_000;
+
+/// Keys that only rules with `alert` have.
+const OF_ALERTS: [&str; 9] = [
+    "for",
+    "keep_firing_for",
+    "annotations",
+    "clear_threshold",
+    "missing",
+    "escalation",
+    "runbook_url",
+    "auto_ack",
+    "cooldown",
+];
 
 /// Reads a rule file; `name` is what messages call it.
 ///
@@ -70,9 +86,10 @@ fn read_group(node: &Node, findings: &mut Findings) -> Option<GroupSpec> {
     let labels = read_labels(entries, "a group", findings);
     let rules = section.items("rules", findings);
     let rules = rules.iter().filter_map(|rule| read_rule(rule, &labels, findings)).map(Arc::new).collect();
+    let tenant = section.value("tenant", not_empty, findings);
     section.finish(&["source_tenants"], findings);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    Some(GroupSpec { name: name?, interval, query_offset, limit, rules })
+    Some(GroupSpec { name: name?, interval, query_offset, limit, tenant, rules })
 }
 
 fn read_rule(
@@ -94,12 +111,22 @@ fn read_rule(
     let mut labels = group_labels.clone();
     labels.extend(read_labels(entries, "a rule", findings));
     let annotations = section.entries("annotations", findings);
+    let watches = kinds::read(&mut section, findings);
+    let plain = matches!(watches, Kind::Threshold | Kind::Health | Kind::Version);
+    let threshold = expr.as_ref().filter(|_| plain).and_then(Threshold::of);
+    let (threshold, missing) = read_condition(&mut section, threshold, findings);
+    let handling = Handling {
+        escalation: section.value("escalation", not_empty, findings),
+        runbook_url: section.value("runbook_url", not_empty, findings),
+        auto_ack: section.value("auto_ack", boolean, findings).unwrap_or(false),
+        cooldown: section.value("cooldown", parse_duration, findings).unwrap_or_default(),
+    };
     let kinds = (section.node("record").is_some(), section.node("alert").is_some());
     match kinds {
         (true, true) => findings.add(node_place(&section, "alert"), "a rule has either `record` or `alert`"),
         (false, false) => findings.add(section.place, "a rule needs `record` or `alert`"),
         (true, false) => {
-            for key in ["for", "keep_firing_for", "annotations"] {
+            for key in OF_ALERTS.into_iter().chain(kinds::KEYS) {
                 if section.node(key).is_some() {
                     let place = node_place(&section, key);
                     findings.add(place, format!("`{key}` is of alerting rules; this one records, remove it"));
@@ -138,13 +165,54 @@ fn read_rule(
         let annotations = templates(&mut texts.into_iter(), findings);
         alert.map(|name| {
             let (hold, keep_firing) = (hold.unwrap_or_default(), keep_firing.unwrap_or_default());
-            RuleKind::Alerting(AlertSpec { name, hold, keep_firing, labels, annotations })
+            RuleKind::Alerting(Box::new(AlertSpec {
+                name,
+                hold,
+                keep_firing,
+                labels,
+                annotations,
+                watches,
+                threshold,
+                missing,
+                handling,
+            }))
         })
     } else {
         record.map(|name| RuleKind::Recording { name, labels })
     };
     section.finish(&[], findings);
     Some(RuleSpec { kind: kind?, expr: expr? })
+}
+
+/// What a condition is held against, when it is over, and what it means that there is nothing to hold.
+fn read_condition(
+    section: &mut Section<'_>,
+    threshold: Option<Threshold>,
+    findings: &mut Findings,
+) -> (Option<Threshold>, Missing) {
+    let clear = section.value("clear_threshold", number, findings);
+    let missing = section.value("missing", Missing::parse, findings).unwrap_or_default();
+    for (key, given) in [("clear_threshold", clear.is_some()), ("missing", missing != Missing::Resolve)] {
+        if given && threshold.is_none() && section.node("alert").is_some() {
+            let place = section.place_of(key);
+            findings.add(place, format!("`{key}` needs an `expr` that compares with a number, as `a > 5`"));
+        }
+    }
+    let (Some(found), Some(clear)) = (&threshold, clear) else { return (threshold, missing) };
+    match found.clone().with_clear(clear) {
+        Ok(found) => (Some(found), missing),
+        Err(message) => {
+            findings.add(section.place_of("clear_threshold"), format!("`clear_threshold` {message}"));
+            (threshold, missing)
+        }
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(format!("expected a number, found `{text}`")),
+    }
 }
 
 fn node_place<'n>(section: &Section<'n>, key: &str) -> &'n Place {
@@ -252,5 +320,61 @@ mod tests {
                 "r.yml:9:43: template of `b`: 1:4: there is no function `nix`",
             ],
         );
+    }
+
+    #[test]
+    fn keys_of_ours_are_read_and_checked() {
+        let rule =
+            |keys: &str| format!("groups:\n- name: g\n  rules:\n  - {{alert: a, expr: m > 85, {keys}}}\n");
+        let keys = "clear_threshold: 80, missing: keep, escalation: night, runbook_url: 'x', auto_ack: true, cooldown: 5m";
+        let file = parse(&rule(keys), "r.yml").unwrap();
+        let alert = file.groups[0].rules[0].alerting().unwrap();
+        let threshold = alert.threshold.as_ref().unwrap();
+        assert_eq!((threshold.fire, threshold.clear, alert.missing), (85.0, Some(80.0), Missing::Keep));
+        assert_eq!(alert.handling.escalation.as_deref(), Some("night"));
+        assert_eq!((alert.handling.auto_ack, alert.handling.cooldown), (true, Duration::from_secs(300)));
+        check_refused(
+            &rule("clear_threshold: 90"),
+            &["r.yml:4:30: `clear_threshold` should be at most 85, which is what the alert fires at"],
+        );
+        check_refused(
+            "groups:\n- name: g\n  rules:\n  - {alert: a, expr: m > n, missing: keep}\n  - {record: a, expr: m, missing: keep}\n",
+            &[
+                "r.yml:4:29: `missing` needs an `expr` that compares with a number, as `a > 5`",
+                "r.yml:5:26: `missing` is of alerting rules; this one records, remove it",
+            ],
+        );
+    }
+
+    #[test]
+    fn kinds_are_read_and_checked() {
+        let rule = |keys: &str| format!("groups:\n- name: g\n  rules:\n  - {{alert: a, expr: m, {keys}}}\n");
+        for (keys, kind) in [
+            ("kind: version", "version"),
+            ("kind: trend", "trend"),
+            ("anomaly: {q: 1e-5, cycle: 1d, direction: up, rest: 30m}", "anomaly"),
+            ("kind: correlation, correlation: {conditions: [n > 1], at_least: 1, on: [job]}", "correlation"),
+            ("correlation: {with: n, window: 30m, baseline: 6h}", "correlation"),
+        ] {
+            let file = parse(&rule(keys), "r.yml").unwrap();
+            assert_eq!(file.groups[0].rules[0].alerting().unwrap().watches.as_str(), kind);
+        }
+        for (keys, expected) in [
+            (
+                "kind: odd",
+                "r.yml:4:31: `kind`: expected `threshold`, `anomaly`, `trend`, `correlation`, `health` or `version`, found `odd`",
+            ),
+            (
+                "trend: {threshold: 5}",
+                "r.yml:4:32: `threshold` and `horizon` belong together: what it must not cross, and how soon",
+            ),
+            ("trend: {}, anomaly: {}", "r.yml:4:25: a rule is of one kind; `anomaly` is there already"),
+            ("kind: trend, anomaly: {}", "r.yml:4:25: `kind` says trend, and `anomaly` is there; remove one"),
+            ("anomaly: {points: 4}", "r.yml:4:34: `points` cannot be more than `of`"),
+            ("correlation: {conditions: [n], at_least: 3}", "r.yml:4:56: there are only 2 conditions"),
+            ("anomaly: {qq: 1}", "r.yml:4:35: unknown key `qq` in `anomaly`; did you mean `q`?"),
+        ] {
+            check_refused(&rule(keys), &[expected]);
+        }
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use barograph_model::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
+use serde_json::Value;
 
 use super::RuleError;
 use crate::file::AlertSpec;
@@ -51,6 +52,10 @@ pub struct Alert {
     pub state: State,
     /// The value that was found last; 0 for a native histogram.
     pub value: f64,
+    /// What the value was held against, if it was.
+    pub threshold: Option<f64>,
+    /// What it follows from, as the kind of its rule tells it.
+    pub evidence: Option<Value>,
     /// Since when its condition holds.
     pub active_at: Timestamp,
     /// Since when it fires.
@@ -76,31 +81,48 @@ impl Alert {
 }
 
 /// That no two alerts have the same labels.
-pub(super) fn check_unique(found: &[Alert]) -> Result<(), RuleError> {
-    let labels: BTreeSet<&Labels> = found.iter().map(|alert| &alert.labels).collect();
-    if labels.len() == found.len() { Ok(()) } else { Err(RuleError::SameLabels("alert")) }
+pub(super) fn check_unique<'a>(found: impl Iterator<Item = &'a Alert>) -> Result<(), RuleError> {
+    let mut labels = BTreeSet::new();
+    let mut found = found.map(|alert| &alert.labels);
+    if found.all(|found| labels.insert(found)) { Ok(()) } else { Err(RuleError::SameLabels("alert")) }
 }
 
-/// Takes what was found at a time into the alerts of a rule; how many are pending or firing now.
+/// Takes what was found at a time into the alerts of a rule; how many are pending or firing now. Those of `kept` stay as they
+/// are.
 pub(super) fn step(
     alerts: &mut BTreeMap<Labels, Alert>,
     spec: &AlertSpec,
     found: Vec<Alert>,
+    kept: &BTreeSet<Labels>,
     at: Timestamp,
 ) -> Result<usize, RuleError> {
-    check_unique(&found)?;
+    check_unique(found.iter())?;
     let held: BTreeSet<Labels> = found.iter().map(|alert| alert.labels.clone()).collect();
+    let cooldown = i64::try_from(spec.handling.cooldown.as_millis()).unwrap_or(i64::MAX);
+    let cooling = |known: &Alert| {
+        known.resolved_at.is_some_and(|end| at.millis().saturating_sub(end.millis()) < cooldown)
+    };
     for new in found {
+        if alerts.get(&new.labels).is_some_and(cooling) {
+            continue;
+        }
         match alerts.get_mut(&new.labels).filter(|known| known.state != State::Inactive) {
-            Some(known) => (known.value, known.annotations) = (new.value, new.annotations),
+            Some(known) => {
+                (known.value, known.annotations) = (new.value, new.annotations);
+                (known.threshold, known.evidence) = (new.threshold, new.evidence);
+            }
             None => drop(alerts.insert(new.labels.clone(), new)),
         }
     }
     let since = |then: Timestamp| at.millis().saturating_sub(then.millis());
     let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let (hold, keep) = (millis(spec.hold), millis(spec.keep_firing));
+    let remembered = RESOLVED_MS.max(cooldown);
     alerts.retain(|labels, alert| {
-        if held.contains(labels) {
+        if alert.state != State::Inactive && kept.contains(labels) {
+            return true;
+        }
+        if held.contains(labels) && alert.state != State::Inactive {
             alert.keep_firing_since = None;
         } else {
             if alert.state == State::Firing && keep > 0 {
@@ -109,8 +131,7 @@ pub(super) fn step(
                     return true;
                 }
             }
-            if alert.state == State::Pending || alert.resolved_at.is_some_and(|end| since(end) > RESOLVED_MS)
-            {
+            if alert.state == State::Pending || alert.resolved_at.is_some_and(|end| since(end) > remembered) {
                 return false;
             }
             if alert.state != State::Inactive {

@@ -1,11 +1,17 @@
 //! The first half of an evaluation: what a rule asks, and the texts of the alerts that come of it.
 
-use barograph_model::{Budget, Labels, METRIC_NAME, Source, Timestamp};
-use barograph_query::{Datum, Error, Options, Value, ast::Expr, evaluate_instant};
+use std::collections::BTreeMap;
+
+use barograph_analyze::Point;
+use barograph_model::{Budget, Labels, METRIC_NAME, Sample, Source, Timestamp};
+use barograph_query::{
+    Datum, Error, Options, Steps, Track, Value, ast::Expr, evaluate_instant, evaluate_range,
+};
 
 use super::{Alert, Moment, RuleError, State, alerts};
 use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
+    kinds::{Kind, Span, Standing},
     template::{self, Subject, Template},
 };
 
@@ -39,9 +45,32 @@ pub enum Answered {
     Series(Vec<(Labels, Datum)>),
     /// To an alerting rule: alerts as they are if they are new.
     Alerts(Vec<Alert>),
+    /// To one that asks all that it measures: an alert for each series, and where its value stands.
+    Measured(Vec<(Alert, Standing)>),
+    /// To one that looks for anomalies: an alert for each series with its value, and with what came before at the first
+    /// evaluation.
+    Seen(Vec<(Alert, Vec<Point>)>),
 }
 
 impl Reader<'_> {
+    /// The floats that answer a range query, by series.
+    fn ranges(&self, expr: &Expr, span: Span) -> Result<Vec<(Labels, Vec<Point>)>, RuleError> {
+        let steps = Steps { start: span.from, end: span.to, step_ms: span.step_ms };
+        let answer = evaluate_range(self.source, expr, steps, self.options, self.budget);
+        let Value::Matrix(series) = answer.map_err(|error| RuleError::Query(told(&error)))?.value else {
+            return Err(RuleError::Query("rule result is not a vector or scalar".to_owned()));
+        };
+        let points = |track: Track| {
+            track.floats.iter().map(|sample| Point { at: sample.at.millis(), value: sample.value }).collect()
+        };
+        Ok(series.into_iter().map(|(labels, track)| (labels, points(track))).collect())
+    }
+
+    /// The floats that answer an instant query.
+    pub(crate) fn values(&self, expr: &Expr, at: Timestamp) -> Result<Vec<f64>, RuleError> {
+        Ok(self.vector(expr, at)?.iter().filter_map(|found| found.1.float()).collect())
+    }
+
     /// The answer to an instant query, as a vector.
     fn vector(&self, expr: &Expr, at: Timestamp) -> Result<Vec<(Labels, Datum)>, RuleError> {
         let answer = evaluate_instant(self.source, expr, at, self.options, self.budget);
@@ -72,16 +101,70 @@ impl RuleSpec {
         reader: Reader<'_>,
         surroundings: &Surroundings,
     ) -> Result<Answered, RuleError> {
+        if let (Some(threshold), Some(spec)) = (self.measured(), self.alerting()) {
+            let vector = reader.vector(&threshold.measured, moment.asked())?;
+            let measured = vector.iter().filter_map(|found| {
+                let standing = threshold.standing(found.1.float()?);
+                Some((alert(spec, found, moment, reader, surroundings), standing))
+            });
+            let measured: Vec<(Alert, Standing)> = measured.collect();
+            alerts::check_unique(measured.iter().map(|(alert, _)| alert))?;
+            return Ok(Answered::Measured(measured));
+        }
+        if let Some(answered) = self.ask_by_kind(moment, reader, surroundings)? {
+            return Ok(answered);
+        }
         let vector = reader.vector(&self.expr, moment.asked())?;
         match &self.kind {
             RuleKind::Recording { .. } => Ok(Answered::Series(vector)),
             RuleKind::Alerting(spec) => {
                 let found = vector.iter().map(|found| alert(spec, found, moment, reader, surroundings));
                 let found: Vec<Alert> = found.collect();
-                alerts::check_unique(&found)?;
+                alerts::check_unique(found.iter())?;
                 Ok(Answered::Alerts(found))
             }
         }
+    }
+}
+
+impl RuleSpec {
+    /// Asks what rules of some kinds ask in place of their expression.
+    fn ask_by_kind(
+        &self,
+        moment: Moment,
+        reader: Reader<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Answered>, RuleError> {
+        let Some(spec) = self.alerting() else { return Ok(None) };
+        let at = moment.asked();
+        let ranges = |expr: &Expr, span: Span| reader.ranges(expr, span);
+        let found = match &spec.watches {
+            Kind::Threshold | Kind::Health | Kind::Version => return Ok(None),
+            Kind::Trend(trend) => trend.find(&self.expr, at, &ranges)?,
+            Kind::Correlation(correlation) => correlation.find(&self.expr, at, &ranges)?,
+            Kind::Anomaly(anomaly) => {
+                let vector = reader.vector(&self.expr, at)?;
+                let mut past: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
+                if moment.first {
+                    past.extend(reader.ranges(&self.expr, anomaly.history(at, moment.interval_ms))?);
+                }
+                let seen = vector.iter().map(|found| {
+                    let alert = alert(spec, found, moment, reader, surroundings);
+                    (alert, past.remove(&found.0).unwrap_or_default())
+                });
+                let seen: Vec<_> = seen.collect();
+                alerts::check_unique(seen.iter().map(|(alert, _)| alert))?;
+                return Ok(Some(Answered::Seen(seen)));
+            }
+        };
+        let found = found.into_iter().map(|finding| {
+            let datum = Datum::Float(Sample { at, value: finding.value });
+            let new = alert(spec, &(finding.labels, datum), moment, reader, surroundings);
+            Alert { threshold: finding.threshold, evidence: Some(finding.evidence), ..new }
+        });
+        let found: Vec<Alert> = found.collect();
+        alerts::check_unique(found.iter())?;
+        Ok(Some(Answered::Alerts(found)))
     }
 }
 
@@ -119,5 +202,7 @@ fn alert(
         fired_at: None,
         keep_firing_since: None,
         resolved_at: None,
+        threshold: spec.threshold.as_ref().map(|threshold| threshold.fire),
+        evidence: None,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use barograph_model::Labels;
+use barograph_model::{Labels, Timestamp};
 
-use super::{Restoring, Rule};
+use super::{Moment, Restoring, Rule};
 use crate::file::GroupSpec;
 
 /// What holds for groups that do not say otherwise.
@@ -59,6 +59,12 @@ impl Group {
             rules: rules.collect(),
             spec,
         }
+    }
+
+    /// How its rules are evaluated at a time; what each of them knows already is not in it ([`Rule::wants_history`]).
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        let interval_ms = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        Moment { at, offset_ms: self.offset_ms, limit: self.spec.limit, interval_ms, first: false }
     }
 
     /// Whether another group is the same as this one was at its beginning.

@@ -7,13 +7,23 @@ mod alerts;
 mod ask;
 mod group;
 mod restore;
+mod seen;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use barograph_analyze::Point;
 use barograph_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use barograph_query::Datum;
 
-use crate::file::{AlertSpec, RuleKind, RuleSpec};
+use crate::{
+    file::{AlertSpec, RuleKind, RuleSpec},
+    kinds::{Kind, WATCHED_MAX, Watchers},
+};
+use seen::Seen;
 
 pub use alerts::{Alert, State};
 pub use ask::{Answered, Reader, Surroundings};
@@ -29,6 +39,10 @@ pub struct Moment {
     pub offset_ms: i64,
     /// Series or alerts it may have at most; 0 is no limit.
     pub limit: usize,
+    /// Time from one evaluation to the next, in milliseconds.
+    pub interval_ms: i64,
+    /// Whether nothing was evaluated before, so that rules which learn look back.
+    pub first: bool,
 }
 
 impl Moment {
@@ -114,6 +128,10 @@ pub struct Rule {
     pub status: Status,
     /// Its alerts, by labels.
     alerts: BTreeMap<Labels, Alert>,
+    /// What it measured, where it matters that something is missing.
+    seen: Seen,
+    /// What it learned of its series, where it looks for anomalies.
+    watchers: Watchers,
     /// What it gave at its last evaluation that went well.
     given: Vec<Labels>,
     /// Whether its alerts show as series: not before it is known since when they held before a restart.
@@ -124,7 +142,20 @@ impl Rule {
     /// A rule of which nothing is known yet. Its alerts show as series at once if `restored`, otherwise after
     /// [`Rule::restore`].
     pub fn new(spec: Arc<RuleSpec>, restored: bool) -> Self {
-        Self { spec, status: Status::default(), alerts: BTreeMap::new(), given: Vec::new(), restored }
+        Self {
+            spec,
+            status: Status::default(),
+            alerts: BTreeMap::new(),
+            seen: Seen::default(),
+            watchers: Watchers::default(),
+            given: Vec::new(),
+            restored,
+        }
+    }
+
+    /// Whether it learns, and has learned nothing yet.
+    pub fn wants_history(&self) -> bool {
+        self.watchers.is_empty()
     }
 
     /// The alerts that fire, and those that were over lately, by labels.
@@ -157,7 +188,17 @@ impl Rule {
             (RuleKind::Recording { name, labels }, Answered::Series(series)) => {
                 record(name, labels, series, moment)?
             }
-            (RuleKind::Alerting(alert), Answered::Alerts(found)) => self.alert(alert, found, moment)?,
+            (RuleKind::Alerting(alert), Answered::Alerts(found)) => {
+                self.alert(alert, found, &BTreeSet::new(), moment)?
+            }
+            (RuleKind::Alerting(alert), Answered::Measured(measured)) => {
+                let (found, kept) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
+                self.alert(alert, found, &kept, moment)?
+            }
+            (RuleKind::Alerting(alert), Answered::Seen(seen)) => {
+                let found = self.unlike(alert, seen, moment)?;
+                self.alert(alert, found, &BTreeSet::new(), moment)?
+            }
             _ => unreachable!("a rule answers what it is"),
         };
         let mut given: Vec<Labels> = samples.iter().map(|sample| sample.0.clone()).collect();
@@ -167,13 +208,43 @@ impl Rule {
         Ok(Outcome { samples, ended })
     }
 
+    /// Those whose value is unlike what came before: where something begins, and where an alert goes on.
+    fn unlike(
+        &mut self,
+        spec: &AlertSpec,
+        seen: Vec<(Alert, Vec<Point>)>,
+        moment: Moment,
+    ) -> Result<Vec<Alert>, RuleError> {
+        let Kind::Anomaly(anomaly) = &spec.watches else { return Ok(Vec::new()) };
+        let mut alerts: BTreeMap<Labels, Alert> = BTreeMap::new();
+        let mut values = Vec::new();
+        for (alert, past) in seen {
+            values.push((alert.labels.clone(), (past, alert.value)));
+            alerts.insert(alert.labels.clone(), alert);
+        }
+        let unlike =
+            self.watchers.look(anomaly, values.into_iter(), moment.asked(), moment.interval_ms).map_err(
+                |found| RuleError::Limit { limit: WATCHED_MAX, found, what: "series that are watched" },
+            )?;
+        let goes_on =
+            |labels: &Labels| self.alerts.get(labels).is_some_and(|alert| alert.state != State::Inactive);
+        let wanted = unlike.into_iter().filter(|unlike| unlike.begins || goes_on(&unlike.labels));
+        Ok(wanted
+            .filter_map(|unlike| {
+                let alert = alerts.remove(&unlike.labels)?;
+                Some(Alert { evidence: Some(unlike.evidence), ..alert })
+            })
+            .collect())
+    }
+
     fn alert(
         &mut self,
         spec: &AlertSpec,
         found: Vec<Alert>,
+        kept: &BTreeSet<Labels>,
         moment: Moment,
     ) -> Result<Vec<(Labels, Datum)>, RuleError> {
-        let active = alerts::step(&mut self.alerts, spec, found, moment.at)?;
+        let active = alerts::step(&mut self.alerts, spec, found, kept, moment.at)?;
         if moment.limit > 0 && active > moment.limit {
             self.alerts.clear();
             return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });

@@ -27,7 +27,13 @@ impl Bench {
 
     /// Evaluates the first rule, stores what comes of it, and tells it as text.
     fn evaluate(&mut self, at: i64) -> Result<String, RuleError> {
-        let moment = Moment { at: Timestamp(at), offset_ms: 0, limit: 2 };
+        let moment = Moment {
+            at: Timestamp(at),
+            offset_ms: 0,
+            limit: 2,
+            interval_ms: MINUTE,
+            first: self.group.rules[0].wants_history(),
+        };
         let (budget, options) = (Budget::unlimited(), Options::default());
         let reader = Reader { source: &self.memory, options: &options, budget: &budget };
         let rule = &mut self.group.rules[0];
@@ -180,4 +186,100 @@ fn a_new_version_of_a_group_goes_on() {
     assert_eq!(new.group.into_series().len(), 1);
     let mut other = Bench::new("{record: r, expr: up, labels: {a: b}}", None);
     assert_eq!(other.group.adopt(old.group).len(), 1);
+}
+
+#[test]
+fn in_the_band_everything_stays() {
+    let mut bench = Bench::new("{alert: A, expr: m > 85, for: 1m, clear_threshold: 80}", None);
+    let mut states = Vec::new();
+    for (minute, value) in [84.0, 86.0, 82.0, 87.0, 82.0, 80.0, 79.0, 82.0].into_iter().enumerate() {
+        let at = i64::try_from(minute).unwrap() * MINUTE;
+        bench.load("m", at, value);
+        bench.evaluate(at).unwrap();
+        states.push(bench.state().as_str());
+    }
+    let expected = ["inactive", "pending", "pending", "firing", "firing", "firing", "inactive", "inactive"];
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn what_is_missing_means_what_the_rule_says() {
+    for (missing, expected) in [("resolve", "inactive"), ("keep", "firing"), ("alert", "firing")] {
+        let rule = format!("{{alert: A, expr: m > 85, missing: {missing}}}");
+        let mut bench = Bench::new(&rule, None);
+        bench.load("m", 0, 90.0);
+        bench.evaluate(0).unwrap();
+        assert_eq!(bench.state(), State::Firing);
+        bench.load("m", MINUTE, stale_marker());
+        bench.evaluate(MINUTE).unwrap();
+        assert_eq!(bench.state().as_str(), expected, "{missing}");
+    }
+    // One that was well is missed, too, and forgotten after a day.
+    let mut bench = Bench::new("{alert: A, expr: m > 85, missing: alert}", None);
+    bench.load("m", 0, 1.0);
+    bench.evaluate(0).unwrap();
+    bench.load("m", MINUTE, stale_marker());
+    let mut told = |at| {
+        bench.evaluate(at).unwrap();
+        bench.state()
+    };
+    assert_eq!(
+        [0, MINUTE, 1440 * MINUTE, 1441 * MINUTE].map(&mut told),
+        [State::Inactive, State::Firing, State::Firing, State::Inactive]
+    );
+}
+
+#[test]
+fn an_alert_that_is_over_rests() {
+    let mut bench = Bench::new("{alert: A, expr: m > 1, cooldown: 20m}", None);
+    let mut states = Vec::new();
+    for (minute, value) in [(0, 2.0), (1, 0.0), (2, 2.0), (20, 2.0), (21, 2.0)] {
+        bench.load("m", minute * MINUTE, value);
+        bench.evaluate(minute * MINUTE).unwrap();
+        states.push(bench.state().as_str());
+    }
+    assert_eq!(states, ["firing", "inactive", "inactive", "inactive", "firing"]);
+}
+
+#[test]
+fn each_kind_is_evaluated() {
+    let hour = 60 * MINUTE;
+    let rules = [
+        ("{alert: A, expr: m, trend: {window: 1h, threshold: 200, horizon: 2h}}", 1),
+        ("{alert: A, expr: m, trend: {window: 1h, direction: down}}", 0),
+        ("{alert: A, expr: m > 100, correlation: {conditions: ['n > 5'], within: 5m}}", 1),
+        ("{alert: A, expr: m > 100, correlation: {conditions: ['n > 50'], within: 5m}}", 0),
+        ("{alert: A, expr: m > 100, kind: health}", 1),
+    ];
+    for (rule, expected) in rules {
+        let mut bench = Bench::new(rule, None);
+        for minute in 0..=60 {
+            let at = hour + minute * MINUTE;
+            bench.load("m", at, 60.0 + minute as f64);
+            bench.load("n", at, 10.0);
+        }
+        bench.evaluate(2 * hour).unwrap();
+        let rule = &bench.group.rules[0];
+        assert_eq!(rule.active().count(), expected, "{}", rule.spec.expr);
+        let told = rule.active().all(|alert| alert.evidence.is_some() || alert.threshold == Some(100.0));
+        assert!(told, "{}", rule.spec.expr);
+    }
+}
+
+#[test]
+fn anomalies_are_told_from_the_first_evaluation_on() {
+    let mut bench = Bench::new("{alert: A, expr: m, anomaly: {points: 2, of: 3}}", None);
+    let noise = |i: i64| (i.wrapping_mul(2_654_435_761) >> 9).rem_euclid(100) as f64 / 100.0;
+    for i in 0..360 {
+        bench.load("m", i * MINUTE, noise(i));
+    }
+    let mut states = Vec::new();
+    for i in 360..366 {
+        bench.load("m", i * MINUTE, noise(i) + if i >= 362 { 40.0 } else { 0.0 });
+        bench.evaluate(i * MINUTE).unwrap();
+        states.push(bench.state().as_str());
+    }
+    assert_eq!(states[..4], ["inactive", "inactive", "inactive", "firing"], "{states:?}");
+    let alert = bench.group.rules[0].active().next().unwrap();
+    assert!(alert.evidence.as_ref().unwrap()["score"].as_f64().unwrap() > 5.0);
 }

@@ -87,7 +87,7 @@ fn len(value: &Value) -> Result<Value, String> {
     let len = match value {
         Value::Text(text) => text.len(),
         Value::List(list) => list.len(),
-        Value::Texts(texts) => texts.len(),
+        Value::Texts(texts) | Value::Pairs(texts) => texts.len(),
         Value::Map(map) => map.len(),
         other => return Err(format!("a {} has no length", other.kind())),
     };
@@ -97,6 +97,9 @@ fn len(value: &Value) -> Result<Value, String> {
 fn index(value: &Value, key: &Value) -> Result<Value, String> {
     match (value, key) {
         (Value::Texts(_) | Value::Map(_), Value::Text(name)) => value.field(name),
+        (Value::Pairs(texts), Value::Text(name)) => {
+            Ok(Value::text(texts.get(&**name).map(String::as_str).unwrap_or_default()))
+        }
         (Value::List(list), Value::Int(at)) => {
             let item = usize::try_from(*at).ok().and_then(|at| list.get(at));
             item.cloned().ok_or_else(|| format!("index out of range: {at}"))
@@ -131,7 +134,7 @@ fn slice(args: &[Value]) -> Result<Value, String> {
     }
 }
 
-fn escape_html(text: &str) -> String {
+pub(super) fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,19 +3,24 @@
 //! `Instance {{ $labels.instance }} down, {{ $value | humanize }}` is read once ([`Template::parse`]) and filled in for
 //! each alert ([`Template::expand`]). Actions, pipelines, variables, `if`, `range`, `with`, `define` and `template`, Go's own
 //! functions and those that Prometheus documents are there; methods of Go's types are not. Filling in is
-//! bounded: steps, depth and the length of the text.
+//! bounded: steps, depth and the length of the text. Texts of notices are templates too, in the dialect of Alertmanager
+//! ([`Dialect::Notices`]), filled in with what a receiver is told ([`Template::tell`]).
 //!
 //! The language: <https://pkg.go.dev/text/template>; the functions:
 //! <https://prometheus.io/docs/prometheus/latest/configuration/template_reference/>.
 
 mod builtins;
+mod dates;
 mod format;
 mod functions;
 mod humanize;
 mod lexer;
+mod library;
 mod links;
+mod methods;
 mod parser;
 mod run;
+mod telling;
 mod tree;
 mod value;
 
@@ -24,6 +29,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use barograph_model::{Labels, Timestamp};
 use barograph_query::Datum;
 
+pub use library::Library;
 pub use value::Value;
 
 /// The longest text of a template, and the longest that comes of one.
@@ -39,6 +45,24 @@ pub struct Template {
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
+    }
+}
+
+/// What a template may say besides what Go's templates have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The functions of Prometheus, for rules.
+    Rules,
+    /// The functions and methods of Alertmanager, for notices.
+    Notices,
+}
+
+impl Dialect {
+    fn has(self, function: &str) -> bool {
+        match self {
+            Self::Rules => functions::exists(function),
+            Self::Notices => telling::exists(function) || builtins::exists(function),
+        }
     }
 }
 
@@ -84,7 +108,15 @@ impl Template {
     /// # Errors
     /// It is not one; functions and variables that do not exist are found as well.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let tree = parser::parse(text).map_err(|mistake| mistake.placed(text))?;
+        Self::parse_as(text, Dialect::Rules)
+    }
+
+    /// Reads a template in a dialect.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_as(text: &str, dialect: Dialect) -> Result<Self, TemplateError> {
+        let tree = parser::parse(text, dialect).map_err(|mistake| mistake.placed(text))?;
         Ok(Self { text: text.into(), tree: Arc::new(tree) })
     }
 
@@ -117,6 +149,25 @@ impl Template {
             ("Value", value),
         ];
         run::expand(&self.tree, BTreeMap::from(data), surroundings)
+            .map_err(|mistake| mistake.placed(&self.text))
+    }
+}
+
+impl Template {
+    /// Fills in the template of a notice. Where it becomes HTML (`escapes`), what is filled in is escaped.
+    ///
+    /// # Errors
+    /// Something in it does not fit, or a limit was reached.
+    pub fn tell(
+        &self,
+        data: &Value,
+        library: &Library,
+        now: Timestamp,
+        escapes: bool,
+    ) -> Result<String, TemplateError> {
+        let query = |_: &str| Err("nothing can be asked here".to_owned());
+        let surroundings = Surroundings { now, external_url: "", query: &query };
+        run::tell(&self.tree, library, data.clone(), &surroundings, escapes)
             .map_err(|mistake| mistake.placed(&self.text))
     }
 }

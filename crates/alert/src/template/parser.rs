@@ -1,7 +1,7 @@
 //! Parts of a template to its tree.
 
 use super::{
-    Mistake, TEXT_BYTES_MAX, functions,
+    Dialect, Mistake, TEXT_BYTES_MAX,
     lexer::{Kind, Part, Token, parts},
     tree::{Base, Command, Node, Operand, Pipeline, Tree},
 };
@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 64;
 pub(super) const GIVEN: [&str; 5] = ["$", "$labels", "$externalLabels", "$externalURL", "$value"];
 
 /// Reads a template.
-pub(super) fn parse(text: &str) -> Result<Tree, Mistake> {
+pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Tree, Mistake> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Mistake::new(0, format!("a template has at most {TEXT_BYTES_MAX} bytes")));
     }
@@ -22,8 +22,10 @@ pub(super) fn parse(text: &str) -> Result<Tree, Mistake> {
         let node = Node::Text { text: (*only).to_owned(), verbatim: only.len() == text.len() };
         return Ok(Tree { body: vec![node], ..Tree::default() });
     }
-    let known = GIVEN.iter().map(|name| (*name).to_owned()).collect();
-    let mut parser = Parser { parts, next: 0, end: text.len(), known, tree: Tree::default(), loops: 0 };
+    let given = if dialect == Dialect::Rules { &GIVEN[..] } else { &GIVEN[..1] };
+    let known = given.iter().map(|name| (*name).to_owned()).collect();
+    let mut parser =
+        Parser { parts, next: 0, end: text.len(), known, tree: Tree::default(), loops: 0, dialect };
     let (body, stop) = parser.body(0)?;
     if let Some((at, word)) = stop {
         return Err(Mistake::new(at, format!("unexpected `{}`", word.as_str())));
@@ -61,6 +63,7 @@ struct Parser<'t> {
     tree: Tree,
     /// How many `range` are open.
     loops: usize,
+    dialect: Dialect,
 }
 
 impl Parser<'_> {
@@ -107,7 +110,9 @@ impl Parser<'_> {
                 }
                 _ => {
                     let mut known = std::mem::take(&mut self.known);
-                    let pipeline = Tokens { tokens: &tokens, next: 0, at, known: &mut known }.whole(false);
+                    let pipeline =
+                        Tokens { tokens: &tokens, next: 0, at, known: &mut known, dialect: self.dialect }
+                            .whole(false);
                     self.known = known;
                     nodes.push(Node::Action(pipeline?));
                 }
@@ -130,7 +135,8 @@ impl Parser<'_> {
         }
         let scope = self.known.len();
         let mut known = std::mem::take(&mut self.known);
-        let pipeline = Tokens { tokens: rest, next: 0, at, known: &mut known }.whole(word == "range");
+        let pipeline = Tokens { tokens: rest, next: 0, at, known: &mut known, dialect: self.dialect }
+            .whole(word == "range");
         self.known = known;
         let pipeline = pipeline?;
         self.loops += usize::from(word == "range");
@@ -194,7 +200,8 @@ impl Parser<'_> {
             return Ok((name.clone(), None));
         }
         let mut known = std::mem::take(&mut self.known);
-        let data = Tokens { tokens: &rest[1..], next: 0, at, known: &mut known }.whole(false);
+        let data =
+            Tokens { tokens: &rest[1..], next: 0, at, known: &mut known, dialect: self.dialect }.whole(false);
         self.known = known;
         Ok((name.clone(), Some(data?)))
     }
@@ -206,6 +213,7 @@ struct Tokens<'a> {
     next: usize,
     at: usize,
     known: &'a mut Vec<String>,
+    dialect: Dialect,
 }
 
 impl Tokens<'_> {
@@ -284,7 +292,11 @@ impl Tokens<'_> {
         }
         match operands.first() {
             None => Err(Mistake::new(at, "a value is missing")),
-            Some(first) if operands.len() > 1 && !matches!(first.base, Base::Function(_)) => {
+            Some(first)
+                if operands.len() > 1
+                    && !matches!(first.base, Base::Function(_))
+                    && (self.dialect == Dialect::Rules || first.fields.is_empty()) =>
+            {
                 Err(Mistake::new(at, "only functions take arguments"))
             }
             Some(_) => Ok(Command { at, operands }),
@@ -317,7 +329,7 @@ impl Tokens<'_> {
                 "true" => Base::Bool(true),
                 "false" => Base::Bool(false),
                 "nil" => Base::Nil,
-                _ if functions::exists(&word) => Base::Function(word),
+                _ if self.dialect.has(&word) => Base::Function(word),
                 _ => return Err(Mistake::new(at, format!("there is no function `{word}`"))),
             },
             Kind::Open => {

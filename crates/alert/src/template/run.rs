@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
     Mistake, Surroundings, TEXT_BYTES_MAX, builtins, functions,
+    library::Library,
+    methods, telling,
     tree::{Base, Command, Node, Operand, Pipeline, Tree},
     value::Value,
 };
@@ -13,7 +15,7 @@ const STEPS_MAX: usize = 100_000;
 /// How deep templates may call each other.
 const CALLS_MAX: usize = 32;
 
-/// Fills in a template with these fields.
+/// Fills in a template of a rule with these fields.
 pub(super) fn expand(
     tree: &Tree,
     data: BTreeMap<&'static str, Value>,
@@ -25,25 +27,42 @@ pub(super) fn expand(
         ("$externalURL", "ExternalURL"),
         ("$value", "Value"),
     ];
-    let mut variables: Vec<(String, Value)> = given
+    let variables = given
         .iter()
         .filter_map(|(name, field)| Some(((*name).to_owned(), data.get(field)?.clone())))
         .collect();
     let dot = Value::Fields(Rc::new(data));
-    variables.push(("$".to_owned(), dot.clone()));
-    let mut run = Run { tree, surroundings, variables, out: String::new(), steps: 0, calls: 0 };
-    run.nodes(&tree.body, &dot)?;
+    run(Run { variables, ..Run::new(tree, surroundings) }, dot)
+}
+
+/// Fills in a template of a notice. Where it becomes HTML, what is filled in is escaped.
+pub(super) fn tell(
+    tree: &Tree,
+    library: &Library,
+    dot: Value,
+    surroundings: &Surroundings<'_>,
+    escapes: bool,
+) -> Result<String, Mistake> {
+    run(Run { library: Some(library), escapes, ..Run::new(tree, surroundings) }, dot)
+}
+
+fn run(mut run: Run<'_>, dot: Value) -> Result<String, Mistake> {
+    run.variables.push(("$".to_owned(), dot.clone()));
+    run.nodes(&run.tree.body, &dot)?;
     Ok(run.out)
 }
 
 /// A template being filled in.
 pub(super) struct Run<'t> {
     tree: &'t Tree,
+    /// Templates of files; `None` in rules.
+    library: Option<&'t Library>,
     pub(super) surroundings: &'t Surroundings<'t>,
     variables: Vec<(String, Value)>,
     out: String,
     steps: usize,
     calls: usize,
+    escapes: bool,
 }
 
 /// How a list of nodes ended.
@@ -55,6 +74,11 @@ enum Flow {
 }
 
 impl<'t> Run<'t> {
+    fn new(tree: &'t Tree, surroundings: &'t Surroundings<'t>) -> Self {
+        let (variables, out) = (Vec::new(), String::new());
+        Self { tree, library: None, surroundings, variables, out, steps: 0, calls: 0, escapes: false }
+    }
+
     fn nodes(&mut self, nodes: &'t [Node], dot: &Value) -> Result<Flow, Mistake> {
         let scope = self.variables.len();
         let mut flow = Flow::On;
@@ -92,6 +116,8 @@ impl<'t> Run<'t> {
                 let value = self.pipeline(pipeline, dot)?;
                 if pipeline.variables.is_empty() {
                     let text = if value == Value::Nil { "<no value>".to_owned() } else { value.show() };
+                    let text =
+                        if self.escapes && !is_safe(pipeline) { builtins::escape_html(&text) } else { text };
                     self.write(&text, place(pipeline))?;
                 }
             }
@@ -142,7 +168,7 @@ impl<'t> Run<'t> {
         let list = self.commands(over, dot)?;
         let items: Vec<(Value, Value)> = match &list {
             Value::List(list) => (0..).map(Value::Int).zip(list.iter().cloned()).collect(),
-            Value::Texts(texts) => {
+            Value::Texts(texts) | Value::Pairs(texts) => {
                 texts.iter().map(|(name, value)| (Value::text(name), Value::text(value))).collect()
             }
             Value::Map(map) => map.iter().map(|(name, value)| (Value::text(name), value.clone())).collect(),
@@ -187,7 +213,9 @@ impl<'t> Run<'t> {
 
     fn call_template(&mut self, name: &str, data: Value, at: usize) -> Result<(), Mistake> {
         let tree = self.tree;
-        let Some(body) = tree.defined.get(name) else {
+        let library = self.library;
+        let body = tree.defined.get(name).or_else(|| library?.get(name));
+        let Some(body) = body else {
             return Err(Mistake::new(at, format!("there is no template {name:?}")));
         };
         if self.calls >= CALLS_MAX {
@@ -227,7 +255,9 @@ impl<'t> Run<'t> {
 
     fn command(&mut self, command: &'t Command, last: Option<Value>, dot: &Value) -> Result<Value, Mistake> {
         let [first, args @ ..] = command.operands.as_slice() else { return Ok(Value::Nil) };
-        let Base::Function(name) = &first.base else { return self.operand(first, dot) };
+        let Base::Function(name) = &first.base else {
+            return if args.is_empty() { self.operand(first, dot) } else { self.method(first, args, dot) };
+        };
         if let "and" | "or" = name.as_str() {
             if args.is_empty() && last.is_none() {
                 return Err(Mistake::new(command.at, format!("`{name}`: takes at least one argument")));
@@ -247,9 +277,23 @@ impl<'t> Run<'t> {
         if args.iter().map(bytes).sum::<usize>() > TEXT_BYTES_MAX {
             return Err(Mistake::new(at, format!("a text gets longer than {TEXT_BYTES_MAX} bytes")));
         }
-        let answer = builtins::call(name, args).or_else(|| functions::call(name, args, self));
+        let told = self.library.and_then(|_| telling::call(name, args, self.surroundings.now));
+        let answer =
+            told.or_else(|| builtins::call(name, args)).or_else(|| functions::call(name, args, self));
         let answer = answer.unwrap_or_else(|| Err("there is no such function".to_owned()));
         answer.map_err(|reason| Mistake::new(at, format!("`{name}`: {reason}")))
+    }
+
+    /// A method with arguments: the last field of an operand.
+    fn method(&mut self, operand: &'t Operand, args: &'t [Operand], dot: &Value) -> Result<Value, Mistake> {
+        let mut value = self.base(operand, dot)?;
+        let placed = |reason| Mistake::new(operand.at, reason);
+        let Some((name, before)) = operand.fields.split_last() else { return Ok(value) };
+        for field in before {
+            value = value.field(field).map_err(placed)?;
+        }
+        let args = args.iter().map(|arg| self.operand(arg, dot)).collect::<Result<Vec<_>, _>>()?;
+        methods::call(&value, name, &args).map_err(placed)
     }
 
     /// `and`, `or`: the first argument that decides, or the last.
@@ -271,7 +315,15 @@ impl<'t> Run<'t> {
     }
 
     fn operand(&mut self, operand: &'t Operand, dot: &Value) -> Result<Value, Mistake> {
-        let mut value = match &operand.base {
+        let mut value = self.base(operand, dot)?;
+        for name in &operand.fields {
+            value = value.field(name).map_err(|reason| Mistake::new(operand.at, reason))?;
+        }
+        Ok(value)
+    }
+
+    fn base(&mut self, operand: &'t Operand, dot: &Value) -> Result<Value, Mistake> {
+        Ok(match &operand.base {
             Base::Dot => dot.clone(),
             Base::Nil => Value::Nil,
             Base::Bool(value) => Value::Bool(*value),
@@ -289,12 +341,16 @@ impl<'t> Run<'t> {
                 self.variables.truncate(scope);
                 value
             }
-        };
-        for name in &operand.fields {
-            value = value.field(name).map_err(|reason| Mistake::new(operand.at, reason))?;
-        }
-        Ok(value)
+        })
     }
+}
+
+/// Whether what comes of it may stand in HTML as it is.
+fn is_safe(pipeline: &Pipeline) -> bool {
+    let last = pipeline.commands.last().and_then(|command| command.operands.first());
+    last.is_some_and(|first| {
+        matches!(&first.base, Base::Function(name) if ["safeHtml", "safeUrl", "html"].contains(&name.as_str()))
+    })
 }
 
 fn place(pipeline: &Pipeline) -> usize {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use barograph_model::Labels;
 use barograph_query::go_float;
 
-use super::{TEXT_BYTES_MAX, format, humanize};
+use super::{TEXT_BYTES_MAX, dates, format, humanize, methods};
 
 /// A value. Which operations take which kinds follows Go.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub enum Value {
     Text(Rc<str>),
     /// Texts by name, such as labels; one that is not there is empty.
     Texts(Rc<BTreeMap<String, String>>),
+    /// Labels of what is told, which know their names, values and pairs.
+    Pairs(Rc<BTreeMap<String, String>>),
     /// Values by name, such as the arguments of a template.
     Map(Rc<BTreeMap<String, Value>>),
     /// Fields, all of which are there.
@@ -30,13 +32,15 @@ pub enum Value {
     List(Rc<Vec<Value>>),
     /// A point in time, in milliseconds since the epoch.
     Time(i64),
+    /// A point in time at a place.
+    Zoned(Rc<jiff::Zoned>),
     /// A span of time, in nanoseconds.
     Span(i64),
 }
 
 impl Value {
     /// A text.
-    pub(super) fn text(text: impl AsRef<str>) -> Self {
+    pub(crate) fn text(text: impl AsRef<str>) -> Self {
         Self::Text(text.as_ref().into())
     }
 
@@ -54,10 +58,10 @@ impl Value {
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
             Self::Text(_) => "string",
-            Self::Texts(_) | Self::Map(_) => "map",
+            Self::Texts(_) | Self::Pairs(_) | Self::Map(_) => "map",
             Self::Fields(_) => "struct",
             Self::List(_) => "list",
-            Self::Time(_) => "time",
+            Self::Time(_) | Self::Zoned(_) => "time",
             Self::Span(_) => "duration",
         }
     }
@@ -70,10 +74,10 @@ impl Value {
             Self::Int(value) | Self::Span(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Text(text) => !text.is_empty(),
-            Self::Texts(texts) => !texts.is_empty(),
+            Self::Texts(texts) | Self::Pairs(texts) => !texts.is_empty(),
             Self::Map(map) => !map.is_empty(),
             Self::List(list) => !list.is_empty(),
-            Self::Fields(_) | Self::Time(_) => true,
+            Self::Fields(_) | Self::Time(_) | Self::Zoned(_) => true,
         }
     }
 
@@ -89,7 +93,7 @@ impl Value {
                     Err(format!("there is no field `.{name}`; there are {}", known.join(", ")))
                 }
             },
-            other => Err(format!("a {} has no field `.{name}`", other.kind())),
+            other => methods::field(other, name),
         }
     }
 
@@ -131,7 +135,7 @@ impl Value {
             Self::Map(map) => list("map[", &mut map.iter().map(|(name, value)| (name.as_str(), value)), "]"),
             Self::Fields(fields) => list("{", &mut fields.values().map(|value| ("", value)), "}"),
             Self::List(items) => list("[", &mut items.iter().map(|item| ("", item)), "]"),
-            Self::Texts(texts) => {
+            Self::Texts(texts) | Self::Pairs(texts) => {
                 let entries: Vec<_> = texts.iter().map(|(name, value)| format!("{name}:{value}")).collect();
                 out.push_str(&format!("map[{}]", entries.join(" ")));
             }
@@ -141,6 +145,7 @@ impl Value {
             Self::Float(value) => out.push_str(&go_float(*value)),
             Self::Text(text) => out.push_str(text),
             Self::Time(ms) => out.push_str(&humanize::time_text(*ms)),
+            Self::Zoned(time) => out.push_str(&dates::format(time, dates::SHOWN)),
             Self::Span(ns) => out.push_str(&format::span_text(*ns)),
         }
     }

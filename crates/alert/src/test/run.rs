@@ -170,8 +170,9 @@ impl<'t> Bench<'t> {
         let budget = Budget::new(SAMPLES_MAX);
         let mut failed = Vec::new();
         for group in &mut self.groups {
-            let moment = Moment { at, offset_ms: group.offset_ms, limit: group.spec.limit };
+            let moment = group.moment(at);
             for rule in &mut group.rules {
+                let moment = Moment { first: rule.wants_history(), ..moment };
                 let reader = Reader { source: &self.memory, options: &self.options, budget: &budget };
                 let answered = rule.spec.ask(moment, reader, &self.surroundings);
                 match answered.and_then(|answered| rule.take(answered, moment)) {

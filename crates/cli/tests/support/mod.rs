@@ -5,6 +5,7 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -42,6 +43,14 @@ pub(crate) fn command(words: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.args(words).stdin(Stdio::null());
+    command
+}
+
+/// `barograph serve` on free ports over a data directory, with `words` besides; not yet started. Its log can be read.
+pub(crate) fn serve(data_dir: &Path, words: &[&str]) -> Command {
+    let mut command = command(&["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"]);
+    command.args(["--otlp-grpc-addr", "off", "--otlp-http-addr", "off", "--data-dir"]).arg(data_dir);
+    command.args(words).stderr(Stdio::piped());
     command
 }
 

@@ -16,6 +16,8 @@ use crate::Options;
 /// What pieces are of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
+    /// Whose data they were made of.
+    pub(super) owner: Option<Arc<str>>,
     /// The query, with the places of its parts.
     pub(super) text: String,
     pub(super) options: Options,

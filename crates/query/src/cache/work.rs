@@ -50,7 +50,8 @@ impl<'a> Work<'a> {
         let changes = source.changes()?;
         let footprint = Footprint::of(expr, options, steps.step_ms)?;
         let (numbered, numbers) = Numbered::of(steps, footprint.reach())?;
-        let key = Key { text: footprint.text.clone(), options: *options, steps: numbered, infos };
+        let (owner, text) = (source.owner(), footprint.text.clone());
+        let key = Key { owner, text, options: *options, steps: numbered, infos };
         // Before anything is read.
         let version = changes.settle(settled);
         let covered = numbered.before(footprint.covered_from(source));

@@ -3,8 +3,8 @@
 use barograph_model::{Labels, Sample, Timestamp};
 use serde_json::{Value, json};
 
-use super::statistics::{Correlation, Trend};
 use crate::syntax::duration_text;
+use barograph_analyze::{Correlation, Trend};
 
 /// The answer to a query.
 #[derive(Clone, Debug, PartialEq)]

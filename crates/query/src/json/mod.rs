@@ -19,11 +19,11 @@ mod plan;
 mod read;
 mod resolve;
 mod run;
-mod statistics;
 mod thin;
 mod time;
 
 pub use answer::{Finding, Meta, Reply, Series};
+pub use barograph_analyze::{Correlation, Direction, Trend};
 pub use document::{
     AGGREGATIONS_MAX, Aggregation, Calculation, Condition, DIMENSIONS_MAX, DOCUMENT_BYTES_MAX, GROUP_BY_MAX,
     GroupBy, LIMIT_MAX, METRICS_MAX, Moment, Query, SPAN_MS, Sort, VALUES_MAX, Window,
@@ -34,7 +34,6 @@ pub use pattern::{CONDITIONS_MAX, Pattern, STEPS_MAX, Step};
 pub use read::Invalid;
 pub(crate) use run::answer_traced;
 pub use run::{Error, answer, answer_reusing};
-pub use statistics::{Correlation, Direction, Trend};
 pub use thin::thin_out;
 pub use time::parse_moment;
 

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use barograph_analyze::Point;
 use barograph_model::{
     Budget, BudgetError, Labels, METRIC_NAME, Sample, Source, SourceError, Tier, TimeRange, Timestamp,
 };
@@ -19,7 +20,6 @@ use super::{
     plan::{Plan, Span, plan},
     read::Invalid,
     resolve::Directory,
-    statistics,
     thin::thin_out,
 };
 use crate::{
@@ -357,7 +357,9 @@ impl Run<'_> {
         let mut findings = BTreeMap::new();
         for (labels, points) in groups {
             self.budget.check()?;
-            findings.extend(statistics::trend(&points).map(|trend| (labels, Finding::Trend(trend))));
+            findings.extend(
+                barograph_analyze::trend(&numbers(&points)).map(|trend| (labels, Finding::Trend(trend))),
+            );
         }
         Ok((self.points_of(&findings), findings))
     }
@@ -373,10 +375,10 @@ impl Run<'_> {
         for (labels, points) in groups {
             self.budget.check()?;
             let Some(other) = others.get(&labels) else { continue };
-            let found = statistics::correlation(&points, other, lags, width);
+            let found = barograph_analyze::correlation(&numbers(&points), &numbers(other), lags, width);
             findings.extend(found.map(|found| (labels, Finding::Correlation(found))));
         }
-        statistics::judge_together(findings.values_mut().filter_map(|finding| match finding {
+        barograph_analyze::judge_together(findings.values_mut().filter_map(|finding| match finding {
             Finding::Correlation(found) => Some(found),
             _ => None,
         }));
@@ -565,6 +567,11 @@ impl Run<'_> {
         }
         Labels::from_pairs(labels.iter().map(|(name, value)| (asked_as(name), value))).unwrap_or(labels)
     }
+}
+
+/// Samples as plain numbers.
+fn numbers(samples: &[Sample]) -> Vec<Point> {
+    samples.iter().map(|sample| Point { at: sample.at.0, value: sample.value }).collect()
 }
 
 fn options(tier: Tier) -> Options {

@@ -1,7 +1,7 @@
 //! What a request is for: the classes in which requests are admitted.
 
 /// Classes, the most important first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Class {
     /// How it fares, and what it says of itself.
     Health,

@@ -20,10 +20,11 @@ use std::{
 };
 
 use barograph::{Counter, Family, Gauge, Registry};
+use barograph_tenancy::{Shares, Tenant};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::{clock::Clock, config::AdmissionConfig};
+use crate::{clock::Clock, config::AdmissionConfig, tenants::scope};
 pub(crate) use class::Class;
 use controller::{Controller, Verdict};
 
@@ -36,6 +37,8 @@ struct Shared {
     patience: Duration,
     waiting: Mutex<Waiting>,
     dice: AtomicU64,
+    /// What tenants have of the places of each class.
+    shares: Mutex<HashMap<Class, Shares>>,
     instruments: OnceLock<Instruments>,
 }
 
@@ -73,6 +76,7 @@ impl Admission {
             patience: config.wait,
             waiting: Mutex::new(waiting),
             dice: AtomicU64::new(0),
+            shares: Mutex::default(),
             instruments: OnceLock::new(),
         }))
     }
@@ -105,6 +109,30 @@ impl Admission {
     /// # Errors
     /// There is none.
     pub(crate) async fn admit(&self, class: Class) -> Result<Pass, Refused> {
+        let share = self.share(class)?;
+        let mut pass = self.place(class).await?;
+        pass.share = share;
+        Ok(pass)
+    }
+
+    /// A place in the share of whoever it is for, where there are tenants; what is critical is not shared.
+    fn share(&self, class: Class) -> Result<Option<Share>, Refused> {
+        let Some(working) = scope::working().filter(|_| !class.is_critical()) else { return Ok(None) };
+        let waiting = self.lock();
+        let Some(all) = waiting.controller.standing(class).limit else { return Ok(None) };
+        let after = waiting.controller.retry_after(class);
+        drop(waiting);
+        let mut shares = self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenant = &working.0.tenant;
+        if shares.entry(class).or_default().take(tenant, all, self.0.clock.monotonic()) {
+            return Ok(Some(Share { admission: self.clone(), class, tenant: tenant.clone() }));
+        }
+        drop(shares);
+        working.0.figures.share_refused.fetch_add(1, Relaxed);
+        Err(self.refused(class, after))
+    }
+
+    async fn place(&self, class: Class) -> Result<Pass, Refused> {
         let (number, mut called) = {
             let mut waiting = self.lock();
             match waiting.controller.ask(class, self.die()) {
@@ -160,7 +188,7 @@ impl Admission {
 
     fn pass(&self, class: Class, waiting: &Waiting) -> Pass {
         self.measure(class, waiting);
-        Pass { admission: self.clone(), class, began: self.0.clock.monotonic(), is_done: false }
+        Pass { admission: self.clone(), class, began: self.0.clock.monotonic(), is_done: false, share: None }
     }
 
     fn refused(&self, class: Class, after: Duration) -> Refused {
@@ -229,6 +257,23 @@ pub(crate) struct Pass {
     class: Class,
     began: Duration,
     is_done: bool,
+    share: Option<Share>,
+}
+
+/// A place in the share of a tenant, until it is dropped.
+struct Share {
+    admission: Admission,
+    class: Class,
+    tenant: Tenant,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = self.admission.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shares) = shares.get_mut(&self.class) {
+            shares.give(&self.tenant);
+        }
+    }
 }
 
 impl Pass {
@@ -240,6 +285,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        drop(self.share.take());
         let took = self.admission.0.clock.monotonic().saturating_sub(self.began);
         self.admission.leave(self.class, self.is_done.then_some(took));
     }

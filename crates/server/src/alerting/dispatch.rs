@@ -14,7 +14,7 @@ use super::{
     kept::{ALERTS, LOG, MAINTENANCE, SILENCE_BOUNDS, SILENCE_HISTORY, SILENCES, key},
     lock, put,
 };
-use crate::{Engine, clock::Clock, errors::chain, server::stopped};
+use crate::{Engine, clock::Clock, errors::chain, incidents::Pending, server::stopped};
 
 /// How often the file is looked at, and nothing is waited for longer.
 const LOOK: Duration = Duration::from_secs(2);
@@ -28,6 +28,7 @@ const JUMP: i64 = 1_000;
 /// Runs until told to stop.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut configured = engine.configured.subscribe();
+    engine.incidents.configure(engine.alerting.config());
     let mut looks = Looks::of(&engine.alerting);
     let mut drift = drift(&*engine.clock);
     let mut pruned = engine.clock.monotonic();
@@ -119,6 +120,7 @@ fn take(engine: &Engine, read: Result<Setup, String>, looks: Looks) -> Looks {
                 let mut standing = alerting.standing();
                 let changed = setup.shown != standing.setup.shown || setup.stamp != standing.setup.stamp;
                 if changed {
+                    engine.incidents.configure(setup.config.clone());
                     standing.configure(setup, engine.clock.now().millis());
                 }
                 changed
@@ -150,17 +152,21 @@ impl Alerting {
         let began = engine.clock.monotonic();
         let now = engine.clock.now().millis();
         let _turn = lock(&self.writing);
-        let (flushes, ended, log, gone) = {
+        let (flushes, ended, gone) = {
             let mut standing = self.standing();
-            let ended = standing.alerts.ended(now);
-            let flushes = standing.flush(now);
-            let log = standing.dispatcher.log().changes();
             let gone = if prunes { standing.prune(now) } else { Gone::default() };
-            (flushes, ended, log, gone)
+            (standing.flush(now), standing.alerts.ended(now), gone)
         };
-        if flushes.is_empty() && ended.is_empty() && log.is_empty() && !prunes {
+        if flushes.is_empty() && ended.is_empty() && !prunes {
             return;
         }
+        let (pending, incidents) = Pending::flushed(&engine.incidents, &flushes, now);
+        let (notices, log) = {
+            let mut standing = self.standing();
+            let notices = standing.notices(&flushes, &incidents, now);
+            (notices, standing.dispatcher.log().changes())
+        };
+        let mut afterwards = None;
         let written = self.state.write(|batch| {
             for alert in &ended {
                 put(batch, alert, now)?;
@@ -171,10 +177,20 @@ impl Alerting {
                     None => drop(batch.remove(&LOG, key)?),
                 }
             }
+            if let Some(outbox) = self.outbox.get()
+                && !notices.is_empty()
+            {
+                afterwards = Some(outbox(batch, notices, now)?);
+            }
+            pending.store(batch)?;
             gone.forget(batch, now)
         });
         match written {
             Ok(()) => {
+                pending.committed();
+                if let Some(afterwards) = afterwards {
+                    afterwards();
+                }
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));

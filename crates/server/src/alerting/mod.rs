@@ -7,6 +7,7 @@
 //! - `files`: `alertmanager.yml`
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
+//! - `notices`: what follows from a look at a group, and what became of it
 //! - `kept`: tables
 //! - `instruments`: metrics
 
@@ -15,11 +16,12 @@ mod files;
 mod from_rules;
 mod instruments;
 mod kept;
+mod notices;
 mod silences;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use barograph::Registry;
@@ -41,6 +43,7 @@ pub use files::check;
 pub(crate) use from_rules::Raised;
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
+pub(crate) use notices::Outbox;
 pub(crate) use silences::Refusal;
 
 /// All of alerting.
@@ -51,6 +54,7 @@ pub(crate) struct Alerting {
     standing: Mutex<Standing>,
     /// Told when there may be something to do earlier than was thought.
     wake: Notify,
+    outbox: OnceLock<Box<Outbox>>,
     instruments: Instruments,
 }
 
@@ -72,8 +76,6 @@ pub(crate) struct Shown {
     pub(crate) muted_by: Vec<MutedBy>,
     /// Names of receivers.
     pub(crate) receivers: Vec<String>,
-    /// Whether it was looked at since it came.
-    pub(crate) processed: bool,
 }
 
 /// What came of alerts that were told.
@@ -120,11 +122,12 @@ impl Alerting {
             writing: Mutex::default(),
             standing: Mutex::new(standing),
             wake: Notify::new(),
+            outbox: OnceLock::new(),
             instruments,
         }
     }
 
-    /// Without anything, for tests of what is around it.
+    /// Its instruments.
     pub(crate) fn register(registry: &Registry) -> Result<Instruments, barograph::Error> {
         Instruments::register(registry)
     }
@@ -198,7 +201,7 @@ impl Alerting {
             receivers.sort();
             receivers.dedup();
             let fingerprint = alert.fingerprint();
-            Shown { alert: alert.clone(), fingerprint, muted_by, receivers, processed: true }
+            Shown { alert: alert.clone(), fingerprint, muted_by, receivers }
         };
         wanted.map(shown).collect()
     }

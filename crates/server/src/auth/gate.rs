@@ -23,7 +23,10 @@ use super::{
     Asked, Auth, Denied, cookies,
     table::{Need, of_route},
 };
-use crate::http::{ApiError, App, Peer, Problem};
+use crate::{
+    http::{ApiError, App, Peer, Problem, otlp},
+    tenants::{self, Working, routes::For, scope},
+};
 
 /// What pages show with each change, so that no page of somebody else can make a browser change something.
 pub(crate) const CSRF: &str = "x-csrf-token";
@@ -102,17 +105,69 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         Ok(identity) => identity,
         Err((refused, identity)) => {
             note_refusal(&app, &refused, identity.as_ref(), &asked, &object).await;
-            return answer(&refused, &browser, request.uri().path());
+            return answer(&refused, &browser, request.uri().path(), request.headers());
         }
     };
     request.extensions_mut().insert(identity.clone());
-    let response = next.run(request).await;
+    let working =
+        match working(&app, &identity, request.headers(), tenants::routes::of_route(route.as_deref())) {
+            Ok(working) => working,
+            Err(why) => {
+                let refused = Refused::Forbidden(why);
+                note_refusal(&app, &refused, Some(&identity), &asked, &object).await;
+                return answer(&refused, &browser, request.uri().path(), request.headers());
+            }
+        };
+    if let Some(working) = &working {
+        request.extensions_mut().insert(working.clone());
+    }
+    let mut response = scope::within(working.clone(), next.run(request)).await;
+    if let (Some(working), StatusCode::TOO_MANY_REQUESTS) = (working, response.status()) {
+        let (wait, headers) = (working.0.wait(app.monotonic()), response.headers_mut());
+        if !wait.is_zero() || !headers.contains_key(RETRY_AFTER) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
+        }
+    }
     if need == Need::May(Scope::Admin) && !browser.looks {
         let status = response.status();
         let outcome = if status.is_success() { Outcome::Done } else { Outcome::Failed };
         noted(&app, &identity, asked.address, ("request", &object), outcome, status.as_str()).await;
     }
     response
+}
+
+/// For whom a request is worked on that is for these; `None` if there are no tenants.
+///
+/// # Errors
+/// It is not for them, in words.
+pub(super) fn working(
+    app: &App,
+    identity: &Identity,
+    headers: &HeaderMap,
+    whose: For,
+) -> Result<Option<Working>, String> {
+    let working = app.tenants().of_request(identity, headers)?;
+    if let Some(working) = &working
+        && whose == For::Server
+        && !working.0.is_default()
+    {
+        let default = app.tenants().default();
+        return Err(format!("this is of the server as a whole, and for the tenant {} alone", default.name));
+    }
+    Ok(working)
+}
+
+/// What tools ask is worked on for whoever uses them, and is for them what it is without a tool.
+pub(crate) async fn again(request: Request, next: Next) -> Response {
+    let working = request.extensions().get::<Working>().cloned();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    if let Some(working) = &working
+        && tenants::routes::of_route(route.as_deref()) == For::Server
+        && !working.0.is_default()
+    {
+        return Problem::new(StatusCode::FORBIDDEN, "this is of the server as a whole").into_response();
+    }
+    scope::within(working, next.run(request)).await
 }
 
 /// What a request needs. Files of the pages hold nothing that is not public, and the login is there before anybody is known.
@@ -267,15 +322,16 @@ impl Browser {
 }
 
 /// The answer to who may not, in the form of the API that is asked.
-fn answer(refused: &Refused, browser: &Browser, path: &str) -> Response {
+fn answer(refused: &Refused, browser: &Browser, path: &str, asked: &HeaderMap) -> Response {
     if let (Refused::Unauthenticated(_), Some(next)) = (refused, &browser.wants_page) {
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         return Redirect::to(&format!("/ui/login?next={next}")).into_response();
     }
     let (status, text) = (refused.status(), refused.text().to_owned());
-    let mut response = match path.starts_with("/api/v1/") {
-        true => ApiError::refused(status, text).into_response(),
-        false => Problem::new(status, text).into_response(),
+    let mut response = match otlp::refusal(path, asked, status, &text) {
+        Some(response) => response,
+        None if path.starts_with("/api/v1/") => ApiError::refused(status, text).into_response(),
+        None => Problem::new(status, text).into_response(),
     };
     let headers = response.headers_mut();
     match refused {

@@ -14,10 +14,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
     Asked,
-    gate::{Refused, judge, note_refusal, noted},
+    gate::{Refused, judge, note_refusal, noted, working},
     table::{Need, of_call},
 };
-use crate::http::{App, Caller};
+use crate::{
+    http::{App, Caller},
+    tenants::{self, scope},
+};
 
 /// Lets in who may.
 pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -34,12 +37,23 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
             return status_of(&refused).into_http();
         }
     };
+    let working = match working(&app, &identity, request.headers(), tenants::routes::of_call(&path)) {
+        Ok(working) => working,
+        Err(why) => {
+            let refused = Refused::Forbidden(why);
+            note_refusal(&app, &refused, Some(&identity), &asked, &path).await;
+            return status_of(&refused).into_http();
+        }
+    };
+    if let Some(working) = &working {
+        request.extensions_mut().insert(working.clone());
+    }
     let caller = request.extensions().get::<Caller>().map(|caller| caller.clone().by(&identity));
     if let Some(caller) = caller {
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Caller { working: working.clone(), ..caller });
     }
     request.extensions_mut().insert(identity.clone());
-    let response = next.run(request).await;
+    let response = scope::within(working, next.run(request)).await;
     if need == Need::May(Scope::Admin) {
         let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
         let outcome = if failed { Outcome::Failed } else { Outcome::Done };

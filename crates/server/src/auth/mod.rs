@@ -11,6 +11,7 @@ pub(crate) mod cookies;
 pub(crate) mod gate;
 pub(crate) mod grpc;
 mod instruments;
+pub(crate) mod kept;
 pub mod offline;
 pub(crate) mod oidc;
 mod passwords;
@@ -54,6 +55,7 @@ pub(crate) struct Auth {
     random: SystemRandom,
     pub(crate) accounts: Arc<Accounts>,
     sessions: Mutex<Sessions>,
+    keeper: kept::Keeper,
     throttle: Mutex<Throttle>,
     passwords: Passwords,
     audit: Option<Arc<Audit>>,
@@ -111,6 +113,7 @@ impl Auth {
             config: auth,
             clock,
             random,
+            keeper: kept::Keeper::new(state.clone()),
             accounts: Arc::new(Accounts::new(state)),
             sessions: Mutex::new(Sessions::new(sessions)),
             throttle: Mutex::new(Throttle::new(throttle)),
@@ -150,7 +153,9 @@ impl Auth {
 
     /// Reads who is stored. Until then nobody is known. Blocks.
     pub(crate) fn load(&self) {
-        if let Err(error) = self.accounts.load() {
+        // Sessions first: whoever shows one is unknown, not refused, until accounts are there.
+        let restored = self.restore_sessions();
+        if let Err(error) = restored.and_then(|()| self.accounts.load()) {
             tracing::warn!(
                 error = crate::errors::chain(&error),
                 "it cannot be read who is stored; nobody of them is known"
@@ -261,7 +266,10 @@ impl Auth {
     }
 
     fn by_cookie(&self, cookie: &str) -> Result<Option<Identity>, Denied> {
-        let Some(session) = self.sessions().find(cookie, self.now_ms()) else { return Ok(None) };
+        let Some(session) = self.sessions().find(cookie, self.now_ms()) else {
+            // Until it is read who is stored, it may be one of them.
+            return self.accounts.users().map(|_| None).map_err(|_| Denied::NotReady);
+        };
         if let Some((scopes, tenant)) = session.vouched {
             return Ok(Some(Identity { tenant, ..Identity::new(session.user, scopes, Via::Session) }));
         }

@@ -118,6 +118,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/sampling/cost-benefit", May(Read), May(Read)),
     ("/sd", May(Read), May(Read)),
     ("/admission", May(Read), May(Read)),
+    ("/tenants", May(Read), May(Read)),
     ("/openapi.json", May(Read), May(Read)),
     // Its tools only read.
     ("/mcp", May(Read), May(Read)),
@@ -171,6 +172,17 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/alerts/groups", May(Read), May(Read)),
     ("/api/v2/silences", May(Read), May(AlertAck)),
     ("/api/v2/silence/{id}", May(Read), May(AlertAck)),
+    // Who takes what fires.
+    ("/incidents", May(Read), May(AlertAck)),
+    ("/incidents/{id}", May(Read), May(AlertAck)),
+    ("/incidents/{id}/{action}", May(Read), May(AlertAck)),
+    ("/oncall", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides", May(Read), May(AlertAck)),
+    ("/oncall/{schedule}/overrides/{id}", May(Read), May(AlertAck)),
+    ("/escalation-policies", May(Read), May(Admin)),
+    // A link is signed, and can acknowledge one incident.
+    ("/ack-links", Open, Open),
+    ("/ack-links/{link}", Open, Open),
     // What is brought.
     ("/api/v1/write", May(Write), May(Write)),
     ("/api/v1/import/prometheus", May(Write), May(Write)),
@@ -187,6 +199,8 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),
+    // Who may write may know what was written to.
+    ("/query", May(Write), May(Write)),
     ("/metrics/job/{*rest}", May(Write), May(Write)),
     ("/metrics/job@base64/{*rest}", May(Write), May(Write)),
     // What changes the server.
@@ -236,6 +250,12 @@ pub(crate) fn of_call(path: &str) -> Need {
         false => path == *call,
     });
     found.map_or(May(Admin), |(_, need)| *need)
+}
+
+/// All routes, as they stand here.
+#[cfg(test)]
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|(path, ..)| *path)
 }
 
 fn entry(route: &str) -> Option<(Need, Need)> {

@@ -338,6 +338,7 @@ fn own(engine: &Arc<Engine>, at: Timestamp) {
     engine.telemetry.events.observe(&engine.events);
     engine.telemetry.scrapes.observe(&engine.scraped.view().counts());
     engine.telemetry.observe_overflow(&engine.store.overflows(OVERFLOWS_TOLD));
+    engine.tenants.observe(|| engine.store.series_of_owners());
     let registries = [Some(&engine.telemetry.registry), engine.collecting.application.as_ref()];
     let mut points = Vec::new();
     engine.telemetry.registry.tick(at);

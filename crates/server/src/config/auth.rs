@@ -6,12 +6,12 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use barograph_auth::{
-    CertificateRule, Role, Scope, Scopes, SessionLimits, ThrottleLimits, User, check_name, oidc::Mapping,
-    password,
+    CertificateRule, Role, Scope, Scopes, SessionLimits, ThrottleLimits, User, check_name, check_tenants,
+    oidc::Mapping, password,
 };
 
 use super::{
-    Secret, TlsClientConfig,
+    External, Secret, TlsClientConfig,
     http_client::read_tls,
     section::{Findings, Section, boolean, count, text},
     settings::positive_duration,
@@ -39,7 +39,8 @@ pub struct AuthConfig {
     pub oidc: Option<OidcConfig>,
     /// What else the server is called by browsers, as `https://name:port`.
     pub origins: Vec<String>,
-    /// Whether cookies go over TLS only, though the server itself may not speak it: something in front of it does.
+    /// Whether cookies go over TLS only, though the server itself may not speak it: something in front of it does. By default,
+    /// if the external URL says so.
     pub secure_cookies: bool,
     /// Where it is noted what was done.
     pub audit: AuditConfig,
@@ -100,7 +101,8 @@ pub struct OidcConfig {
     pub client_secret: Option<Secret>,
     /// What is asked for; `openid profile email` by default.
     pub scopes: String,
-    /// Where browsers come back to: our address with `/api/barograph/v1/auth/oidc/callback`.
+    /// Where browsers come back to: our address with `/api/barograph/v1/auth/oidc/callback`; by default that of the external
+    /// URL.
     pub redirect_url: String,
     /// How it is reached by TLS.
     pub tls: TlsClientConfig,
@@ -112,10 +114,18 @@ fn user(name: String, password: String, roles: Vec<Role>, tenant: Option<String>
     User { name, password, roles, tenant, created_ms: 0, password_ms: 0 }
 }
 
+/// Where browsers come back to, below our own address.
+const CALLBACK: &str = "/api/barograph/v1/auth/oidc/callback";
+
 /// `None` without the section, or where it is switched off.
-pub(super) fn read_auth(node: Option<&Node>, folder: &Path, findings: &mut Findings) -> Option<AuthConfig> {
+pub(super) fn read_auth(
+    node: Option<&Node>,
+    folder: &Path,
+    external: &External,
+    findings: &mut Findings,
+) -> Option<AuthConfig> {
     let node = node?;
-    let mut auth = AuthConfig::default();
+    let mut auth = AuthConfig { secure_cookies: external.is_secure(), ..AuthConfig::default() };
     let mut section = Section::open(node, "`auth`", findings);
     let enabled = section.value("enabled", boolean, findings).unwrap_or(true);
     section.set("anonymous", &mut auth.anonymous, anonymous, findings);
@@ -123,6 +133,7 @@ pub(super) fn read_auth(node: Option<&Node>, folder: &Path, findings: &mut Findi
     section.set("session_lifetime", &mut auth.sessions.absolute, positive_duration, findings);
     section.set("secure_cookies", &mut auth.secure_cookies, boolean, findings);
     auth.origins = section.values("origins", origin, findings);
+    auth.origins.extend(external.origin());
     let users = section.items("users", findings);
     let certificates = section.items("certificates", findings);
     let (oidc, audit) = (section.node("oidc"), section.node("audit"));
@@ -135,7 +146,7 @@ pub(super) fn read_auth(node: Option<&Node>, folder: &Path, findings: &mut Findi
         auth.users.push(user);
     }
     auth.certificates = certificates.iter().filter_map(|item| read_certificate(item, findings)).collect();
-    auth.oidc = oidc.and_then(|node| read_oidc(node, folder, findings));
+    auth.oidc = oidc.and_then(|node| read_oidc(node, folder, external, findings));
     if let Some(node) = audit {
         read_audit(node, &mut auth.audit, findings);
     }
@@ -148,7 +159,7 @@ fn read_user(node: &Node, folder: &Path, findings: &mut Findings) -> Option<User
     let hash = section.value("password_hash", text, findings);
     let file = section.value("password_hash_file", text, findings);
     let roles = section.values("roles", role, findings);
-    let tenant = section.value("tenant", self::name, findings);
+    let tenant = section.value("tenant", tenants, findings);
     let place = section.place_of("password_hash").clone();
     section.finish(&[], findings);
     let hash = match (hash, file) {
@@ -189,7 +200,7 @@ fn read_certificate(node: &Node, findings: &mut Findings) -> Option<CertificateR
     let mut section = Section::open(node, "a rule for certificates", findings);
     let san = section.value("san", text, findings);
     let roles = section.values("roles", role, findings);
-    let tenant = section.value("tenant", name, findings);
+    let tenant = section.value("tenant", tenants, findings);
     section.finish(&[], findings);
     if san.is_none() || roles.is_empty() {
         findings.add(&node.place, "a rule for certificates needs `san`, a name in them, and `roles`");
@@ -198,7 +209,7 @@ fn read_certificate(node: &Node, findings: &mut Findings) -> Option<CertificateR
     Some(CertificateRule { san: san?, roles, tenant })
 }
 
-fn read_oidc(node: &Node, folder: &Path, findings: &mut Findings) -> Option<OidcConfig> {
+fn read_oidc(node: &Node, folder: &Path, external: &External, findings: &mut Findings) -> Option<OidcConfig> {
     let mut section = Section::open(node, "`auth.oidc`", findings);
     let issuer = section.value("issuer", url, findings);
     let client_id = section.value("client_id", text, findings);
@@ -206,6 +217,7 @@ fn read_oidc(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Oidc
         section.value("client_secret_file", text, findings).map(|file| Secret::File(folder.join(file)));
     let scopes = section.values("scopes", text, findings);
     let redirect_url = section.value("redirect_url", url, findings);
+    let redirect_url = redirect_url.or_else(|| external.url().map(|url| format!("{url}{CALLBACK}")));
     let tls = section.node("tls_config").map(|node| read_tls(node, folder, findings)).unwrap_or_default();
     let claim = section.value("roles_claim", text, findings).unwrap_or_else(|| "groups".to_owned());
     let mut roles = BTreeMap::new();
@@ -221,7 +233,7 @@ fn read_oidc(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Oidc
     }
     section.finish(&[], findings);
     if issuer.is_none() || client_id.is_none() || redirect_url.is_none() || roles.is_empty() {
-        findings.add(&node.place, "`auth.oidc` needs `issuer`, `client_id`, `redirect_url` and `role_map`");
+        findings.add(&node.place, "`auth.oidc` needs `issuer`, `client_id`, `role_map` and, without `web.external_url`, `redirect_url`");
         return None;
     }
     let scopes = if scopes.is_empty() { "openid profile email".to_owned() } else { scopes.join(" ") };
@@ -257,6 +269,10 @@ fn anonymous(word: &str) -> Result<Scopes, String> {
         "read" => Ok(Scopes::of(&[Scope::Read])),
         _ => Err(format!("expected `none` or `read`, found `{word}`")),
     }
+}
+
+fn tenants(text: &str) -> Result<String, String> {
+    check_tenants(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn name(text: &str) -> Result<String, String> {

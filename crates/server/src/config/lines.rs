@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{
     section::{Findings, Section, boolean, count},
     settings::{positive, positive_duration},
+    tenancy,
     tree::Node,
 };
 
@@ -17,11 +18,18 @@ pub struct Push {
     pub interval: Duration,
     /// So many groups there may be; 1,000 by default.
     pub groups: u64,
+    /// The tenant whose they are, where there are tenants; the default one by default.
+    pub tenant: Option<String>,
 }
 
 impl Default for Push {
     fn default() -> Self {
-        Self { ttl: Duration::from_secs(48 * 3_600), interval: Duration::from_secs(15), groups: 1_000 }
+        Self {
+            ttl: Duration::from_secs(48 * 3_600),
+            interval: Duration::from_secs(15),
+            groups: 1_000,
+            tenant: None,
+        }
     }
 }
 
@@ -37,11 +45,13 @@ pub struct Statsd {
     pub interval: Duration,
     /// So many series are kept between; 10,000 by default.
     pub series: u64,
+    /// The tenant whose they are, where there are tenants; the default one by default.
+    pub tenant: Option<String>,
 }
 
 impl Default for Statsd {
     fn default() -> Self {
-        Self { address: None, anyone: false, interval: Duration::from_secs(10), series: 10_000 }
+        Self { address: None, anyone: false, interval: Duration::from_secs(10), series: 10_000, tenant: None }
     }
 }
 
@@ -51,6 +61,7 @@ pub(super) fn read_push(node: &Node, findings: &mut Findings) -> Push {
     section.set("ttl", &mut push.ttl, positive_duration, findings);
     section.set("interval", &mut push.interval, positive_duration, findings);
     section.set("groups", &mut push.groups, |text| positive(count(text)?, 0), findings);
+    push.tenant = section.value("tenant", tenancy::name, findings);
     section.finish(&[], findings);
     push
 }
@@ -66,6 +77,7 @@ pub(super) fn read_statsd(node: &Node, findings: &mut Findings) -> Statsd {
     section.set("anyone", &mut statsd.anyone, boolean, findings);
     section.set("interval", &mut statsd.interval, positive_duration, findings);
     section.set("series", &mut statsd.series, |text| positive(count(text)?, 0), findings);
+    statsd.tenant = section.value("tenant", tenancy::name, findings);
     section.finish(&[], findings);
     if let Some(address) = statsd.address.filter(|address| !address.ip().is_loopback() && !statsd.anyone) {
         let message = format!(

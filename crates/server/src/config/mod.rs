@@ -2,7 +2,7 @@
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
 //! ours (`alertmanager_config`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
-//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `config`, `log`), so a plain
+//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.
@@ -19,6 +19,7 @@ mod diagnostics;
 mod discovery;
 mod document;
 mod expand;
+mod external;
 mod health;
 mod http_client;
 mod lines;
@@ -37,6 +38,7 @@ mod scrape_files;
 mod secret;
 mod settings;
 mod sources;
+mod tenancy;
 mod traces;
 mod web;
 
@@ -54,6 +56,7 @@ pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
 pub use discovery::{DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
 pub use document::{Document, MASK};
+pub use external::External;
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
 pub use http_client::{
     Exception, HttpClientConfig, OAuth2, Proxy, ProxyUrl, TlsClientConfig, TlsVersion, TlsVersions,
@@ -73,6 +76,7 @@ pub use secret::{Auth, Secret};
 use section::{Findings, Section};
 pub use settings::{Durability, Limits, Query, Storage};
 pub use sources::Sources;
+pub use tenancy::{TenancyConfig, TenantLimits};
 pub use traces::Traces;
 use tree::{Kind, Node};
 pub use units::{format_duration, parse_duration, parse_size};
@@ -134,6 +138,8 @@ pub struct Config {
     pub call_limits: CallLimits,
     /// Who may call; `None` asks nobody, and listens to this machine only.
     pub auth: Option<AuthConfig>,
+    /// How the server is reached from outside.
+    pub external: External,
     /// How requests and the runtime are measured.
     pub metrics: Measuring,
     /// What is checked, and who else is there.
@@ -154,6 +160,8 @@ pub struct Config {
     pub push: Push,
     /// StatsD.
     pub statsd: Statsd,
+    /// Whether data of several tenants are kept apart, and what each may have.
+    pub tenancy: TenancyConfig,
     /// How the configuration itself is read.
     pub reloading: Reloading,
     /// The least important log lines that are written; `None` leaves it as it was at the start.
@@ -204,7 +212,8 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
-    let auth = auth::read_auth(section.node("auth"), folder, findings);
+    let external = external::read_external(section.node("web").unwrap_or(&none), findings);
+    let auth = auth::read_auth(section.node("auth"), folder, &external, findings);
     let mut node = |key| section.node(key).unwrap_or(&none);
     let global = scrape::read_global(node("global"), findings);
     let storage = settings::read_storage(node("storage"), findings);
@@ -224,6 +233,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let traces = traces::read_traces(node("traces"), findings);
     let push = lines::read_push(node("push"), findings);
     let statsd = lines::read_statsd(node("statsd"), findings);
+    let tenancy = tenancy::read_tenancy(node("tenancy"), findings);
     let reloading = running::read_reloading(node("config"), findings);
     let log_level = running::read_log(node("log"), findings);
     let jobs = section.items("scrape_configs", findings);
@@ -251,6 +261,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         rate_limit,
         call_limits,
         auth,
+        external,
         metrics,
         health,
         diagnostics,
@@ -261,6 +272,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
         traces,
         push,
         statsd,
+        tenancy,
         reloading,
         log_level,
         origins: origins::of(root),

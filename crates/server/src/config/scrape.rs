@@ -117,6 +117,8 @@ pub const PAGE_BYTES_MAX: u64 = 256 << 20;
 pub struct ScrapeConfig {
     /// The name of the job, unique, and the `job` label of its targets.
     pub job_name: String,
+    /// The tenant whose series these are, where there are tenants; the default one by default.
+    pub tenant: Option<String>,
     /// As [`Global::scrape_interval`].
     pub scrape_interval: Duration,
     /// As [`Global::scrape_timeout`].
@@ -222,6 +224,7 @@ fn read_scrape_config(node: &Node, global: &Global, folder: &Path, findings: &mu
     };
     let config = ScrapeConfig {
         job_name: section.value("job_name", text, findings).unwrap_or_default(),
+        tenant: section.value("tenant", super::tenancy::name, findings),
         scrape_interval: interval,
         scrape_timeout: timeout_within(timeout, global, interval, &section, findings),
         metrics_path: section.value("metrics_path", text, findings).unwrap_or_else(|| "/metrics".to_owned()),

@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicU8,
+            AtomicU8, AtomicU64,
             Ordering::{AcqRel, Acquire, Release},
         },
     },
@@ -42,8 +42,8 @@ pub(crate) struct Line(Arc<State>);
 #[derive(Debug)]
 struct State {
     end: AtomicU8,
-    /// Whether anything was ever asked.
-    asked: AtomicBool,
+    /// How often something was asked.
+    asked: AtomicU64,
     _held: (Option<OwnedSemaphorePermit>, Option<Place>),
 }
 
@@ -55,20 +55,16 @@ const BROKEN: u8 = 3;
 impl Line {
     /// A connection that is open; what it holds is free when it is gone.
     pub(super) fn new(permit: Option<OwnedSemaphorePermit>, place: Option<Place>) -> Self {
-        Self(Arc::new(State {
-            end: AtomicU8::new(OPEN),
-            asked: AtomicBool::new(false),
-            _held: (permit, place),
-        }))
+        Self(Arc::new(State { end: AtomicU8::new(OPEN), asked: AtomicU64::new(0), _held: (permit, place) }))
     }
 
     /// Something was asked.
     pub(super) fn note_request(&self) {
-        self.0.asked.store(true, Release);
+        self.0.asked.fetch_add(1, Release);
     }
 
-    /// Whether anything was ever asked.
-    pub(super) fn was_asked(&self) -> bool {
+    /// How often something was asked.
+    pub(super) fn asked(&self) -> u64 {
         self.0.asked.load(Acquire)
     }
 

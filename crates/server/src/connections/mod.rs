@@ -73,6 +73,9 @@ const WINDOWS: [u32; 2] = [1 << 20, 4 << 20];
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection of HTTP/2 gets this long until something is asked on it.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection of HTTP/2 on which nothing new was asked for so long, or up to twice as long, takes no more. What was asked
+/// before goes on to its end.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How fast a client has to read.
 const PACE: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60) };
 
@@ -86,6 +89,8 @@ struct Shared {
     places: Places,
     /// Connections of one port that are served at once; more wait to be accepted.
     connections_max: u32,
+    /// See [`IDLE_TIMEOUT`].
+    idle: Duration,
     refused: OnceLock<Family<Counter, 1>>,
 }
 
@@ -100,6 +105,7 @@ impl Connections {
             web: Web::open(web)?,
             places: Places::new(count(limits.connections_per_address)),
             connections_max: count(limits.connections),
+            idle: IDLE_TIMEOUT,
             refused: OnceLock::new(),
         })))
     }
@@ -121,7 +127,7 @@ impl Connections {
     pub(crate) fn count_in(&self, registry: &Registry) -> Result<(), barograph::Error> {
         let refused = registry
             .counter("barograph_connections_refused_total")
-            .help("Connections closed by the server, by why: address, handshake, silent.")
+            .help("Connections closed by the server, by why: address, handshake, silent, idle.")
             .family(["reason"])?;
         let _ = self.0.refused.set(refused);
         Ok(())
@@ -258,7 +264,8 @@ async fn speak(
             let builder =
                 http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).clone();
             let connection = builder.serve_connection(stream, service).with_upgrades();
-            drive(connection, |connection| connection.graceful_shutdown(), stopping).await;
+            let never = std::future::pending();
+            drive(connection, |connection| connection.graceful_shutdown(), stopping, never).await;
         }
         Protocol::Grpc => {
             let line = service.line.clone();
@@ -273,29 +280,45 @@ async fn speak(
                 .serve_connection(stream, service);
             let silence = async {
                 tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
-                if line.was_asked() {
+                if line.asked() > 0 {
                     std::future::pending::<()>().await;
                 }
             };
+            let idle = async {
+                idle(&line, connections.0.idle).await;
+                connections.refused("idle");
+            };
             tokio::select! {
-                () = drive(connection, |connection| connection.graceful_shutdown(), stopping) => {}
+                () = drive(connection, |connection| connection.graceful_shutdown(), stopping, idle) => {}
                 () = silence => connections.refused("silent"),
             }
         }
     }
 }
 
-/// Sees a connection to its end, which it is asked for when the server stops.
+/// Waits until nothing new was asked for a while.
+async fn idle(line: &Line, time: Duration) {
+    let mut seen = None;
+    while seen != Some(line.asked()) {
+        seen = Some(line.asked());
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Sees a connection to its end, which it is asked for when the server stops, or when it is idle.
 async fn drive<C: Future>(
     connection: C,
     finish: impl FnOnce(Pin<&mut C>),
     mut stopping: watch::Receiver<bool>,
+    idle: impl Future<Output = ()>,
 ) {
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stopped(&mut stopping) => finish(connection.as_mut()),
+        () = stopped(&mut stopping) => {}
+        () = idle => {}
     }
+    finish(connection.as_mut());
     connection.await;
 }
 
@@ -321,5 +344,42 @@ impl Service<Request<Incoming>> for Connected {
         }
         self.line.note_request();
         self.router.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_is_asked_ends() {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let router = axum::Router::new().route("/", get(|| async { "answer" }));
+        let service = Connected {
+            router: TowerToHyperService::new(router),
+            peer: Peer("127.0.0.1:1".parse().unwrap()),
+            line: Line::new(None, None),
+            certificate: None,
+        };
+        let (_stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(async move {
+            let mut shared = Arc::into_inner(Connections::new(&Limits::default(), None).unwrap().0).unwrap();
+            shared.idle = Duration::from_millis(10);
+            let connections = Connections(Arc::new(shared));
+            speak(ours, service, Protocol::Grpc, &connections, stopping).await;
+        });
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(theirs)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap();
+        let answer = client.send_request(request).await.unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "answer");
+        // The client would keep it.
+        serving.await.unwrap();
+        drop(client);
     }
 }

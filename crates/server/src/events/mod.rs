@@ -42,7 +42,7 @@ pub(crate) use kept::{KEPT_MAX, Kept, Missed, Reason};
 pub(crate) use message::{Handed, Message};
 pub(crate) use publishers::run as publish_while_wanted;
 pub(crate) use subscription::{Refused, Subscriber, Subscription, Told};
-pub(crate) use topic::{BadTopic, Bus, CLIENTS, KNOWN, PERFORMANCE, SYSTEM, Topic};
+pub(crate) use topic::{BadTopic, Bus, CLIENTS, KNOWN, PERFORMANCE, SYSTEM, Topic, owned};
 pub(crate) use user::{EVENT_BYTES_MAX, EVENTS_PER_SECOND_MAX, Unpublished};
 
 /// Topics of one bus of which events are kept; events of more are told to whoever listens, and not kept.
@@ -164,7 +164,16 @@ impl Events {
 
     /// How many listen to a topic, by itself or with its whole bus.
     pub(crate) fn subscribers(&self, bus: Bus, topic: &str) -> u64 {
-        self.0.sessions.subscribers(&topic::piece(bus, topic)) + self.0.sessions.subscribers(bus.name())
+        let whole = topic::whole(bus, topic);
+        self.0.sessions.subscribers(&topic::piece(bus, topic)) + self.0.sessions.subscribers(&whole)
+    }
+
+    /// How many listen to a topic, by itself or with its whole bus; to a whole bus, how many listen to all of it.
+    pub(crate) fn subscribers_of(&self, topic: &Topic) -> u64 {
+        match topic.key() {
+            Some(key) => self.subscribers(topic.bus, &key),
+            None => self.0.sessions.subscribers(&topic.piece()),
+        }
     }
 
     /// The bus in numbers.
@@ -207,10 +216,13 @@ impl Events {
         let id = state.next;
         state.next += 1;
         state.counts.published[bus.index()] += 1;
-        let piece = topic::piece(bus, &topic);
-        let event =
-            Event::carrying(kind, piece.clone(), Message::new(id, (bus, topic.clone()), name, at, document));
-        self.0.sessions.publish_to(&event, &[&piece, bus.name()]);
+        let (piece, whole) = (topic::piece(bus, &topic), topic::whole(bus, &topic));
+        let shown = match owned(&topic) {
+            (None, _) => topic.clone(),
+            (Some(_), shown) => shown.into(),
+        };
+        let event = Event::carrying(kind, piece.clone(), Message::new(id, (bus, shown), name, at, document));
+        self.0.sessions.publish_to(&event, &[&piece, &whole]);
         if let (true, Some(handed)) = (room, Handed::of(event)) {
             state.keep(bus, &topic, handed);
         }
@@ -281,11 +293,12 @@ impl State {
         let mut whole = [false; Bus::ALL.len()];
         for topic in topics.iter().filter(|topic| topic.name.is_none()) {
             if !std::mem::replace(&mut whole[topic.bus.index()], true) {
-                self.topics[topic.bus.index()].values().for_each(&mut add);
+                let all = self.topics[topic.bus.index()].iter();
+                all.filter(|(key, _)| topic.has_owner_of(key)).for_each(|(_, kept)| add(kept));
             }
         }
         for topic in topics.iter().filter(|topic| !whole[topic.bus.index()]) {
-            let kept = topic.name.as_ref().and_then(|name| self.topics[topic.bus.index()].get(name));
+            let kept = topic.key().and_then(|key| self.topics[topic.bus.index()].get(&key));
             kept.into_iter().for_each(&mut add);
         }
         if other_life {

@@ -126,15 +126,15 @@ fn what_is_kept_is_bounded() {
     }
     assert_eq!(events.counts().unkept, 10);
     assert!(matches!(
-        events.publish_user("t1", None, &[b'1'; EVENT_BYTES_MAX + 1]),
+        events.publish_user(None, "t1", None, &[b'1'; EVENT_BYTES_MAX + 1]),
         Err(Unpublished::TooLarge(_))
     ));
-    assert!(matches!(events.publish_user("t/1", None, b"1"), Err(Unpublished::BadTopic(_))));
-    assert!(matches!(events.publish_user("t1", Some("missed"), b"1"), Err(Unpublished::BadName)));
-    assert!(matches!(events.publish_user("t1", None, b"{"), Err(Unpublished::BadJson(_))));
-    (100..TOPICS_MAX).for_each(|i| assert!(events.publish_user(&format!("t{i}"), None, b"1").is_ok()));
-    assert!(matches!(events.publish_user("new", None, b"1"), Err(Unpublished::TooManyTopics(_))));
-    assert!(events.publish_user("t1", None, b"1").is_ok());
+    assert!(matches!(events.publish_user(None, "t/1", None, b"1"), Err(Unpublished::BadTopic(_))));
+    assert!(matches!(events.publish_user(None, "t1", Some("missed"), b"1"), Err(Unpublished::BadName)));
+    assert!(matches!(events.publish_user(None, "t1", None, b"{"), Err(Unpublished::BadJson(_))));
+    (100..TOPICS_MAX).for_each(|i| assert!(events.publish_user(None, &format!("t{i}"), None, b"1").is_ok()));
+    assert!(matches!(events.publish_user(None, "new", None, b"1"), Err(Unpublished::TooManyTopics(_))));
+    assert!(events.publish_user(None, "t1", None, b"1").is_ok());
     let counts = events.counts();
     assert_eq!(
         (counts.refused, counts.published),

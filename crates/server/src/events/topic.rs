@@ -59,6 +59,8 @@ pub(crate) enum BadTopic {
         "there is no bus {0:?}; there are metrics, health, alerts, diagnostics (also with `ex_esdb_` before) and user"
     )]
     UnknownBus(String),
+    #[error("the bus {} is the server's own; those of a tenant are on the bus user", .0.name())]
+    NotYours(Bus),
     #[error("there is no topic {0:?}; there is {known}, and any with its bus before, as in user/deploys", known = known())]
     UnknownTopic(String),
     #[error(
@@ -77,7 +79,7 @@ impl FromStr for Bus {
 }
 
 /// Topics that are found without their bus.
-pub(crate) const KNOWN: [(Bus, &str); 13] = [
+pub(crate) const KNOWN: [(Bus, &str); 15] = [
     (Bus::Metrics, PERFORMANCE),
     (Bus::Health, SYSTEM),
     (Bus::Health, CLIENTS),
@@ -87,6 +89,8 @@ pub(crate) const KNOWN: [(Bus, &str); 13] = [
     (Bus::Alerts, "node_failure"),
     (Bus::Alerts, "persistence_failure"),
     (Bus::Alerts, "metric_alert"),
+    (Bus::Alerts, "alert_ack"),
+    (Bus::Alerts, "alert_escalation"),
     (Bus::Diagnostics, "performance_analysis"),
     (Bus::Diagnostics, "system_state"),
     (Bus::Diagnostics, "debug_trace"),
@@ -111,12 +115,14 @@ pub(crate) struct Topic {
     pub(crate) bus: Bus,
     /// Its name there; `None` is the whole bus.
     pub(crate) name: Option<Arc<str>>,
+    /// The tenant whose it is; `None` is that of the server itself.
+    owner: Option<Arc<str>>,
 }
 
 impl Topic {
     /// A whole bus.
     pub(crate) const fn all(bus: Bus) -> Self {
-        Self { bus, name: None }
+        Self { bus, name: None, owner: None }
     }
 
     /// One topic.
@@ -128,7 +134,28 @@ impl Topic {
         if name.is_empty() || name.len() > TOPIC_BYTES_MAX || name.contains(bad) {
             return Err(BadTopic::BadName);
         }
-        Ok(Self { bus, name: Some(name.into()) })
+        Ok(Self { bus, name: Some(name.into()), owner: None })
+    }
+
+    /// The same of a tenant.
+    ///
+    /// # Errors
+    /// Only the server itself has that bus.
+    pub(crate) fn of(self, owner: Option<&Arc<str>>) -> Result<Self, BadTopic> {
+        if owner.is_some() && self.bus != Bus::User {
+            return Err(BadTopic::NotYours(self.bus));
+        }
+        Ok(Self { owner: owner.cloned(), ..self })
+    }
+
+    /// What its events are kept under; `None` for a whole bus.
+    pub(super) fn key(&self) -> Option<Arc<str>> {
+        self.name.as_ref().map(|name| key(self.owner.as_ref(), name))
+    }
+
+    /// Whether what is kept under a key is of the same tenant.
+    pub(super) fn has_owner_of(&self, key: &str) -> bool {
+        owned(key).0 == self.owner.as_deref()
     }
 
     /// The topic of a text: `alerts/node_failure`, `node_failure` of the bus it stands with, `alerts` for all of that bus, or
@@ -153,8 +180,33 @@ impl Topic {
 
     /// What clients of the sessions are subscribed to.
     pub(super) fn piece(&self) -> Arc<str> {
-        self.name.as_deref().map_or_else(|| self.bus.name().into(), |name| piece(self.bus, name))
+        match self.key() {
+            Some(key) => piece(self.bus, &key),
+            None => whole_of(self.bus, self.owner.as_deref()),
+        }
     }
+}
+
+/// Stands between a tenant and the name of a topic; no name of a topic has it.
+const SEPARATOR: char = '\u{1f}';
+
+/// What events of a topic are kept under.
+pub(super) fn key(owner: Option<&Arc<str>>, name: &Arc<str>) -> Arc<str> {
+    owner.map_or_else(|| name.clone(), |owner| format!("{owner}{SEPARATOR}{name}").into())
+}
+
+/// Whose a topic is that is kept under a key, and its name.
+pub(crate) fn owned(key: &str) -> (Option<&str>, &str) {
+    key.split_once(SEPARATOR).map_or((None, key), |(owner, name)| (Some(owner), name))
+}
+
+/// What those are subscribed to who listen to all of a bus that is of the same tenant as a topic.
+pub(super) fn whole(bus: Bus, key: &str) -> Arc<str> {
+    whole_of(bus, owned(key).0)
+}
+
+pub(super) fn whole_of(bus: Bus, owner: Option<&str>) -> Arc<str> {
+    owner.map_or_else(|| bus.name().into(), |owner| format!("{}{SEPARATOR}{owner}", bus.name()).into())
 }
 
 pub(super) fn piece(bus: Bus, topic: &str) -> Arc<str> {
@@ -171,7 +223,8 @@ impl FromStr for Topic {
 
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.piece())
+        f.write_str(self.bus.name())?;
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, "/{name}"))
     }
 }
 

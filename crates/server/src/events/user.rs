@@ -1,5 +1,7 @@
 //! What users of the server tell each other: any JSON, on topics of the bus `user`, within limits.
 
+use std::sync::Arc;
+
 use barograph::session::EventKind;
 use barograph_model::Timestamp;
 use bytes::Bytes;
@@ -38,12 +40,13 @@ pub(crate) enum Unpublished {
 }
 
 impl Events {
-    /// Tells an event of a user to all subscribers of a topic on the bus `user`; its id.
+    /// Tells an event of a user, of a tenant or of the server's own, to all subscribers of a topic on the bus `user`; its id.
     ///
     /// # Errors
     /// See [`Unpublished`]; nobody was told.
     pub(crate) fn publish_user(
         &self,
+        owner: Option<&Arc<str>>,
         topic: &str,
         name: Option<&str>,
         document: &[u8],
@@ -51,7 +54,7 @@ impl Events {
         if document.len() > EVENT_BYTES_MAX {
             return Err(Unpublished::TooLarge(document.len()));
         }
-        Topic::new(Bus::User, topic)?;
+        let topic = Topic::new(Bus::User, topic)?.of(owner)?.key().ok_or(BadTopic::BadName)?;
         let name = name.unwrap_or(UNNAMED);
         let fits = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
         let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(fits);
@@ -62,7 +65,7 @@ impl Events {
         if !self.state().may_publish(self.0.clock.now()) {
             return Err(Unpublished::TooMany);
         }
-        Ok(self.tell(EventKind::PIECE, (Bus::User, topic), name, compact(document), Unkept::Refused)?)
+        Ok(self.tell(EventKind::PIECE, (Bus::User, &topic), name, compact(document), Unkept::Refused)?)
     }
 }
 

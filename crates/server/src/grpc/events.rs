@@ -33,7 +33,7 @@ impl events_server::Events for Events {
         let open = self.0.stream()?;
         let listener = listener(&request);
         let wanted = request.into_inner();
-        let topics = topics(&wanted.topics)?;
+        let topics = topics(&wanted.topics, &listener)?;
         let subscription = self.0.app.events().subscribe(listener.subscriber(), &topics, wanted.after_id);
         let subscription = Some(subscription.map_err(Problem::from)?);
         let listening = Listening { open, listener, subscription, last_words: LAST_WORDS_MAX };
@@ -48,7 +48,8 @@ impl events_server::Events for Events {
     }
 
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
-        Ok(Response::new(publish(&self.0.app, &request.into_inner())?))
+        let listener = listener(&request);
+        Ok(Response::new(publish(&self.0.app, &listener, &request.into_inner())?))
     }
 
     async fn exchange(
@@ -113,17 +114,18 @@ impl Drop for Listening {
     }
 }
 
-fn topics(names: &[String]) -> Result<Vec<Topic>, Status> {
+fn topics(names: &[String], listener: &Listener) -> Result<Vec<Topic>, Status> {
     if names.is_empty() || names.len() > TOPICS_MAX {
         return Err(status::wrong("topics", format!("name 1 to {TOPICS_MAX} topics, not {}", names.len())));
     }
     let topic = |name: &String| {
         name.parse().map_err(|error: events::BadTopic| status::wrong("topics", error.to_string()))
     };
-    names.iter().map(topic).collect()
+    let topics = names.iter().map(topic).collect::<Result<_, _>>()?;
+    listener.own(topics).map_err(|error| Status::permission_denied(error.to_string()))
 }
 
-fn publish(app: &App, request: &PublishRequest) -> Result<PublishResponse, Status> {
+fn publish(app: &App, listener: &Listener, request: &PublishRequest) -> Result<PublishResponse, Status> {
     let topic = match request.topic.split_once('/') {
         None => request.topic.as_str(),
         Some(("user", topic)) => topic,
@@ -135,7 +137,7 @@ fn publish(app: &App, request: &PublishRequest) -> Result<PublishResponse, Statu
     };
     let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
     let document = if request.document_json.is_empty() { "null" } else { &request.document_json };
-    let id = app.events().publish_user(topic, name, document.as_bytes());
+    let id = app.events().publish_user(listener.owner(), topic, name, document.as_bytes());
     Ok(PublishResponse { id: id.map_err(Problem::from)? })
 }
 
@@ -206,17 +208,18 @@ impl Exchange {
                 Err(Status::permission_denied("publishing needs the scope `write`"))
             }
             Some(client_message::Message::Publish(it)) => {
-                publish(&self.app, &it).map(server_message::Message::Published)
+                publish(&self.app, &self.listening.listener, &it).map(server_message::Message::Published)
             }
             Some(client_message::Message::Subscribe(it)) => {
                 self.subscribe(&it).map(|()| server_message::Message::Subscribed(Subscribed {}))
             }
-            Some(client_message::Message::Unsubscribe(it)) => topics(&it.topics).map(|topics| {
-                if let Some(subscription) = &self.listening.subscription {
-                    self.app.events().remove(subscription, &topics);
-                }
-                server_message::Message::Unsubscribed(Unsubscribed {})
-            }),
+            Some(client_message::Message::Unsubscribe(it)) => topics(&it.topics, &self.listening.listener)
+                .map(|topics| {
+                    if let Some(subscription) = &self.listening.subscription {
+                        self.app.events().remove(subscription, &topics);
+                    }
+                    server_message::Message::Unsubscribed(Unsubscribed {})
+                }),
         };
         let answer = answer.unwrap_or_else(|status| {
             let (code, message) = (status.code().into(), status.message().to_owned());
@@ -226,7 +229,7 @@ impl Exchange {
     }
 
     fn subscribe(&mut self, wanted: &SubscribeRequest) -> Result<(), Status> {
-        let topics = topics(&wanted.topics)?;
+        let topics = topics(&wanted.topics, &self.listening.listener)?;
         let (events, listening) = (self.app.events(), &mut self.listening);
         match &mut listening.subscription {
             Some(subscription) => {

@@ -31,7 +31,7 @@ pub(crate) async fn judge(State(at): State<At>, mut request: Request, next: Next
     if !kind.starts_with(b"application/grpc") {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/grpc\n").into_response();
     }
-    if let Some(why) = refusal(&request, at) {
+    if let Some(why) = refusal(&request, &at) {
         return Status::permission_denied(why).into_http();
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);

@@ -27,6 +27,7 @@ use crate::{
     memory::Step,
     records::{DistributionParts, Unreadable, kind_named, sampled},
     telemetry::Origin,
+    tenants::scope,
 };
 
 /// So many samples that were refused are named.
@@ -48,22 +49,25 @@ impl ingest_server::Ingest for Ingest {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
-        let open = self.0.stream()?;
+        let (open, working) = (self.0.stream()?, scope::working());
         let batches = stream::unfold(
             (self.0.clone(), request.into_inner(), Some(open)),
-            |(api, mut batches, open)| async move {
-                let mut open = open?;
-                let batch = tokio::select! {
-                    biased;
-                    () = open.stopped() => return Some((Err(status::stopping()), (api, batches, None))),
-                    batch = batches.message() => batch.transpose()?,
-                };
-                let written = match batch {
-                    Ok(batch) => write(&api, batch).await,
-                    Err(broken) => Err(broken),
-                };
-                let open = written.is_ok().then_some(open);
-                Some((written, (api, batches, open)))
+            move |(api, mut batches, open)| {
+                let working = working.clone();
+                async move {
+                    let mut open = open?;
+                    let batch = tokio::select! {
+                        biased;
+                        () = open.stopped() => return Some((Err(status::stopping()), (api, batches, None))),
+                        batch = batches.message() => batch.transpose()?,
+                    };
+                    let written = match batch {
+                        Ok(batch) => scope::within(working, write(&api, batch)).await,
+                        Err(broken) => Err(broken),
+                    };
+                    let open = written.is_ok().then_some(open);
+                    Some((written, (api, batches, open)))
+                }
             },
         );
         Ok(Response::new(batches.boxed()))

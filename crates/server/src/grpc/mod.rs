@@ -163,7 +163,7 @@ pub(crate) fn otlp_router(app: App, address: SocketAddr) -> Router {
 
 /// Routes, with what lies around all of them on every port for gRPC.
 fn layered(routes: Router, app: &App, address: SocketAddr) -> Router {
-    let at = http::At { address, is_asked: app.auth().config().is_some() };
+    let at = http::At::of(app, address);
     routes
         .layer(middleware::from_fn_with_state(app.clone(), admitted::admit))
         .layer(middleware::from_fn(pace::keep))

@@ -12,6 +12,8 @@ use axum::{
 
 use barograph_auth::{Identity, Via};
 
+use crate::tenants::{Working, scope};
+
 /// A longer name is cut.
 const NAME_BYTES_MAX: usize = 128;
 
@@ -28,12 +30,19 @@ pub(crate) struct Caller {
     pub(crate) dashboard: Option<Box<str>>,
     /// The panel of it.
     pub(crate) panel: Option<Box<str>>,
+    /// Whose data are asked, where they are kept apart.
+    pub(crate) working: Option<Working>,
 }
 
 impl Caller {
     /// A part of the server that asks by itself.
     pub(crate) fn own(name: &str) -> Self {
-        Self { name: name.into(), dashboard: None, panel: None }
+        Self { name: name.into(), dashboard: None, panel: None, working: scope::working() }
+    }
+
+    /// By which name turns are given: where there are tenants, each has as many as the others.
+    pub(crate) fn turns(&self) -> &Arc<str> {
+        self.working.as_ref().map_or(&self.name, |working| &working.0.name)
     }
 
     /// The same, under the name of who they showed to be: nobody takes the turns of somebody else.
@@ -56,6 +65,7 @@ impl Caller {
             name: named.unwrap_or_else(address),
             dashboard: text("x-dashboard-uid").map(Box::from),
             panel: text("x-panel-id").map(Box::from),
+            working: scope::working(),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! - `POST /api/barograph/v1/events/{topic}?event=NAME` tells JSON to all who listen to the topic on the bus `user`.
 //! - `GET /api/barograph/v1/events` says which topics there are, how many listen, and what is kept.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -27,10 +27,11 @@ use super::{App, Peer, body::Whole, params::Params, problem::Problem, sessions::
 use crate::{
     connections::Line,
     events::{
-        Bus, EVENT_BYTES_MAX, EVENTS_PER_SECOND_MAX, Handed, KEPT_BYTES_MAX, KEPT_MAX, KNOWN, PERFORMANCE,
-        Refused, Subscriber, Subscription, TOPICS_MAX, Told, Topic, Unpublished,
+        BadTopic, Bus, EVENT_BYTES_MAX, EVENTS_PER_SECOND_MAX, Handed, KEPT_BYTES_MAX, KEPT_MAX, KNOWN,
+        PERFORMANCE, Refused, Subscriber, Subscription, TOPICS_MAX, Told, Topic, Unpublished, owned,
     },
     server::stopped,
+    tenants::Working,
 };
 
 /// So long nothing is said before a comment is.
@@ -50,6 +51,7 @@ pub(crate) struct Listener {
     address: String,
     line: Option<Line>,
     may_publish: bool,
+    working: Option<Working>,
 }
 
 impl Listener {
@@ -58,15 +60,30 @@ impl Listener {
         let peer = extensions.get::<Peer>();
         Self {
             name: named(headers).map(str::to_owned),
+            working: extensions.get().cloned(),
             address: peer.map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string()),
             line: extensions.get().cloned(),
             may_publish: extensions.get().is_some_and(|who: &Identity| who.may(Scope::Write)),
         }
     }
 
-    /// Whose events these are.
+    /// The tenant whose topics they may listen to; `None` is that of the server itself.
+    pub(crate) fn owner(&self) -> Option<&Arc<str>> {
+        self.working.as_ref().and_then(|working| working.0.tenant.name())
+    }
+
+    /// The same topics, of their tenant.
+    ///
+    /// # Errors
+    /// Only the server itself has one of them.
+    pub(crate) fn own(&self, topics: Vec<Topic>) -> Result<Vec<Topic>, BadTopic> {
+        topics.into_iter().map(|topic| topic.of(self.owner())).collect()
+    }
+
+    /// Whose events these are. Clients of a tenant have no names that are known to others.
     pub(crate) fn subscriber(&self) -> Subscriber<'_> {
-        self.name.as_deref().map_or(Subscriber::At(&self.address), Subscriber::Named)
+        let name = self.name.as_deref().filter(|_| self.owner().is_none());
+        name.map_or(Subscriber::At(&self.address), Subscriber::Named)
     }
 
     /// Whether they may tell events, too.
@@ -94,7 +111,12 @@ impl<S: Sync> FromRequestParts<S> for Listener {
 }
 
 /// The topics that a request names.
-pub(super) fn wanted(params: &Params) -> Result<Vec<Topic>, Problem> {
+pub(super) fn wanted(params: &Params, listener: &Listener) -> Result<Vec<Topic>, Problem> {
+    let forbidden = |error: BadTopic| Problem::new(StatusCode::FORBIDDEN, error.to_string());
+    listener.own(named_topics(params)?).map_err(forbidden)
+}
+
+fn named_topics(params: &Params) -> Result<Vec<Topic>, Problem> {
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
     let parts = |name| params.all(name).flat_map(|text| text.split(',')).map(str::trim);
     let buses: Result<Vec<Bus>, _> = parts("bus").map(str::parse).collect();
@@ -136,7 +158,7 @@ pub(super) fn stream(
     params: &Params,
     step_ms: i64,
 ) -> Result<Response, Problem> {
-    let (topics, after) = (wanted(params)?, after(headers, params)?);
+    let (topics, after) = (wanted(params, &listener)?, after(headers, params)?);
     let subscription = app.events().subscribe(listener.subscriber(), &topics, after)?;
     let feed =
         Feed { app, listener, subscription: Some(subscription), step_ms, greeted: false, last_words: None };
@@ -221,13 +243,16 @@ fn is_between_steps(event: &Handed, step_ms: i64) -> bool {
 async fn publish(
     State(app): State<App>,
     Path(topic): Path<String>,
+    listener: Listener,
     request: Request,
 ) -> Result<Response, Problem> {
     let params = Params::new(request.uri().query().unwrap_or_default(), &[]);
     let body = Whole::within(request.into_body(), EVENT_BYTES_MAX).await;
     let Whole(body) = body.map_err(|error| Problem::new(error.status(), error.to_string()))?;
-    let id = app.events().publish_user(&topic, params.first("event"), &body)?;
-    let subscribers = app.events().subscribers(Bus::User, &topic);
+    let owner = listener.owner();
+    let id = app.events().publish_user(owner, &topic, params.first("event"), &body)?;
+    let told = Topic::new(Bus::User, &topic).and_then(|topic| topic.of(owner));
+    let subscribers = told.map_or(0, |told| app.events().subscribers_of(&told));
     let answer = json!({"id": id, "bus": Bus::User.name(), "topic": topic, "subscribers": subscribers});
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response())
 }
@@ -245,13 +270,18 @@ impl From<Unpublished> for Problem {
     }
 }
 
-async fn list(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+async fn list(State(app): State<App>, listener: Listener, params: Params) -> Result<Response, Problem> {
     let events = app.events();
     let bus = params.first("bus").map(str::parse::<Bus>).transpose();
     let bus = bus.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let mut topics = Vec::new();
-    let mut quiet: Vec<_> = KNOWN.to_vec();
-    events.each_topic(|of, topic, kept| {
+    let owner = listener.owner();
+    let mut quiet: Vec<_> = if owner.is_none() { KNOWN.to_vec() } else { Vec::new() };
+    events.each_topic(|of, key, kept| {
+        let (whose, topic) = owned(key);
+        if whose != owner.map(|owner| &**owner) {
+            return;
+        }
         quiet.retain(|known| *known != (of, topic));
         let kept = json!({"events": kept.len(), "bytes": kept.bytes(), "oldest": kept.oldest(), "newest": kept.newest(),
                           "published": kept.published});
@@ -266,12 +296,14 @@ async fn list(State(app): State<App>, params: Params) -> Result<Response, Proble
         .filter(|(of, _, _)| wanted(*of))
         .map(|(bus, topic, mut kept)| {
             let published = kept.as_object_mut().and_then(|kept| kept.remove("published"));
-            let subscribers = events.subscribers(bus, &topic);
+            let of = Topic::new(bus, &topic).and_then(|topic| topic.of(owner));
+            let subscribers = of.map_or(0, |topic| events.subscribers_of(&topic));
             json!({"bus": bus.name(), "topic": topic, "published": published, "subscribers": subscribers, "kept": kept})
         })
         .collect();
     let of_bus = |bus: Bus| {
-        let subscribers = events.sessions().subscribers(bus.name());
+        let all = Topic::all(bus).of(owner);
+        let subscribers = all.map_or(0, |all| events.subscribers_of(&all));
         json!({"bus": bus.name(), "alias": bus.alias(), "subscribers": subscribers})
     };
     let buses: Vec<_> = Bus::ALL.into_iter().filter(|bus| wanted(*bus)).map(of_bus).collect();

@@ -4,7 +4,10 @@
 //! A page anywhere on the web can make a browser send requests to a loopback port. It cannot forge `Host` without
 //! DNS rebinding, nor leave out `Origin` on what it sends, so both are checked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{Request, State},
@@ -13,21 +16,32 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::problem::Problem;
+use super::{App, problem::Problem};
+use crate::config::External;
 
 /// Where a port is, and whether who calls it is asked who they are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct At {
     /// Its address.
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     /// Whether authentication is configured.
-    pub(crate) is_asked: bool,
+    is_asked: bool,
+    /// How else it is called, where somebody said so.
+    external: Arc<External>,
+}
+
+impl At {
+    /// A port of a server.
+    pub(crate) fn of(app: &App, address: SocketAddr) -> Self {
+        let external = app.configured().current().external.clone();
+        Self { address, is_asked: app.auth().config().is_some(), external: Arc::new(external) }
+    }
 }
 
 /// Refuses a `Host` that is not a loopback name and an `Origin` that is not ours, with 403, and sets the headers
 /// that keep a browser careful with what we send.
 pub(crate) async fn loopback_only(State(at): State<At>, request: Request, next: Next) -> Response {
-    let mut response = match judge(&request, at) {
+    let mut response = match judge(&request, &at) {
         Ok(()) => next.run(request).await,
         Err(why) => Problem::new(StatusCode::FORBIDDEN, why).into_response(),
     };
@@ -40,33 +54,41 @@ pub(crate) async fn loopback_only(State(at): State<At>, request: Request, next: 
 }
 
 /// Why a request is refused, if it is.
-pub(crate) fn refusal(request: &Request, at: At) -> Option<String> {
+pub(crate) fn refusal(request: &Request, at: &At) -> Option<String> {
     judge(request, at).err()
 }
 
-fn judge(request: &Request, at: At) -> Result<(), String> {
+fn judge(request: &Request, at: &At) -> Result<(), String> {
     if at.is_asked {
         return Ok(());
     }
     let header = |name| request.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     let host = header(header::HOST).or_else(|| request.uri().authority().map(|a| a.as_str()));
-    verdict(host, header(header::ORIGIN), at.address)
+    verdict(host, header(header::ORIGIN), at.address, &at.external)
 }
 
 /// Scripts only from us; styles may be set by scripts, which the editor and the charts need.
 const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; \
                               object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
-fn verdict(host: Option<&str>, origin: Option<&str>, address: SocketAddr) -> Result<(), String> {
+fn verdict(
+    host: Option<&str>,
+    origin: Option<&str>,
+    address: SocketAddr,
+    external: &External,
+) -> Result<(), String> {
     // HTTP/1.0 clients may leave the host out; a browser never does.
     if let Some(host) = host
         && !is_loopback_name(host)
+        && !external.authority().is_some_and(|ours| ours.eq_ignore_ascii_case(host))
     {
         return Err(format!(
             "host {host:?} is not a loopback name; until authentication is configured only this machine may call"
         ));
     }
-    if let Some(origin) = origin {
+    if let Some(origin) = origin
+        && external.origin().is_none_or(|ours| !ours.eq_ignore_ascii_case(origin))
+    {
         let secure = origin.strip_prefix("https://").map(|authority| (authority, 443));
         let ours = origin.strip_prefix("http://").map(|authority| (authority, 80)).or(secure);
         let ours = ours.is_some_and(|(authority, port)| {
@@ -96,8 +118,12 @@ mod tests {
     use super::*;
 
     fn check(host: Option<&str>, origin: Option<&str>, allowed: bool) {
+        check_as(&External::default(), host, origin, allowed);
+    }
+
+    fn check_as(external: &External, host: Option<&str>, origin: Option<&str>, allowed: bool) {
         let address: SocketAddr = "127.0.0.1:10701".parse().unwrap();
-        assert_eq!(verdict(host, origin, address).is_ok(), allowed, "{host:?} {origin:?}");
+        assert_eq!(verdict(host, origin, address, external).is_ok(), allowed, "{host:?} {origin:?}");
     }
 
     #[test]
@@ -112,5 +138,18 @@ mod tests {
         check(Some("127.0.0.1:10701"), Some("null"), false);
         check(Some("evil.example:10701"), None, false);
         check(Some("127.0.0.1.evil.example"), None, false);
+    }
+
+    #[test]
+    fn the_external_url_names_us_too() {
+        let text = "web: {external_url: 'https://graphs.example/a'}";
+        let config = crate::config::Config::parse(text, "test.yml", std::path::Path::new(""), []).unwrap();
+        let check = |host, origin, allowed| check_as(&config.external, host, origin, allowed);
+        check(Some("graphs.example"), Some("https://graphs.example"), true);
+        check(Some("Graphs.example"), None, true);
+        check(Some("127.0.0.1:10701"), Some("https://graphs.example"), true);
+        check(Some("graphs.example"), Some("http://graphs.example"), false);
+        check(Some("graphs.example"), Some("https://evil.example"), false);
+        check(Some("evil.example"), None, false);
     }
 }

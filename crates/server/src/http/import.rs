@@ -3,7 +3,7 @@
 //! Lines that can be read and stored are; the others are listed with their line in a 400. A sample without a time
 //! gets the time of the request. Text 0.0.4 unless the content type says OpenMetrics.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Read as _};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use axum::{
     Router,
@@ -24,6 +24,7 @@ use crate::{
     Engine,
     intake::{self, Batch, Refused},
     telemetry::Origin,
+    unpack,
 };
 
 /// A text takes about so many times its size while its lines are stored.
@@ -115,18 +116,7 @@ pub(super) fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     match coding {
         None | Some("identity") => Ok(body.to_vec()),
-        Some("gzip") => {
-            let mut text = Vec::new();
-            let mut limited = flate2::read::MultiGzDecoder::new(body).take(limit as u64 + 1);
-            limited
-                .read_to_end(&mut text)
-                .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the gzip body: {e}")))?;
-            if text.len() > limit {
-                let why = format!("the body expands to more than {limit} bytes; send it in several");
-                return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
-            }
-            Ok(text)
-        }
+        Some("gzip") => unpack::gzip(body, limit),
         Some(other) => {
             let why = format!("content encoding {other:?} is not supported; send gzip or none");
             Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why))

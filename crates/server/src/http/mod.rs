@@ -25,7 +25,9 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
+mod influx_query;
 mod lifecycle;
 mod live;
 mod mcp;
@@ -36,6 +38,7 @@ mod pages;
 mod params;
 mod ping;
 mod policies;
+mod prefix;
 mod problem;
 mod prom;
 mod push;
@@ -52,6 +55,7 @@ pub(crate) mod sessions;
 mod socket;
 mod status;
 pub(crate) mod storage;
+mod tenants;
 mod write;
 mod zipkin;
 
@@ -82,6 +86,7 @@ use crate::{
     events::Events,
     reload::Configured,
     surroundings::Peaks,
+    tenants::Tenants,
     trends,
 };
 use body::Whole;
@@ -121,6 +126,7 @@ struct Shared {
     told: answered::Told,
     connections: Connections,
     admission: Admission,
+    tenants: Tenants,
     ready: tokio::sync::watch::Receiver<bool>,
     stopping: tokio::sync::watch::Receiver<bool>,
 }
@@ -181,6 +187,7 @@ impl App {
             configured: Arc::new(Configured::new(config.clone(), clock.now())),
             quits: tokio::sync::watch::Sender::new(false),
             admission: Admission::new(&config.admission, clock.clone()),
+            tenants: Tenants::new(&config.tenancy),
             clock,
             state,
             address,
@@ -274,6 +281,11 @@ impl App {
         &self.0.admission
     }
 
+    /// Whose data there are.
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
     /// How often each address may ask.
     pub(crate) fn rates(&self) -> &Rates<IpAddr> {
         &self.0.rates
@@ -312,12 +324,14 @@ impl App {
 
 /// All routes, at an address.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
+    let external = app.configured().current().external.clone();
     // What tools of assistants ask is admitted one by one.
     let answering = prom::routes()
         .merge(components::routes())
         .merge(figures::routes())
         .merge(query::routes())
-        .layer(middleware::from_fn_with_state(app.clone(), admitted::around));
+        .layer(middleware::from_fn_with_state(app.clone(), admitted::around))
+        .layer(middleware::from_fn(gate::again));
     let all = Router::new()
         .merge(mcp::routes(&app, answering))
         .merge(prom::routes())
@@ -327,6 +341,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(federate::routes())
         .merge(import::routes())
         .merge(influx::routes())
+        .merge(influx_query::routes())
         .merge(push::routes())
         .merge(zipkin::routes())
         .merge(history::routes())
@@ -336,11 +351,13 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())
         .merge(admin::routes())
         .merge(admitted::routes())
+        .merge(tenants::routes())
         .merge(cardinality::routes())
         .merge(collectors::routes())
         .merge(storage::routes())
@@ -358,14 +375,14 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(service::routes())
         .merge(alertmanager::routes())
         .merge(auth::routes())
-        .merge(pages::routes());
-    layered(all, app, address)
+        .merge(pages::routes(external.path()));
+    prefix::behind(layered(all, app, address), &external)
 }
 
 /// Routes, with what lies around all of them on every port for HTTP.
 fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
     let counted = sessions::layer(app.sessions());
-    let at = At { address, is_asked: app.auth().config().is_some() };
+    let at = At::of(&app, address);
     routes
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), admitted::around))

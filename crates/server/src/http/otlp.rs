@@ -21,6 +21,9 @@ use crate::{
     otlp::{Coding, NO_LOGS, metrics, retryable, traces},
 };
 
+/// Where OTLP is taken.
+const PATHS: [&str; 4] = ["/v1/metrics", "/api/v1/otlp/v1/metrics", "/v1/traces", "/v1/logs"];
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/metrics", post(take_metrics))
@@ -89,10 +92,18 @@ fn coding(headers: &HeaderMap) -> Result<Coding, String> {
     Coding::of(coding).ok_or_else(what)
 }
 
+/// A refusal of what is told elsewhere than here, in the form of OTLP, if it is OTLP that came.
+pub(crate) fn refusal(path: &str, headers: &HeaderMap, status: StatusCode, why: &str) -> Option<Response> {
+    let encoding = PATHS.contains(&path).then(|| encoding(headers).ok())??;
+    Some(in_encoding(encoding, (status, why.to_owned())))
+}
+
 /// A refusal as a status of gRPC in the encoding of the request; one that passes by itself says when to come again.
 fn in_encoding(encoding: Encoding, (status, why): Refused) -> Response {
     let code = match status {
         StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
         StatusCode::NOT_IMPLEMENTED => Code::Unimplemented,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         status if status.is_server_error() => Code::Internal,

@@ -21,8 +21,7 @@ use base64::{
 use super::{App, body::Whole, import::decoded, write::refused};
 use crate::{
     intake,
-    push::{Mode, read, read_protobuf},
-    telemetry::Origin,
+    push::{Mode, read, read_protobuf, stored_for},
 };
 
 /// A text takes about so many times its size while it is read, kept and stored.
@@ -75,7 +74,7 @@ async fn push(
             (StatusCode::BAD_REQUEST, why)
         })?;
         let batch = engine.push.push(&labels, families, mode, now)?;
-        Ok((batch.store(engine, Origin::Push)?.ticket, ()))
+        Ok((stored_for(engine, &batch)?.ticket, ()))
     });
     match pushed.await {
         Ok(_) => StatusCode::OK.into_response(),
@@ -90,7 +89,7 @@ async fn remove(State(app): State<App>, uri: Uri) -> Response {
     };
     let removed = intake::admitted(&app, 0, move |engine, _| {
         let batch = engine.push.delete(&labels, engine.clock.now())?;
-        Ok((batch.store(engine, Origin::Push)?.ticket, ()))
+        Ok((stored_for(engine, &batch)?.ticket, ()))
     });
     match removed.await {
         Ok(_) => StatusCode::ACCEPTED.into_response(),

@@ -68,7 +68,7 @@ async fn open(
     upgrade: WebSocketUpgrade,
     params: Params,
 ) -> Result<Response, Problem> {
-    let (topics, after) = (wanted(&params)?, after(&headers, &params)?);
+    let (topics, after) = (wanted(&params, &listener)?, after(&headers, &params)?);
     let subscription = app.events().subscribe(listener.subscriber(), &topics, after)?;
     let talk = Talk { app, listener, subscription, topics: topics.into_iter().collect() };
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
@@ -201,7 +201,8 @@ impl Talk {
     /// The id of what was published.
     fn follow(&mut self, said: &Said<'_>) -> Result<Option<u64>, String> {
         let topics = |names: &[String]| -> Result<Vec<Topic>, String> {
-            names.iter().map(|name| name.parse().map_err(|error| format!("{error}"))).collect()
+            let topics = names.iter().map(|name| name.parse()).collect::<Result<_, _>>();
+            topics.and_then(|topics| self.listener.own(topics)).map_err(|error| error.to_string())
         };
         let (wanted, unwanted) = (topics(&said.subscribe)?, topics(&said.unsubscribe)?);
         let events = self.app.events();
@@ -209,7 +210,12 @@ impl Talk {
             return Err("publishing needs the scope `write`".to_owned());
         }
         let publish = |publish: &Publish<'_>| {
-            events.publish_user(&publish.topic, publish.event.as_deref(), publish.data.get().as_bytes())
+            events.publish_user(
+                self.listener.owner(),
+                &publish.topic,
+                publish.event.as_deref(),
+                publish.data.get().as_bytes(),
+            )
         };
         let published = said.publish.as_ref().map(publish).transpose().map_err(|error| error.to_string())?;
         events.remove(&self.subscription, &unwanted);

@@ -73,8 +73,8 @@ fn page(engine: Option<&Engine>) -> (StatusCode, String) {
     put(
         &mut page,
         format_args!(
-            "<footer>Barograph {}. Loaded anew every 30 seconds. <a href=\"/ui/\">Pages</a> · \
-             <a href=\"/health/components\">as JSON</a> · <a href=\"/metrics\">as metrics</a></footer></body></html>\n",
+            "<footer>Barograph {}. Loaded anew every 30 seconds. <a href=\"ui/\">Pages</a> · \
+             <a href=\"health/components\">as JSON</a> · <a href=\"metrics\">as metrics</a></footer></body></html>\n",
             crate::VERSION
         ),
     );

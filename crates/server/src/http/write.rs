@@ -252,10 +252,21 @@ fn keep_exemplars(engine: &Engine, series: &remote_write::Series<'_>) {
     }
 }
 
+/// Label bytes for a human, unless they are longer than anyone reads.
+pub(super) fn spelled(labels: &[u8]) -> String {
+    if labels.len() > SPELLED_BYTES_MAX {
+        return format!("(labels of {} bytes)", labels.len());
+    }
+    remote_write::parse_labels(labels).map_or_else(|error| format!("({error})"), |labels| labels.to_string())
+}
+
+/// Labels that are longer are not spelled out in a complaint.
+const SPELLED_BYTES_MAX: usize = 16 << 10;
+
 /// The status for a request of which nothing was stored: one after which senders try again.
 pub(crate) fn not_stored(error: &StoreError) -> (StatusCode, String) {
     let status = match error {
-        StoreError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        StoreError::Overloaded { .. } | StoreError::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
         error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -337,8 +348,7 @@ fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept) -> Option<Strin
     }
     for rejected in appended.rejected.iter().take(EXAMPLES_MAX) {
         let row = &rows[rejected.row];
-        let series =
-            remote_write::parse_labels(row.labels).map_or_else(|e| format!("({e})"), |l| l.to_string());
+        let series = spelled(row.labels);
         let _ = write!(text, "\n{series} at {}: {}", Timestamp(row.at), rejected.reason);
     }
     Some(text)

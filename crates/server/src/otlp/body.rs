@@ -1,11 +1,9 @@
 //! Bodies as they were compressed, unpacked within a limit.
 
-use std::io::Read;
-
 use axum::http::StatusCode;
 use bytes::Bytes;
 
-use crate::intake::Refused;
+use crate::{intake::Refused, unpack};
 
 /// How a body was compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,36 +27,16 @@ impl Coding {
 
     /// Unpacks a body that has at most `limit` bytes then.
     pub(super) fn unpack(self, body: Bytes, limit: usize) -> Result<Bytes, Refused> {
-        let unpacked = match self {
-            Self::Plain => Ok(body),
-            Self::Gzip => whole(flate2::read::MultiGzDecoder::new(&*body), limit),
-            Self::Zstd => zstd::stream::read::Decoder::with_buffer(&*body)
-                .and_then(|mut decoder| {
-                    decoder.window_log_max(WINDOW_LOG_MAX)?;
-                    Ok(decoder)
-                })
-                .and_then(|decoder| whole(decoder, limit)),
-        };
-        let unpacked = unpacked.map_err(|error| {
-            (StatusCode::BAD_REQUEST, format!("cannot unpack the body ({self:?}): {error}"))
-        })?;
-        match unpacked.len() > limit {
-            true => Err((
+        match self {
+            Self::Plain if body.len() > limit => Err((
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body is larger than {limit} bytes unpacked; send it in several requests"),
+                format!("the body is larger than {limit} bytes; send it in several requests"),
             )),
-            false => Ok(unpacked),
+            Self::Plain => Ok(body),
+            Self::Gzip => unpack::gzip(&body, limit).map(Bytes::from),
+            Self::Zstd => unpack::zstd(&body, limit).map(Bytes::from),
         }
     }
-}
-
-/// The most that a sender can make us hold of what was unpacked before: 8 MiB, as the format's specification recommends.
-const WINDOW_LOG_MAX: u32 = 23;
-
-fn whole(reader: impl Read, limit: usize) -> std::io::Result<Bytes> {
-    let mut unpacked = Vec::new();
-    reader.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
-    Ok(unpacked.into())
 }
 
 #[cfg(test)]

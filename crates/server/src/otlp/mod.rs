@@ -8,23 +8,29 @@ mod body;
 mod ports;
 mod receive;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use barograph::{Counter, Error, Gauge, Registry, Unit};
-use barograph_wire::otlp::metrics::{Deltas, Settings, Translated};
+use barograph_tenancy::Tenant;
+use barograph_wire::otlp::metrics::{DeltaLimits, Deltas, Settings, Translated};
 
 pub(crate) use body::Coding;
 pub(crate) use ports::open;
 pub use ports::{OtlpPort, OtlpPorts};
 pub(crate) use receive::{NO_LOGS, metrics, retryable, traces};
 
-use crate::{config, telemetry::raise};
+use crate::{config, telemetry::raise, tenants::scope};
 
 /// What is known from one request to the next.
 #[derive(Debug)]
 pub(crate) struct Otlp {
     settings: Settings,
-    deltas: Mutex<Deltas>,
+    limit: DeltaLimits,
+    /// By tenant: series of the same labels are others.
+    deltas: Mutex<HashMap<Tenant, Deltas>>,
     instruments: Instruments,
 }
 
@@ -60,8 +66,8 @@ impl Otlp {
                 .help("Samples of delta temporality refused because otlp.delta_bytes were in use.")
                 .register()?,
         };
-        let deltas = Mutex::new(Deltas::new(config.deltas()));
-        Ok(Self { settings: config.settings.clone(), deltas, instruments })
+        let (settings, limit) = (config.settings.clone(), config.deltas());
+        Ok(Self { settings, limit, deltas: Mutex::default(), instruments })
     }
 
     /// Makes totals of what is of delta temporality.
@@ -69,10 +75,11 @@ impl Otlp {
         if !translated.has_deltas() {
             return;
         }
-        let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        translated.accumulate(&mut deltas, now);
-        self.instruments.delta_series.set(deltas.len() as f64);
-        self.instruments.delta_bytes.set(deltas.bytes() as f64);
-        raise(self.instruments.delta_refused, deltas.full());
+        let mut all = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        let deltas = all.entry(scope::tenant()).or_insert_with(|| Deltas::new(self.limit));
+        translated.accumulate(deltas, now);
+        self.instruments.delta_series.set(all.values().map(Deltas::len).sum::<usize>() as f64);
+        self.instruments.delta_bytes.set(all.values().map(Deltas::bytes).sum::<usize>() as f64);
+        raise(self.instruments.delta_refused, all.values().map(Deltas::full).sum());
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use barograph_model::{Labels, Metadata, MetricType, Timestamp, stale_marker};
+use barograph_model::{Histogram, Labels, Metadata, MetricType, Timestamp, stale_marker};
 use barograph_wire::exposition::{Dialect, Item, parse};
 use serde::{Deserialize, Serialize};
 
+use super::native::{self, KeptHistogram};
 use crate::intake::Batch;
 
 /// When it was pushed.
@@ -19,6 +20,7 @@ pub(crate) struct Family {
     kind: MetricType,
     help: String,
     samples: Vec<(Labels, f64)>,
+    histograms: Vec<(Labels, Histogram)>,
 }
 
 /// By name.
@@ -39,6 +41,8 @@ impl Group {
         for (name, family) in &self.families {
             let samples = family.samples.iter();
             batch.samples.extend(samples.map(|(labels, value)| (labels.clone(), now, *value)));
+            let histograms = family.histograms.iter();
+            batch.histograms.extend(histograms.map(|(labels, native)| (labels.clone(), now, native.clone())));
             let metadata = Metadata { kind: family.kind, help: family.help.clone(), ..Metadata::default() };
             if metadata != Metadata::default() {
                 batch.metadata.push((name.clone(), metadata));
@@ -51,11 +55,12 @@ impl Group {
 
     /// Ends its series at `now`, but for those that `next` has, too.
     pub(super) fn end(&self, next: Option<&Self>, now: Timestamp, batch: &mut Batch) {
-        let of = |group: &Self| group.families.values().flat_map(|family| &family.samples).count();
-        let mut kept: HashSet<&Labels> = HashSet::with_capacity(next.map_or(0, of));
-        kept.extend(next.iter().flat_map(|next| next.series()));
+        let kept: HashSet<&Labels> = next.iter().flat_map(|next| next.series()).collect();
         let gone = self.series().filter(|labels| !kept.contains(labels));
         batch.samples.extend(gone.map(|labels| (labels.clone(), now, stale_marker())));
+        let kept: HashSet<&Labels> = next.iter().flat_map(|next| next.natives()).collect();
+        let gone = self.natives().filter(|labels| !kept.contains(labels));
+        batch.histograms.extend(gone.map(|labels| (labels.clone(), now, native::marker())));
         if next.is_none() {
             let own = [PUSHED, FAILED].map(|name| (self.labels.with("__name__", name), now, stale_marker()));
             batch.samples.extend(own);
@@ -66,6 +71,10 @@ impl Group {
         self.families.values().flat_map(|family| &family.samples).map(|(labels, _)| labels)
     }
 
+    fn natives(&self) -> impl Iterator<Item = &Labels> {
+        self.families.values().flat_map(|family| &family.histograms).map(|(labels, _)| labels)
+    }
+
     /// As the state database has it.
     pub(super) fn kept(&self) -> Kept {
         let family = |(name, family): (&String, &Family)| KeptFamily {
@@ -73,6 +82,7 @@ impl Group {
             kind: family.kind.as_str().to_owned(),
             help: family.help.clone(),
             samples: family.samples.iter().map(|(labels, value)| (pairs(labels), value.to_bits())).collect(),
+            histograms: family.histograms.iter().map(|(labels, it)| (pairs(labels), it.into())).collect(),
         };
         Kept {
             labels: pairs(&self.labels),
@@ -99,6 +109,9 @@ struct KeptFamily {
     help: String,
     /// Labels, and the bits of the value, which JSON could not say of all.
     samples: Vec<(Vec<(String, String)>, u64)>,
+    /// Earlier versions kept none.
+    #[serde(default)]
+    histograms: Vec<(Vec<(String, String)>, KeptHistogram)>,
 }
 
 impl Kept {
@@ -109,8 +122,15 @@ impl Kept {
             let sample =
                 |(pairs, bits): (Vec<(String, String)>, u64)| Some((labels(&pairs)?, f64::from_bits(bits)));
             let samples: Option<Vec<_>> = kept.samples.into_iter().map(sample).collect();
+            let histogram = |(pairs, kept): (Vec<(String, String)>, KeptHistogram)| {
+                Some((labels(&pairs)?, kept.histogram()?))
+            };
+            let histograms: Option<Vec<_>> = kept.histograms.into_iter().map(histogram).collect();
             let kind = MetricType::from_word(&kept.kind).unwrap_or_default();
-            families.insert(kept.name, Family { kind, help: kept.help, samples: samples? });
+            families.insert(
+                kept.name,
+                Family { kind, help: kept.help, samples: samples?, histograms: histograms? },
+            );
         }
         let (pushed, failed) = (Timestamp(self.pushed_ms), Timestamp(self.failed_ms));
         Some(Group { labels: labels(&self.labels)?, families, pushed, failed })
@@ -165,11 +185,18 @@ pub(super) struct Reading<'g> {
     samples_max: usize,
     families: Families,
     seen: HashSet<Labels>,
+    seen_natives: HashSet<Labels>,
 }
 
 impl<'g> Reading<'g> {
     pub(super) fn new(group: &'g Labels, samples_max: usize) -> Self {
-        Self { group, samples_max, families: Families::new(), seen: HashSet::new() }
+        Self {
+            group,
+            samples_max,
+            families: Families::new(),
+            seen: HashSet::new(),
+            seen_natives: HashSet::new(),
+        }
     }
 
     /// What is said of a family.
@@ -182,32 +209,58 @@ impl<'g> Reading<'g> {
     pub(super) fn sample(
         &mut self,
         family: &str,
-        mut labels: Labels,
+        labels: Labels,
         value: f64,
         place: impl Fn() -> String,
     ) -> Result<(), String> {
+        let labels = self.stored_labels(labels, &place)?;
+        if !self.seen.insert(labels.clone()) {
+            return Err(twice(&labels, place));
+        }
+        self.families.entry(family.to_owned()).or_default().samples.push((labels, value));
+        Ok(())
+    }
+
+    /// Takes a native histogram; `place` tells where it stands.
+    pub(super) fn histogram(
+        &mut self,
+        family: &str,
+        labels: Labels,
+        native: Histogram,
+        place: impl Fn() -> String,
+    ) -> Result<(), String> {
+        let labels = self.stored_labels(labels, &place)?;
+        if !self.seen_natives.insert(labels.clone()) {
+            return Err(twice(&labels, place));
+        }
+        self.families.entry(family.to_owned()).or_default().histograms.push((labels, native));
+        Ok(())
+    }
+
+    /// The labels with those of the group, if there is room for one more.
+    fn stored_labels(&self, mut labels: Labels, place: &impl Fn() -> String) -> Result<Labels, String> {
         for (name, value) in self.group.iter() {
             labels = labels.with(name, value);
         }
         if labels.metric_name().is_none_or(|name| [PUSHED, FAILED].contains(&name)) {
             return Err(format!("{}: {PUSHED} and {FAILED} are made of pushes; leave them out", place()));
         }
-        if self.seen.len() >= self.samples_max {
+        if self.seen.len() + self.seen_natives.len() >= self.samples_max {
             let most = self.samples_max;
             return Err(format!("more than {most} samples in one push; push them in several groups"));
         }
-        if !self.seen.insert(labels.clone()) {
-            return Err(format!("{}: {labels} stands twice in this push", place()));
-        }
-        self.families.entry(family.to_owned()).or_default().samples.push((labels, value));
-        Ok(())
+        Ok(labels)
     }
 
     /// All families that have samples.
     pub(super) fn families(mut self) -> Families {
-        self.families.retain(|_, family| !family.samples.is_empty());
+        self.families.retain(|_, family| !(family.samples.is_empty() && family.histograms.is_empty()));
         self.families
     }
+}
+
+fn twice(labels: &Labels, place: impl Fn() -> String) -> String {
+    format!("{}: {labels} stands twice in this push", place())
 }
 
 /// The family that a sample belongs to by its name: its own, or that of a type that was declared.

@@ -5,6 +5,7 @@
 //! deleted or was not pushed for the time of `push.ttl`. Series that end get a staleness marker.
 
 mod group;
+mod native;
 mod protobuf;
 
 use std::{
@@ -22,9 +23,10 @@ use tokio::sync::watch;
 use crate::{
     Engine, config,
     errors::chain,
-    intake::{Batch, Refused},
+    intake::{Batch, Refused, Taken},
     server::stopped,
     telemetry::Origin,
+    tenants::scope,
 };
 pub(crate) use group::{Families, read};
 use group::{Group, Kept};
@@ -203,6 +205,12 @@ impl Groups {
     }
 }
 
+/// Stores what groups come to, for the tenant whose they are.
+pub(crate) fn stored_for(engine: &Engine, batch: &Batch) -> Result<Taken, Refused> {
+    let working = engine.tenants.of_task(engine.configured.current().push.tenant.as_deref());
+    scope::sync_within(working, || batch.store(engine, Origin::Push))
+}
+
 /// Stores the samples of all groups again and again until told to stop.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     loop {
@@ -212,7 +220,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         }
         let work = engine.clone();
         let stored =
-            tokio::task::spawn_blocking(move || work.push.tick(work.clock.now()).store(&work, Origin::Push));
+            tokio::task::spawn_blocking(move || stored_for(&work, &work.push.tick(work.clock.now())));
         match stored.await {
             Ok(Ok(taken)) => engine.commits.want(taken.ticket),
             Ok(Err((_, why))) => tracing::warn!(reason = why, "what was pushed was not stored this time"),

@@ -1,7 +1,7 @@
 //! What is pushed as delimited protobuf, as the client of Go does by default.
 //!
-//! Histograms and summaries become the series that text has for them. Native buckets are left out, as a group is kept as
-//! floats; their count and sum stay.
+//! Classic histograms and summaries become the series that text has for them; native histograms stay what they are. One that
+//! has buckets of both kinds becomes both.
 
 use barograph_model::{Labels, METRIC_NAME, MetricType};
 use barograph_wire::exposition::{ReadMetric, ReadValue, families, format_float};
@@ -22,6 +22,17 @@ pub(crate) fn read_protobuf(page: &[u8], group: &Labels, samples_max: usize) -> 
             let metric = metric.map_err(|error| error.to_string())?;
             if metric.at.is_some() {
                 return Err(format!("{}: a pushed sample must not have a time; leave it out", place()));
+            }
+            if let ReadValue::Histogram(histogram) = &metric.value
+                && let Some(native) = &histogram.native
+            {
+                let native = native.clone().map_err(|error| format!("{}: {error}", place()))?;
+                let pairs = metric.labels.iter().copied().chain([(METRIC_NAME, family.name)]);
+                let labels = Labels::from_pairs(pairs).map_err(|error| format!("{}: {error}", place()))?;
+                reading.histogram(family.name, labels, native, place)?;
+                if histogram.buckets.is_empty() {
+                    continue;
+                }
             }
             for (end, more, value) in samples(&metric, family.kind) {
                 let name = format!("{}{end}", family.name);
@@ -66,9 +77,13 @@ fn samples(metric: &ReadMetric<'_>, kind: MetricType) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use barograph_model::{Sketch, Timestamp};
     use barograph_wire::exposition::{Family, Form, Point};
 
-    use super::*;
+    use super::{super::group::Group, *};
+    use crate::intake::Batch;
 
     fn page(at: Option<f64>) -> Vec<u8> {
         let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied()).unwrap();
@@ -109,6 +124,43 @@ mod tests {
                     took_count 2\n";
         let dialect = barograph_wire::exposition::Dialect::Text;
         assert_eq!(read, crate::push::read(text.as_bytes(), dialect, &job, 10).unwrap());
+    }
+
+    #[test]
+    fn native_histograms_stay_what_they_are() {
+        let job = Labels::from_pairs([("job", "j")]).unwrap();
+        let mut sketch = Sketch::new();
+        [1.0, 1.0, 4.0].into_iter().for_each(|value| sketch.add(value));
+        let mut count = Point::new("_count", Labels::empty(), 3.0);
+        count.sketch = Some(Arc::new(sketch));
+        let mut points = vec![Point::new("_sum", Labels::empty(), 6.0), count];
+        let family = |points: &[Point]| Family {
+            name: "took".into(),
+            help: String::new(),
+            unit: String::new(),
+            kind: MetricType::Histogram,
+            points: points.to_vec(),
+        };
+        let names = |points: &[Point]| {
+            let read = read_protobuf(&Form::Protobuf.page(&[family(points)]), &job, 10).unwrap();
+            let batch = written(read, &job);
+            let native: Vec<_> = batch.histograms.iter().map(|it| (it.0.to_string(), it.2.count())).collect();
+            assert_eq!(native, [("took{job=\"j\"}".to_owned(), 3.0)]);
+            batch.samples.iter().filter(|it| it.0.to_string().starts_with("took")).count()
+        };
+        assert_eq!(names(&points), 0);
+        points.push(Point::new("_bucket", Labels::empty().with("le", "+Inf"), 3.0));
+        assert_eq!(names(&points), 3, "buckets of both kinds are kept");
+    }
+
+    /// What is stored of families that are pushed.
+    fn written(families: Families, labels: &Labels) -> Batch {
+        let mut batch = Batch::default();
+        let (labels, pushed, failed) = (labels.clone(), Timestamp(1), Timestamp(0));
+        let group = Group { labels, families, pushed, failed };
+        assert_eq!(group.kept().group().as_ref(), Some(&group));
+        group.write(Timestamp(2), &mut batch);
+        batch
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::StatusCode;
 use barograph_model::{Budget, Limits, SourceError, Timestamp};
 use barograph_query::{
     Options, When,
@@ -35,6 +36,7 @@ use crate::{
     Engine, config, current,
     http::{ApiError, Caller},
     memory::Step,
+    tenants::scope,
 };
 
 /// A longer expression is cut where it is shown.
@@ -246,6 +248,16 @@ impl Queries {
             engine.telemetry.query_refused("memory");
             return Err(ApiError::unavailable("memory is short; ask again in a moment"));
         }
+        let working = question.caller.working.clone();
+        let asking = working.as_ref().map(|working| working.0.ask());
+        if let (Some(None), Some(working)) = (&asking, &working) {
+            engine.telemetry.query_refused("tenant");
+            return Err(ApiError::busy(StatusCode::TOO_MANY_REQUESTS, working.0.too_many_queries()));
+        }
+        let work = move |budget: &Budget| {
+            let _asking = asking;
+            scope::sync_within(working, || work(budget))
+        };
         let timeout = question.timeout;
         let mut course = Course::begin(engine, question);
         let entry = course.entry.clone();
@@ -258,7 +270,7 @@ impl Queries {
         };
         let turn = tokio::select! {
             biased;
-            turn = current::staged("turn", engine.queries.keeper.turn(&entry.asked.caller.name)) => turn,
+            turn = current::staged("turn", engine.queries.keeper.turn(entry.asked.caller.turns())) => turn,
             () = &mut up => return late(),
         };
         let Ok(turn) = turn else {

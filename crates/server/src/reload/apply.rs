@@ -14,9 +14,12 @@ pub(super) fn keep_fixed(mut config: Config, before: &Config) -> Config {
     config.storage.aggregation_interval = before.storage.aggregation_interval;
     config.query.cache = before.query.cache;
     config.limits = before.limits.clone();
+    config.external.clone_from(&before.external);
     config.stats = before.stats.clone();
     config.per_client = before.per_client;
     config.metrics = before.metrics.clone();
+    config.tenancy.enabled = before.tenancy.enabled;
+    config.tenancy.default.clone_from(&before.tenancy.default);
     config.diagnostics.interval = before.diagnostics.interval;
     let health = &mut config.health;
     health.node.clone_from(&before.health.node);
@@ -34,6 +37,9 @@ pub(super) fn apply(engine: &Arc<Engine>, before: &Config, config: &Config) {
     }
     if config.query != before.query {
         engine.queries.configure(&config.query);
+    }
+    if config.tenancy != before.tenancy {
+        engine.store.limit_owners(engine.tenants.configure(&config.tenancy));
     }
     if config.collectors != before.collectors {
         engine.collecting.configure(&config.collectors);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 24] = [
+pub(crate) const LIVE: [&str; 27] = [
     "scrape_configs",
     "rule_files",
     "alertmanager_config",
@@ -46,6 +46,9 @@ pub(crate) const LIVE: [&str; 24] = [
     "health.checks",
     "rate_limit",
     "diagnostics.thresholds",
+    "tenancy.limits",
+    "tenancy.tenants",
+    "tenancy.max",
     "log",
     "config",
 ];

@@ -15,12 +15,14 @@ use super::{Running, board::Last};
 use crate::{
     Engine,
     alerting::Raised,
+    current,
     errors::chain,
     http::{ApiError, Caller},
     memory::Step,
     queries::{About, Queries, Question},
     scrape::first_wait,
     telemetry::Origin,
+    tenants::scope,
 };
 
 /// What all groups share.
@@ -61,11 +63,13 @@ pub(super) async fn run(
             work.engine.telemetry.rules.missed(&work.running, u64::try_from(passed - 1).unwrap_or(0));
         }
         last = Some(at);
-        work.evaluate(at).await;
+        let tenant = work.running.group().spec.tenant.clone();
+        let working = work.engine.tenants.of_task(tenant.as_deref());
+        scope::within(working.clone(), work.evaluate(at)).await;
         evaluations += 1;
         // As upstream: not before what was scraped since the start has been looked at twice.
         if evaluations == 2 {
-            work.restore(at).await;
+            scope::within(working, work.restore(at)).await;
         }
     }
 }
@@ -83,12 +87,13 @@ impl Work {
         let began = self.engine.clock.monotonic();
         let (moment, rules) = {
             let group = self.running.group();
-            let moment = Moment { at, offset_ms: group.offset_ms, limit: group.spec.limit };
-            (moment, group.rules.len())
+            (group.moment(at), group.rules.len())
         };
         let mut samples = 0;
         for rule in 0..rules {
             let began = self.engine.clock.monotonic();
+            let first = self.running.group().rules[rule].wants_history();
+            let moment = Moment { first, ..moment };
             let outcome = match self.ask(rule, moment).await {
                 Ok(answered) => self.clone().take(rule, answered, moment).await,
                 Err(error) => Err(error.text().to_owned()),
@@ -151,7 +156,7 @@ impl Work {
 
     /// Takes what was answered, and stores what comes of it; how many samples.
     async fn take(self, rule: usize, answered: Answered, moment: Moment) -> Result<usize, String> {
-        let taken = tokio::task::spawn_blocking(move || {
+        let taken = current::blocking(move || {
             let outcome = self.running.group().rules[rule].take(answered, moment);
             let outcome = outcome.map_err(|error| error.to_string())?;
             self.tell(rule, moment);

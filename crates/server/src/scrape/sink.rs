@@ -32,6 +32,12 @@ pub trait Sink: Send + Sync + 'static {
     /// Learns type, unit and help of a metric family; told once, and again when they change.
     fn metadata(&self, family: &str, metadata: &Metadata);
 
+    /// Does what stores and ends a scrape, for a tenant. Once, before it returns.
+    fn within(&self, tenant: Option<&str>, work: &mut dyn FnMut()) {
+        let _ = tenant;
+        work();
+    }
+
     /// Stores an exemplar of a series. The same one comes with every scrape until the target has a newer one.
     fn exemplar(&self, labels: &[u8], exemplar: Exemplar);
 }

@@ -13,7 +13,7 @@ use super::{
     Health, Sink, TargetStatus,
     cache::{Ended, SeriesCache},
     fetch::{Fetched, fetch},
-    page::{self, Page},
+    page::{self, Bad, Page},
     status::{Counters, add},
     target::Target,
 };
@@ -64,6 +64,7 @@ pub(super) async fn run(
     let mut schedule = Schedule::new(&*shared.clock, target.interval, target.hash());
     // Which series of the report there were.
     let mut reported = Report::USUAL;
+    let mut tenant = None;
     loop {
         let rules = tokio::select! {
             biased;
@@ -84,12 +85,20 @@ pub(super) async fn run(
         let began = shared.clock.monotonic();
         let at = schedule.begin(shared.clock.now(), began);
         reported = Report::len(&rules.config);
+        tenant.clone_from(&rules.config.tenant);
         let (labels, timeout) = (target.labels.clone(), target.timeout);
         let scrape = Scrape { at, began, rules, target: labels, timeout };
         cache = scrape_once(&target, scrape, cache, &shared, &report, &status).await;
     }
     let at = shared.clock.now();
-    let ending = tokio::task::spawn_blocking(move || end(&shared, &report, reported, cache, at));
+    let ending = tokio::task::spawn_blocking(move || {
+        let mut cache = Some(cache);
+        shared.sink.within(tenant.as_deref(), &mut || {
+            if let Some(cache) = cache.take() {
+                end(&shared, &report, reported, cache, at);
+            }
+        });
+    });
     if let Err(error) = ending.await {
         tracing::error!(%error, "ending the series of a target failed");
     }
@@ -122,7 +131,12 @@ async fn scrape_once(
     let (shared, report, status) = (shared.clone(), report.clone(), status.clone());
     let work = move || {
         let mut cache = cache;
-        store(&scrape, fetched, &mut cache, &shared, &report, &status);
+        let (tenant, mut fetched) = (scrape.rules.config.tenant.clone(), Some(fetched));
+        shared.sink.within(tenant.as_deref(), &mut || {
+            if let Some(fetched) = fetched.take() {
+                store(&scrape, fetched, &mut cache, &shared, &report, &status);
+            }
+        });
         cache
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
@@ -141,13 +155,18 @@ fn store(
     status: &SharedStatus,
 ) {
     let bytes = fetched.as_ref().map_or(0, |fetched| fetched.bytes.len());
-    let read = fetched.and_then(|fetched| {
+    let bad = |why| Bad { why, ..Bad::default() };
+    let read = fetched.map_err(bad).and_then(|fetched| {
         page::read(&fetched.bytes, fetched.format, scrape.at, &scrape.rules.config, &scrape.target, cache)
     });
-    let (page, mut error, ended) = match read {
-        Ok(page) => (page, String::new(), cache.complete()),
-        Err(error) => (Page::default(), error, cache.fail()),
+    let (page, counted, ended) = match read {
+        Ok(page) => {
+            let counted = Bad { why: String::new(), scraped: page.scraped, kept: page.kept() };
+            (page, counted, cache.complete())
+        }
+        Err(bad) => (Page::default(), bad, cache.fail()),
     };
+    let Bad { why: mut error, scraped, kept } = counted;
     let duration = shared.clock.monotonic().saturating_sub(scrape.began);
     let marker = histogram_marker();
     let mut rows = Vec::with_capacity(page.samples.len() + ended.len() + Report::NAMES.len());
@@ -166,8 +185,8 @@ fn store(
     let values = [
         if error.is_empty() { 1.0 } else { 0.0 },
         duration.as_secs_f64(),
-        page.scraped as f64,
-        page.kept() as f64,
+        scraped as f64,
+        kept as f64,
         page.added as f64,
         scrape.timeout.as_secs_f64(),
         limits.samples as f64,

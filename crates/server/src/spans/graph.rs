@@ -80,6 +80,8 @@ impl Graph {
         let (asks, messaging, id) = match span.kind {
             Kind::Client => (true, false, span.span_id),
             Kind::Producer => (true, true, span.span_id),
+            // Who answers a client of Zipkin may have the very span of who asks.
+            Kind::Server if is_shared(span) => (false, false, span.span_id),
             Kind::Server => (false, false, span.parent_id),
             Kind::Consumer => (false, true, span.parent_id),
             Kind::Unspecified | Kind::Internal => return,
@@ -166,6 +168,11 @@ impl Graph {
         cell.observe(0, answering);
         cell.observe(1, asking);
     }
+}
+
+/// Whether a span has the id of the one that called it, instead of having it as parent.
+fn is_shared(span: &Span<'_>) -> bool {
+    span.attributes.text("zipkin.shared").is_some_and(|said| said == "true")
 }
 
 /// What a span calls that is a database: its name there, or where it is, or what it is.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use barograph_disk::Disk;
+use barograph_disk::{Disk, ReadAt};
 use barograph_trace::{Batch, Error, Options, Recovery, TraceId};
 use barograph_wire::otlp::trace;
 use tokio::sync::watch;
@@ -100,6 +100,14 @@ impl Spans {
             figures,
             instruments,
         })
+    }
+
+    /// The files of the folder, for a copy of it.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn files(&self) -> Result<Vec<(String, Arc<dyn ReadAt>)>, barograph_disk::Error> {
+        self.kept.files()
     }
 
     /// The bytes of all spans, by trace and by time.

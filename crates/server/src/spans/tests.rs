@@ -136,6 +136,28 @@ fn the_two_sides_of_a_call_are_one_edge() {
 }
 
 #[test]
+fn sides_that_share_a_span_are_one_edge() {
+    for order in [[0, 1], [1, 0]] {
+        let spans = opened();
+        let attributes = attribute(9, "zipkin.shared", "true");
+        // The parent of both is whoever called the client.
+        let sides = [one("shop", 2, 1, 3), One { attributes, ..one("stock", 2, 1, 2) }];
+        for side in order {
+            spans.accept(&request(&sides[side])).unwrap();
+        }
+        let samples = samples(&spans, 1);
+        check(&samples, "traces_service_graph_request_total{client=\"shop\", server=\"stock\"}", 1.0);
+        for (service, kind) in [("shop", "CLIENT"), ("stock", "SERVER")] {
+            let labels = format!(
+                "service=\"{service}\", span_kind=\"SPAN_KIND_{kind}\", span_name=\"get\", status_code=\"STATUS_CODE_UNSET\""
+            );
+            check(&samples, &format!("traces_spanmetrics_calls_total{{{labels}}}"), 1.0);
+        }
+        assert_eq!(spans.figures.lock().unwrap().seen(), figures::Seen::default());
+    }
+}
+
+#[test]
 fn a_side_that_stays_alone_is_counted_or_is_a_call_of_what_it_names() {
     let spans = opened();
     spans.accept(&request(&one("shop", 1, 0, 3))).unwrap();

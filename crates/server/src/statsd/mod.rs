@@ -21,7 +21,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use crate::{Engine, clock::Clock, config, server::stopped, telemetry::Origin};
+use crate::{Engine, clock::Clock, config, server::stopped, telemetry::Origin, tenants::scope};
 use table::Table;
 
 /// The largest datagram.
@@ -204,7 +204,8 @@ async fn store(engine: &Arc<Engine>) {
     let stored = tokio::task::spawn_blocking(move || {
         let now = work.clock.now();
         let batch = work.statsd.table.lock().unwrap_or_else(PoisonError::into_inner).written(now);
-        batch.store(&work, Origin::Statsd)
+        let working = work.tenants.of_task(work.configured.current().statsd.tenant.as_deref());
+        scope::sync_within(working, || batch.store(&work, Origin::Statsd))
     });
     match stored.await {
         Ok(Ok(taken)) => engine.commits.want(taken.ticket),

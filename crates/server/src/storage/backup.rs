@@ -1,12 +1,15 @@
 //! Backups: of the running store into the directory set for them, and offline between directories.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
-use barograph_disk::{Disk, RealDisk};
+use barograph_disk::{Disk, ReadAt, RealDisk};
 use barograph_model::Timestamp;
 use barograph_state::State;
 use barograph_tsdb::{
-    Verified,
+    Damage, Verified,
     backup::{self, Backup, BackupError, Listed, Restored, Snapshot, Written},
 };
 use serde_json::{Value, json};
@@ -107,9 +110,15 @@ pub fn of_running(engine: &Engine, place: &Path, keep: Option<usize>) -> Result<
 /// The store and the state database as they are now.
 fn snapshot(engine: &Engine, now: Timestamp) -> Result<Snapshot, Refused> {
     let mut snapshot = engine.store.snapshot(now)?;
+    put_spans(&mut snapshot, engine.spans.files()?);
     // Its file is written in place, so that reading it as it is would read several moments.
     snapshot.put(State::PATH, engine.state.copy()?);
     Ok(snapshot)
+}
+
+/// Spans as far as they are on the disk: whoever was told that theirs are kept finds them.
+fn put_spans(snapshot: &mut Snapshot, files: Vec<(String, Arc<dyn ReadAt>)>) {
+    files.into_iter().for_each(|(path, file)| snapshot.put_settled(&path, file));
 }
 
 fn busy(error: barograph_disk::Error) -> Refused {
@@ -129,7 +138,9 @@ pub fn of_directory(
     now: Timestamp,
     keep: Option<usize>,
 ) -> Result<Written, Refused> {
-    let snapshot = Snapshot::of_directory(&existing(data_dir)?)?;
+    let source = existing(data_dir)?;
+    let mut snapshot = Snapshot::of_directory(&source)?;
+    put_spans(&mut snapshot, barograph_trace::files(&source)?);
     if snapshot.is_empty() {
         return Err(Refused::Empty(data_dir.to_owned()));
     }
@@ -184,7 +195,17 @@ pub fn restore(place: &Path, id: Option<u64>, target: &Path) -> Result<(u64, Res
 /// # Errors
 /// There is no such directory, it is in use, or it cannot be read.
 pub fn verify(place: &Path) -> Result<Verified, Refused> {
-    Ok(barograph_tsdb::verify(&existing(place)?)?)
+    let disk = existing(place)?;
+    let mut verified = barograph_tsdb::verify(&disk)?;
+    let spans = barograph_trace::verify(&disk)?;
+    verified.files += spans.segments;
+    verified.bytes += spans.bytes;
+    let damage = spans.damage.into_iter();
+    verified.damaged.extend(damage.map(|damage| Damage {
+        reason: format!("{} bytes from byte {} on are not what was written", damage.bytes, damage.offset),
+        path: damage.path,
+    }));
+    Ok(verified)
 }
 
 fn existing(place: &Path) -> Result<RealDisk, Refused> {

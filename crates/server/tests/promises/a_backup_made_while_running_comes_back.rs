@@ -78,6 +78,58 @@ async fn what_is_known_besides_samples_comes_back() {
 }
 
 #[tokio::test]
+async fn spans_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, restored) = (dir.path().join("data"), dir.path().join("restored"));
+    let running = start_quiet(&data).await;
+    let spans = async |running: &Running, id: u32| {
+        let body =
+            json!([{"traceId": format!("{id:032x}"), "id": "1", "timestamp": now_ms() * 1000}]).to_string();
+        running.call(Method::POST, "/api/v2/spans", &[], body.as_bytes()).await.status.as_u16()
+    };
+    assert_eq!(spans(&running, 1).await, 202);
+    assert_eq!(order(&running, "").await.status, 201);
+    running.server.stop().await;
+
+    // The segment is whole now: a second copy needs it once more, a third finds it there.
+    let place = data.join("backups");
+    let copied = [(); 2].map(|()| {
+        let written =
+            backup::of_directory(&data, &place, barograph_model::Timestamp(now_ms()), None).unwrap();
+        assert!(written.backup.files.iter().any(|file| file.path.starts_with("traces/")));
+        written.files_copied
+    });
+    assert!(copied[0] > 0 && copied[1] == 0, "{copied:?}");
+    backup::restore(&place, Some(1), &restored).unwrap();
+    let segments = |dir: &Path| std::fs::read_dir(dir.join("traces")).unwrap().count();
+    assert!(segments(&restored) > 0);
+    assert_eq!(backup::verify(&restored).unwrap().damaged, []);
+    let running = start_quiet(&restored).await;
+    let metrics = running.get("/metrics").await.text;
+    assert!(metrics.contains("\nbarograph_spans_stored 1\n"), "{metrics}");
+    assert_eq!(spans(&running, 2).await, 202);
+    running.server.stop().await;
+
+    let again = dir.path().join("again");
+    let damaged = std::fs::read_dir(data.join("traces")).unwrap().map(|entry| entry.unwrap().path());
+    let damaged =
+        damaged.into_iter().find(|path| path.extension().is_some_and(|end| end == "spans")).unwrap();
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    let middle = bytes.len() - 4;
+    bytes[middle] ^= 1;
+    // A record behind it tells that it is no torn end.
+    let record = bytes[16..].to_vec();
+    bytes.extend(record);
+    std::fs::write(&damaged, bytes).unwrap();
+    let found = backup::verify(&data).unwrap().damaged;
+    assert!(found.iter().any(|damage| damage.path.starts_with("traces/")), "{found:?}");
+    std::fs::create_dir_all(again.join("traces")).unwrap();
+    std::fs::write(again.join("traces/other"), b"x").unwrap();
+    let error = backup::restore(&place, Some(1), &again).unwrap_err().to_string();
+    assert!(error.contains("traces/other"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_no_order_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_quiet(dir.path()).await;

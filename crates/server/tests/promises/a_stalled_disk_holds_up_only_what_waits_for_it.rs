@@ -12,11 +12,11 @@ use barograph_disk::{Append, Disk, Edit, Entry, Error, Held, MemoryDisk, ReadAt}
 
 /// Whether syncs have to wait.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
     /// Nobody passes until the guard is dropped, which a test that fails does, too.
-    fn close(&self) -> Closed {
+    pub(crate) fn close(&self) -> Closed {
         *self.0.0.lock().unwrap() = true;
         Closed(self.clone())
     }
@@ -26,7 +26,7 @@ impl Gate {
     }
 }
 
-struct Closed(Gate);
+pub(crate) struct Closed(Gate);
 
 impl Drop for Closed {
     fn drop(&mut self) {
@@ -37,9 +37,9 @@ impl Drop for Closed {
 }
 
 /// A disk whose syncs wait at a gate.
-struct Stalling {
-    disk: MemoryDisk,
-    gate: Gate,
+pub(crate) struct Stalling {
+    pub(crate) disk: MemoryDisk,
+    pub(crate) gate: Gate,
 }
 
 struct File {

@@ -54,6 +54,26 @@ async fn influx_lines_are_taken() {
 }
 
 #[tokio::test]
+async fn clients_of_influxdb_may_ask_for_databases() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_quiet(dir.path()).await;
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let created = running.call(Method::POST, "/query", &kind, b"q=CREATE+DATABASE+%22house%22").await;
+    assert_eq!((created.status.as_u16(), &*created.text), (200, r#"{"results":[{"statement_id":0}]}"#));
+    let databases =
+        async || running.get("/query?q=SHOW%20DATABASES&db=").await.json()["results"][0]["series"].clone();
+    assert_eq!(databases().await, serde_json::json!([{"name": "databases", "columns": ["name"]}]));
+    for database in ["house", "barn"] {
+        assert_eq!(write(&running, &format!("/write?db={database}"), b"m x=1").await.0, 204);
+    }
+    assert_eq!(databases().await[0]["values"], serde_json::json!([["barn"], ["house"]]));
+    let refused = running.get("/query?q=SELECT%20x%20FROM%20m").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.json()["error"].as_str().unwrap().contains("ask in PromQL"), "{}", refused.text);
+    running.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_bad_influx_line_is_named_and_the_others_are_stored() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_quiet(dir.path()).await;

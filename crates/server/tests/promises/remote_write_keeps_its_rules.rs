@@ -318,6 +318,12 @@ async fn remote_write_keeps_its_rules_of_series() {
     let labels_refs = request.refs(&["trace_id", "abc"]);
     request.timeseries[0].exemplars.push(Exemplar { labels_refs, value: 1.0, timestamp: t });
     check("10: exemplars alone", &running, &request, 400, [0, 0, 0], "neither samples nor histograms").await;
+    // Those of a series that is known are taken: Prometheus sends them so.
+    let mut request = Request::of(&["__name__", "known"], &[(t, 1.0)]);
+    request.add(&["__name__", "known"], &[]);
+    let labels_refs = request.refs(&["trace_id", "abc"]);
+    request.timeseries[1].exemplars.push(Exemplar { labels_refs, value: 1.0, timestamp: t });
+    check("10: exemplars beside their series", &running, &request, 204, [1, 0, 1], "").await;
     let mut request = Request::of(&["__name__", "twice"], &[(t, 1.0)]);
     request.add(&["__name__", "twice"], &[(t + 1, 2.0)]);
     check("10: a series twice", &running, &request, 204, [2, 0, 0], "").await;

@@ -178,3 +178,45 @@ async fn a_new_password_ends_every_session() {
     }
     running.server.stop().await;
 }
+
+#[tokio::test]
+async fn sessions_outlive_a_restart_unless_they_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), configured(&USERS)).await;
+    let (kept, csrf) = login(&running, "admin").await;
+    let (ended, _) = login(&running, "reader").await;
+    let (left, left_csrf) = login(&running, "writer").await;
+    let with = [("cookie", &*kept)];
+    let all = "/api/barograph/v1/auth/sessions?all=true";
+    let sessions = running.call(Method::GET, all, &with, b"").await;
+    let sessions = sessions.json()["sessions"].as_array().unwrap().clone();
+    let id = sessions.iter().find(|session| session["user"] == "reader").unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let change = [("cookie", &*kept), ("x-csrf-token", &*csrf)];
+    let path = format!("/api/barograph/v1/auth/sessions/{id}");
+    assert_eq!(running.call(Method::DELETE, &path, &change, b"").await.status, 204);
+    let headers = [("cookie", &*left), ("x-csrf-token", &*left_csrf)];
+    assert_eq!(running.call(Method::POST, "/api/barograph/v1/auth/logout", &headers, b"").await.status, 204);
+    running.server.stop().await;
+    let secret = kept.split_once('=').unwrap().1;
+    let stored = std::fs::read(dir.path().join("state")).unwrap();
+    assert!(!stored.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "only digests are stored");
+
+    let running = start(dir.path(), configured(&USERS)).await;
+    let known = me(&running, &kept).await;
+    assert_eq!((&known["user"], &known["csrf"]), (&json!("admin"), &json!(csrf)));
+    assert_eq!(running.call(Method::POST, "/api/barograph/v1/admin/flush", &change, b"").await.status, 200);
+    for cookie in [&ended, &left] {
+        assert_eq!(me(&running, cookie).await["via"], "anonymous");
+    }
+    running.server.stop().await;
+
+    // A password that was changed in the file ends what was begun with the one before.
+    let hash = barograph_server::auth::offline::hash("", "another horse battery").unwrap();
+    let changed = format!("auth: {{users: [{{name: admin, password_hash: '{hash}', roles: [admin]}}]}}");
+    let running = start(dir.path(), configured(&changed)).await;
+    assert_eq!(me(&running, &kept).await["via"], "anonymous");
+    running.server.stop().await;
+}

@@ -85,3 +85,46 @@ async fn who_reads_nothing_takes_no_place() {
     }
     running.server.stop().await;
 }
+
+/// Readers of answers that are larger than what the system holds of them.
+const READERS: usize = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_beside_slow_readers_who_get_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = "collectors: {built_in: false}\nadmission:\n  query: {min: 1, max: 1, queue: 0}\n  ingest: {min: 1, max: 1, queue: 0}\n";
+    let (running, channel) = start_with_grpc_configured(dir.path(), places).await;
+    let address = running.server.address().unwrap();
+    let series: Vec<_> =
+        (0..12).map(|i| format!("label_replace(vector(1),%22i%22,%22{i}%22,%22%22,%22%22)")).collect();
+    let query = series.join("%20or%20");
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let question = format!(
+            "GET /api/v1/query_range?query={query}&start=0&end=10000&step=1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(question.as_bytes()).await.unwrap();
+        // The answer has begun, so there is a place again.
+        let mut first = [0; 64];
+        stream.read_exact(&mut first).await.unwrap();
+        assert!(first.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&first));
+        readers.push(stream);
+    }
+    for i in 0..20 {
+        assert_eq!(running.get("/health").await.status, 200);
+        assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
+        let written = running.write_series(&[("__name__", "a")], &[(now_ms() - 60_000 + i, 1.0)]).await;
+        assert_eq!(written.status, 204, "{}", written.text);
+    }
+    let question = InstantRequest { query: "1".to_owned(), ..InstantRequest::default() };
+    QueryClient::new(channel).instant(from_client("other", question)).await.unwrap();
+    for mut reader in readers {
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() > 2_000_000, "{} bytes", rest.len());
+        let end = String::from_utf8_lossy(&rest[rest.len() - 32..]).into_owned();
+        assert!(end.trim_end().trim_end_matches("\r\n0").contains('}'), "the answer is whole: {end:?}");
+    }
+    running.server.stop().await;
+}

@@ -81,6 +81,11 @@ pub async fn start_otlp(dir: &Path, otlp: OtlpPorts, config: Config) -> Running 
     Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
 }
 
+/// A server that was started otherwise, with a client.
+pub fn running(server: Server) -> Running {
+    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
 /// A connection of its own to the gRPC port.
 pub async fn connected(server: &Server) -> Channel {
     let address = format!("http://{}", server.grpc_address().unwrap());

@@ -69,7 +69,7 @@ pub struct Scanned {
 
 /// Spans on a disk.
 pub struct Spans {
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     options: Options,
     pending: Mutex<Pending>,
     log: Mutex<Log>,

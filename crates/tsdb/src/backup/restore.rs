@@ -3,9 +3,11 @@
 //! While it is being restored the directory has a file [`UNFINISHED`]; a store is not opened on it, so a restore that
 //! was interrupted is never taken for a whole one. It can be begun again.
 
+use std::collections::BTreeSet;
+
 use barograph_disk::{Disk, Error, TEMPORARY};
 
-use super::{BackupError, list, pool_path, write::copy_bytes};
+use super::{Backup, BackupError, list, pool_path, write::copy_bytes};
 use crate::{block, wal};
 
 /// The file that says that a directory is not whole yet; its content is the number of the backup.
@@ -30,12 +32,13 @@ pub fn restore(backups: &dyn Disk, id: u64, target: &dyn Disk) -> Result<Restore
     let backup = listed.backups.into_iter().find(|backup| backup.id == id);
     let backup = backup.ok_or(BackupError::Unknown { id })?;
     let _held = target.lock()?;
+    let folders = folders_of(&backup);
     let note = format!("backup {id}\n");
     if target.read_whole(UNFINISHED).ok().as_deref() != Some(note.as_bytes()) {
-        refuse_files(target)?;
+        refuse_files(target, &folders)?;
         target.write_whole(UNFINISHED, note.as_bytes())?;
     }
-    for dir in [block::DIR, wal::DIR] {
+    for dir in &folders {
         target.create_dir(dir)?;
     }
     for file in &backup.files {
@@ -52,7 +55,7 @@ pub fn restore(backups: &dyn Disk, id: u64, target: &dyn Disk) -> Result<Restore
         }
         copy.sync()?;
     }
-    for dir in ["", block::DIR, wal::DIR] {
+    for dir in folders.iter().copied().chain([""]) {
         target.sync_dir(dir)?;
     }
     target.remove(UNFINISHED)?;
@@ -60,8 +63,14 @@ pub fn restore(backups: &dyn Disk, id: u64, target: &dyn Disk) -> Result<Restore
     Ok(Restored { files: backup.files.len(), bytes: backup.bytes() })
 }
 
-fn refuse_files(target: &dyn Disk) -> Result<(), BackupError> {
-    for dir in ["", block::DIR, wal::DIR] {
+/// The folders of a data directory: those that it always has, and those of the backup's files.
+fn folders_of(backup: &Backup) -> BTreeSet<&str> {
+    let folders = backup.files.iter().filter_map(|file| Some(file.path.split_once('/')?.0));
+    folders.chain([block::DIR, wal::DIR]).collect()
+}
+
+fn refuse_files(target: &dyn Disk, folders: &BTreeSet<&str>) -> Result<(), BackupError> {
+    for dir in folders.iter().copied().chain([""]) {
         // The note of a restore that was interrupted may be half written.
         let half_written = format!("{UNFINISHED}{TEMPORARY}");
         let is_ours = |name: &str| dir.is_empty() && (name == "lock" || name == half_written);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barograph_disk::{Disk, Entry, Error, Held, ReadAt, TEMPORARY};
 use barograph_model::Timestamp;
 
-use super::{BackupError, is_unfinished};
+use super::{BackupError, is_unfinished, seq_of};
 use crate::{Store, block, recovery::CORRUPT, wal};
 
 /// The files of a data directory at one moment.
@@ -18,6 +18,8 @@ pub struct Snapshot {
 pub(super) struct SnapshotFile {
     pub(super) path: String,
     pub(super) file: Arc<dyn ReadAt>,
+    /// Whether a file of this path, this size and this end was never another.
+    pub(super) settled: bool,
 }
 
 impl Snapshot {
@@ -36,7 +38,13 @@ impl Snapshot {
     /// Takes a file in place of the one at `path`.
     pub fn put(&mut self, path: &str, file: Arc<dyn ReadAt>) {
         self.files.retain(|one| one.path != path);
-        self.files.push(SnapshotFile { path: path.to_owned(), file });
+        self.files.push(SnapshotFile { path: path.to_owned(), file, settled: false });
+    }
+
+    /// Takes a file that only ever grows under its path, so that it need not be read again while it has the same size.
+    pub fn put_settled(&mut self, path: &str, file: Arc<dyn ReadAt>) {
+        self.files.retain(|one| one.path != path);
+        self.files.push(SnapshotFile { path: path.to_owned(), file, settled: true });
     }
 
     /// Whether there is nothing in it.
@@ -76,7 +84,7 @@ fn open_files(disk: &dyn Disk) -> Result<Vec<SnapshotFile>, Error> {
             match disk.open(&path) {
                 // A block that was just found to be damaged and set aside.
                 Err(error) if error.is_not_found() => {}
-                file => files.push(SnapshotFile { file: file?, path }),
+                file => files.push(SnapshotFile { file: file?, settled: seq_of(&path).is_some(), path }),
             }
         }
     }

@@ -70,7 +70,7 @@ struct Pool<'d> {
     disk: &'d dyn Disk,
     /// Sizes of the files that are there.
     sizes: HashMap<u128, u64>,
-    /// Blocks that are there, by path, size and mark.
+    /// Files that are there, by path, size and mark.
     known: HashMap<(String, u64, u128), u128>,
     files_copied: usize,
     bytes_copied: u64,
@@ -82,17 +82,16 @@ impl<'d> Pool<'d> {
         let sizes = disk.list(POOL)?.into_iter();
         let sizes = sizes.filter_map(|e| Some((u128::from_str_radix(&e.name, 16).ok()?, e.len))).collect();
         let files = listed.backups.iter().flat_map(|backup| &backup.files);
-        let blocks = files.filter(|file| seq_of(&file.path).is_some());
-        let known = blocks.map(|file| ((file.path.clone(), file.len, file.mark), file.hash)).collect();
+        let known = files.map(|file| ((file.path.clone(), file.len, file.mark), file.hash)).collect();
         Ok(Self { disk, sizes, known, files_copied: 0, bytes_copied: 0, damaged: Vec::new() })
     }
 
     /// Sees to it that a file is in the pool.
     fn put(&mut self, source: &SnapshotFile) -> Result<BackupFile, Error> {
-        let SnapshotFile { path, file } = source;
+        let SnapshotFile { path, file, settled } = source;
         let len = file.len();
         let mark = mark_of(&**file)?;
-        let known = self.known.get(&(path.clone(), len, mark)).copied();
+        let known = self.known.get(&(path.clone(), len, mark)).copied().filter(|_| *settled);
         let hash = match known.filter(|hash| self.sizes.get(hash) == Some(&len)) {
             Some(hash) => hash,
             None => self.copy(path, &**file)?,

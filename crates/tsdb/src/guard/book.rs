@@ -92,8 +92,15 @@ pub(super) fn but_the_name(labels: &Labels) -> impl Iterator<Item = RawLabel<'_>
 }
 
 impl Book {
-    /// Looks at a series that is not counted.
-    pub(super) fn look(&self, hash: u64, name: &str, labels: &Labels, values_max: usize) -> Look {
+    /// Looks at a series that is not counted. The label of its owner never gives way.
+    pub(super) fn look(
+        &self,
+        hash: u64,
+        name: &str,
+        labels: &Labels,
+        values_max: usize,
+        owner: &[u8],
+    ) -> Look {
         let metric = self.metrics.find(hash, |metric| *metric.name == *name);
         let known = metric.map_or(&[][..], |metric| &metric.labels);
         let mut look =
@@ -103,7 +110,7 @@ impl Book {
         for (index, RawLabel { name, value, .. }) in labels {
             let values = find(known, name).ok().map(|at| &known[at].values);
             look.names += usize::from(values.is_none());
-            if value == OVERFLOW.as_bytes() {
+            if value == OVERFLOW.as_bytes() || name == owner {
                 continue;
             }
             let count = values.map_or(0, Values::len);

@@ -10,6 +10,7 @@
 
 mod book;
 mod overflow;
+mod owners;
 mod report;
 mod top;
 
@@ -23,6 +24,8 @@ use barograph_model::{Labels, Timestamp};
 use book::{Book, hash_of_metric};
 pub use overflow::{Limit, Overflow};
 pub(crate) use overflow::{Overflows, Tally};
+pub use owners::OwnerLimits;
+use owners::Owners;
 pub(crate) use report::Seen;
 pub use report::{Cardinality, LabelValues, MetricLabel, MetricSeries, PairSeries};
 
@@ -44,6 +47,7 @@ pub(crate) struct Guard {
     /// Bytes of the series themselves, without their chunks.
     series_bytes: AtomicUsize,
     shards: [Mutex<Book>; SHARDS],
+    owners: Owners,
     /// The time of the last append, for the growth of metrics.
     now: AtomicI64,
     pub(crate) overflows: Overflows,
@@ -76,9 +80,9 @@ enum Room {
 }
 
 impl Room {
-    fn of(labels: &Labels) -> Self {
+    fn of(labels: &Labels, owner: &[u8]) -> Self {
         let (mut overflow, mut others) = (0, 0);
-        for label in book::but_the_name(labels) {
+        for label in book::but_the_name(labels).filter(|label| label.name != owner) {
             *(if label.value == OVERFLOW.as_bytes() { &mut overflow } else { &mut others }) += 1;
         }
         match (overflow, others) {
@@ -109,12 +113,23 @@ impl Guard {
         };
         let shards = std::array::from_fn(|_| Mutex::default());
         let (series, series_bytes, now) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicI64::new(0));
-        Self { limits, series, series_bytes, shards, now, overflows: Overflows::default() }
+        let owners = Owners::new(options.owner_label.clone());
+        Self { limits, series, series_bytes, shards, owners, now, overflows: Overflows::default() }
     }
 
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
         self.series.load(Ordering::Relaxed)
+    }
+
+    /// Limits the series of each owner from now on.
+    pub(crate) fn limit_owners(&self, limits: OwnerLimits) {
+        self.owners.limit(limits);
+    }
+
+    /// How many series each owner has.
+    pub(crate) fn series_of_owners(&self) -> Vec<(String, usize)> {
+        self.owners.series()
     }
 
     /// Learns what time it is.
@@ -135,9 +150,9 @@ impl Guard {
     fn let_in(&self, labels: &Labels, created_at: Option<i64>) -> Result<(), Excess> {
         let name = labels.metric_name().unwrap_or_default();
         let hash = hash_of_metric(name);
-        let room = Room::of(labels);
+        let room = Room::of(labels, self.owners.label());
         let mut book = self.shard(hash);
-        let look = book.look(hash, name, labels, self.limits.values_per_label);
+        let look = book.look(hash, name, labels, self.limits.values_per_label, self.owners.label());
         if look.names > LABEL_NAMES_MAX {
             return Err(Excess::Hopeless(Reason::TooManyLabels));
         }
@@ -154,9 +169,13 @@ impl Guard {
         if self.series_bytes.load(Ordering::Relaxed) >= room.within(self.limits.series_bytes) {
             return Err(over(Limit::Series));
         }
+        if !self.owners.admit(labels, |limit| room.within(limit)) {
+            return Err(over(Limit::SeriesPerOwner));
+        }
         let most = room.within(self.limits.series);
         let add = |count| (count < most).then_some(count + 1);
         if self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
+            self.owners.release(std::slice::from_ref(labels));
             return Err(over(Limit::Series));
         }
         self.series_bytes.fetch_add(bytes_of(labels), Ordering::Relaxed);
@@ -169,6 +188,7 @@ impl Guard {
         let name = labels.metric_name().unwrap_or_default();
         let hash = hash_of_metric(name);
         self.shard(hash).add(hash, name, labels, None);
+        self.owners.count(labels);
         self.series.fetch_add(1, Ordering::Relaxed);
         self.series_bytes.fetch_add(bytes_of(labels), Ordering::Relaxed);
     }
@@ -180,6 +200,7 @@ impl Guard {
             let hash = hash_of_metric(name);
             self.shard(hash).remove(hash, name, labels);
         }
+        self.owners.release(gone);
         self.series.fetch_sub(gone.len(), Ordering::Relaxed);
         self.series_bytes.fetch_sub(gone.iter().map(bytes_of).sum(), Ordering::Relaxed);
     }

@@ -21,6 +21,8 @@ pub enum Limit {
     SeriesPerMetric,
     /// Series in total.
     Series,
+    /// Series of an owner.
+    SeriesPerOwner,
 }
 
 impl Limit {
@@ -30,6 +32,7 @@ impl Limit {
             Self::ValuesPerLabel => "values_per_label",
             Self::SeriesPerMetric => "series_per_metric",
             Self::Series => "series",
+            Self::SeriesPerOwner => "tenant_series",
         }
     }
 }

@@ -132,6 +132,17 @@ impl Store {
         self.head.guard.overflows.top(None, limit)
     }
 
+    /// Limits the series of each owner from now on; what is over that overflows. See
+    /// [`Options::owner_label`](crate::Options::owner_label).
+    pub fn limit_owners(&self, limits: super::OwnerLimits) {
+        self.head.guard.limit_owners(limits);
+    }
+
+    /// How many series in the head each owner has; the one with no name, too.
+    pub fn series_of_owners(&self) -> Vec<(String, usize)> {
+        self.head.guard.series_of_owners()
+    }
+
     /// Chunks in the head, and the times of the first and the last sample in them; `None` if there are none.
     pub fn head_extent(&self) -> Option<(usize, Timestamp, Timestamp)> {
         self.head.extent().map(|(chunks, first, last)| (chunks, Timestamp(first), Timestamp(last)))

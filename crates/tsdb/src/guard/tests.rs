@@ -93,3 +93,39 @@ fn buckets_give_way_last() {
         Err(Excess::Label { index: 1, limit: Limit::SeriesPerMetric })
     );
 }
+
+#[test]
+fn each_owner_has_so_many_series_and_no_label_of_theirs_gives_way() {
+    let limited = Options { owner_label: Some("owner".to_owned()), ..options(1000, 500, 50) };
+    let guard = Guard::new(&limited);
+    guard.limit_owners(OwnerLimits { named: [("a".to_owned(), 10)].into(), others: usize::MAX });
+    let of = |owner: &str, n: usize| {
+        Labels::from_pairs([("__name__", "m"), ("n", &n.to_string()), ("owner", owner)]).unwrap()
+    };
+    let admitted = (0..30).filter(|&n| guard.admit(&of("a", n)).is_ok()).count();
+    assert_eq!(admitted, 9, "one is kept for overflow");
+    let excess = guard.admit(&of("a", 30)).unwrap_err();
+    assert_eq!(excess, Excess::Label { index: 1, limit: Limit::SeriesPerOwner }, "`n` gives way");
+    let overflow = Labels::from_pairs([("__name__", "m"), ("n", OVERFLOW), ("owner", "a")]).unwrap();
+    assert_eq!(guard.admit(&overflow), Ok(()));
+    assert!((0..30).all(|n| guard.admit(&of("b", n)).is_ok()), "the limit of one is no limit of another");
+    let mut series = guard.series_of_owners();
+    series.sort();
+    assert_eq!(series, [("a".to_owned(), 10), ("b".to_owned(), 30)]);
+    guard.release(&[of("a", 0), of("a", 1)]);
+    assert_eq!(guard.admit(&of("a", 31)), Ok(()));
+    assert_eq!((guard.series(), guard.series_of_owners().len()), (39, 2));
+    guard.limit_owners(OwnerLimits::default());
+    assert!((40..60).all(|n| guard.admit(&of("a", n)).is_ok()));
+}
+
+#[test]
+fn owners_have_more_values_than_other_labels_may() {
+    let limited = Options { owner_label: Some("owner".to_owned()), ..options(1000, 500, 3) };
+    let guard = Guard::new(&limited);
+    for n in 0..20 {
+        let owner = n.to_string();
+        let labels = Labels::from_pairs([("__name__", "m"), ("owner", &owner)]).unwrap();
+        assert_eq!(guard.admit(&labels), Ok(()), "{n}");
+    }
+}

@@ -1,8 +1,8 @@
 //! A lane: a part of the head with its own lock, series, look-up table and postings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp};
+use barograph_model::{Labels, Matcher, Sample, TimeRange, Timestamp, is_stale};
 use hashbrown::HashTable;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     verdicts::{Accepted, Group, Verdicts},
     window_range,
 };
-use crate::{Options, Reason, Rejected, again::Over, guard::Excess, spelling};
+use crate::{Options, Reason, Rejected, again::Over, guard::Excess, histograms, spelling};
 
 /// Slots are visited in parts of this many, so that the lock is free in between.
 pub(super) const PART: usize = 4096;
@@ -40,6 +40,8 @@ pub(crate) struct Lane {
     windows: BTreeSet<i64>,
     pub(super) late: Late,
     pub(super) past: Past,
+    /// Slots of series that have native histograms, too, as far as that was seen.
+    mixed: HashSet<u32>,
 }
 
 /// An entry of the look-up table: half of the hash, so that most strangers are told without a look at the series, and
@@ -74,6 +76,7 @@ impl Default for Lane {
             windows: BTreeSet::new(),
             late: Late::default(),
             past: Past::default(),
+            mixed: HashSet::new(),
         }
     }
 }
@@ -83,6 +86,7 @@ impl Lane {
     pub(crate) fn append(
         &mut self,
         head: &Head,
+        histograms: &histograms::Head,
         options: &Options,
         group: &Group<'_, '_>,
         out: &mut Verdicts,
@@ -90,7 +94,9 @@ impl Lane {
         let mut guesses = std::mem::take(&mut out.guesses);
         self.guess(group, &mut guesses);
         for (&(hash, number), &guess) in group.members.iter().zip(&guesses) {
-            if let Err(reason) = self.append_row(head, options, group, (hash, number, guess), out) {
+            if let Err(reason) =
+                self.append_row((head, histograms), options, group, (hash, number, guess), out)
+            {
                 out.rejected.push(Rejected { row: number as usize, reason });
             }
         }
@@ -118,7 +124,7 @@ impl Lane {
     #[inline]
     fn append_row(
         &mut self,
-        head: &Head,
+        (head, histograms): (&Head, &histograms::Head),
         options: &Options,
         group: &Group<'_, '_>,
         (hash, number, guess): (u64, u32, u32),
@@ -132,6 +138,7 @@ impl Lane {
         let slot = match if guessed { Some(guess) } else { self.find(hash, row.labels) } {
             Some(slot) => slot,
             None => {
+                spelling::check_size(row.labels, options)?;
                 let alias = head.aliases.has(hash, row.labels);
                 let Some(labels) = Labels::from_canonical_bytes(row.labels).filter(|_| !alias) else {
                     out.odd.push(number);
@@ -150,9 +157,21 @@ impl Lane {
                     }
                 }
                 out.new_series += 1;
-                self.insert(hash, labels)
+                let mixed = histograms.knows(&labels);
+                let slot = self.insert(hash, labels);
+                if mixed {
+                    self.note_histograms(slot);
+                }
+                slot
             }
         };
+        // Hardly any series has both. A marker ends floats alone.
+        if !self.mixed.is_empty() && self.mixed.contains(&slot) && !is_stale(row.value) {
+            let series = series_of_mut(&mut self.pages, slot);
+            if histograms.is_last(&series.labels, row.at) {
+                return Err(Reason::Duplicate);
+            }
+        }
         let floor = self.floor;
         let series = series_of_mut(&mut self.pages, slot);
         let last_at = series.last_at();
@@ -206,6 +225,11 @@ impl Lane {
                 verdicts.undefined.push(accepted.slot);
             }
         }
+    }
+
+    /// From now on no float of the series is taken that has the time of its newest histogram.
+    pub(crate) fn note_histograms(&mut self, slot: u32) {
+        self.mixed.insert(slot);
     }
 
     /// The slot of a series, by its label bytes.
@@ -424,6 +448,7 @@ impl Lane {
         self.index.remove(|slot| gone[slot as usize]);
         self.order.remove(|slot| gone[slot as usize]);
         self.table.retain(|key| !gone[key.slot as usize]);
+        self.mixed.retain(|slot| !gone[*slot as usize]);
         self.free.extend(idle.iter().rev());
         let take = |slot: u32| self.pages[slot as usize / PAGE][slot as usize % PAGE].take();
         idle.into_iter().filter_map(take).map(|series| series.labels).collect()

@@ -86,12 +86,12 @@ impl Series {
     }
 
     #[inline]
-    pub(super) fn last_at(&self) -> i64 {
+    pub(crate) fn last_at(&self) -> i64 {
         self.encoder.last_at()
     }
 
     #[inline]
-    pub(super) fn last_bits(&self) -> u64 {
+    pub(crate) fn last_bits(&self) -> u64 {
         self.encoder.last_bits()
     }
 

@@ -1,7 +1,7 @@
 //! Appending histograms: judged, put into the head, handed to the log.
 
 use barograph_codec::{HistogramDecoder, HistogramEncoder, varint};
-use barograph_model::{Histogram, Labels, MetricKey, Timestamp};
+use barograph_model::{Histogram, Labels, MetricKey, Timestamp, is_stale};
 
 use super::head::{Bounds, Fate};
 use crate::{
@@ -58,11 +58,21 @@ impl Store {
         let mut appended = Appended::default();
         let (mut entries, mut last_at) = ([Entered::default(), Entered::default()], i64::MIN);
         let mut old = Old::default();
+        // Before the histograms are locked: who appends floats locks a lane first.
+        let judged: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let labels = self.labels_of(row.labels, row.at, latest)?;
+                // A marker ends histograms alone.
+                let both = self.has_float_at(&labels, row.at) && !is_stale(row.histogram.sum());
+                if both { Err(Reason::Duplicate) } else { Ok(labels) }
+            })
+            .collect();
         let mut all = self.histograms.lock();
         let settled = self.changes.settled().millis();
         let before = all.len();
-        for (row, HistogramRow { labels, at, histogram }) in rows.iter().enumerate() {
-            let judged = self.labels_of(labels, *at, latest).and_then(|labels| {
+        for (row, (HistogramRow { at, histogram, .. }, judged)) in rows.iter().zip(judged).enumerate() {
+            let judged = judged.and_then(|labels| {
                 let fate = self.histograms.push(&mut all, &labels, (*at, histogram), bounds)?;
                 Ok((labels, fate))
             });
@@ -110,6 +120,7 @@ impl Store {
         if at > latest {
             return Err(Reason::TooFarAhead);
         }
+        spelling::check_size(labels, &self.options)?;
         let labels = match Labels::from_canonical_bytes(labels) {
             Some(labels) => labels,
             None => spelling::parse(labels)?,

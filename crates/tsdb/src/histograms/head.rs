@@ -9,7 +9,7 @@ use std::{
 };
 
 use barograph_codec::HistogramEncoder;
-use barograph_model::{Histogram, Labels, Matcher, TimeRange, Timestamp};
+use barograph_model::{Histogram, Labels, Matcher, TimeRange, Timestamp, is_stale};
 
 use super::page::{Entry, Sample};
 use crate::{
@@ -80,6 +80,20 @@ impl Head {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there are histograms of a series.
+    pub(crate) fn knows(&self, labels: &Labels) -> bool {
+        self.lock().contains_key(labels)
+    }
+
+    /// Whether the newest histogram of a series has exactly this time and is no marker.
+    pub(crate) fn is_last(&self, labels: &Labels, at: i64) -> bool {
+        let all = self.lock();
+        let Some(series) = all.get(labels).filter(|series| series.last_at() == Some(at)) else {
+            return false;
+        };
+        series.find(at).is_some_and(|histogram| !is_stale(histogram.sum()))
     }
 
     /// Judges a histogram and keeps a good one.

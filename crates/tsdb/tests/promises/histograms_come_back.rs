@@ -74,6 +74,34 @@ fn order_is_judged() {
 }
 
 #[test]
+fn a_time_has_one_kind_of_sample() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, START);
+    let float = |store: &Store, at, value| {
+        let labels = labels(0);
+        let row = Row { labels: labels.as_bytes(), at, value };
+        let appended = store.append(&[row], Timestamp(at)).expect("the call is sound");
+        appended.rejected.first().map(|rejected| rejected.reason)
+    };
+    let native = |store: &Store, at| append(store, at, &histogram(0, 1, ResetHint::Unknown), 0);
+    // Whichever comes first stays.
+    for at in [START, START + 10] {
+        assert_eq!((native(&store, at), float(&store, at, 1.0)), (None, Some(Reason::Duplicate)), "{at}");
+    }
+    assert_eq!((float(&store, START + 20, 1.0), native(&store, START + 20)), (None, Some(Reason::Duplicate)));
+    assert_eq!((native(&store, START + 30), float(&store, START + 40, 1.0)), (None, None));
+    // A marker ends one kind alone.
+    assert_eq!((native(&store, START + 50), float(&store, START + 50, stale_marker())), (None, None));
+    assert_eq!((float(&store, START + 51, stale_marker()), native(&store, START + 51)), (None, None));
+    assert!(store.knows(&labels(0)) && !store.knows(&labels(1)));
+    store.commit().expect("the disk works");
+    drop(store);
+    store = open(&disk, START + 51);
+    assert!(store.knows(&labels(0)));
+    assert_eq!((native(&store, START + 60), float(&store, START + 60, 1.0)), (None, Some(Reason::Duplicate)));
+}
+
+#[test]
 fn what_is_appended_is_read_wherever_it_lies() {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, START);

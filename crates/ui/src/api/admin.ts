@@ -96,6 +96,24 @@ export interface Queries {
   slow: SlowQuery[];
 }
 
+export interface AdmissionClass {
+  class: string;
+  /** `null`: never refused. */
+  limit: number | null;
+  in_flight: number;
+  waiting: number;
+  admitted: number;
+  refused: number;
+}
+
+export interface Admission {
+  classes: AdmissionClass[];
+  in_flight: number;
+  /** So many at work, of all classes, before lower ones are refused. */
+  total: number;
+}
+
+export const admission = (signal: AbortSignal): Promise<Admission> => call("admission", { signal });
 export const storageStats = (signal: AbortSignal): Promise<StorageStats> => call("storage/stats", { signal });
 export const listBackups = (signal: AbortSignal): Promise<Backups> => call("backup", { signal });
 export const backUp = (): Promise<Backup & { copied_bytes: number }> => call("backup", { method: "POST" });

@@ -64,10 +64,12 @@ export function encode(params: Params): URLSearchParams {
   return form;
 }
 
-/** What changes are shown with, and what is done when the server does not know any more who asks. */
-export const guard: { csrf: string | null; lost: () => void } = { csrf: null, lost: () => undefined };
+/** What changes are shown with, when that is known, and what is done when the server does not know any more who asks. */
+export const guard: { csrf: string | null; known: Promise<void>; lost: () => void } = { csrf: null, known: Promise.resolve(), lost: () => undefined };
 
 export async function send(url: URL, init: RequestInit): Promise<Response> {
+  // All but looking is shown with what is learned first.
+  if (init.method !== undefined && init.method !== "GET") await guard.known;
   try {
     const response = await fetch(url, guarded(init));
     if (response.status === 401 && !url.pathname.endsWith("/auth/login")) guard.lost();

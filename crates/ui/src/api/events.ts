@@ -6,6 +6,7 @@ import type { ServerEvent } from "./sse";
 
 export interface Topics {
   bus: "metrics" | "health" | "alerts" | "diagnostics" | "user";
+  /** None is all of the bus. */
   topics: readonly string[];
 }
 
@@ -18,7 +19,7 @@ const SILENCE_MS = 40_000;
  */
 export async function listen({ bus, topics }: Topics, take: (event: ServerEvent) => void, is_up: (up: boolean) => void, signal: AbortSignal): Promise<void> {
   const url = ownUrl("live");
-  url.search = encode({ bus, topics: topics.join(",") }).toString();
+  url.search = encode({ bus, ...(topics.length > 0 && { topics: topics.join(",") }) }).toString();
   let failures = 0;
   const taken = (event: ServerEvent): void => {
     failures = 0;

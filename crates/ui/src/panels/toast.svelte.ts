@@ -3,10 +3,10 @@ class Toast {
   text = $state("");
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  say(text: string): void {
+  say(text: string, ms = 2500): void {
     this.text = text;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => (this.text = ""), 2500);
+    this.#timer = setTimeout(() => (this.text = ""), ms);
   }
 }
 

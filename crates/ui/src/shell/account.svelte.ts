@@ -1,7 +1,7 @@
 /** Who one is, asked once when the pages are opened; and the way to the login when the server does not know any more. */
 import { guard } from "../api/client";
 import { me, type Me } from "../api/me";
-import { BASE } from "../base";
+import { BASE, ROOT } from "../base";
 
 class Account {
   /** `null` until the server said. */
@@ -16,14 +16,18 @@ class Account {
     };
   }
 
-  load = async (): Promise<void> => {
+  load(): void {
+    guard.known = this.#load();
+  }
+
+  async #load(): Promise<void> {
     try {
       const found = await me();
       if (found !== null) this.take(found);
     } catch {
       // A server that does not answer is told by the banner; one that knows no accounts has none.
     }
-  };
+  }
 
   take(me: Me): void {
     this.me = me;
@@ -33,7 +37,7 @@ class Account {
   toLogin(): void {
     const login = new URL("login", BASE);
     if (location.pathname === login.pathname) return;
-    login.searchParams.set("next", location.pathname + location.search);
+    login.searchParams.set("next", `/${location.pathname.slice(ROOT.pathname.length)}${location.search}`);
     location.assign(login);
   }
 }

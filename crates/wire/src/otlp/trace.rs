@@ -94,6 +94,8 @@ pub struct Span<'a> {
     pub status: Status,
     /// More about it.
     pub attributes: Attributes<'a>,
+    /// It is larger than one may be, and nothing of it was read.
+    too_large: bool,
 }
 
 impl Span<'_> {
@@ -101,6 +103,7 @@ impl Span<'_> {
     pub fn fault(&self) -> Option<&'static str> {
         let zero = |id: &[u8]| id.iter().all(|&byte| byte == 0);
         match self {
+            Self { too_large: true, .. } => Some("it is larger than 1 MiB"),
             Self { trace_id, .. } if trace_id.len() != 16 => Some("trace_id is not 16 bytes long"),
             Self { trace_id, .. } if zero(trace_id) => Some("trace_id is zero"),
             Self { span_id, .. } if span_id.len() != 8 => Some("span_id is not 8 bytes long"),
@@ -180,6 +183,9 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// Bytes of a span, or of a resource.
+pub(crate) const SPAN_BYTES_MAX: usize = 1 << 20;
+
 /// Visits each span of a request in its order, with the attributes of its resource.
 ///
 /// # Errors
@@ -189,6 +195,9 @@ pub fn walk<'a>(body: &'a [u8], mut visit: impl FnMut(Attributes<'a>, Span<'a>))
         let mut resource = Attributes::NONE;
         // The resource may stand behind its spans.
         each(of_resource, RESOURCE, |message| {
+            if message.rest().len() > SPAN_BYTES_MAX {
+                return Err(message.malformed("a resource is larger than 1 MiB"));
+            }
             resource = Attributes { message, field: 1 };
             resource.check()
         })?;
@@ -275,7 +284,12 @@ fn read_span<'a>(mut message: Reader<'a>) -> Result<Span<'a>, Malformed> {
         end: 0,
         status: Status::Unset,
         attributes: Attributes { message, field: 9 },
+        too_large: message.rest().len() > SPAN_BYTES_MAX,
     };
+    if span.too_large {
+        span.attributes = Attributes::NONE;
+        return Ok(span);
+    }
     span.attributes.check()?;
     while !message.is_done() {
         match message.key()? {

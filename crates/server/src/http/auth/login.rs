@@ -61,6 +61,7 @@ pub(super) async fn login(State(app): State<App>, request: Request) -> Result<Re
         Ok(user) => {
             count("ok");
             let (cookie, csrf) = auth.begin(&user.name, None, &asked, &agent);
+            auth.keep_sessions().await;
             let scopes = Role::scopes_of(&user.roles);
             let identity = Identity { tenant: user.tenant, ..Identity::new(user.name, scopes, Via::Session) };
             noted(&app, &identity, asked.address, ("login", &identity.user), Outcome::Done, "").await;
@@ -113,6 +114,7 @@ pub(super) async fn logout(State(app): State<App>, who: Who, request: Request) -
     let asked = Asked::of(request.headers(), request.extensions(), secure);
     let ended = asked.cookie.as_deref().and_then(|cookie| auth.sessions().end(cookie));
     if ended.is_some() {
+        auth.keep_sessions().await;
         noted(&app, &who.0, asked.address, ("logout", &who.0.user), Outcome::Done, "").await;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();

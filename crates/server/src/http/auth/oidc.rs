@@ -58,6 +58,7 @@ pub(super) async fn finish(State(app): State<App>, request: Request) -> Response
         Ok(came) => {
             count("ok");
             let (cookie, _) = auth.begin(&came.user, Some((came.scopes, None)), &asked, &agent);
+            auth.keep_sessions().await;
             let identity = Identity::new(came.user, came.scopes, Via::Session);
             noted(&app, &identity, asked.address, ("login", &identity.user), Outcome::Done, "oidc").await;
             with_cookie(auth, &cookie, secure, Redirect::to(&came.next))

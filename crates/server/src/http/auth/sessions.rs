@@ -31,6 +31,7 @@ pub(super) async fn end(
     let of = (!who.0.may(Scope::Admin)).then_some(&*who.0.user);
     let ended = app.auth().sessions().end_listed(&id, of);
     let ended = ended.ok_or_else(|| missing("session", &id))?;
+    app.auth().keep_sessions().await;
     noted(&app, &who, peer, ("session.end", &ended.user), Outcome::Done, &id).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use barograph_auth::{Identity, Scope, Scopes, Via, audit::Outcome, check_name, token::Token};
+use barograph_auth::{Identity, Scope, Scopes, Via, audit::Outcome, check_name, check_tenants, token::Token};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -77,6 +77,12 @@ pub(super) async fn create(State(app): State<App>, who: Who, request: Request) -
     let is_user = auth.user(&identity.user).map_err(refused)?.is_some() && identity.via != Via::Certificate;
     if (service || tenant.is_some()) && !is_admin {
         return Err(forbidden("only an administrator makes tokens of services or for a tenant"));
+    }
+    if let Some(tenant) = &tenant {
+        check_tenants(tenant).map_err(|error| bad(error.to_string()))?;
+    }
+    if (service || tenant.is_some()) && identity.tenant.is_some() && app.tenants().is_on() {
+        return Err(forbidden("only an administrator of the server makes these, not one of a tenant"));
     }
     if !service && !is_user {
         return Err(bad(

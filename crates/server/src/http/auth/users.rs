@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use barograph_auth::{Role, User, Via, audit::Outcome, check_name, password};
+use barograph_auth::{Role, User, Via, audit::Outcome, check_name, check_tenants, password};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ pub(super) async fn create(State(app): State<App>, who: Who, request: Request) -
     let auth = app.auth();
     check_name(&name).map_err(|error| bad(error.to_string()))?;
     if let Some(tenant) = &tenant {
-        check_name(tenant).map_err(|error| bad(error.to_string()))?;
+        check_tenants(tenant).map_err(|error| bad(error.to_string()))?;
     }
     check_roles(&roles)?;
     if auth.user(&name).map_err(refused)?.is_some() {
@@ -109,6 +109,7 @@ pub(super) async fn change(
     put(auth, user).await?;
     if is_new {
         auth.sessions().end_all(&name, i64::MAX);
+        auth.keep_sessions().await;
         noted(&app, &who, peer, ("user.password", &name), Outcome::Done, "").await;
     }
     Ok(Json(shown))
@@ -133,6 +134,7 @@ pub(super) async fn remove(
     let (accounts, gone) = (auth.accounts.clone(), name.clone());
     stored(move || accounts.remove_user(&gone)).await?;
     auth.sessions().end_all(&name, i64::MAX);
+    auth.keep_sessions().await;
     noted(&app, &who, peer, ("user.delete", &name), Outcome::Done, "").await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -159,6 +161,7 @@ pub(super) async fn own_password(
     user.password_ms = auth.now_ms();
     put(auth, user).await?;
     auth.sessions().end_all(&name, i64::MAX);
+    auth.keep_sessions().await;
     noted(&app, &who, peer, ("user.password", &name), Outcome::Done, "").await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -38,6 +38,7 @@ use serde_json::{Value, json};
 use tower_service::Service;
 
 use super::App;
+use crate::config::External;
 use tools::{Asked, Tool};
 
 /// Bytes of a request.
@@ -47,7 +48,11 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The route, over those that answer.
 pub(super) fn routes(app: &App, answering: Router<App>) -> Router<App> {
-    let tools = Tools { scheme: app.connections().scheme(), answering: answering.with_state(app.clone()) };
+    let tools = Tools {
+        scheme: app.connections().scheme(),
+        external: Arc::new(app.configured().current().external.clone()),
+        answering: answering.with_state(app.clone()),
+    };
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -64,6 +69,7 @@ pub(super) fn routes(app: &App, answering: Router<App>) -> Router<App> {
 #[derive(Clone)]
 struct Tools {
     scheme: &'static str,
+    external: Arc<External>,
     answering: Router,
 }
 
@@ -126,7 +132,7 @@ impl Tools {
             let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
             header.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
         });
-        let link = host.map(|host| format!("{}://{host}{}", self.scheme, asked.page));
+        let link = host.map(|host| self.external.link(self.scheme, host, &asked.page));
         let data = if data["status"] == "success" { data["data"].clone() } else { data };
         Ok(json!({"asked": asked.words, "link": link, "data": data}))
     }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use axum::{
     Router,
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
     routing::get,
@@ -40,14 +41,23 @@ const REFUSALS: [(&str, &str); 8] = [
     ("503", "the server is not ready or short of memory; `Retry-After` says when to ask again"),
 ];
 
+/// Where the server is, as the description says it.
+const SERVER: &str = r#""url": "/""#;
+
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/barograph/v1/openapi.json", get(description))
 }
 
-async fn description() -> Response {
+async fn description(State(app): State<App>) -> Response {
     static TEXT: OnceLock<String> = OnceLock::new();
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, TEXT.get_or_init(text).as_str()).into_response()
+    let text = TEXT.get_or_init(text);
+    match app.configured().current().external.path() {
+        "" => (headers, text.as_str()).into_response(),
+        path => {
+            (headers, text.replacen(SERVER, &SERVER.replace('/', &format!("{path}/")), 1)).into_response()
+        }
+    }
 }
 
 /// The description, as text that ends with a line's end.

@@ -8,7 +8,7 @@
 //! Labels of a request are written out piece by piece, so that a small table of symbols cannot become much memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{Display, Write as _},
     ops::Range,
 };
@@ -29,7 +29,7 @@ use super::{
         App, RequestLimits,
         body::{BodyError, Whole},
     },
-    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, supported,
+    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, spelled, supported,
 };
 use crate::{
     Engine,
@@ -49,6 +49,9 @@ const EXPANSION_MAX: usize = 16;
 
 /// Characters that the labels of an exemplar may have together; others are left out.
 const EXEMPLAR_CHARS_MAX: usize = 128;
+
+/// What is wrong with a series that says nothing, or has exemplars alone and is not known.
+const NEITHER: &str = "series has neither samples nor histograms";
 
 const SAMPLES: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
 const HISTOGRAMS: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
@@ -146,6 +149,8 @@ struct Piece {
     samples: Vec<(Range<usize>, i64, f64)>,
     histograms: Vec<(Range<usize>, i64, Histogram)>,
     exemplars: Vec<(Range<usize>, Exemplar)>,
+    /// Series that have exemplars alone.
+    alone: Vec<Range<usize>>,
     metadata: BTreeMap<String, Metadata>,
 }
 
@@ -191,7 +196,9 @@ impl<'e> Storing<'e> {
         let count = (series.samples + series.histograms).max(1);
         let wrong = match (told, series.samples, series.histograms) {
             (Err(error), ..) => Some(error.to_string()),
-            (_, 0, 0) => Some("series has neither samples nor histograms".to_owned()),
+            // Prometheus up to 3.5 sends exemplars so, beside the samples of their series.
+            (_, 0, 0) if series.exemplars > 0 => None,
+            (_, 0, 0) => Some(NEITHER.to_owned()),
             (_, 1.., 1..) => Some("series has both samples and histograms".to_owned()),
             _ => None,
         };
@@ -200,6 +207,9 @@ impl<'e> Storing<'e> {
             self.note(&wrong, count, || example);
             self.piece.labels.truncate(start);
             return Ok(());
+        }
+        if series.samples + series.histograms == 0 {
+            self.piece.alone.push(labels.clone());
         }
         for entry in series.samples() {
             let sample = entry.map_err(malformed)?.sample;
@@ -277,9 +287,17 @@ impl<'e> Storing<'e> {
             // They will have room soon, and what was stored already does no harm.
             return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
         }
+        let mut unknown = BTreeSet::new();
+        for range in &piece.alone {
+            let known = remote_write::parse_labels(labels_of(range));
+            if !known.is_ok_and(|labels| self.engine.store.knows(&labels)) {
+                unknown.insert(range.start);
+                self.note(&NEITHER, 1, || spelled(labels_of(range)));
+            }
+        }
         for (range, exemplar) in &piece.exemplars {
             let Ok(labels) = remote_write::parse_labels(labels_of(range)) else { continue };
-            if labels.metric_name().is_none() {
+            if labels.metric_name().is_none() || unknown.contains(&range.start) {
                 continue;
             }
             match self.engine.store.append_exemplar_in_order(&labels, exemplar.clone()) {
@@ -329,11 +347,6 @@ impl<'e> Storing<'e> {
         }
         Some((StatusCode::BAD_REQUEST, text))
     }
-}
-
-/// Label bytes for a human.
-fn spelled(labels: &[u8]) -> String {
-    remote_write::parse_labels(labels).map_or_else(|error| format!("({error})"), |labels| labels.to_string())
 }
 
 /// The family that a series belongs to: its name without what its type adds.

@@ -33,6 +33,17 @@ pub(super) struct Page {
     pub(super) added: usize,
 }
 
+/// Why a page is no good, and what was counted of it.
+#[derive(Debug, Default)]
+pub(super) struct Bad {
+    /// As the targets page shows it.
+    pub(super) why: String,
+    /// Its samples, up to where it could be read.
+    pub(super) scraped: usize,
+    /// Those of them that relabelling kept.
+    pub(super) kept: usize,
+}
+
 impl Page {
     /// What of it is stored.
     pub(super) fn kept(&self) -> usize {
@@ -43,7 +54,7 @@ impl Page {
 /// Reads a page that was fetched at `at` from the target whose series get `target` as labels.
 ///
 /// # Errors
-/// Why the page is no good, as the targets page shows it.
+/// The page is no good.
 pub(super) fn read(
     bytes: &[u8],
     format: PageFormat,
@@ -51,23 +62,21 @@ pub(super) fn read(
     config: &ScrapeConfig,
     target: &Labels,
     cache: &mut SeriesCache,
-) -> Result<Page, String> {
+) -> Result<Page, Bad> {
     cache.begin();
     let classic = config.pages.convert_classic.then(Classic::default);
-    let mut reading = Reading { page: Page::default(), at, config, target, cache, classic };
-    match format {
-        PageFormat::Text(dialect) => text::read(bytes, dialect, &mut reading)?,
-        PageFormat::Protobuf => protobuf::read(bytes, &mut reading)?,
+    let mut reading = Reading { page: Page::default(), over: 0, at, config, target, cache, classic };
+    match reading.whole(bytes, format) {
+        Ok(()) => Ok(reading.page),
+        Err(why) => Err(Bad { why, scraped: reading.page.scraped, kept: reading.page.kept() + reading.over }),
     }
-    if let Some(classic) = reading.classic.take() {
-        classic.give(&mut reading)?;
-    }
-    Ok(reading.page)
 }
 
 /// A page that is being read.
 struct Reading<'r> {
     page: Page,
+    /// Samples beyond the limit. They are counted, as the report of the scrape has them, and not kept.
+    over: usize,
     at: Timestamp,
     config: &'r ScrapeConfig,
     target: &'r Labels,
@@ -77,6 +86,23 @@ struct Reading<'r> {
 }
 
 impl Reading<'_> {
+    fn whole(&mut self, bytes: &[u8], format: PageFormat) -> Result<(), String> {
+        match format {
+            PageFormat::Text(dialect) => text::read(bytes, dialect, self)?,
+            PageFormat::Protobuf => protobuf::read(bytes, self)?,
+        }
+        if let Some(classic) = self.classic.take() {
+            classic.give(self)?;
+        }
+        check_limit("samples", self.page.kept() + self.over, self.config.limits.samples)
+    }
+
+    /// Whether there is room for one more sample.
+    fn has_room(&self) -> bool {
+        let limit = self.config.limits.samples;
+        limit == 0 || (self.page.kept() as u64) < limit
+    }
+
     /// The series that `text` stands for, and the time of its sample; `None` where a rule drops it.
     fn series<'p>(
         &mut self,
@@ -90,6 +116,10 @@ impl Reading<'_> {
             Some(id) => id,
             None => {
                 let labels = stored_labels(&pairs()?, self.config, self.target)?;
+                if !self.has_room() {
+                    self.over += usize::from(labels.is_some());
+                    return Ok(None);
+                }
                 self.page.added += usize::from(labels.is_some());
                 self.cache.insert(text, labels)
             }
@@ -107,12 +137,13 @@ impl Reading<'_> {
         value: f64,
         pairs: impl FnOnce() -> Result<Pairs<'p>, String>,
     ) -> Result<Option<(SeriesId, Timestamp)>, String> {
-        let found = self.series(text, time, false, pairs)?;
-        if let Some((id, at)) = found {
-            self.page.samples.push((id, Sample { at, value }));
-            check_limit("samples", self.page.kept(), self.config.limits.samples)?;
+        let Some((id, at)) = self.series(text, time, false, pairs)? else { return Ok(None) };
+        if !self.has_room() {
+            self.over += 1;
+            return Ok(None);
         }
-        Ok(found)
+        self.page.samples.push((id, Sample { at, value }));
+        Ok(Some((id, at)))
     }
 
     /// A native histogram; the series that it is of if it is kept.
@@ -123,13 +154,14 @@ impl Reading<'_> {
         histogram: Histogram,
         pairs: impl FnOnce() -> Result<Pairs<'p>, String>,
     ) -> Result<Option<(SeriesId, Timestamp)>, String> {
-        let found = self.series(text, time, true, pairs)?;
-        if let Some((id, at)) = found {
-            let histogram = native::within_limits(histogram, self.config)?;
-            self.page.histograms.push((id, at, histogram));
-            check_limit("samples", self.page.kept(), self.config.limits.samples)?;
+        let Some((id, at)) = self.series(text, time, true, pairs)? else { return Ok(None) };
+        if !self.has_room() {
+            self.over += 1;
+            return Ok(None);
         }
-        Ok(found)
+        let histogram = native::within_limits(histogram, self.config)?;
+        self.page.histograms.push((id, at, histogram));
+        Ok(Some((id, at)))
     }
 
     fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
@@ -226,6 +258,27 @@ mod tests {
 
     fn read_at_10(text: &str, config: &ScrapeConfig, cache: &mut SeriesCache) -> Result<Page, String> {
         read(text.as_bytes(), PageFormat::Text(Dialect::Text), Timestamp(10), config, &target(), cache)
+            .map_err(|bad| bad.why)
+    }
+
+    #[test]
+    fn what_is_over_a_limit_is_counted() {
+        let drop_b = "metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]";
+        let check = |settings: &str, text: &str, expected: (usize, usize)| {
+            let (config, mut cache) = (config(settings), SeriesCache::default());
+            let format = PageFormat::Text(Dialect::Text);
+            // What is known by then counts the same as what is new.
+            for _ in 0..2 {
+                let bad = read(text.as_bytes(), format, Timestamp(10), &config, &target(), &mut cache);
+                let bad = bad.unwrap_err();
+                assert_eq!((bad.scraped, bad.kept), expected, "{settings}: {}", bad.why);
+                cache.fail();
+            }
+        };
+        check("sample_limit: 1", "a 1\nb 1\nc 1\n", (3, 3));
+        check(&format!("sample_limit: 1, {drop_b}"), "a 1\nb 1\nc 1\n", (3, 2));
+        check("label_limit: 3", "a 1\nb{x=\"1\",y=\"2\"} 1\nc 1\n", (2, 1));
+        check("", "a 1\noops\n", (1, 1));
     }
 
     /// The samples of a page under settings, or the error.

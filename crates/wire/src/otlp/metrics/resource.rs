@@ -14,6 +14,8 @@ use super::Settings;
 const SERVICE: &[u8] = b"service.name";
 const NAMESPACE: &[u8] = b"service.namespace";
 const INSTANCE: &[u8] = b"service.instance.id";
+/// Bytes of a resource.
+const RESOURCE_BYTES_MAX: usize = 1 << 20;
 /// The field of attributes, in a resource; and in a scope.
 const ATTRIBUTES: u32 = key(1, LEN);
 const SCOPE_NAME: u32 = key(1, LEN);
@@ -39,6 +41,9 @@ impl Resource {
     ) -> Result<Self, Malformed> {
         let mut read = Self::default();
         let Some(mut resource) = resource else { return Ok(read) };
+        if resource.rest().len() > RESOURCE_BYTES_MAX {
+            return Err(resource.malformed("a resource is larger than 1 MiB"));
+        }
         let (mut service, mut namespace, mut instance) = (None, None, None);
         let (mut told, mut some) = (PointLabels::default(), false);
         let (mut name, mut value) = (Vec::new(), Vec::new());

@@ -76,6 +76,8 @@ const MONOTONIC: u32 = key(3, VARINT);
 
 /// The metric that tells of the attributes of a resource.
 const TARGET_INFO: &str = "target_info";
+/// Bytes of a point, its attributes with it.
+const POINT_BYTES_MAX: usize = 1 << 20;
 /// Samples of it for one resource in a request.
 const TARGET_INFO_MAX: i64 = 1_000;
 
@@ -263,6 +265,12 @@ impl<'a> Walk<'a, '_> {
                     let point = self.out.points;
                     self.out.points = point.saturating_add(1);
                     let message = data.message()?;
+                    if message.rest().len() > POINT_BYTES_MAX {
+                        self.out.refuse(point, || {
+                            format!("metric {shown:?}: a point is larger than {POINT_BYTES_MAX} bytes")
+                        });
+                        continue;
+                    }
                     let read = match about.kind {
                         Kind::Gauge | Kind::Sum | Kind::Counter => self.number(&metric, message, point),
                         Kind::Histogram => self.histogram(&metric, message, point),

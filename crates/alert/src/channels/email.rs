@@ -1,0 +1,216 @@
+//! Mail over SMTP: settings with the keys of `email_configs`, and a message as data.
+
+use barograph_yaml::section::{Findings, Section, boolean, read_scalar, text};
+
+use super::{
+    Secret, Settings, TlsConfig, data,
+    fill::Fill,
+    idempotency_key,
+    read::{needed, parsed, template},
+    sign,
+};
+use crate::template::Template;
+
+/// Alerts that the plain form tells one by one.
+const ALERTS_MAX: usize = 100;
+
+/// Mail over SMTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Email {
+    /// To whom: addresses with commas between them.
+    pub to: String,
+    /// From whom.
+    pub from: String,
+    /// Who this is, as it is told to the mail server.
+    pub hello: String,
+    /// The mail server, as `host:port`.
+    pub smarthost: String,
+    /// Who asks.
+    pub auth_username: String,
+    /// What proves that.
+    pub auth_password: Option<Secret>,
+    /// As whom it is sent; by default as who asks.
+    pub auth_identity: String,
+    /// Whether nothing is sent without TLS.
+    pub require_tls: bool,
+    /// How TLS is spoken.
+    pub tls: TlsConfig,
+    /// Headers besides; `Subject` among them.
+    pub headers: Vec<(String, Template)>,
+    /// The message as HTML.
+    pub html: Option<Template>,
+    /// The message as text.
+    pub text: Option<Template>,
+}
+
+impl Default for Email {
+    fn default() -> Self {
+        Self {
+            to: String::new(),
+            from: String::new(),
+            hello: "localhost".to_owned(),
+            smarthost: String::new(),
+            auth_username: String::new(),
+            auth_password: None,
+            auth_identity: String::new(),
+            require_tls: true,
+            tls: TlsConfig::default(),
+            headers: Vec::new(),
+            html: None,
+            text: None,
+        }
+    }
+}
+
+/// A mail as it is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// From whom.
+    pub from: String,
+    /// To whom.
+    pub to: Vec<String>,
+    /// What it is about, on one line.
+    pub subject: String,
+    /// The same for each try of a notice.
+    pub message_id: String,
+    /// What all mails about an incident refer to.
+    pub references: String,
+    /// Headers besides.
+    pub headers: Vec<(String, String)>,
+    /// The message as text.
+    pub text: String,
+    /// The message as HTML.
+    pub html: Option<String>,
+}
+
+/// `host:port`.
+pub(super) fn smarthost(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("expected `host:port`")?;
+    match port.parse::<u16>() {
+        Ok(1..) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("expected `host:port`, found `{text}`")),
+    }
+}
+
+pub(super) fn read(section: &mut Section<'_>, global: &Email, findings: &mut Findings) -> Option<Settings> {
+    let mut email = global.clone();
+    let to = needed(section, "to", findings);
+    section.set("from", &mut email.from, text, findings);
+    section.set("hello", &mut email.hello, text, findings);
+    section.set("smarthost", &mut email.smarthost, smarthost, findings);
+    section.set("auth_username", &mut email.auth_username, text, findings);
+    section.set("auth_identity", &mut email.auth_identity, text, findings);
+    section.set("require_tls", &mut email.require_tls, boolean, findings);
+    let password = Secret::read(section, ["auth_password", "auth_password_file"], findings);
+    email.auth_password = password.or(email.auth_password);
+    if section.node("auth_secret").is_some() || section.node("auth_secret_file").is_some() {
+        let message = "CRAM-MD5 is not spoken; give `auth_password` instead of `auth_secret`";
+        findings.add(section.place_of("auth_secret"), message);
+    }
+    if let Some(node) = section.node("tls_config") {
+        email.tls = TlsConfig::read(node, findings);
+    }
+    for (name, node) in section.entries("headers", findings) {
+        let is_name = name.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_name || name.text.is_empty() {
+            findings.add(&name.place, "a header has letters, digits and `-` in its name");
+        }
+        let template = read_scalar(node, "a header", parsed, findings);
+        email.headers.extend(template.map(|template| (name.text.clone(), template)));
+    }
+    email.html = template(section, "html", findings);
+    email.text = template(section, "text", findings);
+    // How mails are put together in threads follows from the incident they are about.
+    let _ = section.node("threading");
+    let _ = section.node("force_implicit_tls");
+    for (key, value, advice) in
+        [("from", &email.from, "`smtp_from`"), ("smarthost", &email.smarthost, "`smtp_smarthost`")]
+    {
+        if value.is_empty() {
+            let message = format!("`{key}` is missing; add it, or {advice} to `global`");
+            findings.add(section.place, message);
+            return None;
+        }
+    }
+    email.to = to?;
+    Some(Settings::Email(Box::new(email)))
+}
+
+impl Email {
+    /// The host and port of the mail server.
+    pub fn server(&self) -> (&str, u16) {
+        let (host, port) = self.smarthost.rsplit_once(':').unwrap_or((&self.smarthost, "25"));
+        (host.trim_matches(['[', ']']), port.parse().unwrap_or(25))
+    }
+
+    pub(super) fn words(&self, fill: &Fill<'_>) -> Mail {
+        let notice = fill.notice;
+        let own = |name: &str| self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let value =
+            |name: &str, plain: String| one_line(&fill.text(own(name).map(|(_, text)| text), || plain));
+        let known = ["subject", "from", "to", "message-id", "references", "in-reply-to"];
+        let others = self.headers.iter().filter(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            !known.contains(&name.as_str())
+        });
+        let host = self.from.rsplit('@').next().unwrap_or_default().trim_matches(['>', ' ']);
+        let host = if host.is_empty() { "barograph" } else { host };
+        let plain = || data::plain(notice, fill.setting, ALERTS_MAX);
+        let text = fill.given(self.text.as_ref()).unwrap_or_else(plain);
+        Mail {
+            from: value("from", self.from.clone()),
+            to: addresses(&value("to", self.to.clone())),
+            subject: value("subject", data::subject(notice)),
+            message_id: format!("<{}@{host}>", idempotency_key(notice)),
+            references: format!("<{}@{host}>", sign::short(&notice.dedup_key)),
+            headers: others
+                .filter_map(|(name, text)| Some((name.clone(), one_line(&fill.given(Some(text))?))))
+                .collect(),
+            text,
+            html: self.words_in_html(fill),
+        }
+    }
+
+    fn words_in_html(&self, fill: &Fill<'_>) -> Option<String> {
+        match &self.html {
+            // An empty text says that there shall be none.
+            Some(template) if template.text().is_empty() => None,
+            Some(template) => fill.html(Some(template)),
+            None => {
+                let template = parsed(r#"{{ template "email.default.html" . }}"#).ok();
+                fill.html(template.as_ref())
+            }
+        }
+    }
+}
+
+/// Addresses with commas between them; commas in quotes are part of a name.
+fn addresses(text: &str) -> Vec<String> {
+    let (mut found, mut address, mut quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        match c {
+            ',' if !quoted => found.push(std::mem::take(&mut address)),
+            c => {
+                quoted ^= c == '"';
+                address.push(c);
+            }
+        }
+    }
+    found.push(address);
+    found.iter().map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_apart() {
+        assert_eq!(addresses(r#"a@x, "B, C" <b@x>,"#), ["a@x", r#""B, C" <b@x>"#]);
+        assert!(smarthost("mail.example:587").is_ok());
+        for bad in ["mail.example", "mail.example:0", ":25", "mail:x"] {
+            assert!(smarthost(bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Opsgenie: an alert that is opened, acknowledged and closed by its alias.
+
+use barograph_yaml::section::{Findings, Section, boolean, read_scalar};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Global, Request, Secret, Settings, data,
+    fill::Fill,
+    read::{below, cut, parsed, template, url},
+    sign,
+};
+use crate::{notice::Reason, routing::Severity, template::Template};
+
+/// Characters of a message and of a description.
+const MESSAGE_CHARS_MAX: usize = 130;
+const DESCRIPTION_CHARS_MAX: usize = 15_000;
+/// Alerts that the plain form tells one by one.
+const ALERTS_MAX: usize = 20;
+
+/// Opsgenie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opsgenie {
+    /// Where it is asked.
+    pub api_url: String,
+    /// Who asks.
+    pub api_key: Secret,
+    /// The templates of its fields, as its keys are called.
+    pub fields: Vec<(&'static str, Template)>,
+    /// What is told besides.
+    pub details: Vec<(String, Template)>,
+    /// Who is asked: the keys of each, as they are called there.
+    pub responders: Vec<Vec<(&'static str, Template)>>,
+}
+
+const FIELDS: [&str; 7] = ["message", "description", "source", "tags", "note", "priority", "entity"];
+
+pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Findings) -> Option<Settings> {
+    let api_key = Secret::read(section, ["api_key", "api_key_file"], findings);
+    let api_url = section.value("api_url", url, findings).unwrap_or_else(|| global.opsgenie_api_url.clone());
+    let mut fields = Vec::new();
+    for key in FIELDS {
+        fields.extend(template(section, key, findings).map(|template| (key, template)));
+    }
+    let mut details = Vec::new();
+    for (name, node) in section.entries("details", findings) {
+        let template = read_scalar(node, "a detail", parsed, findings);
+        details.extend(template.map(|template| (name.text.clone(), template)));
+    }
+    let mut responders = Vec::new();
+    for node in section.items("responders", findings) {
+        let mut section = Section::open(node, "a responder", findings);
+        let mut responder = Vec::new();
+        for key in ["id", "name", "username", "type"] {
+            responder.extend(template(&mut section, key, findings).map(|template| (key, template)));
+        }
+        section.finish(&[], findings);
+        responders.push(responder);
+    }
+    let _ = section.value("update_alerts", boolean, findings);
+    let _ = section.value("actions", barograph_yaml::section::text, findings);
+    let Some(api_key) = api_key.or_else(|| global.opsgenie_api_key.clone()) else {
+        findings.add(section.place, "`api_key` is missing; add it, or `opsgenie_api_key` to `global`");
+        return None;
+    };
+    Some(Settings::Opsgenie(Box::new(Opsgenie { api_url, api_key, fields, details, responders })))
+}
+
+impl Opsgenie {
+    pub(super) fn words(&self, fill: &Fill<'_>) -> Result<Request, String> {
+        let (notice, setting) = (fill.notice, fill.setting);
+        let alias = sign::short(&notice.dedup_key);
+        let field = |name: &str, plain: String| {
+            let template = self.fields.iter().find(|(key, _)| *key == name).map(|(_, template)| template);
+            fill.text(template, || plain)
+        };
+        let source = field("source", setting.external_url.to_owned());
+        let (path, body) = match notice.reason {
+            Reason::Acknowledged => {
+                (format!("v2/alerts/{alias}/acknowledge?identifierType=alias"), json!({ "source": source }))
+            }
+            _ if !data::fires(notice) => {
+                (format!("v2/alerts/{alias}/close?identifierType=alias"), json!({ "source": source }))
+            }
+            _ => ("v2/alerts".to_owned(), self.alert(fill, &alias, &source, field)),
+        };
+        let mut request = Request::json(below(&self.api_url, &path), notice, &body);
+        let key = (setting.reveal)(&self.api_key)?;
+        request.headers.push(("Authorization", format!("GenieKey {key}")));
+        Ok(request)
+    }
+
+    fn alert(
+        &self,
+        fill: &Fill<'_>,
+        alias: &str,
+        source: &str,
+        field: impl Fn(&str, String) -> String,
+    ) -> Value {
+        let (notice, setting) = (fill.notice, fill.setting);
+        let plain = || data::plain(notice, setting, ALERTS_MAX);
+        let priority = match data::severity(notice) {
+            Severity::Critical => "P1",
+            Severity::Warning => "P3",
+            Severity::Info => "P5",
+        };
+        let mut details = Map::new();
+        for (name, value) in data::common_labels(notice) {
+            details.insert(name, value.into());
+        }
+        for (name, template) in &self.details {
+            if let Some(text) = fill.given(Some(template)) {
+                details.insert(name.clone(), text.into());
+            }
+        }
+        let tags = field("tags", String::new());
+        let tags: Vec<_> = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
+        let responder = |keys: &Vec<(&'static str, Template)>| {
+            let texts = keys
+                .iter()
+                .filter_map(|(key, text)| Some(((*key).to_owned(), fill.given(Some(text))?.into())));
+            Value::Object(texts.collect())
+        };
+        json!({
+            "alias": alias,
+            "message": cut(&field("message", data::subject(notice)), MESSAGE_CHARS_MAX),
+            "description": cut(&field("description", plain()), DESCRIPTION_CHARS_MAX),
+            "source": source,
+            "priority": field("priority", priority.to_owned()),
+            "entity": field("entity", String::new()),
+            "note": field("note", String::new()),
+            "tags": tags,
+            "details": details,
+            "responders": self.responders.iter().map(responder).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! What waits for one integration of a receiver.
+
+use std::collections::VecDeque;
+
+use super::{AGE_MS_MAX, Breaker, Entry, Outcome, breaker::Standing, rate::Rate};
+use crate::{
+    channels::Verdict,
+    notice::{Notice, Reason},
+    routing::{Alert, Severity},
+};
+
+/// Notices that wait for one integration; more are merged.
+pub const QUEUE_MAX: usize = 1_000;
+/// The wait after the first try that failed, and the longest, in milliseconds.
+const BACKOFF_MS: f64 = 500.0;
+const BACKOFF_MS_MAX: f64 = 60_000.0;
+const GROWTH: f64 = 1.5;
+
+/// What waits for one integration.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// The notice that is being sent.
+    sending: Option<u64>,
+    breaker: Breaker,
+    rate: Rate,
+    /// Until when the receiver wants to be left alone.
+    alone_until: i64,
+    /// When something was sent last.
+    pub last_sent_at: Option<i64>,
+    /// Why something was not sent last.
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    entry: Entry,
+    /// Tries since it was put at the end.
+    tries: i32,
+    next_at: i64,
+    deadline: i64,
+}
+
+/// What became of notices when another was put into a full queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Overflow {
+    /// Notices that went into another.
+    pub(super) merged: Vec<u64>,
+    /// The notice that others went into, as it is now.
+    pub(super) into: Option<Entry>,
+    /// Notices that were given up.
+    pub(super) dropped: Vec<Entry>,
+}
+
+impl Queue {
+    pub(super) fn new(per_minute: u32, now: i64) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            sending: None,
+            breaker: Breaker::default(),
+            rate: Rate::new(per_minute, now),
+            alone_until: i64::MIN,
+            last_sent_at: None,
+            last_error: None,
+        }
+    }
+
+    pub(super) fn limit(&mut self, per_minute: u32) {
+        self.rate.limit(per_minute);
+    }
+
+    /// How many notices wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How its breaker stands.
+    pub fn breaker(&self, now: i64) -> Standing {
+        self.breaker.standing(now)
+    }
+
+    /// What waits, each with when it is tried next.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, i64)> {
+        self.waiting.iter().map(|waiting| (&waiting.entry, waiting.next_at))
+    }
+
+    pub(super) fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.waiting.iter_mut().find(|waiting| waiting.entry.id == id).map(|waiting| &mut waiting.entry)
+    }
+
+    pub(super) fn push(&mut self, entry: Entry, now: i64) -> Overflow {
+        let deadline = entry.notice.deadline.max(now.saturating_add(1));
+        self.waiting.push_back(Waiting { entry, tries: 0, next_at: now, deadline });
+        if self.waiting.len() > QUEUE_MAX { self.shrink() } else { Overflow::default() }
+    }
+
+    /// Merges two notices of a group, or gives up the oldest that is not critical.
+    fn shrink(&mut self) -> Overflow {
+        let mut overflow = Overflow::default();
+        let newest = self.waiting.len() - 1;
+        let mergeable = |waiting: &Waiting| {
+            Some(waiting.entry.id) != self.sending
+                && matches!(waiting.entry.notice.reason, Reason::Group | Reason::Resolved)
+        };
+        // Where the newest has no older one of its group, some other may.
+        let pair =
+            (0..=newest).rev().filter(|at| mergeable(&self.waiting[*at])).take(QUEUE_MAX / 10).find_map(
+                |later| {
+                    let key = &self.waiting[later].entry.notice.dedup_key;
+                    let same = |at: &usize| {
+                        mergeable(&self.waiting[*at]) && self.waiting[*at].entry.notice.dedup_key == *key
+                    };
+                    (0..later).find(same).map(|earlier| (earlier, later))
+                },
+            );
+        if let Some((earlier, later)) = pair
+            && let Some(gone) = self.waiting.remove(earlier)
+            && let Some(kept) = self.waiting.get_mut(later - 1)
+        {
+            merge(&mut kept.entry.notice, gone.entry.notice);
+            overflow.merged.push(gone.entry.id);
+            overflow.into = Some(kept.entry.clone());
+            return overflow;
+        }
+        let spare = self.waiting.iter().position(|waiting| {
+            Some(waiting.entry.id) != self.sending && !is_critical(&waiting.entry.notice)
+        });
+        if let Some(gone) = spare.and_then(|at| self.waiting.remove(at)) {
+            overflow.dropped.push(gone.entry);
+        }
+        overflow
+    }
+
+    /// When there may be something to do.
+    pub(super) fn next(&self) -> Option<i64> {
+        if self.sending.is_some() {
+            return None;
+        }
+        let next = self.ready().map(|waiting| waiting.next_at).min()?;
+        let closed = self.breaker.opens_at().unwrap_or(i64::MIN);
+        Some(next.max(closed).max(self.alone_until))
+    }
+
+    /// Those that wait for no earlier one of their incident.
+    fn ready(&self) -> impl Iterator<Item = &Waiting> {
+        let mut seen = std::collections::HashSet::new();
+        self.waiting.iter().filter(move |waiting| seen.insert(waiting.entry.notice.dedup_key.as_str()))
+    }
+
+    /// What is given up, and what is sent now.
+    pub(super) fn due(&mut self, now: i64) -> (Vec<Entry>, Option<Entry>) {
+        let mut old = Vec::new();
+        let sending = self.sending;
+        self.waiting.retain(|waiting| {
+            let is_old = now.saturating_sub(waiting.entry.queued_at) >= AGE_MS_MAX;
+            let goes = is_old && Some(waiting.entry.id) != sending;
+            if goes {
+                old.push(waiting.entry.clone());
+            }
+            !goes
+        });
+        let is_closed = self.breaker.standing(now) == Standing::Open;
+        if self.sending.is_some() || is_closed || now < self.alone_until {
+            return (old, None);
+        }
+        let Some(id) = self.ready().find(|waiting| waiting.next_at <= now).map(|waiting| waiting.entry.id)
+        else {
+            return (old, None);
+        };
+        if let Err(at) = self.rate.take(now) {
+            self.alone_until = at;
+            return (old, None);
+        }
+        self.sending = Some(id);
+        (old, self.entry_mut(id).map(|entry| entry.clone()))
+    }
+
+    /// What came of a try; `die` is between 0 and 1.
+    pub(super) fn done(
+        &mut self,
+        id: u64,
+        verdict: &Verdict,
+        now: i64,
+        die: f64,
+    ) -> Option<(Entry, Outcome)> {
+        if self.sending == Some(id) {
+            self.sending = None;
+        }
+        let at = self.waiting.iter().position(|waiting| waiting.entry.id == id)?;
+        match verdict {
+            Verdict::Sent => {
+                self.breaker.succeeded();
+                self.last_sent_at = Some(now);
+                Some((self.waiting.remove(at)?.entry, Outcome::Sent))
+            }
+            // It answers, so it is there.
+            Verdict::Refused(why) => {
+                self.breaker.succeeded();
+                self.last_error = Some(why.clone());
+                Some((self.waiting.remove(at)?.entry, Outcome::Dead(why.clone())))
+            }
+            Verdict::Again { why, after_ms } => {
+                self.last_error = Some(why.clone());
+                match after_ms {
+                    Some(after) => self.alone_until = self.alone_until.max(now.saturating_add(*after)),
+                    None => self.breaker.failed(now),
+                }
+                let mut waiting = self.waiting.remove(at)?;
+                if now.saturating_sub(waiting.entry.queued_at) >= AGE_MS_MAX {
+                    return Some((waiting.entry, Outcome::Dead(format!("given up after a day: {why}"))));
+                }
+                waiting.tries = waiting.tries.saturating_add(1);
+                waiting.next_at = now.saturating_add(backoff(waiting.tries, die));
+                let entry = waiting.entry.clone();
+                let outcome = Outcome::Again(waiting.next_at);
+                if waiting.next_at < waiting.deadline {
+                    self.waiting.insert(at, waiting);
+                } else {
+                    self.requeue(waiting, now);
+                }
+                Some((entry, outcome))
+            }
+        }
+    }
+
+    /// At the end of the queue it begins anew, but not before others of its incident.
+    fn requeue(&mut self, mut waiting: Waiting, now: i64) {
+        let span = waiting.entry.notice.deadline.saturating_sub(waiting.entry.notice.at).max(1_000);
+        waiting.deadline = now.saturating_add(span);
+        waiting.tries = 0;
+        let key = &waiting.entry.notice.dedup_key;
+        let same = |other: &Waiting| other.entry.notice.dedup_key == *key;
+        let at = self.waiting.iter().position(same).unwrap_or(self.waiting.len());
+        self.waiting.insert(at, waiting);
+    }
+}
+
+/// How long to wait after so many tries that failed.
+fn backoff(tries: i32, die: f64) -> i64 {
+    let wait = (BACKOFF_MS * GROWTH.powi(tries.saturating_sub(1).min(64))).min(BACKOFF_MS_MAX);
+    #[expect(clippy::cast_possible_truncation, reason = "at most a minute and a half")]
+    let wait = (wait * (0.5 + die.clamp(0.0, 1.0))) as i64;
+    wait.max(1)
+}
+
+fn is_critical(notice: &Notice) -> bool {
+    notice.alerts.iter().any(|alert| alert.severity() == Severity::Critical)
+}
+
+/// Puts what an earlier notice has and a later one has not into the later.
+fn merge(later: &mut Notice, earlier: Notice) {
+    let known: std::collections::HashSet<_> = later.alerts.iter().map(Alert::fingerprint).collect();
+    let missing = earlier.alerts.into_iter().filter(|alert| !known.contains(&alert.fingerprint()));
+    later.alerts.extend(missing);
+    later.truncated = later.truncated.max(earlier.truncated);
+    // So that the size of what is kept stays within its bound.
+    let most = crate::notice::ALERTS_MAX;
+    if later.alerts.len() > most {
+        later.truncated += later.alerts.len() - most;
+        later.alerts.truncate(most);
+    }
+}

@@ -1,0 +1,361 @@
+//! Proof before use: a rule evaluated over what is stored, as if it had been there.
+//!
+//! Each evaluation is the one that the server would have made, with the same state machine. What comes of it is when alerts
+//! would have fired, which of them flapped, and which `for` or threshold would have kept quiet about what did not last.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use barograph_model::{Labels, Timestamp};
+
+use crate::{
+    Defaults, Group, GroupSpec, Moment, Reader, RuleError, RuleSpec, State, Surroundings,
+    kinds::{Side, Standing, Threshold},
+};
+
+/// Evaluations of one preview at most.
+pub const EVALUATIONS_MAX: usize = 50_000;
+/// Firings that are told at most.
+pub const FIRINGS_MAX: usize = 5_000;
+/// An alert that fires again this soon after it was over flaps.
+const SOON_MS: i64 = 15 * 60_000;
+/// More firings a day than this are noise, unless they last.
+const A_DAY: f64 = 4.0;
+const DAY_MS: f64 = 86_400_000.0;
+const MINUTE_MS: i64 = 60_000;
+
+/// Over which time a rule is tried, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The first evaluation.
+    pub start: Timestamp,
+    /// None is after this.
+    pub end: Timestamp,
+    /// Time between them.
+    pub interval: Duration,
+}
+
+/// One alert that would have fired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Firing {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its annotations when it began.
+    pub annotations: BTreeMap<String, String>,
+    /// When it began to fire.
+    pub start: Timestamp,
+    /// When it was over; `None` if it still fired at the end.
+    pub end: Option<Timestamp>,
+    /// The value when it began.
+    pub value: f64,
+}
+
+/// What a rule would have done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preview {
+    /// What would have fired, by time.
+    pub firings: Vec<Firing>,
+    /// How many more there were than are told.
+    pub left_out: usize,
+    /// Evaluations that were made.
+    pub evaluations: usize,
+    /// How many failed, and why the first did.
+    pub failed: usize,
+    /// See `failed`.
+    pub error: Option<String>,
+    /// How many of the firings came soon after the same alert was over.
+    pub flapped: usize,
+    /// What would be quieter.
+    pub suggested: Vec<Suggestion>,
+}
+
+/// A change that would make a rule quieter, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// What to change.
+    pub change: Change,
+    /// How many of the firings would remain.
+    pub remaining: usize,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+/// What to change in a rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// A longer `for`.
+    For(Duration),
+    /// Another number to compare with.
+    Threshold(f64),
+    /// A `keep_firing_for`, over gaps.
+    KeepFiringFor(Duration),
+}
+
+/// Evaluates a rule again and again over a time.
+///
+/// # Errors
+/// The time is empty, or has more than [`EVALUATIONS_MAX`] evaluations. A failed evaluation is no error: it is counted. One
+/// that fails as the budget is used up ends it with [`RuleError::Query`].
+pub fn run(
+    spec: &Arc<RuleSpec>,
+    trial: Trial,
+    reader: Reader<'_>,
+    surroundings: &Surroundings,
+) -> Result<Preview, RuleError> {
+    let interval_ms = i64::try_from(trial.interval.as_millis()).unwrap_or(i64::MAX).max(1_000);
+    let length = trial.end.millis().saturating_sub(trial.start.millis());
+    let count = usize::try_from(length / interval_ms).map_or(0, |count| count.saturating_add(1));
+    if length < 0 || count > EVALUATIONS_MAX {
+        return Err(RuleError::Limit { limit: EVALUATIONS_MAX, found: count, what: "evaluations" });
+    }
+    let group = GroupSpec {
+        name: "preview".to_owned(),
+        tenant: None,
+        interval: Some(Duration::from_millis(interval_ms.unsigned_abs())),
+        query_offset: None,
+        limit: 0,
+        rules: vec![spec.clone()],
+    };
+    let mut group = Group::new("preview", group, &Defaults::default());
+    let mut preview = Preview::default();
+    let mut open: BTreeMap<Labels, Firing> = BTreeMap::new();
+    let mut measured = Measured::new(spec);
+    for index in 0..count {
+        let at =
+            trial.start.saturating_add(i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(interval_ms));
+        let moment = group.moment(at);
+        let rule = &mut group.rules[0];
+        let moment = Moment { first: rule.wants_history(), ..moment };
+        preview.evaluations += 1;
+        let outcome = spec.ask(moment, reader, surroundings);
+        if let Err(error) = outcome.and_then(|answered| rule.take(answered, moment)) {
+            reader.budget.check().map_err(|stopped| RuleError::Query(stopped.to_string()))?;
+            preview.failed += 1;
+            preview.error.get_or_insert(error.to_string());
+            continue;
+        }
+        measured.note(reader, at);
+        let mut firing: BTreeMap<Labels, Firing> = BTreeMap::new();
+        for alert in rule.active().filter(|alert| alert.state == State::Firing) {
+            let known = open.remove(&alert.labels);
+            let new = || Firing {
+                labels: alert.labels.clone(),
+                annotations: alert.annotations.clone(),
+                start: at,
+                end: None,
+                value: alert.value,
+            };
+            firing.insert(alert.labels.clone(), known.unwrap_or_else(new));
+        }
+        let over = std::mem::replace(&mut open, firing);
+        preview.firings.extend(over.into_values().map(|firing| Firing { end: Some(at), ..firing }));
+    }
+    preview.firings.extend(open.into_values());
+    preview.firings.sort_by(|a, b| (a.start, &a.labels).cmp(&(b.start, &b.labels)));
+    preview.flapped = flapped(&preview.firings);
+    preview.suggested = suggest(spec, trial, &preview, &measured);
+    preview.left_out = preview.firings.len().saturating_sub(FIRINGS_MAX);
+    preview.firings.truncate(FIRINGS_MAX);
+    Ok(preview)
+}
+
+/// How many firings came soon after the same alert was over.
+fn flapped(firings: &[Firing]) -> usize {
+    let mut ended: BTreeMap<&Labels, Timestamp> = BTreeMap::new();
+    let mut count = 0;
+    for firing in firings {
+        let soon = |end: &Timestamp| firing.start.millis().saturating_sub(end.millis()) <= SOON_MS;
+        count += usize::from(ended.get(&firing.labels).is_some_and(soon));
+        if let Some(end) = firing.end {
+            ended.insert(&firing.labels, end);
+        }
+    }
+    count
+}
+
+/// Values of a rule that holds something against a number: the farthest out of each firing.
+struct Measured<'a> {
+    threshold: Option<&'a Threshold>,
+    values: Vec<f64>,
+}
+
+/// Values that are kept for a suggestion at most.
+const VALUES_MAX: usize = 200_000;
+
+impl<'a> Measured<'a> {
+    fn new(spec: &'a RuleSpec) -> Self {
+        let threshold = spec.alerting().and_then(|alert| alert.threshold.as_ref());
+        Self { threshold: threshold.filter(|threshold| threshold.side().is_some()), values: Vec::new() }
+    }
+
+    fn note(&mut self, reader: Reader<'_>, at: Timestamp) {
+        let Some(threshold) = self.threshold else { return };
+        if self.values.len() >= VALUES_MAX {
+            return;
+        }
+        if let Ok(vector) = reader.values(&threshold.measured, at) {
+            let room = VALUES_MAX - self.values.len();
+            self.values.extend(vector.into_iter().filter(|value| value.is_finite()).take(room));
+        }
+    }
+
+    /// The value beyond which only one of a thousand is, if it is stricter than the threshold.
+    fn rare(&self) -> Option<f64> {
+        let threshold = self.threshold?;
+        let mut values = self.values.clone();
+        values.sort_unstable_by(f64::total_cmp);
+        let place = values.len().checked_sub(1)? * 999 / 1_000;
+        let found = match threshold.side()? {
+            Side::Max => values[place],
+            Side::Min => values[values.len() - 1 - place],
+        };
+        let found = rounded(found);
+        let stricter = Threshold { fire: found, clear: None, ..threshold.clone() };
+        let beyond = |value: &&f64| stricter.standing(**value) == Standing::Holds;
+        // Stricter means that fewer values are beyond it.
+        let fewer = values.iter().filter(beyond).count()
+            < values.iter().filter(|value| threshold.standing(**value) == Standing::Holds).count();
+        fewer.then_some(found)
+    }
+}
+
+/// To two digits, away from nothing in particular: a number that somebody would write.
+fn rounded(value: f64) -> f64 {
+    if value == 0.0 {
+        return value;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "an exponent")]
+    let digits = 1 - value.abs().log10().floor() as i32;
+    let scale = 10_f64.powi(digits);
+    if scale.is_finite() && scale > 0.0 { (value * scale).round() / scale } else { value }
+}
+
+fn suggest(spec: &RuleSpec, trial: Trial, preview: &Preview, measured: &Measured<'_>) -> Vec<Suggestion> {
+    let Some(alert) = spec.alerting() else { return Vec::new() };
+    let all = preview.firings.len();
+    let days = ((trial.end.millis() - trial.start.millis()) as f64 / DAY_MS).max(1.0 / 24.0);
+    let mut suggested = Vec::new();
+    if all == 0 {
+        return suggested;
+    }
+    let hold = i64::try_from(alert.hold.as_millis()).unwrap_or(i64::MAX);
+    // How long a condition lasted: it fired for so long, and was pending before.
+    let lasted = |firing: &Firing| {
+        let end = firing.end.unwrap_or(trial.end);
+        end.millis().saturating_sub(firing.start.millis()).saturating_add(hold)
+    };
+    let remaining = |longer: i64| preview.firings.iter().filter(|firing| lasted(firing) > longer).count();
+    let candidates = [1, 2, 5, 10, 15, 30].map(|minutes| minutes * MINUTE_MS);
+    let quieter =
+        candidates.into_iter().filter(|longer| *longer > hold).find(|longer| remaining(*longer) * 2 <= all);
+    if let Some(longer) = quieter.filter(|_| all as f64 / days > 1.0) {
+        let left = remaining(longer);
+        let minutes = longer / MINUTE_MS;
+        suggested.push(Suggestion {
+            change: Change::For(Duration::from_millis(longer.unsigned_abs())),
+            remaining: left,
+            why: format!("{} of {all} were over within {minutes} minutes", all - left),
+        });
+    }
+    if preview.flapped * 3 >= all && preview.flapped > 1 {
+        let keep = Duration::from_millis(SOON_MS.unsigned_abs());
+        suggested.push(Suggestion {
+            change: Change::KeepFiringFor(keep),
+            remaining: all - preview.flapped,
+            why: format!("{} of {all} came within 15 minutes after the same alert was over", preview.flapped),
+        });
+    }
+    if all as f64 / days > A_DAY
+        && let Some(rare) = measured.rare()
+        && let Some(threshold) = measured.threshold
+    {
+        let worst = |firing: &&Firing| {
+            Threshold { fire: rare, clear: None, ..threshold.clone() }.standing(firing.value)
+                == Standing::Holds
+        };
+        suggested.push(Suggestion {
+            change: Change::Threshold(rare),
+            remaining: preview.firings.iter().filter(worst).count(),
+            why: format!(
+                "one value of a thousand is beyond {rare}; it fired {:.1} times a day",
+                all as f64 / days
+            ),
+        });
+    }
+    suggested
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::Budget;
+    use barograph_query::{Options, script::Memory};
+
+    use super::*;
+
+    fn preview(rule: &str, minutes: i64, value: impl Fn(i64) -> f64) -> Preview {
+        let text = format!("groups: [{{name: g, rules: [{rule}]}}]");
+        let file = crate::file::parse(&text, "r.yml").unwrap();
+        let mut memory = Memory::new();
+        let labels = Labels::from_pairs([("__name__", "m")]).unwrap();
+        memory.load(labels, (0..=minutes).map(|minute| (minute * MINUTE_MS, value(minute))));
+        let (budget, options) = (Budget::unlimited(), Options::default());
+        let reader = Reader { source: &memory, options: &options, budget: &budget };
+        let trial = Trial {
+            start: Timestamp(0),
+            end: Timestamp(minutes * MINUTE_MS),
+            interval: Duration::from_secs(60),
+        };
+        run(&file.groups[0].rules[0], trial, reader, &Surroundings::default()).unwrap()
+    }
+
+    #[test]
+    fn firings_are_those_that_would_have_been() {
+        let found =
+            preview(
+                "{alert: A, expr: m > 5, for: 2m}",
+                60,
+                |m| if (20..30).contains(&m) { 9.0 } else { 1.0 },
+            );
+        let told: Vec<_> = found
+            .firings
+            .iter()
+            .map(|f| (f.start.millis() / MINUTE_MS, f.end.map(|e| e.millis() / MINUTE_MS), f.value))
+            .collect();
+        assert_eq!(told, [(22, Some(30), 9.0)]);
+        assert_eq!((found.evaluations, found.failed, found.flapped), (61, 0, 0));
+        let open = preview("{alert: A, expr: m > 5}", 60, |m| if m > 50 { 9.0 } else { 1.0 });
+        assert_eq!(open.firings[0].end, None);
+        assert!(preview("{alert: A, expr: m > 50}", 60, |_| 1.0).firings.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_last_is_worth_a_longer_for_and_what_flaps_a_longer_end() {
+        // Every ten minutes for three of them, over half a day.
+        let found = preview("{alert: A, expr: m > 5}", 720, |m| if m % 10 < 3 { 9.0 } else { 1.0 });
+        assert_eq!((found.firings.len(), found.flapped), (73, 72));
+        let changes: Vec<_> = found.suggested.iter().map(|s| (s.change, s.remaining)).collect();
+        assert!(changes.contains(&(Change::For(Duration::from_secs(300)), 0)), "{changes:?}");
+        assert!(changes.contains(&(Change::KeepFiringFor(Duration::from_secs(900)), 1)), "{changes:?}");
+        // A threshold that is too low.
+        let found =
+            preview("{alert: A, expr: m > 5, for: 1m}", 1440, |m| ((m * 7_919) % 1_000) as f64 / 100.0);
+        let threshold = found.suggested.iter().find_map(|s| match s.change {
+            Change::Threshold(value) => Some(value),
+            _ => None,
+        });
+        assert!(threshold.is_some_and(|value| value > 9.0), "{:?}", found.suggested);
+    }
+
+    #[test]
+    fn what_fails_is_counted_and_too_much_is_refused() {
+        let found = preview("{alert: A, expr: 'm[5m]'}", 3, |_| 1.0);
+        assert_eq!((found.failed, found.evaluations), (4, 4));
+        assert!(found.error.is_some());
+        let file = crate::file::parse("groups: [{name: g, rules: [{alert: A, expr: m}]}]", "r").unwrap();
+        let (budget, options, memory) = (Budget::unlimited(), Options::default(), Memory::new());
+        let reader = Reader { source: &memory, options: &options, budget: &budget };
+        let trial =
+            Trial { start: Timestamp(0), end: Timestamp(i64::MAX / 2), interval: Duration::from_secs(1) };
+        let refused = run(&file.groups[0].rules[0], trial, reader, &Surroundings::default());
+        assert!(matches!(refused, Err(RuleError::Limit { .. })));
+    }
+}

@@ -1,0 +1,69 @@
+//! What a rule measured before, so that it knows when something is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use barograph_model::Labels;
+
+use super::{Alert, Moment, RuleError, State};
+use crate::kinds::{Missing, Standing};
+
+/// Series that one rule remembers at most.
+const SEEN_MAX: usize = 100_000;
+/// What is missing for longer than this is gone for good.
+const FORGOTTEN_MS: i64 = 24 * 3_600_000;
+
+/// Alerts as they would be, of all series that were measured within a day, and when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen(BTreeMap<Labels, (Alert, i64)>);
+
+impl Seen {
+    /// Tells what holds, and which alerts stay as they are: those in the band, and those whose series is missing if that
+    /// is what `missing` says.
+    ///
+    /// # Errors
+    /// More would have to be remembered than a rule may.
+    pub(super) fn judge(
+        &mut self,
+        measured: Vec<(Alert, Standing)>,
+        missing: Missing,
+        alerts: &BTreeMap<Labels, Alert>,
+        moment: Moment,
+    ) -> Result<(Vec<Alert>, BTreeSet<Labels>), RuleError> {
+        let (mut holds, mut kept) = (Vec::new(), BTreeSet::new());
+        let mut present = BTreeSet::new();
+        let at = moment.at.millis();
+        for (alert, standing) in measured {
+            if missing == Missing::Alert {
+                if self.0.len() >= SEEN_MAX && !self.0.contains_key(&alert.labels) {
+                    let found = self.0.len() + 1;
+                    return Err(RuleError::Limit { limit: SEEN_MAX, found, what: "series to be missed" });
+                }
+                self.0.insert(alert.labels.clone(), (alert.clone(), at));
+            }
+            present.insert(alert.labels.clone());
+            match standing {
+                Standing::Holds => holds.push(alert),
+                Standing::Band => drop(kept.insert(alert.labels)),
+                Standing::Well => {}
+            }
+        }
+        match missing {
+            Missing::Resolve => {}
+            Missing::Keep => {
+                let active = alerts.values().filter(|alert| alert.state != State::Inactive);
+                let gone = active.filter(|alert| !present.contains(&alert.labels));
+                kept.extend(gone.map(|alert| alert.labels.clone()));
+            }
+            Missing::Alert => {
+                self.0.retain(|_, (_, last)| at.saturating_sub(*last) <= FORGOTTEN_MS);
+                let gone = self.0.iter().filter(|(labels, _)| !present.contains(*labels));
+                holds.extend(gone.map(|(_, (alert, _))| Alert {
+                    value: f64::NAN,
+                    active_at: moment.at,
+                    ..alert.clone()
+                }));
+            }
+        }
+        Ok((holds, kept))
+    }
+}

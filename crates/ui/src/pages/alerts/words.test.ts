@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
+
+test("a comparison with a number is cut in two, and nothing else is", () => {
+  const check = (expr: string, expected: [string, string, number] | null) => {
+    const found = conditionOf(expr);
+    expect(found && [found.watched, found.operator, found.threshold], expr).toEqual(expected);
+  };
+  check("up == 0", ["up", "==", 0]);
+  check("rate(x[5m]) > 1.5e3", ["rate(x[5m])", ">", 1500]);
+  check('sum by (job) (x{a="b > 2"}) >= bool 1', ['sum by (job) (x{a="b > 2"})', ">=", 1]);
+  check("a / b < -0.5", ["a / b", "<", -0.5]);
+  check("a > 1 and b < 2", null);
+  check("a > 1 > 2", null);
+  check("(a > 1", null);
+  check("absent(up)", null);
+  check("a > b", null);
+});
+
+test("matchers are read and written", () => {
+  for (const text of ['job="api"', 'job!="api"', 'host=~"a|b"', 'host!~"web-\\\\d+"']) expect(matcherText(readMatcher(text) ?? { name: "", value: "", isRegex: false, isEqual: true })).toBe(text);
+  expect(readMatcher("job = api")).toEqual({ name: "job", value: "api", isRegex: false, isEqual: true });
+  expect(readMatcher("job")).toBeNull();
+  expect(readMatchers('{job="a,b", severity=critical}')?.map(matcherText)).toEqual(['job="a,b"', 'severity="critical"']);
+  expect(readMatchers("job=a, nonsense")).toBeNull();
+  expect(readMatchers("")).toEqual([]);
+});
+
+test("a silence of several alerts is for what they share", () => {
+  const sets = [{ alertname: "Slow", host: "a", job: "api" }, { alertname: "Slow", host: "b", job: "api" }];
+  expect(matchersFor(sets).map(matcherText)).toEqual(['alertname="Slow"', 'job="api"']);
+  expect(matchersFor([])).toEqual([]);
+});
+
+test("times and durations as people say them", () => {
+  expect(since("1970-01-01T00:00:00Z", 125)).toBe("2\u00a0m 5\u00a0s");
+  expect(since(null, 5)).toBe("–");
+  expect(until("1970-01-01T00:01:00Z", 0)).toBe("in 1\u00a0m");
+  expect(until("1970-01-01T00:01:00Z", 90)).toBe("now");
+  expect([durationText("5m"), durationText(300), durationText(0), durationText(null)]).toEqual(["5m", "5m", "", ""]);
+  expect([typedDuration("1h30m"), typedDuration("0s"), typedDuration("soon")]).toEqual([5400, null, null]);
+});
+
+test("who has it, and what tells an alert from its neighbours", () => {
+  const ack = { alert_id: "1", acknowledged_by: "ann", ack_message: "", auto_ack: false, timestamp: "" };
+  expect(holder({ state: "open", ack: null, assignee: null })).toBe("nobody has it");
+  expect(holder({ state: "acknowledged", ack, assignee: null })).toBe("ann has it");
+  expect(labelsText({ alertname: "A", severity: "info", job: "x", host: "b" }, { job: "x" })).toBe("host=b");
+});

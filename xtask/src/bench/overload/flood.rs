@@ -1,0 +1,243 @@
+//! Ten times the samples that the server takes, by OTLP and gzip, with heavy questions all the while.
+//!
+//! What it takes is measured first, on a few connections that wait for each answer. The flood has hundreds, and none waits
+//! longer when it is refused. Bodies come again when all were sent.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    callers::{self, CRITICAL, Kind, ORDINARY, Seen},
+    percentile,
+};
+use crate::{
+    bench::{Arguments, Better, Report, contender, otlp},
+    http::Client,
+    load::{self, Body, otlp::Packing},
+    server::Server,
+};
+
+/// Connections that measure what the server takes.
+const FEW: usize = 4;
+/// Connections of the flood: more than have a place or wait for one.
+const MANY: usize = 600;
+const STACK_BYTES: usize = 128 << 10;
+/// How much more is sent than is taken.
+const TIMES: f64 = 10.0;
+/// Connections that ask heavy questions.
+const ASKERS: usize = 16;
+const REQUESTS_A_ROUND: usize = 6;
+const ROUNDS: usize = 60;
+/// Requests of each kind in a look whether all is as before.
+const LOOK: usize = 20;
+/// So many looks in a row make it so.
+const LOOKS: usize = 4;
+/// Longest wait until all is as before.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
+/// Shortest time between two looks at memory.
+const SAMPLE_EVERY: Duration = Duration::from_millis(200);
+
+/// Answers by status; 0 where there was none.
+#[derive(Default)]
+struct Statuses(Mutex<BTreeMap<u16, usize>>);
+
+impl Statuses {
+    fn note(&self, status: u16) {
+        *self.0.lock().expect("no thread panics").entry(status).or_default() += 1;
+    }
+
+    fn count(&self, wanted: impl Fn(u16) -> bool) -> usize {
+        let all = self.0.lock().expect("no thread panics");
+        all.iter().filter(|(status, _)| wanted(**status)).map(|(_, count)| count).sum()
+    }
+
+    fn text(&self) -> String {
+        let all = self.0.lock().expect("no thread panics");
+        all.iter().map(|(status, count)| format!("{count} × {status}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -> Result<()> {
+    let time = Duration::from_secs(arguments.seconds);
+    let budget = server.client().get("/api/barograph/v1/memory")?.json()?;
+    let budget = budget["budget_bytes"].as_f64().with_context(|| format!("no budget in {budget}"))?;
+    callers::load(server, arguments.seed)?;
+    let load = otlp::encode(REQUESTS_A_ROUND, ROUNDS, Packing::Gzip, arguments.seed + 1)?;
+    let bodies: Vec<&Body> =
+        (0..ROUNDS).flat_map(|round| load.lanes.iter().map(move |lane| &lane[round])).collect();
+    let next = AtomicUsize::new(0);
+    let phase = time.min(Duration::from_secs(20));
+    // Once through makes the series and wakes the server.
+    send(server, &bodies, (&next, FEW), Pace { time: phase / 4, per_second: None }, &Statuses::default());
+    let taken = Statuses::default();
+    let took = send(server, &bodies, (&next, FEW), Pace { time: phase, per_second: None }, &taken);
+    let capacity = load::to_f64(taken.count(|status| status / 100 == 2)) / took.as_secs_f64();
+    let before = callers::call_for(server, phase)?;
+    let before_p99 = p99(&before)?;
+
+    server.forget_peak()?;
+    let (sent, asked, over) = (Statuses::default(), Statuses::default(), AtomicBool::new(false));
+    let (took, critical, resident) = thread::scope(|scope| -> Result<_> {
+        let over = &over;
+        let critical = CRITICAL.map(|kind| scope.spawn(move || callers::call(&server.address, kind, over)));
+        let watching = scope.spawn(move || most_resident(server, over));
+        for asker in 0..ASKERS {
+            let asked = &asked;
+            scope.spawn(move || ask(&server.address, asker, asked, over));
+        }
+        let pace = Pace { time, per_second: Some(TIMES * capacity) };
+        let took = send(server, &bodies, (&next, MANY), pace, &sent);
+        over.store(true, Relaxed);
+        let critical = critical.map(|caller| caller.join().expect("a caller does not panic"));
+        Ok((took, critical, watching.join().expect("it does not panic")?))
+    })?;
+    let recovered = recovery(server, before_p99)?;
+
+    let all = load::to_f64(sent.count(|_| true));
+    let good = load::to_f64(sent.count(|status| status / 100 == 2));
+    let (answered, failed): (usize, usize) = critical
+        .iter()
+        .fold((0, 0), |(good, bad), seen| (good + seen.took_ms.len(), bad + seen.refused + seen.failed));
+    let share = load::to_f64(answered) / load::to_f64((answered + failed).max(1));
+    let mut row = |name: &str, unit, better, value: f64| {
+        report.add(&format!("flood: {name}"), None, (unit, better), vec![(contender::BAROGRAPH, value)]);
+    };
+    row("taken before it", "requests/s", Better::Higher, capacity);
+    row("sent", "times that", Better::Higher, all / took.as_secs_f64() / capacity);
+    row("taken in it", "requests/s", Better::Higher, good / took.as_secs_f64());
+    row("most resident", "of budget", Better::Lower, resident.max(server.peak_bytes()?) / budget);
+    row("health and alerts answered", "share", Better::Higher, share);
+    row("health and alerts", "ms p99", Better::Lower, p99(&critical)?);
+    row("others before it", "ms p99", Better::Lower, before_p99);
+    row("as before after", "s", Better::Lower, recovered.as_secs_f64());
+    report.note(format!(
+        "{:.0} s: of {all:.0} requests of samples {}; of heavy questions {}; {:.0} MiB resident at most of {:.0}",
+        took.as_secs_f64(),
+        sent.text(),
+        asked.text(),
+        resident / 1_048_576.0,
+        budget / 1_048_576.0
+    ));
+    Ok(())
+}
+
+/// For how long something is sent, and how much of it a second if not as much as is taken.
+#[derive(Clone, Copy)]
+struct Pace {
+    time: Duration,
+    per_second: Option<f64>,
+}
+
+/// Sends over so many connections; how long that took.
+fn send(
+    server: &Server,
+    bodies: &[&Body],
+    (next, connections): (&AtomicUsize, usize),
+    pace: Pace,
+    statuses: &Statuses,
+) -> Duration {
+    let began = Instant::now();
+    let interval = pace.per_second.map(|rate| Duration::from_secs_f64(load::to_f64(connections) / rate));
+    let one = |first: Duration| {
+        let mut client = Client::new(&server.address);
+        let mut due = first;
+        while began.elapsed() < pace.time {
+            if let Some(interval) = interval {
+                thread::sleep(due.saturating_sub(began.elapsed()).min(pace.time));
+                // Who is late by far does not catch up at once.
+                due = due.max(began.elapsed().saturating_sub(interval * 10)) + interval;
+            }
+            let body = bodies[next.fetch_add(1, Relaxed) % bodies.len()];
+            let reply = client.send("POST", "/v1/metrics", Packing::Gzip.headers(), &body.bytes);
+            statuses.note(reply.map_or(0, |reply| reply.status));
+        }
+    };
+    thread::scope(|scope| {
+        for place in 0..connections {
+            let first = interval.map_or(Duration::ZERO, |interval| {
+                interval.mul_f64(load::to_f64(place) / load::to_f64(connections))
+            });
+            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            if thread.spawn_scoped(scope, move || one(first)).is_err() {
+                statuses.note(0);
+            }
+        }
+    });
+    began.elapsed()
+}
+
+/// Heavy questions, one after the other.
+fn ask(address: &str, asker: usize, statuses: &Statuses, over: &AtomicBool) {
+    let mut client = Client::new(address);
+    let heavy = [
+        "sum by (instance) (rate({job=\"node\"}[10m]))",
+        "quantile_over_time(0.9, {job=\"node\"}[30m])",
+        "topk(5, rate({job=\"node\"}[5m]))",
+        "count_values(\"v\", {job=\"node\"})",
+    ];
+    while !over.load(Relaxed) {
+        let Ok(now) = load::now_ms() else { return };
+        let (start, end) = ((now / 1_000 - 7_000).to_string(), (now / 1_000).to_string());
+        let fields = [
+            ("query", heavy[asker % heavy.len()]),
+            ("start", &*start),
+            ("end", &*end),
+            ("step", "15"),
+            ("timeout", "10s"),
+        ];
+        let reply = client.post_form("/api/v1/query_range", &fields);
+        statuses.note(reply.map_or(0, |reply| reply.status));
+    }
+}
+
+fn most_resident(server: &Server, over: &AtomicBool) -> Result<f64> {
+    let mut most = 0.0_f64;
+    while !over.load(Relaxed) {
+        most = most.max(server.resident_bytes()?);
+        thread::sleep(SAMPLE_EVERY);
+    }
+    Ok(most)
+}
+
+/// How long it takes until callers fare as before: twice as long as they waited then, and none refused, several looks in a row.
+fn recovery(server: &Server, before_p99: f64) -> Result<Duration> {
+    let ended = Instant::now();
+    let mut clients = ORDINARY.map(|kind| (server.client(), kind));
+    let (mut well, mut since) = (0, Duration::ZERO);
+    while well < LOOKS {
+        ensure!(ended.elapsed() < RECOVERY_MAX, "callers do not fare as before within {RECOVERY_MAX:?}");
+        let from = ended.elapsed();
+        match look(&mut clients, before_p99) {
+            true if well == 0 => (well, since) = (1, from),
+            true => well += 1,
+            false => well = 0,
+        }
+    }
+    Ok(since)
+}
+
+fn look(clients: &mut [(Client, Kind)], before_p99: f64) -> bool {
+    let mut seen = Seen { kind: "look", took_ms: Vec::new(), refused: 0, failed: 0 };
+    for _ in 0..LOOK {
+        for (client, kind) in &mut *clients {
+            callers::once(client, *kind, &mut seen);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    seen.refused + seen.failed == 0
+        && percentile(seen.took_ms, 0.99).is_some_and(|p99| p99 <= 2.0 * before_p99)
+}
+
+fn p99(all: &[Seen]) -> Result<f64> {
+    let took = all.iter().flat_map(|seen| seen.took_ms.iter().copied()).collect();
+    percentile(took, 0.99).context("nothing was answered")
+}
