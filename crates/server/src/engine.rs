@@ -19,6 +19,7 @@ use crate::{
     commits::{CommitError, Commits},
     config::{self, Durability},
     current,
+    delivery::Delivery,
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
@@ -81,12 +82,14 @@ pub struct Engine {
     pub(crate) spans: Spans,
     /// What is known of OTLP from one request to the next.
     pub(crate) otlp: Otlp,
+    /// Notices on their way to somebody.
+    pub(crate) delivery: Arc<Delivery>,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
-    /// Alerts, and who is told.
-    pub(crate) alerting: Arc<Alerting>,
     /// Who takes what fires.
     pub(crate) incidents: Incidents,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

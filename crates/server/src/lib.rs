@@ -33,6 +33,7 @@ mod commits;
 pub mod config;
 mod connections;
 mod current;
+mod delivery;
 pub mod diagnostics;
 pub mod embed;
 pub mod engine;
@@ -76,6 +77,7 @@ mod telemetry;
 pub mod tenants;
 mod trends;
 mod unpack;
+mod zeros;
 
 pub use barograph::{
     self as sdk,

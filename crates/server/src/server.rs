@@ -26,6 +26,7 @@ use crate::{
     commits::Commits,
     config::Config,
     connections::{self, Connections, Protocol},
+    delivery::{self, Delivery},
     diagnostics::{self, Diagnostics},
     engine::Engine,
     events::{self, Events},
@@ -472,6 +473,22 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let incidents = {
+        let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
+        let instruments =
+            incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let node = health.node().to_owned();
+        let loading = move || Incidents::load(state, clock, events, instruments, node);
+        let loaded = tokio::task::spawn_blocking(loading).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
+    let delivery = {
+        let instruments =
+            delivery::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let (state, receivers) = (state.clone(), alerting.receivers());
+        let loaded = tokio::task::spawn_blocking(move || Delivery::load(state, receivers, instruments, now));
+        Arc::new(loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    };
     let alerting = {
         let instruments = Alerting::register(&telemetry.registry).map_err(StartError::Telemetry)?;
         let state = state.clone();
@@ -479,14 +496,7 @@ async fn open(
             tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
         Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
-    let incidents = {
-        let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
-        let instruments =
-            incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
-        let loading = move || Incidents::load(state, clock, events, instruments);
-        let loaded = tokio::task::spawn_blocking(loading).await;
-        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-    };
+    delivery.tells(alerting.clone());
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
@@ -496,6 +506,7 @@ async fn open(
     let external = &settings.config.external;
     let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
     let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
+    delivery.called(&url);
     let engine = Arc::new(Engine {
         store: Kept::new(store, &tenants),
         tenants,
@@ -520,9 +531,10 @@ async fn open(
         statsd,
         spans,
         otlp: otlp_state,
+        delivery,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
-        alerting,
         incidents,
+        alerting,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -540,6 +552,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("delivery", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(delivery::run(engine.clone(), stopping.clone())))
         }),
         supervised("alerting", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -1,6 +1,6 @@
 //! What is in memory of one series, for those who ask before they append.
 
-use barograph_model::{Labels, is_stale};
+use barograph_model::{Labels, Timestamp, is_stale};
 
 use crate::{Store, head::hash_of};
 
@@ -10,6 +10,17 @@ impl Store {
         let bytes = labels.as_bytes();
         let hash = hash_of(bytes);
         self.head.lane(self.head.lane_of(hash)).find(hash, bytes).is_some() || self.histograms.knows(labels)
+    }
+
+    /// The time of the newest sample or native histogram of a series, as far as it is in memory.
+    pub fn newest(&self, labels: &Labels) -> Option<Timestamp> {
+        let bytes = labels.as_bytes();
+        let hash = hash_of(bytes);
+        let float = {
+            let lane = self.head.lane(self.head.lane_of(hash));
+            lane.find(hash, bytes).map(|slot| lane.series(slot).last_at())
+        };
+        float.max(self.histograms.newest(labels)).map(Timestamp)
     }
 
     /// Whether the newest float of a series has exactly this time and is no marker. From then on floats of the series are compared with its

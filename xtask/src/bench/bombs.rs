@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use super::{Arguments, Better, Contender, Report, contender, health::percentile};
 use crate::{barograph::Barograph, load, place};
 
-#[allow(unreachable_pub, reason = "it is shared with a test")]
 #[path = "../../../crates/server/tests/bombs/mod.rs"]
 mod table;
 

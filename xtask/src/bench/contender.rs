@@ -65,7 +65,6 @@ impl Contender {
             command.arg(format!("--storage.tsdb.path={}", data.display()));
             command.arg(format!("--web.listen-address={address}"));
             command.args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"]);
-            command.arg("--web.enable-otlp-receiver");
             command.args(["--storage.tsdb.retention.time=10y", "--log.level=warn"]);
             "/-/ready"
         };
@@ -78,8 +77,7 @@ impl Contender {
     pub(super) fn otlp_path(&self) -> &'static str {
         match self.name {
             BAROGRAPH => "/v1/metrics",
-            VICTORIA_METRICS => "/opentelemetry/v1/metrics",
-            _ => "/api/v1/otlp/v1/metrics",
+            _ => "/opentelemetry/v1/metrics",
         }
     }
 

@@ -150,6 +150,10 @@ fn servers(arguments: &Arguments) -> Result<Vec<Contender>> {
         contenders.extend(Contender::peers(&peers::bring(false)?));
     }
     contenders.retain(|contender| !arguments.leaves_out(contender.name));
+    if arguments.subject == Subject::Otlp {
+        // The package of Prometheus takes no OTLP.
+        contenders.retain(|contender| contender.name != contender::PROMETHEUS);
+    }
     ensure!(!contenders.is_empty(), "every contender is left out");
     Ok(contenders)
 }

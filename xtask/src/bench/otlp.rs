@@ -58,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     }
     report.note("barograph acknowledges what is durable; the peers acknowledge before it is".to_owned());
     report.note(
-        "labels are what each makes of a resource by itself: barograph and prometheus job, instance and a series of \
-         target_info, victoria-metrics all of its attributes"
+        "labels are what each makes of a resource by itself: barograph job, instance and a series of target_info, \
+         victoria-metrics all of its attributes"
             .to_owned(),
     );
     Ok(())

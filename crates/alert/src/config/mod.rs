@@ -10,10 +10,13 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use barograph_yaml::tree::Node;
+
+pub use crate::channels::Channel;
 use crate::incident::{Policy, Schedule};
 pub use crate::routing::{InhibitRule, Route, TimeInterval};
 pub use read::parse;
-pub use receivers::{Channel, Receiver};
+pub use receivers::Receiver;
 
 /// An alert that nobody tells again is over after this, in milliseconds, unless the configuration says otherwise.
 pub const RESOLVE_TIMEOUT: i64 = 300_000;
@@ -44,6 +47,14 @@ pub struct Config {
 pub struct Global {
     /// An alert that nobody tells again is over after this, in milliseconds.
     pub resolve_timeout: i64,
+    /// What channels have in common.
+    pub channels: crate::channels::Global,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self { resolve_timeout: RESOLVE_TIMEOUT, channels: crate::channels::Global::default() }
+    }
 }
 
 /// The receiver there is without a configuration: the pages and the live stream.
@@ -51,7 +62,7 @@ pub const DASHBOARD: &str = "dashboard";
 
 impl Default for Config {
     fn default() -> Self {
-        let receiver = Receiver { name: DASHBOARD.to_owned(), channels: Vec::new() };
+        let receiver = Receiver { name: DASHBOARD.to_owned(), channels: vec![Channel::dashboard()] };
         let mut route = Route::root(DASHBOARD);
         route.settle();
         Self {
@@ -59,7 +70,7 @@ impl Default for Config {
             receivers: BTreeMap::from([(DASHBOARD.to_owned(), receiver)]),
             inhibit_rules: Vec::new(),
             time_intervals: BTreeMap::new(),
-            global: Global { resolve_timeout: RESOLVE_TIMEOUT },
+            global: Global::default(),
             templates: Vec::new(),
             policies: BTreeMap::new(),
             schedules: BTreeMap::new(),

@@ -9,7 +9,7 @@ use barograph_yaml::{
 };
 
 use super::{
-    Config, Global, RESOLVE_TIMEOUT,
+    Config, Global,
     intervals::read_intervals,
     receivers::read_receivers,
     routes::{Names, millis, read_inhibit_rules, read_root},
@@ -28,7 +28,7 @@ fn read(root: &Node, findings: &mut Findings) -> Config {
     let none = Node::null(root.place.clone());
     let mut section = Section::open(root, "the file", findings);
     let global = read_global(section.node("global").unwrap_or(&none), findings);
-    let receivers = read_receivers(section.items("receivers", findings), findings);
+    let receivers = read_receivers(section.items("receivers", findings), &global.channels, findings);
     let mut time_intervals = BTreeMap::new();
     // The older name of the same.
     read_intervals(section.items("mute_time_intervals", findings), &mut time_intervals, findings);
@@ -69,8 +69,10 @@ fn named<T>(
 
 fn read_global(node: &Node, findings: &mut Findings) -> Global {
     let mut section = Section::open(node, "`global`", findings);
-    let mut global = Global { resolve_timeout: RESOLVE_TIMEOUT };
+    let mut global = Global::default();
     section.set("resolve_timeout", &mut global.resolve_timeout, millis, findings);
+    global.channels = crate::channels::Global::read(&mut section, findings);
+    section.finish(&[], findings);
     global
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use barograph_yaml::{
-    section::{Findings, Section, boolean, text},
+    section::{Findings, text},
     tree::{Kind, Node},
 };
+
+use crate::channels::{self, Channel, Global};
 
 /// Who can be told.
 #[derive(Clone, Debug)]
@@ -16,26 +18,11 @@ pub struct Receiver {
     pub channels: Vec<Channel>,
 }
 
-/// One way to tell.
-#[derive(Clone, Debug)]
-pub struct Channel {
-    /// Which kind it is.
-    pub kind: &'static str,
-    /// Whether it hears of alerts that are over.
-    pub send_resolved: bool,
-}
-
-/// Kinds of channels with what they do about alerts that are over unless they say.
-const KINDS: [(&str, &str, bool); 6] = [
-    ("webhook_configs", "webhook", true),
-    ("email_configs", "email", false),
-    ("slack_configs", "slack", false),
-    ("pagerduty_configs", "pagerduty", true),
-    ("telegram_configs", "telegram", true),
-    ("msteamsv2_configs", "msteamsv2", true),
-];
-
-pub(super) fn read_receivers(nodes: &[Node], findings: &mut Findings) -> BTreeMap<String, Receiver> {
+pub(super) fn read_receivers(
+    nodes: &[Node],
+    global: &Global,
+    findings: &mut Findings,
+) -> BTreeMap<String, Receiver> {
     let mut receivers = BTreeMap::new();
     for node in nodes {
         let Kind::Map(entries) = &node.kind else {
@@ -51,12 +38,6 @@ pub(super) fn read_receivers(nodes: &[Node], findings: &mut Findings) -> BTreeMa
         };
         let mut channels = Vec::new();
         for (key, value) in entries.iter().filter(|(key, _)| key.text != "name") {
-            let Some((_, kind, resolved)) = KINDS.iter().find(|(section, ..)| *section == key.text) else {
-                let known: Vec<_> = KINDS.iter().map(|(section, ..)| *section).collect();
-                let text = format!("`{}` is not supported; there are {}", key.text, known.join(", "));
-                findings.add(&key.place, text);
-                continue;
-            };
             let Kind::List(items) = &value.kind else {
                 if !matches!(value.kind, Kind::Null) {
                     findings.add(&value.place, format!("`{}` should be a list", key.text));
@@ -64,9 +45,7 @@ pub(super) fn read_receivers(nodes: &[Node], findings: &mut Findings) -> BTreeMa
                 continue;
             };
             for item in items {
-                let mut section = Section::open(item, "a channel", findings);
-                let send_resolved = section.value("send_resolved", boolean, findings).unwrap_or(*resolved);
-                channels.push(Channel { kind, send_resolved });
+                channels.extend(channels::read(&key.text, item, global, findings));
             }
         }
         let receiver = Receiver { name: name.clone(), channels };

@@ -73,6 +73,11 @@ impl Machine {
         Some((entry, outcome))
     }
 
+    /// Nobody sends anything any more: what was begun is due again.
+    pub fn release(&mut self) {
+        self.queues.values_mut().for_each(Queue::release);
+    }
+
     /// Changes what is known of a notice that waits.
     pub fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.queues.get_mut(self.places.get(&id)?)?.entry_mut(id)

@@ -69,6 +69,10 @@ impl Queue {
         self.rate.limit(per_minute);
     }
 
+    pub(super) fn release(&mut self) {
+        self.sending = None;
+    }
+
     /// How many notices wait.
     pub fn len(&self) -> usize {
         self.waiting.len()

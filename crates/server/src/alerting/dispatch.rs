@@ -121,6 +121,7 @@ fn take(engine: &Engine, read: Result<Setup, String>, looks: Looks) -> Looks {
                 let changed = setup.shown != standing.setup.shown || setup.stamp != standing.setup.stamp;
                 if changed {
                     engine.incidents.configure(setup.config.clone());
+                    engine.delivery.configure(setup.receivers());
                     standing.configure(setup, engine.clock.now().millis());
                 }
                 changed
@@ -166,7 +167,6 @@ impl Alerting {
             let notices = standing.notices(&flushes, &incidents, now);
             (notices, standing.dispatcher.log().changes())
         };
-        let mut afterwards = None;
         let written = self.state.write(|batch| {
             for alert in &ended {
                 put(batch, alert, now)?;
@@ -177,20 +177,14 @@ impl Alerting {
                     None => drop(batch.remove(&LOG, key)?),
                 }
             }
-            if let Some(outbox) = self.outbox.get()
-                && !notices.is_empty()
-            {
-                afterwards = Some(outbox(batch, notices, now)?);
-            }
             pending.store(batch)?;
-            gone.forget(batch, now)
+            gone.forget(batch, now)?;
+            engine.delivery.put(batch, notices, now)
         });
         match written {
-            Ok(()) => {
+            Ok(entries) => {
                 pending.committed();
-                if let Some(afterwards) = afterwards {
-                    afterwards();
-                }
+                engine.delivery.admit(entries, now);
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));

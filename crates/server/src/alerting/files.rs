@@ -7,11 +7,16 @@ use std::{
     time::SystemTime,
 };
 
-use barograph_alert::config::{self, Config as AlertConfig};
-
+use barograph_alert::{
+    config::{self, Config as AlertConfig},
+    template::Library,
+};
 use barograph_yaml::tree::{self, Kind, Node};
 
-use crate::config::{Config, Document, MASK};
+use crate::{
+    config::{Config, Document, MASK, matching_files},
+    delivery::Receivers,
+};
 
 /// A file larger than this is not read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -20,16 +25,33 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 pub(super) type Stamp = Option<(Option<SystemTime>, u64)>;
 
 /// What the configuration says of routing, and the file as it was when it was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(super) path: Option<PathBuf>,
     pub(super) config: Arc<AlertConfig>,
     /// The text, without what must not be shown.
     pub(super) shown: Arc<str>,
     pub(super) stamp: Stamp,
+    /// Templates that channels call by name.
+    pub(super) templates: Library,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let templates = barograph_alert::channels::library();
+        Self { path: None, config: Arc::default(), shown: Arc::default(), stamp: None, templates }
+    }
 }
 
 impl Setup {
+    /// The receivers of it.
+    pub(crate) fn receivers(&self) -> Receivers {
+        let channels = self.config.receivers.iter();
+        let channels = channels.map(|(name, receiver)| (name.clone(), receiver.channels.clone()));
+        let folder = self.path.as_deref().and_then(Path::parent).map(Path::to_owned);
+        Receivers::new(channels.collect(), self.templates.clone(), folder.unwrap_or_default())
+    }
+
     /// Reads the file that a configuration names.
     ///
     /// # Errors
@@ -46,8 +68,25 @@ impl Setup {
         let text = read(path)?;
         let config =
             config::parse(&text, &path.display().to_string()).map_err(|faults| faults.to_string())?;
-        Ok(Self { path: Some(path.to_owned()), config: Arc::new(config), shown: masked(&text).into(), stamp })
+        let templates = templates(path, &config)?;
+        let (path, shown) = (Some(path.to_owned()), masked(&text).into());
+        Ok(Self { path, config: Arc::new(config), shown, stamp, templates })
     }
+}
+
+/// The templates of the files that `alertmanager.yml` names, relative to it, after those that are there anyway.
+fn templates(path: &Path, config: &AlertConfig) -> Result<Library, String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut library = barograph_alert::channels::library();
+    let mut files: Vec<PathBuf> =
+        config.templates.iter().flat_map(|pattern| matching_files(&folder.join(pattern))).collect();
+    files.sort();
+    files.dedup();
+    for file in files {
+        let text = read(&file)?;
+        library.add(&text).map_err(|error| format!("{}:{error}", file.display()))?;
+    }
+    Ok(library)
 }
 
 pub(super) fn stamp(path: &Path) -> Stamp {
@@ -69,7 +108,9 @@ fn read(path: &Path) -> Result<String, String> {
 /// What is wrong with it, a line each.
 pub fn check(path: &Path) -> Result<AlertConfig, String> {
     let text = read(path)?;
-    config::parse(&text, &path.display().to_string()).map_err(|faults| faults.to_string())
+    let config = config::parse(&text, &path.display().to_string()).map_err(|faults| faults.to_string())?;
+    templates(path, &config)?;
+    Ok(config)
 }
 
 /// The text with secrets masked, addresses of channels among them: whoever knows one can write there.

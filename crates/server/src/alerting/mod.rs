@@ -7,7 +7,7 @@
 //! - `files`: `alertmanager.yml`
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
-//! - `notices`: what follows from a look at a group, and what became of it
+//! - `notices`: what follows from a look at a group
 //! - `kept`: tables
 //! - `instruments`: metrics
 
@@ -18,10 +18,11 @@ mod instruments;
 mod kept;
 mod notices;
 mod silences;
+mod told;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use barograph::Registry;
@@ -43,7 +44,6 @@ pub use files::check;
 pub(crate) use from_rules::Raised;
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
-pub(crate) use notices::Outbox;
 pub(crate) use silences::Refusal;
 
 /// All of alerting.
@@ -54,7 +54,6 @@ pub(crate) struct Alerting {
     standing: Mutex<Standing>,
     /// Told when there may be something to do earlier than was thought.
     wake: Notify,
-    outbox: OnceLock<Box<Outbox>>,
     instruments: Instruments,
 }
 
@@ -122,7 +121,6 @@ impl Alerting {
             writing: Mutex::default(),
             standing: Mutex::new(standing),
             wake: Notify::new(),
-            outbox: OnceLock::new(),
             instruments,
         }
     }

@@ -117,6 +117,8 @@ pub struct Proxy {
 /// The URL of a proxy; its user and password are not shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
+    /// Whether TLS is spoken with it.
+    pub secure: bool,
     /// Its host.
     pub host: String,
     /// Its port.
@@ -128,7 +130,8 @@ pub struct ProxyUrl {
 impl std::fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let user = if self.user.is_some() { "<secret>@" } else { "" };
-        write!(f, "http://{user}{}:{}", self.host, self.port)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{user}{}:{}", self.host, self.port)
     }
 }
 
@@ -447,12 +450,18 @@ fn http_url(text: &str) -> Result<String, String> {
 fn proxy_url(text: &str) -> Result<ProxyUrl, String> {
     let wrong = || "expected the URL of a proxy such as `http://proxy.example:3128`".to_owned();
     let uri: http::Uri = text.parse().map_err(|_| wrong())?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(wrong)?;
+    let secure = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(wrong()),
+    };
+    let authority = uri.authority().ok_or_else(wrong)?;
     let user = match authority.as_str().rsplit_once('@') {
         Some((user, _)) => Some(unescaped(user).ok_or_else(wrong)?),
         None => None,
     };
-    Ok(ProxyUrl { host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(80), user })
+    let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    Ok(ProxyUrl { secure, host: authority.host().to_owned(), port, user })
 }
 
 /// A text in which `%` and two digits are a byte.

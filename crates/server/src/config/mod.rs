@@ -1,8 +1,8 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
-//! ours (`alertmanager_config`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
-//! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
+//! ours (`alertmanager_config`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`,
+//! `health`, `diagnostics`, `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
 //! of a file are found at once, each with line, column and what to do about it.

@@ -20,6 +20,8 @@ pub struct Storage {
     pub durability: Durability,
     /// Bytes of the log that are kept beyond what the store needs, for those to whom it is sent on; 2 GiB by default.
     pub wal_kept: u64,
+    /// Whether a zero is stored where a sender says that counting began; not by default.
+    pub start_time_zeros: bool,
     /// How often it is looked for what can be cut into blocks, rolled up and merged; 60 seconds by default.
     pub aggregation_interval: Duration,
     /// How often it is looked for what is past its retention; 1 hour by default.
@@ -33,6 +35,7 @@ impl Default for Storage {
             out_of_order: Duration::from_secs(3600),
             durability: Durability::Batch,
             wal_kept: 2 << 30,
+            start_time_zeros: false,
             aggregation_interval: Duration::from_secs(60),
             cleanup_interval: Duration::from_secs(3600),
         }
@@ -148,6 +151,7 @@ pub(super) fn read_storage(node: &Node, findings: &mut Findings) -> Storage {
     storage.retention_raw = section.value("retention_raw", positive_duration, findings);
     section.set("out_of_order", &mut storage.out_of_order, parse_duration, findings);
     section.set("wal_kept", &mut storage.wal_kept, parse_size, findings);
+    section.set("start_time_zeros", &mut storage.start_time_zeros, boolean, findings);
     section.set("durability", &mut storage.durability, parse_durability, findings);
     for (key, preset, interval) in [
         ("aggregation_interval", "aggregationInterval", &mut storage.aggregation_interval),

@@ -98,7 +98,7 @@ scrape_configs:
 fn reads_our_own_sections() {
     let config = load(
         "\
-storage: {retention_raw: 7d, out_of_order: 0s, durability: relaxed}
+storage: {retention_raw: 7d, out_of_order: 0s, durability: relaxed, start_time_zeros: true}
 collectors:
   system: {interval: 5s}
   process: {enabled: false}
@@ -110,7 +110,7 @@ metrics: {profile: dev, max_samples: 100, histogram_buckets: '1,5'}
         &[("BAROGRAPH_COLLECTORS__SYSTEM__INTERVAL", "2s"), ("BAROGRAPH_TESTDATA", "/x"), ("HOME", "/root")],
     )
     .unwrap();
-    assert_eq!(config.storage.out_of_order, Duration::ZERO);
+    assert_eq!((config.storage.out_of_order, config.storage.start_time_zeros), (Duration::ZERO, true));
     assert_eq!(config.retention.of(Tier::Raw), Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(config.storage.durability, Durability::Relaxed);
     assert_eq!(config.collectors.system, Collector { enabled: true, interval: Duration::from_secs(2) });

@@ -46,6 +46,7 @@ mod queries;
 mod query;
 pub(crate) mod rate;
 mod reading;
+mod receivers;
 mod record;
 mod remote_read;
 mod sampling;
@@ -371,6 +372,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(record::routes())
         .merge(figures::routes())
         .merge(policies::routes())
+        .merge(receivers::routes())
         .merge(sampling::routes())
         .merge(service::routes())
         .merge(alertmanager::routes())

@@ -15,6 +15,7 @@ use crate::{
     http::{App, RequestLimits, not_durable},
     intake::{Refused, Rows, admitted},
     telemetry::Origin,
+    zeros::Zeros,
 };
 
 /// What a request of logs is told.
@@ -109,6 +110,16 @@ fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<(u64, Pa
         (StatusCode::BAD_REQUEST, format!("{about}{error}"))
     })?;
     engine.otlp.accumulate(&mut translated, engine.clock.now().millis());
+    if engine.storage.start_time_zeros {
+        let mut zeros = Zeros::default();
+        for it in translated.samples.iter().filter(|it| it.start > 0) {
+            zeros.sample(engine, translated.labels_of(it), (it.start, it.at, it.value));
+        }
+        for it in translated.histograms.iter().filter(|it| it.start > 0) {
+            zeros.histogram(engine, translated.histogram_labels(it), (it.start, it.at, &it.histogram));
+        }
+        zeros.store(engine, Origin::Otlp);
+    }
     let samples: Vec<_> = translated
         .samples
         .iter()

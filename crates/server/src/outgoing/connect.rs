@@ -36,6 +36,8 @@ pub struct Connector(Arc<Ways>);
 #[derive(Debug)]
 struct Ways {
     tls: Tls,
+    /// TLS with the proxy itself: the same authorities, no certificate of ours.
+    proxy_tls: Tls,
     proxy: Option<Proxy>,
 }
 
@@ -46,7 +48,12 @@ impl Connector {
     }
 
     pub(super) fn new(tls: &TlsClientConfig, proxy: Option<&Proxy>, http2: bool) -> Self {
-        Self(Arc::new(Ways { tls: Tls::new(tls.clone(), http2), proxy: proxy.cloned() }))
+        let with_proxy = TlsClientConfig { server_name: None, identity: None, ..tls.clone() };
+        Self(Arc::new(Ways {
+            tls: Tls::new(tls.clone(), http2),
+            proxy_tls: Tls::new(with_proxy, false),
+            proxy: proxy.cloned(),
+        }))
     }
 }
 
@@ -75,16 +82,16 @@ impl Ways {
         };
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let proxy = self.proxy.as_ref().filter(|proxy| proxy::covers(proxy, host));
-        let mut stream = match proxy {
-            Some(proxy) => dial(&proxy.url.host, proxy.url.port).await?,
-            None => dial(host, port).await?,
+        let mut stream: Box<dyn Io> = match proxy {
+            None => Box::new(dial(host, port).await?),
+            Some(Proxy { url, .. }) if url.secure => {
+                let stream = dial(&url.host, url.port).await?;
+                Box::new(secured(&self.proxy_tls, stream, (&url.host, url.port)).await?)
+            }
+            Some(Proxy { url, .. }) => Box::new(dial(&url.host, url.port).await?),
         };
         if !secure {
-            return Ok(Stream {
-                io: TokioIo::new(Box::new(stream)),
-                is_proxied: proxy.is_some(),
-                is_http2: false,
-            });
+            return Ok(Stream { io: TokioIo::new(stream), is_proxied: proxy.is_some(), is_http2: false });
         }
         if let Some(proxy) = proxy {
             proxy::tunnel(&mut stream, proxy, (host, port)).await?;
@@ -96,7 +103,7 @@ impl Ways {
 }
 
 /// A connection to a host.
-pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
+pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
     let stream = stream
         .map_err(|error| Error::Unreachable(format!("cannot connect to {host}:{port}: {}", chain(&error))))?;
@@ -105,11 +112,11 @@ pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
 }
 
 /// TLS over a connection to a host.
-pub(super) async fn secured(
+pub(super) async fn secured<S: AsyncRead + AsyncWrite + Unpin>(
     tls: &Tls,
-    stream: TcpStream,
+    stream: S,
     (host, port): (&str, u16),
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Error> {
+) -> Result<tokio_rustls::client::TlsStream<S>, Error> {
     let name = tls.server_name().unwrap_or(host).trim_matches(['[', ']']).to_owned();
     let name =
         ServerName::try_from(name).map_err(|_| Error::Unusable(format!("{host} is no name of a server")))?;

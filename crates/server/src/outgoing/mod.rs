@@ -31,6 +31,7 @@ use hyper_util::{
 };
 
 use crate::{config::HttpClientConfig, errors::chain};
+pub(crate) use connect::dial;
 pub use connect::{Connector, Stream};
 pub use error::Error;
 use token::Token;

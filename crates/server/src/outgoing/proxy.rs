@@ -1,10 +1,7 @@
 //! A way through a proxy to a host (RFC 9110, 9.3.6).
 
 use http::HeaderMap;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     Error,
@@ -22,8 +19,8 @@ pub(super) fn covers(proxy: &Proxy, host: &str) -> bool {
 }
 
 /// Makes of a connection to a proxy one to a host.
-pub(super) async fn tunnel(
-    stream: &mut TcpStream,
+pub(super) async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
     proxy: &Proxy,
     (host, port): (&str, u16),
 ) -> Result<(), Error> {

@@ -310,9 +310,20 @@ async fn a_token_is_fetched_once_and_again_when_it_is_not_taken() {
 
 #[tokio::test]
 async fn a_proxy_asks_for_us_and_lets_us_through() {
-    let (proxy, seen) = server(None, |_| page("", b"by proxy")).await;
+    for secure in [false, true] {
+        a_proxy_lets_us_through(secure).await;
+    }
+}
+
+async fn a_proxy_lets_us_through(over_tls: bool) {
+    let (proxy, seen) = server(over_tls.then(|| server_tls(false)), |_| page("", b"by proxy")).await;
     let (secure, _) = server(Some(server_tls(false)), |_| page("", b"safe")).await;
-    let url = ProxyUrl { host: "127.0.0.1".to_owned(), port: proxy, user: Some("ann:pw".to_owned()) };
+    let url = ProxyUrl {
+        secure: over_tls,
+        host: "127.0.0.1".to_owned(),
+        port: proxy,
+        user: Some("ann:pw".to_owned()),
+    };
     let mut config = HttpClientConfig {
         tls: trusting(),
         proxy: Some(Proxy {
@@ -335,6 +346,18 @@ async fn a_proxy_asks_for_us_and_lets_us_through() {
         "safe"
     );
     assert_eq!(seen.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_told_nothing() {
+    let (proxy, seen) = server(Some(server_tls(false)), |_| page("", b"by proxy")).await;
+    let url =
+        ProxyUrl { secure: true, host: "127.0.0.1".to_owned(), port: proxy, user: Some("ann:pw".to_owned()) };
+    let proxy = Some(Proxy { url, except: Vec::new(), connect_headers: Vec::new() });
+    let client = Client::new(HttpClientConfig { proxy, ..HttpClientConfig::default() });
+    let error = get(&client, "http://name.invalid/page").await.unwrap_err().to_string();
+    assert!(error.contains("no TLS with 127.0.0.1") && !error.contains("pw"), "{error}");
+    assert!(seen.requests().is_empty());
 }
 
 #[tokio::test]

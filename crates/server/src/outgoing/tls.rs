@@ -127,6 +127,15 @@ pub(crate) async fn connect(
     connect::secured(&tls, stream, (host, port)).await
 }
 
+/// TLS over a connection that is there.
+pub(crate) async fn over(
+    stream: TcpStream,
+    place: (&str, u16),
+    config: &TlsClientConfig,
+) -> Result<TlsStream<TcpStream>, Error> {
+    connect::secured(&Tls::new(config.clone(), false), stream, place).await
+}
+
 /// The versions of a range.
 pub(crate) fn versions(range: TlsVersions) -> Vec<&'static SupportedProtocolVersion> {
     match (range.min, range.max) {

@@ -2,6 +2,8 @@
 //!
 //! The table is that of the test `bombs_are_refused_early` and of `cargo xtask bench bombs`, which includes this file.
 
+#![allow(unreachable_pub, dead_code, reason = "it is used within programs, and not all of it in each")]
+
 use std::io::Write as _;
 
 /// A request that is to be refused.

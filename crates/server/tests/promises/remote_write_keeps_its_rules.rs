@@ -9,11 +9,11 @@ use prost::Message;
 
 use crate::support::{Reply, Running, configured, now_ms, request, start_on, start_quiet};
 
-const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+pub(crate) const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 #[derive(Clone, PartialEq, Message)]
-struct Request {
+pub(crate) struct Request {
     #[prost(string, repeated, tag = "4")]
     symbols: Vec<String>,
     #[prost(message, repeated, tag = "5")]
@@ -137,10 +137,17 @@ impl Request {
     }
 
     /// A request of one series.
-    fn of(labels: &[&str], samples: &[(i64, f64)]) -> Self {
+    pub(crate) fn of(labels: &[&str], samples: &[(i64, f64)]) -> Self {
         let mut request = Self::new();
         request.add(labels, samples);
         request
+    }
+
+    /// The samples count since `start`.
+    pub(crate) fn since(mut self, start: i64) -> Self {
+        let samples = self.timeseries.iter_mut().flat_map(|series| &mut series.samples);
+        samples.for_each(|sample| sample.start_timestamp = start);
+        self
     }
 
     fn of_histogram(labels: &[&str], histogram: Histogram) -> Self {
@@ -164,11 +171,11 @@ fn sound(timestamp: i64) -> Histogram {
     }
 }
 
-fn compressed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn compressed(message: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(message).unwrap()
 }
 
-async fn post(running: &Running, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) async fn post(running: &Running, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     running.call(Method::POST, "/api/v1/write", headers, body).await
 }
 

@@ -87,6 +87,11 @@ impl Head {
         self.lock().contains_key(labels)
     }
 
+    /// The time of the newest histogram of a series.
+    pub(crate) fn newest(&self, labels: &Labels) -> Option<i64> {
+        self.lock().get(labels).and_then(Series::last_at)
+    }
+
     /// Whether the newest histogram of a series has exactly this time and is no marker.
     pub(crate) fn is_last(&self, labels: &Labels, at: i64) -> bool {
         let all = self.lock();

@@ -31,9 +31,7 @@ const LANES = 3;
 /** Where each mark of the range lies: those that overlap one below the other. */
 export function placed(marks: readonly ChartMark[], from: number, to: number): Placed[] {
   const ends = new Array<number>(LANES).fill(-Infinity);
-  return marks
-    .filter((mark) => mark.from < to && (mark.to ?? Infinity) > from)
-    .sort((a, b) => a.from - b.from)
+  return joined(marks.filter((mark) => mark.from < to && (mark.to ?? Infinity) > from).sort((a, b) => a.from - b.from))
     .slice(-MARKS_MAX)
     .map((mark) => {
       const start = Math.max(mark.from, from);
@@ -43,4 +41,19 @@ export function placed(marks: readonly ChartMark[], from: number, to: number): P
       if (mark.kind === "tag") ends[lane] = Math.max(ends[lane] ?? 0, end);
       return { mark, left: (100 * (start - from)) / (to - from), width: (100 * (end - start)) / (to - from), begins: mark.from >= from, lane };
     });
+}
+
+/** Bands that overlap are one: tint over tint would look like something worse. */
+function joined(marks: readonly ChartMark[]): ChartMark[] {
+  const kept: ChartMark[] = [];
+  for (const mark of marks) {
+    const at = kept.findLastIndex((one) => one.kind === "band" && one.level === mark.level);
+    const before = kept[at];
+    if (mark.kind !== "band" || before === undefined || (before.to ?? Infinity) < mark.from) kept.push(mark);
+    else {
+      const title = before.title.endsWith(mark.title) ? before.title : /, and others$/.test(before.title) ? before.title : `${before.title}, and others`;
+      kept[at] = { ...before, to: before.to === null || mark.to === null ? null : Math.max(before.to, mark.to), title };
+    }
+  }
+  return kept;
 }

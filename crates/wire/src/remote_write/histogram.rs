@@ -6,6 +6,7 @@
 //!                 8 negative spans…    9 negative deltas… 10 negative counts…
 //!                 11 positive spans…   12 positive deltas… 13 positive counts…
 //!                 14 reset hint        15 timestamp (ms)  16 custom bounds…
+//!                 17 start (ms)
 //! BucketSpan      1 offset             2 length
 //! ```
 //!
@@ -20,6 +21,8 @@ use crate::protobuf::{FIXED64, LEN, Malformed, Reader, VARINT, key};
 pub struct HistogramEntry {
     /// When it was observed.
     pub at: Timestamp,
+    /// Since when it counts, if that was said.
+    pub start: Option<Timestamp>,
     /// What was observed; why not, where it breaks a rule.
     pub histogram: Result<Histogram, HistogramError>,
 }
@@ -33,6 +36,7 @@ const ZERO_COUNT_INT: u32 = key(6, VARINT);
 const ZERO_COUNT_FLOAT: u32 = key(7, FIXED64);
 const RESET_HINT: u32 = key(14, VARINT);
 const TIMESTAMP: u32 = key(15, VARINT);
+const START: u32 = key(17, VARINT);
 const BOUNDS: u32 = 16;
 
 /// The fields of one sign.
@@ -46,7 +50,7 @@ struct Side {
 }
 
 pub(super) fn read(mut message: Reader<'_>) -> Result<HistogramEntry, Malformed> {
-    let mut at = Timestamp(0);
+    let (mut at, mut start) = (Timestamp(0), None);
     let mut parts = HistogramParts::default();
     let (mut negative, mut positive) = (Side::default(), Side::default());
     let mut schema = 0;
@@ -62,6 +66,7 @@ pub(super) fn read(mut message: Reader<'_>) -> Result<HistogramEntry, Malformed>
             ZERO_COUNT_FLOAT => (parts.zero_count, parts.float) = (message.double()?, true),
             RESET_HINT => parts.hint = hint(message.varint()?),
             TIMESTAMP => at = Timestamp(message.int64()?),
+            START => start = Some(message.int64()?).filter(|&start| start != 0).map(Timestamp),
             key => match key >> 3 {
                 8..=10 => negative.read(key, 8, &mut message)?,
                 11..=13 => positive.read(key, 11, &mut message)?,
@@ -77,7 +82,7 @@ pub(super) fn read(mut message: Reader<'_>) -> Result<HistogramEntry, Malformed>
         parts.positive = positive.place(parts.float)?;
         Histogram::new(parts)
     });
-    Ok(HistogramEntry { at, histogram })
+    Ok(HistogramEntry { at, start, histogram })
 }
 
 impl Side {

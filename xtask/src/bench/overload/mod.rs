@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     let wanted = |part: &str| arguments.only.as_ref().is_none_or(|only| only == part);
     if wanted("slow") {
         let folder = place::fresh("bench-slow")?;
-        let server = Barograph::new(&ours.program, &folder).with(&["--memory", &arguments.memory]).start()?;
+        let server = Barograph::new(&ours.program, &folder).start()?;
         slow(arguments, &server, report)?;
         drop(server);
         fs::remove_dir_all(&folder)?;

@@ -21,7 +21,7 @@ use barograph_model::{Exemplar, Histogram, Metadata, MetricType, Timestamp};
 use barograph_tsdb::{Appended, ExemplarFate, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{
     self, Malformed,
-    v2::{Request, Series},
+    v2::{Request, SampleEntry, Series},
 };
 
 use super::{
@@ -36,6 +36,7 @@ use crate::{
     errors::chain,
     intake::{self, Refused},
     telemetry::Origin,
+    zeros::Zeros,
 };
 
 /// How the message calls itself in a content type.
@@ -151,6 +152,8 @@ struct Piece {
     exemplars: Vec<(Range<usize>, Exemplar)>,
     /// Series that have exemplars alone.
     alone: Vec<Range<usize>>,
+    /// Where counting began.
+    zeros: Zeros,
     metadata: BTreeMap<String, Metadata>,
 }
 
@@ -212,11 +215,22 @@ impl<'e> Storing<'e> {
             self.piece.alone.push(labels.clone());
         }
         for entry in series.samples() {
-            let sample = entry.map_err(malformed)?.sample;
+            let SampleEntry { sample, start } = entry.map_err(malformed)?;
+            if let Some(start) = start.or(series.created).filter(|_| self.engine.storage.start_time_zeros) {
+                let said = (start.0, sample.at.0, sample.value);
+                self.piece.zeros.sample(self.engine, &self.piece.labels[labels.clone()], said);
+            }
             self.piece.samples.push((labels.clone(), sample.at.0, sample.value));
         }
         for entry in series.histograms() {
             let entry = entry.map_err(malformed)?;
+            if let Some(start) =
+                entry.start.or(series.created).filter(|_| self.engine.storage.start_time_zeros)
+                && let Ok(histogram) = &entry.histogram
+            {
+                let said = (start.0, entry.at.0, histogram);
+                self.piece.zeros.histogram(self.engine, &self.piece.labels[labels.clone()], said);
+            }
             match entry.histogram {
                 Ok(histogram) => self.piece.histograms.push((labels.clone(), entry.at.0, histogram)),
                 Err(error) => {
@@ -256,6 +270,7 @@ impl<'e> Storing<'e> {
     fn store_piece(&mut self) -> Result<(), Refused> {
         let piece = std::mem::take(&mut self.piece);
         let labels_of = |range: &Range<usize>| &piece.labels[range.clone()];
+        piece.zeros.store(self.engine, Origin::RemoteWrite);
         let mut too_many_late = false;
         if !piece.samples.is_empty() {
             let rows = piece.samples.iter().map(|(labels, at, value)| Row {

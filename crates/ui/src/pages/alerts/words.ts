@@ -1,7 +1,8 @@
 /** What alerts and all around them are called, and how bad they are. Pure. */
-import type { Alert, Incident, Matcher, Member } from "../../api/alerts";
+import type { Alert, Incident, Matcher, Member, Preview } from "../../api/alerts";
 import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
+import type { IconName } from "../../ui/icons";
 import type { Level } from "../../ui/level";
 import { duration } from "../../units/format";
 import { secondsOf } from "../health/words";
@@ -11,6 +12,10 @@ const STATES: Readonly<Record<string, Level>> = {
   active: "warning", expired: "unknown", sent: "ok", queued: "unknown", retrying: "warning", dead: "critical", coalesced: "unknown",
   ok: "ok", err: "critical", error: "critical", unknown: "unknown", closed: "ok", half_open: "warning", "half-open": "warning",
 };
+/** What is neither good nor bad has an icon of its own. */
+const ICONS: Readonly<Record<string, IconName>> = { expired: "check", queued: "clock", coalesced: "list", pending: "clock", planned: "clock", off: "pause" };
+export const stateIcon = (state: string): { icon?: IconName } => (ICONS[state] === undefined ? {} : { icon: ICONS[state] });
+
 export const stateLevel = (state: string): Level => STATES[state] ?? "unknown";
 
 /** The name of an alert among those of its group. */
@@ -19,8 +24,8 @@ export const alertName = ({ labels }: Pick<Alert, "labels">): string => labels.a
 /** As much of an alert as its incident keeps of it. */
 export function alertOf(member: Member, { severity, id }: Pick<Incident, "severity" | "id">): Alert {
   return {
-    ...member, severity: member.labels.severity ?? severity, incident_id: id,
     annotations: {}, kind: null, message: "", value: null, threshold: null, updated_at: null, muted_by: [], ack: null, level: null, rule: null, generator_url: null, receivers: [],
+    severity: member.labels.severity ?? severity, ...member, incident_id: id,
   };
 }
 
@@ -92,6 +97,17 @@ export function matchersFor(sets: readonly Labels[]): Matcher[] {
   if (first === undefined) return [];
   const shared = Object.entries(first).filter(([name, value]) => rest.every((labels) => labels[name] === value));
   return shared.map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
+}
+
+/** What each channel would be sent, one below the other: a mail as a mail, all else as it is. */
+export function previewText({ channels }: Preview): string {
+  const wordsOf = (words: unknown): string => {
+    if (typeof words === "string") return words;
+    const { subject, text } = (words ?? {}) as { subject?: unknown; text?: unknown };
+    return typeof subject === "string" && typeof text === "string" ? `${subject}\n\n${text}` : JSON.stringify(words ?? null, null, 2);
+  };
+  if (channels.length === 0) return "It has no channel: what it gets is shown on these pages.";
+  return channels.map(({ kind, target, words, error }) => `${kind} ${target}\n\n${error ?? wordsOf(words)}`).join("\n\n\n");
 }
 
 /** The durations of a silence, one click away. */

@@ -24,6 +24,8 @@ type Said = Result<(), String>;
 /// What is read of one point, reused for the next.
 #[derive(Debug, Default)]
 pub(super) struct Scratch<'a> {
+    /// Since when the point counts; zero if it does not say.
+    pub(super) start: i64,
     exemplars: Vec<Reader<'a>>,
     bounds: Vec<f64>,
     counts: Vec<u64>,
@@ -72,6 +74,7 @@ const ONE_BUCKET: u32 = key(2, VARINT);
 impl<'a> Walk<'a, '_> {
     fn begin(&mut self) {
         self.labels.clear();
+        self.scratch.start = 0;
         self.scratch.exemplars.clear();
         self.scratch.bounds.clear();
         self.scratch.counts.clear();
@@ -99,7 +102,7 @@ impl<'a> Walk<'a, '_> {
                 INTEGER => value = Some(fixed64(&mut message)?.cast_signed() as f64),
                 EXEMPLARS => self.scratch.exemplars.push(message.message()?),
                 FLAGS => flags = message.varint()?,
-                START => _ = fixed64(&mut message)?,
+                START => self.scratch.start = millis(fixed64(&mut message)?),
                 other => message.skip(other)?,
             }
         }
@@ -163,6 +166,7 @@ impl<'a> Walk<'a, '_> {
             match message.key()? {
                 HISTOGRAM_ATTRIBUTES => self.attribute(message.message()?)?,
                 AT => at = millis(fixed64(&mut message)?),
+                START => self.scratch.start = millis(fixed64(&mut message)?),
                 COUNT => count = fixed64(&mut message)?,
                 SUM => sum = Some(message.double()?),
                 COUNTS => {
@@ -295,6 +299,7 @@ impl<'a> Walk<'a, '_> {
             match message.key()? {
                 EXPONENTIAL_ATTRIBUTES => self.attribute(message.message()?)?,
                 AT => at = millis(fixed64(&mut message)?),
+                START => self.scratch.start = millis(fixed64(&mut message)?),
                 COUNT => parts.count = fixed64(&mut message)? as f64,
                 SUM => parts.sum = message.double()?,
                 SCALE => scale = unzigzag(message.varint()?),
@@ -361,7 +366,8 @@ impl<'a> Walk<'a, '_> {
             }
         }
         self.scratch.exemplars = readers;
-        self.out.histograms.push(HistogramOf { labels, at, histogram, point });
+        let start = self.counted_since(metric);
+        self.out.histograms.push(HistogramOf { labels, at, histogram, start, point });
         Ok(Ok(()))
     }
 

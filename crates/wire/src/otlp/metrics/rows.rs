@@ -19,6 +19,8 @@ pub struct SampleOf {
     pub at: i64,
     /// The value.
     pub value: f64,
+    /// Since when it counts, in milliseconds since the epoch; zero where nothing is counted, or nobody said.
+    pub start: i64,
     /// The point of the request that it was made of, counted from 0.
     pub point: u32,
 }
@@ -36,6 +38,8 @@ pub struct HistogramOf {
     pub at: i64,
     /// What was observed.
     pub histogram: Histogram,
+    /// As of [`SampleOf`].
+    pub start: i64,
     /// The point of the request that it was made of, counted from 0.
     pub point: u32,
 }

@@ -340,8 +340,17 @@ impl<'a> Walk<'a, '_> {
         if metric.temporality == Temporality::Delta {
             self.out.delta_samples.push(place);
         }
-        self.out.samples.push(SampleOf { labels: start..self.out.labels.len(), at, value, point });
+        let labels = start..self.out.labels.len();
+        let start = self.counted_since(metric);
+        self.out.samples.push(SampleOf { labels, at, value, start, point });
         place
+    }
+
+    /// Since when the point in hand counts, if its metric does.
+    #[inline]
+    pub(super) fn counted_since(&self, metric: &Metric<'_>) -> i64 {
+        let counts = matches!(metric.kind, Kind::Counter | Kind::Histogram | Kind::Exponential);
+        if counts && metric.temporality == Temporality::Cumulative { self.scratch.start } else { 0 }
     }
 
     /// The request is within its limits still.
@@ -375,11 +384,12 @@ impl<'a> Walk<'a, '_> {
                 labels: labels.clone(),
                 at,
                 value: 1.0,
+                start: 0,
                 point: SampleOf::NO_POINT,
             });
             at = at.saturating_add(step);
         }
-        self.out.samples.push(SampleOf { labels, at: last, value: 1.0, point: SampleOf::NO_POINT });
+        self.out.samples.push(SampleOf { labels, at: last, value: 1.0, start: 0, point: SampleOf::NO_POINT });
         self.check()
     }
 }
