@@ -194,13 +194,23 @@ impl Dispatcher {
             notice.alerts.iter().partition(|alert| is_over(alert, notice.at));
         let of = |all: Vec<&Alert>| all.into_iter().map(Alert::fingerprint).collect::<Vec<_>>();
         // What was queued says it all, those that were left out for their number included.
-        let key = (notice.group_key.clone(), notice.receiver.clone(), notice.integration as u64);
+        let key = key_of(notice);
         let queued = self.log.entry(&key).and_then(|entry| entry.queued.clone()).map(|(sets, _)| sets);
         let sets = queued.filter(|_| notice.truncated > 0).unwrap_or_else(|| Sets {
             firing: of(firing).into_iter().collect(),
             resolved: of(over).into_iter().collect(),
         });
         self.settled(&key, sets, at);
+    }
+
+    /// Which notice of its group, receiver and integration one is that was just decided, from 1.
+    pub fn seq(&self, notice: &Notice) -> u64 {
+        self.log.entry(&key_of(notice)).map_or(1, |entry| entry.seq)
+    }
+
+    /// Whether one that was just decided says only what was said before.
+    pub fn repeats(&self, notice: &Notice) -> bool {
+        self.log.repeats(&key_of(notice))
     }
 
     /// What was queued will not be sent: the next look decides anew.
@@ -288,6 +298,10 @@ impl Group {
             }
         }
     }
+}
+
+fn key_of(notice: &Notice) -> LogKey {
+    (notice.group_key.clone(), notice.receiver.clone(), notice.integration as u64)
 }
 
 /// One look at a group.

@@ -28,6 +28,9 @@ pub struct Entry {
     pub sent: Option<(Sets, i64)>,
     /// What was queued, and until when it is tried.
     pub queued: Option<(Sets, i64)>,
+    /// How often something was queued.
+    #[serde(default)]
+    pub seq: u64,
     /// When all of it is forgotten.
     pub expires: i64,
 }
@@ -77,10 +80,20 @@ impl Log {
         at.saturating_add(repeat) < now
     }
 
+    /// Whether what is queued says only what was sent before.
+    pub fn repeats(&self, key: &LogKey) -> bool {
+        let Some(entry) = self.entries.get(key) else { return false };
+        let (Some((queued, _)), Some((sent, _))) = (&entry.queued, &entry.sent) else { return false };
+        !queued.firing.is_empty()
+            && queued.firing.is_subset(&sent.firing)
+            && queued.resolved.is_subset(&sent.resolved)
+    }
+
     /// Notes that something waits to be sent until a time.
     pub fn queued(&mut self, key: &LogKey, sets: Sets, deadline: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.queued = Some((sets, deadline));
+        entry.seq += 1;
         entry.expires = entry.expires.max(deadline.saturating_add(KEPT_MAX));
         self.changed.insert(key.clone());
     }
@@ -88,7 +101,8 @@ impl Log {
     /// Notes what was sent.
     pub fn sent(&mut self, key: &LogKey, sets: Sets, repeat: i64, at: i64) {
         let expires = at.saturating_add(repeat.saturating_mul(2).clamp(60_000, KEPT_MAX));
-        self.entries.insert(key.clone(), Entry { sent: Some((sets, at)), queued: None, expires });
+        let entry = self.entries.entry(key.clone()).or_default();
+        (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, expires);
         self.changed.insert(key.clone());
     }
 

@@ -5,11 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::{
-    incident::Standing as IncidentStanding,
-    notice::Notice,
-    routing::{Flush, MuteKind, SilenceState},
-};
+use barograph_alert::routing::{Flush, MuteKind, SilenceState};
 use tokio::sync::watch;
 
 use super::{
@@ -32,6 +28,7 @@ const JUMP: i64 = 1_000;
 /// Runs until told to stop.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut configured = engine.configured.subscribe();
+    engine.incidents.configure(engine.alerting.config());
     let mut looks = Looks::of(&engine.alerting);
     let mut drift = drift(&*engine.clock);
     let mut pruned = engine.clock.monotonic();
@@ -123,6 +120,7 @@ fn take(engine: &Engine, read: Result<Setup, String>, looks: Looks) -> Looks {
                 let mut standing = alerting.standing();
                 let changed = setup.shown != standing.setup.shown || setup.stamp != standing.setup.stamp;
                 if changed {
+                    engine.incidents.configure(setup.config.clone());
                     engine.delivery.configure(setup.receivers());
                     standing.configure(setup, engine.clock.now().millis());
                 }
@@ -155,48 +153,45 @@ impl Alerting {
         let began = engine.clock.monotonic();
         let now = engine.clock.now().millis();
         let _turn = lock(&self.writing);
-        let (flushes, ended, log, gone) = {
+        let (flushes, ended, gone) = {
             let mut standing = self.standing();
-            let ended = standing.alerts.ended(now);
-            let flushes = standing.flush(now);
-            let log = standing.dispatcher.log().changes();
             let gone = if prunes { standing.prune(now) } else { Gone::default() };
-            (flushes, ended, log, gone)
+            (standing.flush(now), standing.alerts.ended(now), gone)
         };
-        if flushes.is_empty() && ended.is_empty() && log.is_empty() && !prunes {
+        if flushes.is_empty() && ended.is_empty() && !prunes {
             return;
         }
         engine.incidents.configure(self.config());
-        let (incidents, standings) = Pending::flushed(&engine.incidents, &flushes, now);
-        let notices: Vec<Notice> = {
-            let standing = self.standing();
-            let each = flushes.iter().zip(&standings);
-            each.flat_map(|(flush, incident)| standing.notices(flush, incident.as_ref())).collect()
+        let (pending, incidents) = Pending::flushed(&engine.incidents, &flushes, now);
+        let (notices, log) = {
+            let mut standing = self.standing();
+            let notices = standing.notices(&flushes, &incidents, now);
+            (notices, standing.dispatcher.log().changes())
         };
         let written = self.state.write(|batch| {
             for alert in &ended {
                 put(batch, alert, now)?;
             }
-            incidents.store(batch)?;
             for (key, entry) in &log {
                 match entry {
                     Some(entry) => batch.put(&LOG, key, entry)?,
                     None => drop(batch.remove(&LOG, key)?),
                 }
             }
+            pending.store(batch)?;
             gone.forget(batch, now)?;
             engine.delivery.put(batch, notices, now)
         });
         match written {
             Ok(entries) => {
-                incidents.committed();
+                pending.committed();
                 engine.delivery.admit(entries, now);
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));
             }
             Err(error) => {
-                drop(incidents);
+                drop(pending);
                 self.instruments.unkept.inc();
                 tracing::error!(
                     error = chain(&error),
@@ -275,26 +270,6 @@ impl super::Standing {
             intervals: &self.setup.config.time_intervals,
         };
         self.dispatcher.flush(now, &muting)
-    }
-
-    /// What the integrations of a receiver are told of a group, and of the incident that it is.
-    fn notices(&self, flush: &Flush, incident: Option<&IncidentStanding>) -> Vec<Notice> {
-        if !flush.send {
-            return Vec::new();
-        }
-        let receiver = self.setup.config.receivers.get(&flush.receiver);
-        let channels = receiver.map_or(&[][..], |receiver| &receiver.channels);
-        let resolved = |index: usize| channels.get(index).is_some_and(|channel| channel.send_resolved);
-        let dedup_key = match incident {
-            Some(incident) => incident.dedup_key(&flush.group_key, &flush.receiver),
-            None => {
-                let text = format!("{}\0{}", flush.group_key, flush.receiver);
-                format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
-            }
-        };
-        let (id, level) = incident.map_or((None, 1), |incident| (Some(&*incident.incident), incident.level));
-        // Later notices of a group have later times.
-        flush.notices(resolved, id, level, &dedup_key, flush.at.cast_unsigned())
     }
 
     /// Forgets what was over for long.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barograph_alert::{
     Rule, State as RuleState,
-    routing::{Alert, Cause, Fingerprint, LabelSet},
+    routing::{Alert, Cause, LabelSet},
 };
 use barograph_model::Timestamp;
 
@@ -92,9 +92,4 @@ fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
         }
     };
     rule.told().map(alert).collect()
-}
-
-/// The fingerprint that a label set has, as ids show it.
-pub(crate) fn id(fingerprint: Fingerprint) -> String {
-    format!("alert_{fingerprint}")
 }

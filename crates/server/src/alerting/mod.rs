@@ -7,6 +7,7 @@
 //! - `files`: `alertmanager.yml`
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
+//! - `notices`: what follows from a look at a group
 //! - `kept`: tables
 //! - `instruments`: metrics
 
@@ -15,6 +16,7 @@ mod files;
 mod from_rules;
 mod instruments;
 mod kept;
+mod notices;
 mod silences;
 mod told;
 
@@ -73,8 +75,6 @@ pub(crate) struct Shown {
     pub(crate) muted_by: Vec<MutedBy>,
     /// Names of receivers.
     pub(crate) receivers: Vec<String>,
-    /// Whether it was looked at since it came.
-    pub(crate) processed: bool,
 }
 
 /// What came of alerts that were told.
@@ -125,7 +125,7 @@ impl Alerting {
         }
     }
 
-    /// Without anything, for tests of what is around it.
+    /// Its instruments.
     pub(crate) fn register(registry: &Registry) -> Result<Instruments, barograph::Error> {
         Instruments::register(registry)
     }
@@ -199,7 +199,7 @@ impl Alerting {
             receivers.sort();
             receivers.dedup();
             let fingerprint = alert.fingerprint();
-            Shown { alert: alert.clone(), fingerprint, muted_by, receivers, processed: true }
+            Shown { alert: alert.clone(), fingerprint, muted_by, receivers }
         };
         wanted.map(shown).collect()
     }
