@@ -119,6 +119,55 @@ pub(crate) fn balancers() -> Result<Balancers> {
     Ok(found)
 }
 
+/// collectd, as this machine's release has it, and the libraries of the plugins that are used.
+const COLLECTD: [&str; 3] = ["collectd-core", "libmicrohttpd12", "libprotobuf-c1"];
+
+/// collectd, ready to be started, and where its plugins and types lie.
+pub(crate) struct Collectd {
+    folder: PathBuf,
+}
+
+impl Collectd {
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.folder.join("usr/sbin/collectd"));
+        let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        command.env("LD_LIBRARY_PATH", self.folder.join(libraries));
+        command
+    }
+
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.folder.join("usr/lib/collectd")
+    }
+
+    pub(crate) fn types(&self) -> PathBuf {
+        self.folder.join("usr/share/collectd/types.db")
+    }
+}
+
+/// Downloads and unpacks what is not there yet.
+///
+/// # Errors
+/// As with [`bring`].
+pub(crate) fn collectd() -> Result<Collectd> {
+    let peers = place::target().join("peers");
+    let (folder, unpacked) = (peers.join("collectd"), peers.join("collectd.new"));
+    let found = Collectd { folder: folder.clone() };
+    if folder.is_dir() {
+        return Ok(found);
+    }
+    let apt = Apt::prepare_release(&peers.join("apt-release"))?;
+    apt.update()?;
+    if unpacked.exists() {
+        fs::remove_dir_all(&unpacked)?;
+    }
+    for package in COLLECTD {
+        let archive = apt.download(package)?;
+        shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&unpacked))?;
+    }
+    fs::rename(&unpacked, &folder)?;
+    Ok(found)
+}
+
 /// Prints each program with its version.
 pub(crate) fn print(peers: &Peers) -> Result<()> {
     let folder = place::target().join("peers");

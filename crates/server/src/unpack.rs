@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn bodies_are_unpacked_within_the_limit() {
         let text: Vec<u8> = (0..10_000_u32).flat_map(|i| (i * i).to_le_bytes()).collect();
-        for (body, unpack) in packed(&text).into_iter().zip([gzip as Unpack, super::zstd]) {
+        for (body, unpack) in packed(&text).into_iter().zip([gzip as Unpack, zstd]) {
             assert_eq!(unpack(&body, 40_000).unwrap(), text);
             assert_eq!(unpack(&body, 39_999).unwrap_err().0, StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(unpack(&body[..9], 40_000).unwrap_err().0, StatusCode::BAD_REQUEST);
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_grows_too_much_is_given_up() {
         let check = |size: usize, taken: bool| {
-            for (body, unpack) in packed(&vec![b'\n'; size]).into_iter().zip([gzip as Unpack, super::zstd]) {
+            for (body, unpack) in packed(&vec![b'\n'; size]).into_iter().zip([gzip as Unpack, zstd]) {
                 match unpack(&body, 1 << 30) {
                     Ok(text) => assert!(taken && text.len() == size, "{size}"),
                     Err((status, why)) => {

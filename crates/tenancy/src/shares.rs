@@ -79,17 +79,19 @@ mod tests {
             let mut served = 0;
             for tick in 0..1_000 {
                 let now = Duration::from_millis(tick * 100);
+                let others = ["x", "y", "z", "x", "y", "z"];
                 let mut taken = Vec::new();
-                for _ in 0..flood {
-                    if taken.len() < all && shares.take(&tenant("flood"), all, now) {
-                        taken.push("flood");
+                // The flood comes first, and everybody asks, whether a place is left or not.
+                for name in std::iter::repeat_n("flood", flood).chain(others) {
+                    if !shares.take(&tenant(name), all, now) {
+                        continue;
                     }
-                }
-                for name in ["x", "y", "z", "x", "y", "z"] {
-                    if taken.len() < all && shares.take(&tenant(name), all, now) {
-                        taken.push(name);
-                        served += 1;
+                    if taken.len() == all {
+                        shares.give(&tenant(name));
+                        continue;
                     }
+                    taken.push(name);
+                    served += usize::from(name != "flood");
                 }
                 taken.iter().for_each(|name| shares.give(&tenant(name)));
             }

@@ -167,7 +167,7 @@ export function alerting(pathname, method, params, text) {
   }
   if (what === "alerts" && id === "rules") return ruling(parts.slice(2), method, given);
   if (what === "alerts" && act === "ack") return found({});
-  if (path === "incidents") return found({ incidents: none ? [] : incidents.filter(({ state }) => !params.has("state") || state === params.get("state")).slice(0, Number(params.get("limit") ?? 100)).map(shown) });
+  if (path === "incidents") return found({ incidents: none ? [] : incidents.filter(({ state }) => !params.has("state") || params.get("state").split(",").includes(state)).slice(0, Number(params.get("limit") ?? 100)).map(shown) });
   if (what === "incidents") {
     const one = incidents.find((incident) => incident.id === id);
     if (one === undefined) return missing(`incident "${id}"`);
@@ -200,7 +200,7 @@ export function alerting(pathname, method, params, text) {
     ] });
   }
   if (what === "receivers" && act === "test") return found({ attempts: id === "managers" ? [{ channel: "sms", ok: false, status: 401, error: "authenticate", took_ms: 212 }] : id === "dashboard" ? [] : [{ channel: "webhook", ok: true, status: 200, error: null, took_ms: 41 }] });
-  if (what === "receivers" && act === "preview") return found({ channels: [{ channel: "webhook", subject: `[FIRING:1] CheckoutSlow (${id})`, body: "CheckoutSlow at web-1:8080 for too long" }] });
+  if (what === "receivers" && act === "preview") return found({ receiver: id, channels: [{ kind: "email", target: "web@example.org", words: { subject: `[FIRING:1] CheckoutSlow (${id})`, text: "CheckoutSlow at web-1:8080 for too long" } }] });
   if (path === "deliveries") return found({ deliveries: deliveries.filter((one) => ["receiver", "state"].every((name) => !params.has(name) || one[name] === params.get(name)) && (!params.has("incident") || one.incident_id === params.get("incident"))) });
   if (what === "deliveries" && act === "retry") {
     const one = deliveries.find((delivery) => delivery.id === id);

@@ -42,7 +42,7 @@ pub(super) const TENANT_LABELS: Target = Target {
         let mut seeds: Vec<_> = sets.iter().map(seed).collect();
         // The value before the name, and lengths that take more bytes than they need.
         seeds.push(b"\x0a\x0f\x12\x01a\x0a\x0a__tenant__".to_vec());
-        seeds.push(b"\x0a\x92\x00\x0a\x8a\x00__tenant__\x12\x81\x00a".to_vec());
+        seeds.push(b"\x0a\x91\x00\x0a\x8a\x00__tenant__\x12\x81\x00a".to_vec());
         seeds
     },
 };

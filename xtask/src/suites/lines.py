@@ -114,6 +114,7 @@ def influxdb_1_writes():
 
     client = InfluxDBClient(host=HOST, port=int(PORT), database="old")
     assert client.ping(), "ping"
+    client.create_database("old")
     points = [{"measurement": "one", "tags": {"k": "v"}, "fields": {"value": 3, "n": 4}}]
     assert client.write_points(points)
     assert client.write_points([{"measurement": "ms", "time": int(time.time() * 1000), "fields": {"x": 1.5}}],
@@ -121,6 +122,7 @@ def influxdb_1_writes():
     expect('one{k="v",db="old"}', 3)
     expect('one_n{k="v",db="old"}', 4)
     expect('ms_x{db="old"}', 1.5)
+    assert {"name": "old"} in client.get_list_database(), client.get_list_database()
     try:
         client.write("bad line", {"db": "old"}, protocol="line")
         raise AssertionError("a bad line is taken")
@@ -184,6 +186,13 @@ def zipkin_sends():
     arrives('traces_spanmetrics_calls_total{service="shop",span_kind="SPAN_KIND_CLIENT"}', 1)
     arrives('traces_service_graph_request_total{client="shop",server="bank"}', 1)
 
+    # Both sides may have one span.
+    for spans in [[span("3" * 16, "CLIENT", "shop")], [span("3" * 16, "SERVER", "stock", shared=True)]]:
+        body = json.dumps(spans).encode()
+        request = urllib.request.Request(f"{URL}/api/v2/spans", body, {"content-type": "application/json"})
+        urllib.request.urlopen(request).close()
+    arrives('traces_service_graph_request_total{client="shop",server="stock"}', 1)
+
 
 @test("restarted")
 def a_group_outlives_the_server():
@@ -197,7 +206,7 @@ def a_group_outlives_the_server():
 @test("restarted")
 def spans_outlive_the_server():
     # Of both runs of the server, each with its port, there are series.
-    arrives("max(barograph_spans_stored)", 2)
+    arrives("max(barograph_spans_stored)", 4)
 
 
 def main():

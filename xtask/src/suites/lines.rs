@@ -1,15 +1,11 @@
 //! What is pushed and sent as lines, by the clients that people use: those of Prometheus' push gateway, InfluxDB 1 and 2,
-//! StatsD, DogStatsD, and Zipkin by plain JSON; then asked by PromQL. `lines.py` says what is expected.
+//! StatsD, DogStatsD, and Zipkin by plain JSON; then asked by PromQL. `lines.py` says what is expected. Beside them collectd is scraped.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
+use std::{fs, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::Ground;
+use super::{Ground, collectd, script};
 use crate::{barograph::Barograph, place, python, server, tally::Tally};
 
 /// What the tests need of PyPI.
@@ -33,25 +29,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         let mut command = Command::new(&python);
         command.arg(place::root().join("xtask/src/suites/lines.py"));
         command.args([part, &server.url(), &statsd]);
-        // Whatever the machine sends other traffic through is not for loopback.
-        command.env("no_proxy", "127.0.0.1,localhost");
-        let mut tests = command.stdout(Stdio::piped()).spawn().context("cannot start Python")?;
-        let (mut passed, mut failed, mut whole) = (0, Vec::new(), false);
-        for line in BufReader::new(tests.stdout.take().context("standard output is piped")?).lines() {
-            let line = line?;
-            println!("{line}");
-            match line.split_once(' ') {
-                Some(("ok", _)) => passed += 1,
-                Some(("FAILED", what)) => failed.push(what.trim().to_owned()),
-                Some(("end", count)) => whole = count.trim().parse() == Ok(passed + failed.len()),
-                _ => {}
-            }
-        }
-        tests.wait()?;
-        tally.add(passed, failed, Vec::new());
-        let to_the_end = if whole { Ok(()) } else { Err(anyhow::anyhow!("they do not")) };
-        tally.check(&format!("{part}: tests run to their end"), to_the_end);
+        script::run(command, part, tally)?;
         server.terminate()?;
     }
-    Ok(())
+    collectd::run(ground, tally)
 }

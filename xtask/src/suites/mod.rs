@@ -4,6 +4,7 @@
 mod answers;
 mod assistants;
 mod browser;
+mod collectd;
 mod compliance;
 mod examples;
 mod exporters;
@@ -24,6 +25,7 @@ mod remote;
 mod remote_second;
 mod remote_write;
 mod scraping;
+mod script;
 mod scripts;
 mod sim;
 mod tls;

@@ -1,14 +1,17 @@
-"""The SDK of OpenTelemetry for Python, exporting to Barograph: `otlp.py GRPC HTTP MAIN_GRPC URL`.
+"""The SDK of OpenTelemetry for Python, exporting to Barograph: `otlp.py GRPC HTTP MAIN_GRPC URL [AUTHORITY USER:PASSWORD]`.
 
-Each way is tried with totals and with deltas. A line `ok NAME` or `FAILED NAME: WHY` a test, and `end COUNT` at last.
+Each way is tried with totals and with deltas; with an authority, over TLS and as that user, who may not come often. A line `ok NAME` or `FAILED NAME: WHY` a test, and `end COUNT` at last.
 """
 
+import base64
 import json
+import ssl
 import sys
 import time
 import urllib.parse
 import urllib.request
 
+import grpc
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -16,7 +19,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
-from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -25,7 +28,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 # Longest wait for anything that has to come.
 LONG = 60
 
-GRPC, HTTP, MAIN_GRPC, URL = sys.argv[1:]
+GRPC, HTTP, MAIN_GRPC, URL = sys.argv[1:5]
+GUARDED = sys.argv[5:]
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 WAYS = {
     "gRPC": (lambda **o: GrpcMetrics(endpoint=f"http://{GRPC}", insecure=True, **o), False),
@@ -49,10 +53,22 @@ SPANS = {
 }
 
 
+def call(path, body=None):
+    """The document that a path answers, asked as the user if there is one."""
+    request = urllib.request.Request(URL.replace("127.0.0.1", "localhost") + path, body)
+    context = None
+    if GUARDED:
+        authority, user = GUARDED
+        request.add_header("authorization", "Basic " + base64.b64encode(user.encode()).decode())
+        request.add_header("content-type", "application/json")
+        context = ssl.create_default_context(cafile=authority)
+    with urllib.request.urlopen(request, timeout=LONG, context=context) as reply:
+        return json.load(reply)
+
+
 def ask(query):
     path = "/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    with urllib.request.urlopen(URL + path, timeout=LONG) as reply:
-        return [float(series["value"][1]) for series in json.load(reply)["data"]["result"]]
+    return [float(series["value"][1]) for series in call(path)["data"]["result"]]
 
 
 def expect(query, value):
@@ -122,12 +138,91 @@ def spans_arrive(make):
     expect("barograph_spans_received_total", (before or [0])[0] + 2)
 
 
-def main():
+class Guarded:
+    """The ways that need a token and the authority that vouches for the server."""
+
+    def __init__(self):
+        order = {"name": "otlp", "scopes": ["write"]}
+        token = call("/api/barograph/v1/auth/tokens", json.dumps(order).encode())["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        with open(GUARDED[0], "rb") as authority:
+            credentials = grpc.ssl_channel_credentials(authority.read())
+        here = lambda address: address.split("//")[-1].replace("127.0.0.1", "localhost")
+
+        def by_grpc(address, **options):
+            options = {"credentials": credentials, "headers": headers, **options}
+            return GrpcMetrics(endpoint=f"https://{here(address)}", **options)
+
+        def by_http(address, **options):
+            options = {"certificate_file": GUARDED[0], "headers": headers, **options}
+            return HttpMetrics(endpoint=f"https://{here(address)}/v1/metrics", **options)
+
+        self.ways = {
+            "gRPC": lambda **options: by_grpc(GRPC, **options),
+            "gRPC, main port": lambda **options: by_grpc(MAIN_GRPC, **options),
+            "HTTP": lambda **options: by_http(HTTP, **options),
+            "HTTP, main port": lambda **options: by_http(URL, **options),
+        }
+
+    def exported(self, way, **options):
+        """Measures and exports once; whether that was taken."""
+        exporter = self.ways[way](**options)
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+        resource = Resource.create({"service.name": f"guarded {way}"})
+        provider = MeterProvider([reader], resource=resource)
+        provider.get_meter("shop").create_counter("shop.orders").add(1)
+        metrics = []
+        reader._receive_metrics = lambda data, **_: metrics.append(data)
+        reader.collect()
+        return exporter.export(metrics[0]) == MetricExportResult.SUCCESS
+
+    def taken(self, way):
+        # Nobody has come for so long that the first is heard.
+        time.sleep(2.5)
+        assert self.exported(way), "the export failed"
+        expect(f'shop_orders_total{{job="guarded {way}"}}', 1)
+
+    def comes_again(self, way):
+        before = sum(ask("barograph_auth_limited_total"))
+        assert self.exported(way) and self.exported(way), "an export failed for good"
+        end = time.monotonic() + LONG
+        while sum(ask("barograph_auth_limited_total")) == before:
+            assert time.monotonic() < end, "nobody was told to come again"
+            time.sleep(0.1)
+
+    def refused(self, way):
+        assert not self.exported(way, headers={"authorization": "Bearer bgt_wrong"}), "it is taken"
+
+    def tests(self):
+        for way in self.ways:
+            yield f"{way}: a token is heard", lambda way=way: self.taken(way)
+            yield f"{way}: a wrong one is not", lambda way=way: self.refused(way)
+        for way in ["gRPC", "gRPC, main port"]:
+            yield f"{way}: who comes too often comes again", lambda way=way: self.comes_again(way)
+
+
+def wait_ready():
+    end = time.monotonic() + LONG
+    while True:
+        try:
+            return call("/api/v1/query?query=1")
+        except OSError:
+            assert time.monotonic() < end, "the server is not ready"
+            time.sleep(0.1)
+
+
+def plain():
     tests = [
         (f"metrics by {way}", lambda number=number, of=of: metrics_arrive(number, *of))
         for number, (way, of) in enumerate(WAYS.items())
     ]
     tests += [(f"spans by {way}", lambda make=make: spans_arrive(make)) for way, make in SPANS.items()]
+    return tests
+
+
+def main():
+    wait_ready()
+    tests = list(Guarded().tests()) if GUARDED else plain()
     for name, test in tests:
         try:
             test()

@@ -1,17 +1,12 @@
 //! OTLP from the SDKs of OpenTelemetry: Python's over gRPC and HTTP, and that of Node over gRPC, HTTP with protobuf, and
-//! HTTP with JSON, each with what it brings by its package manager, in a folder under the target folder. The scripts
+//! HTTP with JSON, and Python's once more over TLS, with a token, and told to come again; each with what it brings by its package manager, in a folder under the target folder. The scripts
 //! (`otlp.py`, `otlp.mjs`) measure, export, and then ask us by PromQL for what they measured.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::Ground;
+use super::{Ground, script};
 use crate::{barograph::Barograph, place, python, server::Server, shell, tally::Tally};
 
 /// What the script needs of PyPI.
@@ -30,10 +25,14 @@ const NODE: [&str; 10] = [
     "@opentelemetry/exporter-trace-otlp-grpc",
 ];
 
+/// Of the one user where the server asks who calls.
+const PASSWORD: &str = "correct horse battery";
+
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let server = Barograph::new(&ground.binary, &place::fresh("otlp")?).start()?;
     clients(tally, &server, "the SDK of Python", bring_python())?;
     clients(tally, &server, "the SDK of Node", bring_node())?;
+    guarded(ground, tally)?;
     tally.check(
         "the server ends in order",
         server.terminate().and_then(|ended| {
@@ -44,7 +43,45 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Runs a script and counts what it says: `ok`, `FAILED`, and at the end how many of both.
+/// A server that speaks TLS, asks who calls, and lets nobody call too often: the SDK of Python is heard with a token, and
+/// comes again when it is told to.
+fn guarded(ground: &Ground, tally: &mut Tally) -> Result<()> {
+    let mut script = match bring_python() {
+        Ok(script) => script,
+        Err(error) => {
+            tally.skip("the SDK of Python over TLS", &format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    let folder = place::fresh("otlp-guarded")?;
+    let fixtures = place::root().join("crates/server/tests/fixtures/tls");
+    let tls = |name: &str| fixtures.join(name).display().to_string();
+    let (web, config) = (folder.join("web.yml"), folder.join("barograph.yml"));
+    let (certificate, key) = (tls("server.pem"), tls("server.key"));
+    fs::write(&web, format!("tls_server_config: {{cert_file: '{certificate}', key_file: '{key}'}}\n"))?;
+    let password = folder.join("password");
+    fs::write(&password, PASSWORD)?;
+    let mut hashing = Command::new(&ground.binary);
+    hashing.args(["auth", "hash", "--password-file"]).arg(&password);
+    let hash = shell::output(&mut hashing)?;
+    fs::write(
+        &config,
+        format!(
+            "collectors: {{built_in: false}}\n\
+             auth: {{users: [{{name: sender, password_hash: '{}', roles: [read, write]}}]}}\n\
+             rate_limit: {{write: {{per_caller: {{requests_per_second: 0.5, burst: 1}}}}}}\n",
+            hash.trim()
+        ),
+    )?;
+    let flags = ["--web-config", &web.display().to_string(), "--config", &config.display().to_string()];
+    let server = Barograph::new(&ground.binary, &folder).with(&flags).start_announced()?;
+    script.args([server.announced("otlp_grpc")?, server.announced("otlp_http")?]);
+    script.args([server.grpc_address()?, format!("https://{}", server.address)]);
+    script.args([tls("ca.pem"), format!("sender:{PASSWORD}")]);
+    script::run(script, "the SDK of Python over TLS", tally)
+}
+
+/// Runs a script against a server.
 fn clients(tally: &mut Tally, server: &Server, name: &str, script: Result<Command>) -> Result<()> {
     let mut script = match script {
         Ok(script) => script,
@@ -55,32 +92,14 @@ fn clients(tally: &mut Tally, server: &Server, name: &str, script: Result<Comman
     };
     script.args([server.announced("otlp_grpc")?, server.announced("otlp_http")?]);
     script.args([server.grpc_address()?, server.url()]);
-    // Whatever the machine sends other traffic through is not for loopback.
-    script.env("no_proxy", "127.0.0.1,localhost").env("no_grpc_proxy", "127.0.0.1,localhost");
-    let mut tests = script.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
-    let (mut passed, mut failed, mut whole) = (0, Vec::new(), false);
-    for line in BufReader::new(tests.stdout.take().context("standard output is piped")?).lines() {
-        let line = line?;
-        println!("{line}");
-        match line.split_once(' ') {
-            Some(("ok", _)) => passed += 1,
-            Some(("FAILED", what)) => failed.push(format!("{name}: {}", what.trim())),
-            Some(("end", count)) => whole = count.trim().parse() == Ok(passed + failed.len()),
-            _ => {}
-        }
-    }
-    tests.wait()?;
-    tally.add(passed, failed, Vec::new());
-    let whole = if whole { Ok(()) } else { Err(anyhow::anyhow!("it does not")) };
-    tally.check(&format!("{name} runs to its end"), whole);
-    Ok(())
+    script::run(script, name, tally)
 }
 
 fn bring_python() -> Result<Command> {
     let python = python::bring("otlp", &PYTHON)?;
     // Beside the script lies another whose name is that of a package.
     let here = place::target().join("python/otlp/otlp.py");
-    fs::copy(script("otlp.py"), &here)?;
+    fs::copy(path_of("otlp.py"), &here)?;
     let mut command = Command::new(&python);
     command.arg(here);
     Ok(command)
@@ -102,12 +121,12 @@ fn bring_node() -> Result<Command> {
     }
     // Packages are looked for beside the script.
     let here = folder.join("otlp.mjs");
-    fs::copy(script("otlp.mjs"), &here)?;
+    fs::copy(path_of("otlp.mjs"), &here)?;
     let mut command = shell::command("node", &[]);
     command.arg(here);
     Ok(command)
 }
 
-fn script(name: &str) -> PathBuf {
+fn path_of(name: &str) -> PathBuf {
     place::root().join("xtask/src/suites").join(name)
 }

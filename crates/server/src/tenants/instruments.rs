@@ -33,7 +33,7 @@ impl Tenants {
                 .help("Series in memory, by tenant.")
                 .family(["tenant"])?,
             queries: registry
-                .gauge("barograph_tenant_queries")
+                .gauge("barograph_tenant_queries_open")
                 .help("Queries that run or wait, by tenant.")
                 .family(["tenant"])?,
             samples: registry

@@ -247,6 +247,8 @@ mod tests {
         "snapshot",
         "stats",
         "overflows",
+        // All of it, for the thread that commits.
+        "whole",
         // What is sent on to where the operator says.
         "exemplars_since",
         "follow_log",

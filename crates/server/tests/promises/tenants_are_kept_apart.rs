@@ -124,7 +124,10 @@ async fn no_route_tells_what_is_anothers() {
                     let told = reply.text.replace(name, "").replace("{__tenant__=~", "");
                     let asked = ["match[]=", "metric=secret_of_a", "secret_of_a"];
                     for secret in SECRETS {
-                        let named = query.contains(secret) || path.contains(secret) || secret == name;
+                        let named = query.contains(secret)
+                            || path.contains(secret)
+                            || secret == name
+                            || query.contains(&encoded(secret));
                         let is_asked = named
                             && (reply.status != 200 || asked.contains(&secret) || secret == "__tenant__");
                         assert!(is_asked || !told.contains(secret), "{secret} in {path}: {}", reply.text);
@@ -314,7 +317,7 @@ async fn remote_read_tools_and_grpc_are_no_way_round() {
         labels: [("__name__", "streamed"), ("__tenant__", "a")]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
-        samples: vec![barograph_proto::v1::Sample { at_ms: now, value: 5.0, ..Default::default() }],
+        samples: vec![barograph_proto::v1::Sample { at_ms: now, value: 5.0 }],
     };
     let request = WriteRequest { series: vec![series], metadata: Vec::new() };
     let requests = tokio_stream_of(vec![request]);
@@ -559,5 +562,43 @@ async fn without_tenants_a_header_changes_nothing() {
     let running = start(dir.path(), configured(ON)).await;
     assert_eq!(asked(&running, "default", "sum(up)").await[0]["value"][1], "6");
     assert_eq!(asked(&running, "a", "up").await, json!([]));
+    running.server.stop().await;
+}
+
+/// Asks again and again until there is something.
+async fn until(running: &Running, tenant: &str, expression: &str) -> Value {
+    for _ in 0..400 {
+        let found = asked(running, tenant, expression).await;
+        if found != json!([]) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{expression} never found anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_by_itself_is_for_whom_it_is_set_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = "groups:\n- {name: theirs, interval: 100ms, tenant: b, rules: [{record: doubled, expr: 2 * sum(up)}]}\n\
+                 - {name: ours, interval: 100ms, rules: [{record: doubled, expr: 2 * sum(secret_of_default)}]}\n";
+    std::fs::write(dir.path().join("rules.yml"), rules).unwrap();
+    let text = format!(
+        "{ON}rule_files: ['*.yml']\npush: {{tenant: b}}\nglobal: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n- {{job_name: theirs, tenant: b, static_configs: [{{targets: ['127.0.0.1:1']}}]}}\n"
+    );
+    let config = barograph_server::config::Config::parse(&text, "b.yml", dir.path(), []).unwrap();
+    let running = start(&dir.path().join("data"), config).await;
+    filled(&running).await;
+    // Nobody listens there, which is a sample too.
+    assert_eq!(until(&running, "b", "up{job=\"theirs\"}").await[0]["value"][1], "0");
+    assert_eq!(asked(&running, "default", "up{job=\"theirs\"}").await, json!([]));
+    assert_eq!(until(&running, "b", "doubled").await[0]["value"][1], "4");
+    assert_eq!(until(&running, "default", "doubled").await[0]["value"][1], "6");
+    assert_eq!(asked(&running, "a", "doubled").await, json!([]));
+    let reply = running.call(Method::POST, "/metrics/job/pushed", &[], b"pushed_last 5\n").await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(asked(&running, "b", "sum(pushed_last)").await[0]["value"][1], "5");
+    assert_eq!(asked(&running, "default", "pushed_last").await, json!([]));
     running.server.stop().await;
 }

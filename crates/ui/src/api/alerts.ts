@@ -213,6 +213,8 @@ export interface Delivery {
   queued_at: Time;
   sent_at: Time | null;
   next_at: Time | null;
+  /** Why it was given up. */
+  error?: string | null;
   attempts: Attempt[];
 }
 
@@ -227,8 +229,9 @@ export async function alerts(asked: { state?: string; filter?: readonly string[]
   return (await call<{ alerts: Alert[] }>("alerts", { signal }, given({ ...asked }))).alerts;
 }
 
-export async function incidents(state: IncidentState | "", limit: number, signal: AbortSignal): Promise<Incident[]> {
-  return (await call<{ incidents: Incident[] }>("incidents", { signal }, given({ state, limit: String(limit) }))).incidents;
+/** Those of any of these states, or, without one, of all; the newest first. */
+export async function incidents(states: readonly IncidentState[], limit: number, signal: AbortSignal): Promise<Incident[]> {
+  return (await call<{ incidents: Incident[] }>("incidents", { signal }, given({ state: states.join(), limit: String(limit) }))).incidents;
 }
 
 export const incident = (id: string, signal: AbortSignal): Promise<Incident & { timeline: TimelineRow[] }> => call(`incidents/${at(id)}`, { signal });
@@ -253,7 +256,7 @@ export const silences = (signal: AbortSignal): Promise<Silence[]> => v2("silence
 export const silence = (given: { id?: string; matchers: Matcher[]; startsAt: Time; endsAt: Time; createdBy: string; comment: string }): Promise<{ silenceID: string }> => v2("silences", json("POST", given));
 export const expire = (id: string): Promise<unknown> => v2(`silence/${at(id)}`, { method: "DELETE" });
 export const maintenance = async (signal: AbortSignal): Promise<Maintenance[]> => (await call<{ maintenance: Maintenance[] }>("maintenance", { signal })).maintenance;
-export const addMaintenance = (given: Pick<Maintenance, "name" | "matchers" | "start" | "duration_seconds" | "recurrence" | "timezone" | "comment">): Promise<unknown> => call("maintenance", json("POST", given));
+export const addMaintenance = (given: Pick<Maintenance, "name" | "matchers" | "start" | "duration_seconds" | "recurrence" | "timezone" | "comment" | "created_by">): Promise<unknown> => call("maintenance", json("POST", given));
 export const removeMaintenance = (id: string): Promise<unknown> => call(`maintenance/${at(id)}`, { method: "DELETE" });
 
 export const onCall = async (start: Time, end: Time, signal: AbortSignal): Promise<Schedule[]> => (await call<{ schedules: Schedule[] }>("oncall", { signal }, { start, end })).schedules;
@@ -263,7 +266,11 @@ export const removeOverride = (schedule: string, id: string): Promise<unknown> =
 
 export const receivers = async (signal: AbortSignal): Promise<Receiver[]> => (await call<{ receivers: Receiver[] }>("receivers", { signal })).receivers;
 export const testReceiver = async (name: string): Promise<Attempt[]> => (await call<{ attempts: Attempt[] }>(`receivers/${at(name)}/test`, json("POST", {}))).attempts;
-export const previewOf = (name: string): Promise<unknown> => call(`receivers/${at(name)}/preview`, json("POST", {}));
+/** What each channel would be sent: a text, a mail, or the body of a request. */
+export interface Preview {
+  channels: { kind: string; target: string; words?: unknown; error?: string }[];
+}
+export const previewOf = (name: string): Promise<Preview> => call(`receivers/${at(name)}/preview`, json("POST", {}));
 export async function deliveries(asked: { receiver?: string; state?: string; incident?: string }, limit: number, signal: AbortSignal): Promise<Delivery[]> {
   return (await call<{ deliveries: Delivery[] }>("deliveries", { signal }, given({ ...asked, limit: String(limit) }))).deliveries;
 }

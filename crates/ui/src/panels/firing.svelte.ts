@@ -14,6 +14,8 @@ import { marks } from "./current";
 const EVERY_MS = 10_000;
 /** Where there is nothing to ask for. */
 const RARELY_MS = 120_000;
+/** What is over, and silences, change nothing that anybody waits for. */
+const PAST_EVERY_MS = 60_000;
 /** Incidents of a kind that are counted and drawn. */
 const COUNTED_MAX = 200;
 
@@ -22,18 +24,23 @@ class Firing {
   open = $state.raw<Incident[]>([]);
   taken = $state.raw<Incident[]>([]);
   #lacks = false;
+  #past: ChartMark[] = [];
+  #past_at = -Infinity;
 
-  refresh = async (): Promise<void> => {
+  /** Asks now: also for what is over, unless it is only the turn of what fires. */
+  refresh = async (everything = true): Promise<void> => {
     const stop = AbortSignal.timeout(30_000);
     try {
-      const [open, taken, ended, muted] = await Promise.all([
-        incidents("open", COUNTED_MAX, stop),
-        incidents("acknowledged", COUNTED_MAX, stop),
-        incidents("resolved", COUNTED_MAX, stop).catch(() => []),
-        silences(stop).catch(() => []),
-      ]);
-      [this.open, this.taken, this.#lacks] = [open, taken, false];
-      marks.shown = [...[...open, ...taken, ...ended].map(markOf), ...muted.map(markOfSilence)];
+      const found = await incidents(["open", "acknowledged"], COUNTED_MAX, stop);
+      this.open = found.filter(({ state }) => state === "open");
+      this.taken = found.filter(({ state }) => state === "acknowledged");
+      this.#lacks = false;
+      if (everything || performance.now() - this.#past_at > PAST_EVERY_MS) {
+        this.#past_at = performance.now();
+        const [ended, muted] = await Promise.all([incidents(["resolved"], COUNTED_MAX, stop).catch(() => []), silences(stop).catch(() => [])]);
+        this.#past = [...ended.map(markOf), ...muted.map(markOfSilence)];
+      }
+      marks.shown = [...found.map(markOf), ...this.#past];
     } catch (error) {
       this.#lacks = error instanceof ApiError && error.status === 404;
     }
@@ -45,7 +52,7 @@ class Firing {
     let stopped = false;
     const turn = async (): Promise<void> => {
       clearTimeout(timer);
-      if (!document.hidden) await this.refresh();
+      if (!document.hidden) await this.refresh(false);
       if (!stopped) timer = setTimeout(() => void turn(), this.#lacks ? RARELY_MS : EVERY_MS);
     };
     void turn();

@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub(super) took_ms: Vec<f64>,
     /// Told to come again.
     pub(super) refused: usize,
+    /// Told that the server is not well: of `/health` and `/-/ready` an answer as good as any.
+    pub(super) unwell: usize,
     /// Any other answer than was to be expected, or none.
     pub(super) failed: usize,
 }
@@ -40,6 +42,12 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     /// What is asked; of samples nothing, as they are made anew.
     path: Option<&'static str>,
+}
+
+impl Kind {
+    fn tells_health(self) -> bool {
+        self.path.is_some_and(|path| path.ends_with("health") || path.ends_with("ready"))
+    }
 }
 
 const fn asks(name: &'static str, path: &'static str) -> Kind {
@@ -99,7 +107,7 @@ pub(super) fn call_for(server: &Server, time: Duration) -> Result<Vec<Seen>> {
 /// Asks until it is over.
 pub(super) fn call(address: &str, kind: Kind, over: &AtomicBool) -> Seen {
     let mut client = Client::new(address);
-    let mut seen = Seen { kind: kind.name, took_ms: Vec::new(), refused: 0, failed: 0 };
+    let mut seen = Seen { kind: kind.name, took_ms: Vec::new(), refused: 0, unwell: 0, failed: 0 };
     while !over.load(Relaxed) {
         let began = Instant::now();
         once(&mut client, kind, &mut seen);
@@ -117,6 +125,7 @@ pub(super) fn once(client: &mut Client, kind: Kind, seen: &mut Seen) {
     };
     match reply {
         Ok(reply) if reply.status / 100 == 2 => seen.took_ms.push(began.elapsed().as_secs_f64() * 1e3),
+        Ok(reply) if reply.status == 503 && kind.tells_health() => seen.unwell += 1,
         Ok(reply) if matches!(reply.status, 429 | 503) => seen.refused += 1,
         _ => seen.failed += 1,
     }

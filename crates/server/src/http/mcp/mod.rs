@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
+    extract::MatchedPath,
     http::{
         Method, Request, StatusCode, Uri,
         header::{
@@ -146,6 +147,8 @@ impl Tools {
         if let Some(parts) = caller {
             *request.headers_mut() = parts.headers.clone();
             *request.extensions_mut() = parts.extensions.clone();
+            // The router would put the path it finds behind the one that was found before.
+            request.extensions_mut().remove::<MatchedPath>();
         }
         for name in [
             ACCEPT,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
+import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -46,4 +46,10 @@ test("who has it, and what tells an alert from its neighbours", () => {
   expect(holder({ state: "open", ack: null, assignee: null })).toBe("nobody has it");
   expect(holder({ state: "acknowledged", ack, assignee: null })).toBe("ann has it");
   expect(labelsText({ alertname: "A", severity: "info", job: "x", host: "b" }, { job: "x" })).toBe("host=b");
+});
+
+test("what a receiver gets, channel by channel", () => {
+  const channels = [{ kind: "email", target: "a@b", words: { subject: "S", text: "T", html: "" } }, { kind: "webhook", target: "https://x/…", words: { a: 1 } }, { kind: "slack", target: "#c", error: "the template has no end" }];
+  expect(previewText({ channels })).toBe('email a@b\n\nS\n\nT\n\n\nwebhook https://x/…\n\n{\n  "a": 1\n}\n\n\nslack #c\n\nthe template has no end');
+  expect(previewText({ channels: [] })).toContain("no channel");
 });

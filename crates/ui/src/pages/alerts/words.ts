@@ -1,5 +1,5 @@
 /** What alerts and all around them are called, and how bad they are. Pure. */
-import type { Alert, Incident, Matcher, Member } from "../../api/alerts";
+import type { Alert, Incident, Matcher, Member, Preview } from "../../api/alerts";
 import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
 import type { IconName } from "../../ui/icons";
@@ -97,6 +97,17 @@ export function matchersFor(sets: readonly Labels[]): Matcher[] {
   if (first === undefined) return [];
   const shared = Object.entries(first).filter(([name, value]) => rest.every((labels) => labels[name] === value));
   return shared.map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
+}
+
+/** What each channel would be sent, one below the other: a mail as a mail, all else as it is. */
+export function previewText({ channels }: Preview): string {
+  const wordsOf = (words: unknown): string => {
+    if (typeof words === "string") return words;
+    const { subject, text } = (words ?? {}) as { subject?: unknown; text?: unknown };
+    return typeof subject === "string" && typeof text === "string" ? `${subject}\n\n${text}` : JSON.stringify(words ?? null, null, 2);
+  };
+  if (channels.length === 0) return "It has no channel: what it gets is shown on these pages.";
+  return channels.map(({ kind, target, words, error }) => `${kind} ${target}\n\n${error ?? wordsOf(words)}`).join("\n\n\n");
 }
 
 /** The durations of a silence, one click away. */
