@@ -10,8 +10,6 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use barograph_yaml::tree::Node;
-
 pub use crate::channels::Channel;
 use crate::incident::{Policy, Schedule};
 pub use crate::routing::{InhibitRule, Route, TimeInterval};

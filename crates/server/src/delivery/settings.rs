@@ -75,6 +75,12 @@ fn proxy(url: &AlertSecret) -> Option<Proxy> {
     let uri: http::Uri = url.parse().ok()?;
     let authority = uri.authority()?.as_str();
     let user = authority.rsplit_once('@').map(|(user, _)| user.to_owned());
-    let (host, port) = (uri.host()?.to_owned(), uri.port_u16().unwrap_or(80));
-    Some(Proxy { url: ProxyUrl { host, port, user }, except: Vec::new(), connect_headers: Vec::new() })
+    let secure = uri.scheme_str() == Some("https");
+    let default = if secure { 443 } else { 80 };
+    let (host, port) = (uri.host()?.to_owned(), uri.port_u16().unwrap_or(default));
+    Some(Proxy {
+        url: ProxyUrl { secure, host, port, user },
+        except: Vec::new(),
+        connect_headers: Vec::new(),
+    })
 }

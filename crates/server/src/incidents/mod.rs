@@ -65,6 +65,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     events: Events,
     instruments: Instruments,
+    /// Who tells it.
+    node: String,
 }
 
 impl Incidents {
@@ -74,6 +76,7 @@ impl Incidents {
         clock: Arc<dyn Clock>,
         events: Events,
         instruments: Instruments,
+        node: String,
     ) -> Self {
         let read = state.read(|view| {
             let incidents = view.all(&INCIDENTS)?.into_iter().map(|(_, incident)| incident).collect();
@@ -94,6 +97,7 @@ impl Incidents {
             clock,
             events,
             instruments,
+            node,
         }))
     }
 

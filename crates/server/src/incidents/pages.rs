@@ -72,7 +72,7 @@ fn integrations(config: &Config, receiver: &str, kinds: &[String]) -> impl Itera
     let channels = config.receivers.get(receiver).map_or(&[][..], |receiver| &receiver.channels);
     let all = 0..channels.len();
     let of_kind: Vec<usize> =
-        all.clone().filter(|index| kinds.iter().any(|kind| kind == channels[*index].kind)).collect();
+        all.clone().filter(|index| kinds.iter().any(|kind| kind == channels[*index].kind())).collect();
     if of_kind.is_empty() { all.collect::<Vec<_>>().into_iter() } else { of_kind.into_iter() }
 }
 

@@ -38,7 +38,7 @@ const NEXT_MAX: usize = 3;
 pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let now = engine.clock.now();
-    let time = |name: &str, default: i64| {
+    let time = |name: &str, default: i64| -> Result<i64, Problem> {
         let given = params.time(name).map_err(|error| bad(error.text()))?;
         Ok(given.map_or(default, |time: Timestamp| time.0))
     };
