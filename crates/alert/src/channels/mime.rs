@@ -56,7 +56,8 @@ impl Mail {
         let inner =
             mailbox.rsplit_once('<').map_or(mailbox, |(_, rest)| rest.trim_end().trim_end_matches('>'));
         let address = inner.trim();
-        let is_one = address.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()[],;:\\\"".contains(&byte));
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"<>()[],;:\\\"".contains(&byte);
+        let is_one = !mailbox.contains(char::is_control) && address.bytes().all(plain);
         match address.split_once('@') {
             Some((name, host)) if is_one && !name.is_empty() && !host.is_empty() && !host.contains('@') => {
                 Ok(address)

@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
         self.stream.flush().await.map_err(broken)?;
         self.expect(250).await?;
         // It is theirs now, whatever they answer to this.
-        let _ = self.say("QUIT", 221).await;
+        let _ = self.write("QUIT").await;
         Ok(())
     }
 
