@@ -12,6 +12,7 @@ use barograph_tsdb::{Appended, HistogramRow, Reason, Row, Store};
 use tokio::sync::Semaphore;
 
 use crate::{
+    alerting::Alerting,
     clock::Clock,
     collect::Collecting,
     commits::{CommitError, Commits},
@@ -77,6 +78,8 @@ pub struct Engine {
     pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Alerts, and who is told.
+    pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
     /// What is scraped.

@@ -7,6 +7,7 @@
 //! An application that wants all of it in its own process uses [`Barograph::builder`], see [`embed`]; this crate
 //! re-exports the SDK (`barograph`) for it.
 //!
+//! - [`alerting`]: alerts, and who is told
 //! - [`config`]: the configuration file
 //! - [`diagnostics`]: the server looking at itself
 //! - [`logging`]: log lines
@@ -22,6 +23,7 @@
 //! - `http`: what is answered
 
 mod admission;
+pub mod alerting;
 pub mod auth;
 mod clients;
 pub mod clock;

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    alerting::{self, Alerting},
     auth::Auth,
     clients,
     clock::{Clock, SystemClock},
@@ -149,6 +150,9 @@ pub enum StartError {
     /// Rule files cannot be used.
     #[error("cannot use the rule files:\n{0}")]
     Rules(String),
+    /// The file that says who is told of alerts cannot be used.
+    #[error("cannot use alertmanager.yml:\n{0}")]
+    Alertmanager(String),
     /// The system refuses a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -195,6 +199,7 @@ impl Server {
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
+        let alerting = alerting::Setup::read(&settings.config).map_err(StartError::Alertmanager)?;
         let connections = Connections::new(&settings.config.limits, settings.web_config.as_deref())
             .map_err(StartError::Web)?;
         check_addresses(&settings, &connections)?;
@@ -260,7 +265,7 @@ impl Server {
         }
         serving.extend(otlp.serve(&app, &stopping));
 
-        let running = match open(&settings, rules, disk, path, &app, stopping).await {
+        let running = match open(&settings, (rules, alerting), disk, path, &app, stopping).await {
             Ok(running) => running,
             Err(error) => {
                 serving.iter().for_each(JoinHandle::abort);
@@ -391,7 +396,7 @@ pub(crate) async fn listen(
 /// Opens the store and starts what drives it.
 async fn open(
     settings: &Settings,
-    rules: rules::Setup,
+    (rules, alerting): (rules::Setup, alerting::Setup),
     disk: Arc<dyn Disk>,
     path: String,
     app: &App,
@@ -461,6 +466,13 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let alerting = {
+        let instruments = Alerting::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let state = state.clone();
+        let loading =
+            tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
+        Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    };
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
     let statsd = statsd.map_err(|source| {
         let address = settings.config.statsd.address.unwrap_or(([0, 0, 0, 0], 0).into());
@@ -492,6 +504,7 @@ async fn open(
         spans,
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
+        alerting,
         rules: rules::Board::default(),
         scraped: Default::default(),
         clock,
@@ -509,6 +522,10 @@ async fn open(
         supervised("maintenance", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(maintenance::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("alerting", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(alerting::run(engine.clone(), stopping.clone())))
         }),
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -10,8 +10,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use barograph_yaml::tree::Node;
-
+use crate::incident::{Policy, Schedule};
 pub use crate::routing::{InhibitRule, Route, TimeInterval};
 pub use read::parse;
 pub use receivers::{Channel, Receiver};
@@ -35,9 +34,9 @@ pub struct Config {
     /// Patterns of the files that hold templates.
     pub templates: Vec<String>,
     /// Who is asked next if nobody acknowledges, by name.
-    pub policies: BTreeMap<String, Node>,
+    pub policies: BTreeMap<String, Policy>,
     /// Who is on call when, by name.
-    pub schedules: BTreeMap<String, Node>,
+    pub schedules: BTreeMap<String, Schedule>,
 }
 
 /// What holds for all.

@@ -1,11 +1,11 @@
 //! The file key by key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use barograph_yaml::{
     Faults,
     section::{Findings, Section, text},
-    tree::Node,
+    tree::{Key, Node},
 };
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     receivers::read_receivers,
     routes::{Names, millis, read_inhibit_rules, read_root},
 };
+use crate::incident::{Policy, Schedule, built_in_policies};
 
 /// Reads `alertmanager.yml`; `name` is what messages call it.
 ///
@@ -34,15 +35,19 @@ fn read(root: &Node, findings: &mut Findings) -> Config {
     read_intervals(section.items("time_intervals", findings), &mut time_intervals, findings);
     let inhibit_rules = read_inhibit_rules(section.items("inhibit_rules", findings), findings);
     let templates = section.values("templates", text, findings);
-    let nodes = |entries: &[(barograph_yaml::tree::Key, Node)]| {
-        entries.iter().map(|(key, node)| (key.text.clone(), node.clone())).collect::<BTreeMap<_, _>>()
-    };
-    let policies = nodes(section.entries("escalation_policies", findings));
-    let schedules = nodes(section.entries("schedules", findings));
+    let schedules = named(section.entries("schedules", findings), Schedule::read, findings);
+    let entries = section.entries("escalation_policies", findings);
+    let policies = named(entries, Policy::read, findings);
+    for (key, _) in entries {
+        let Some(policy) = policies.get(&key.text) else { continue };
+        let missing =
+            policy.missing(|name| schedules.contains_key(name), |name| receivers.contains_key(name));
+        missing.into_iter().for_each(|text| findings.add(&key.place, text));
+    }
     let names = Names {
         receivers: &receivers,
         intervals: &time_intervals,
-        policies: policies.keys().cloned().collect::<BTreeSet<_>>(),
+        policies: entries.iter().map(|(key, _)| key.text.clone()).chain(built_in_policies()).collect(),
     };
     let route = section.node("route");
     if route.is_none() {
@@ -51,6 +56,15 @@ fn read(root: &Node, findings: &mut Findings) -> Config {
     let route = read_root(route.unwrap_or(&none), &names, findings);
     section.finish(&["tracing"], findings);
     Config { route, receivers, inhibit_rules, time_intervals, global, templates, policies, schedules }
+}
+
+/// Values under keys of the file's choice.
+fn named<T>(
+    entries: &[(Key, Node)],
+    read: impl Fn(&Node, &mut Findings) -> Option<T>,
+    findings: &mut Findings,
+) -> BTreeMap<String, T> {
+    entries.iter().filter_map(|(key, node)| Some((key.text.clone(), read(node, findings)?))).collect()
 }
 
 fn read_global(node: &Node, findings: &mut Findings) -> Global {
@@ -82,7 +96,7 @@ mod tests {
         assert_eq!(below.path, r#"{}/{k="v",l!~"w"}/{m=~"^(?:n.*)$"}"#);
         assert_eq!((below.receiver.as_str(), below.group_wait, below.number), ("b", 5_000, 2));
         assert_eq!(below.group_by, GroupBy::All);
-        assert!(!config.receivers["b"].channels[0].send_resolved());
+        assert!(!config.receivers["b"].channels[0].send_resolved);
     }
 
     #[test]
@@ -92,6 +106,12 @@ mod tests {
                     receivers: [{name: a}, {name: a}, {sns_configs: []}]\n\
                     time_intervals: [{name: q, time_intervals: [{weekdays: [caturday], location: Nowhere}]}]\n";
         let text = faults(text);
+        let policies = "route: {receiver: a, escalation: none}\nreceivers: [{name: a}]\n\
+                        escalation_policies: {p: {levels: [{targets: ['schedule:s', 'user:u']}]}}\n";
+        let policies = faults(policies);
+        for part in ["there is no schedule `s`", "there is no receiver `u` by which the user `u` is told"] {
+            assert!(policies.contains(part), "{part}\n{policies}");
+        }
         for part in [
             "a.yml:1:22: the root route takes all alerts",
             "`receiver`: there is no receiver \"z\"; there are a",

@@ -21,14 +21,8 @@ pub struct Receiver {
 pub struct Channel {
     /// Which kind it is.
     pub kind: &'static str,
-    send_resolved: bool,
-}
-
-impl Channel {
     /// Whether it hears of alerts that are over.
-    pub fn send_resolved(&self) -> bool {
-        self.send_resolved
-    }
+    pub send_resolved: bool,
 }
 
 /// Kinds of channels with what they do about alerts that are over unless they say.

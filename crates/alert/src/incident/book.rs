@@ -23,9 +23,11 @@ pub const KEPT_MAX: usize = 10_000;
 /// So many that are not over; what fires beyond them is routed and told, and nobody is asked twice.
 const LIVE_MAX: usize = 10_000;
 /// So many alerts of an incident are known by their fingerprint.
-const MEMBERS_MAX: usize = 10_000;
-/// So many of those with their labels.
-const DESCRIBED_MAX: usize = 100;
+const MEMBERS_MAX: usize = 5_000;
+/// So many of those with all that they say.
+const DESCRIBED_MAX: usize = 20;
+/// One that says more is only counted.
+const DESCRIBED_BYTES_MAX: usize = 8 << 10;
 /// So many acknowledgements of alerts that are in no incident yet.
 const EARLY_MAX: usize = 10_000;
 /// The annotation by which a rule acknowledges what it raises.
@@ -89,6 +91,8 @@ pub struct Change {
     pub cancel: bool,
     /// Acknowledgements to tell.
     pub acks: Vec<Ack>,
+    /// Alerts that joined.
+    pub joined: Vec<Fingerprint>,
 }
 
 /// That somebody acknowledged an alert before it was in an incident.
@@ -492,29 +496,35 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
         match incident.members.get_mut(&fingerprint) {
             Some(member) => {
                 if fires && member.ends_at.is_some() {
-                    joined.push(alert_id(&fingerprint));
+                    joined.push(fingerprint);
                 } else if !fires && member.ends_at.is_none() {
-                    left.push(alert_id(&fingerprint));
+                    left.push(fingerprint);
                 }
                 (member.starts_at, member.ends_at) = (alert.starts_at, ends_at);
+                if let Some(held) = &mut member.alert {
+                    *held = Box::new(as_kept(alert));
+                }
             }
             // What was over before this began is not of it.
             None if !fires => {}
             None if known >= MEMBERS_MAX => incident.more += 1,
             None => {
-                let labels = (known < DESCRIBED_MAX).then(|| alert.labels.clone());
-                incident.members.insert(fingerprint, Member { labels, starts_at: alert.starts_at, ends_at });
-                joined.push(alert_id(&fingerprint));
+                let fits = known < DESCRIBED_MAX && size(alert) <= DESCRIBED_BYTES_MAX;
+                let held = fits.then(|| Box::new(as_kept(alert)));
+                let member = Member { alert: held, starts_at: alert.starts_at, ends_at };
+                incident.members.insert(fingerprint, member);
+                joined.push(fingerprint);
             }
         }
         incident.severity = incident.severity.max(if fires { alert.severity() } else { incident.severity });
     }
+    change.joined = joined.clone();
     // What the group does not have any more is over as well.
     let there: BTreeSet<Fingerprint> = fired.alerts.iter().map(|(alert, _)| alert.fingerprint()).collect();
     for (fingerprint, member) in &mut incident.members {
         if member.ends_at.is_none() && !there.contains(fingerprint) {
             member.ends_at = Some(now);
-            left.push(alert_id(fingerprint));
+            left.push(*fingerprint);
         }
     }
     if !firing {
@@ -526,7 +536,7 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
     let is_first = incident.rows == 1;
     if !is_first && (!joined.is_empty() || !left.is_empty()) {
         let text = format!("{} joined, {} left", counted(joined.len()), counted(left.len()));
-        let few = |ids: &[String]| ids.iter().take(20).cloned().collect::<Vec<_>>();
+        let few = |ids: &[Fingerprint]| ids.iter().take(20).map(alert_id).collect::<Vec<_>>();
         let data = json!({"joined": few(&joined), "left": few(&left)});
         incident.row(change, now, Kind::Changed, NOBODY, text, data);
     }
@@ -536,6 +546,19 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
     } else if is_first {
         incident.wait(policy, now);
     }
+}
+
+/// An alert without what changes though nothing happens.
+fn as_kept(alert: &Alert) -> Alert {
+    let ends_at = alert.ends_at.filter(|_| !alert.timeout);
+    Alert { updated_at: alert.starts_at, ends_at, ..alert.clone() }
+}
+
+fn size(alert: &Alert) -> usize {
+    let texts = |set: &LabelSet| set.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let evidence = alert.cause.as_ref().and_then(|cause| cause.evidence.as_ref());
+    let evidence = evidence.map_or(0, |evidence| evidence.to_string().len());
+    texts(&alert.labels) + texts(&alert.annotations) + alert.generator_url.len() + evidence
 }
 
 fn counted(number: usize) -> String {

@@ -190,6 +190,35 @@ pub fn time(ms: i64) -> String {
     Timestamp(ms).to_rfc3339()
 }
 
+/// What a rule or whoever posted it says of an alert that fires or is over, without what stands beside it.
+pub fn alert(alert: &Alert, now: i64) -> Value {
+    let over = alert.resolved(Timestamp(now));
+    let cause = alert.cause.as_ref();
+    let fingerprint = alert.fingerprint();
+    json!({
+        "id": alert_id(&fingerprint),
+        "alert_id": alert_id(&fingerprint),
+        "fingerprint": fingerprint.to_string(),
+        "state": if over { "resolved" } else { "firing" },
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "kind": cause.map(|cause| cause.kind.as_str()),
+        "alert_type": alert_type(alert),
+        "severity": alert.severity(),
+        "message": message(alert),
+        "context": context(alert),
+        "timestamp": time(alert.updated_at),
+        "value": cause.and_then(|cause| cause.value),
+        "threshold": cause.and_then(|cause| cause.threshold),
+        "evidence": cause.and_then(|cause| cause.evidence.clone()),
+        "starts_at": time(alert.starts_at),
+        "ends_at": alert.ends_at.filter(|_| over || !alert.timeout).map(time),
+        "updated_at": time(alert.updated_at),
+        "rule": cause.map(|cause| cause.rule.as_str()),
+        "generator_url": alert.generator_url,
+    })
+}
+
 /// An incident, without its timeline.
 pub fn incident(incident: &Incident) -> Value {
     let at = |ms: Option<i64>| ms.map(time);
@@ -197,17 +226,17 @@ pub fn incident(incident: &Incident) -> Value {
     let alerts: Vec<Value> = incident
         .members
         .iter()
-        .filter(|(_, member)| member.labels.is_some())
-        .map(|(fingerprint, member)| {
+        .filter_map(|(fingerprint, member)| Some((fingerprint, member, member.alert.as_ref()?)))
+        .map(|(fingerprint, member, alert)| {
+            let is_over = member.ends_at.is_some() || !incident.is_live() && !incident.by_hand;
             json!({
                 "id": alert_id(fingerprint),
                 "fingerprint": fingerprint.to_string(),
-                "labels": member.labels,
-                "state": if member.ends_at.is_some() || !incident.is_live() && !incident.by_hand {
-                    "resolved"
-                } else {
-                    "firing"
-                },
+                "labels": alert.labels,
+                "annotations": alert.annotations,
+                "message": message(alert),
+                "severity": alert.severity(),
+                "state": if is_over { "resolved" } else { "firing" },
                 "starts_at": time(member.starts_at),
                 "ends_at": at(member.ends_at),
             })

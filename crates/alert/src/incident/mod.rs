@@ -22,7 +22,7 @@ pub mod statistics;
 mod timeline;
 
 pub use book::{Book, Change, Early, Fired, KEPT_MAX, Page, Refused, Standing};
-pub use policy::{Level, Policy, Recipients, Surrounding, Target, Then, recipients};
+pub use policy::{Level, Policy, Recipients, Surrounding, Target, Then, built_in_policies, recipients};
 pub use schedule::{Layer, OnCall, Override, Restriction, Rotation, Schedule, Shift};
 pub use state::{Ack, Act, Deadline, Escalation, Incident, Member, State};
 pub use timeline::{Kind, Row};

@@ -113,6 +113,11 @@ impl FromStr for Target {
     }
 }
 
+/// The names of the policies there are without any being configured.
+pub fn built_in_policies() -> [String; 2] {
+    [DEFAULT.to_owned(), NONE.to_owned()]
+}
+
 /// One step of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {

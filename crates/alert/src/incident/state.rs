@@ -19,12 +19,12 @@ use super::{
     Change, Page, Policy, Refused, Row,
     timeline::{Kind, NOBODY},
 };
-use crate::routing::{Fingerprint, LabelSet, Severity};
+use crate::routing::{Alert, Fingerprint, LabelSet, Severity};
 
 /// More rows of a timeline are not kept, but for those of state.
 const ROWS_MAX: u64 = 1_000;
 /// More escalations of an incident are not listed.
-const ESCALATIONS_MAX: usize = 200;
+const ESCALATIONS_MAX: usize = 50;
 /// A longer message is refused.
 const TEXT_BYTES_MAX: usize = 4_096;
 /// A longer name is refused.
@@ -87,11 +87,11 @@ pub struct Escalation {
 }
 
 /// An alert of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its labels; `None` of those that are only counted.
+    /// What is known of it; `None` of those that are only counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub labels: Option<LabelSet>,
+    pub alert: Option<Box<Alert>>,
     /// Since when it fires.
     pub starts_at: i64,
     /// Since when it does not any more.

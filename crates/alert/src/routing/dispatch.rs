@@ -333,10 +333,10 @@ fn look(
             break;
         }
         let key = (group.key.clone(), route.receiver.clone(), index as u64);
-        if !log.wants(&key, &sets, channel.send_resolved(), route.repeat_interval, now) {
+        if !log.wants(&key, &sets, channel.send_resolved, route.repeat_interval, now) {
             continue;
         }
-        if !channel.send_resolved() && sets.firing.is_empty() {
+        if !channel.send_resolved && sets.firing.is_empty() {
             // It hears nothing of that, but is known not to be waiting for it.
             log.sent(&key, sets.clone(), route.repeat_interval, now);
             continue;

@@ -143,7 +143,7 @@ impl Played {
         let config = self.config.clone();
         let told = |flush: &Flush| {
             let channels = &config.receivers[&flush.receiver].channels;
-            flush.notices(|index| channels[index].send_resolved(), None, 1, "d", 1)
+            flush.notices(|index| channels[index].send_resolved, None, 1, "d", 1)
         };
         self.flush(now).iter().flat_map(told).collect()
     }

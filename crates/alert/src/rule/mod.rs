@@ -142,6 +142,11 @@ impl Rule {
         }
     }
 
+    /// The alerts that fire, and those that were over lately, by labels.
+    pub fn told(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values().filter(|alert| alert.fired_at.is_some())
+    }
+
     /// The alerts that are pending or firing, by labels.
     pub fn active(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values().filter(|alert| alert.state != State::Inactive)

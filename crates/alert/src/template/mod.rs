@@ -144,5 +144,10 @@ impl Mistake {
     }
 }
 
+/// A link to an expression as a table, relative to the server.
+pub fn expression_link(expression: &str) -> String {
+    links::expression(expression, 1)
+}
+
 #[cfg(test)]
 mod tests;

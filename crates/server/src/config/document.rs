@@ -35,7 +35,7 @@ impl fmt::Debug for Document {
 }
 
 impl Document {
-    pub(super) fn new(root: &Node) -> Self {
+    pub(crate) fn new(root: &Node) -> Self {
         Self(root.clone())
     }
 

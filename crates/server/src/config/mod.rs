@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
-//! ours (`storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
+//! ours (`alertmanager_config`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`, `health`, `diagnostics`,
 //! `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
@@ -112,6 +112,8 @@ pub struct Config {
     pub global: Global,
     /// Patterns of the files that hold rules.
     pub rule_files: Vec<PathBuf>,
+    /// The file that says who is told of alerts; without one the pages are.
+    pub alertmanager_config: Option<PathBuf>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
     /// To whom what is stored is sent on.
@@ -232,11 +234,13 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let scrape_configs =
         scrape_files::read_scrape_files(job_files, &global, folder, scrape_configs, findings);
     scrape::read_runtime(section.node("runtime").unwrap_or(&none), findings);
+    let alertmanager_config = section.value("alertmanager_config", |path| rule_files(path, folder), findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
     Config {
         global,
         rule_files,
+        alertmanager_config,
         scrape_configs,
         remote_write,
         storage,

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 mod admitted;
+mod alertmanager;
 mod answered;
 mod auth;
 mod body;
@@ -355,6 +356,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(policies::routes())
         .merge(sampling::routes())
         .merge(service::routes())
+        .merge(alertmanager::routes())
         .merge(auth::routes())
         .merge(pages::routes());
     layered(all, app, address)

@@ -16,16 +16,17 @@ pub use instruments::Instruments;
 use tokio::sync::watch as channel;
 
 use crate::{
-    Engine,
+    Engine, alerting,
     config::{Config, ConfigError, Document},
     errors::chain,
     rules,
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 23] = [
+pub(crate) const LIVE: [&str; 24] = [
     "scrape_configs",
     "rule_files",
+    "alertmanager_config",
     "global",
     "retention",
     "storage.retention_raw",
@@ -97,6 +98,9 @@ pub enum ReloadError {
     /// Something is wrong in rule files that it names.
     #[error("{0}")]
     Rules(String),
+    /// Something is wrong in `alertmanager.yml`.
+    #[error("{0}")]
+    Alertmanager(String),
     /// The environment says how to measure in a way that is not valid.
     #[error("{0}")]
     Measuring(String),
@@ -151,6 +155,7 @@ pub(crate) async fn reload(engine: &Arc<Engine>) -> Result<Reloaded, ReloadError
         let config = sources.load()?;
         // Read once to see that they can be; who runs rules reads them then.
         rules::Setup::read(&config).map_err(ReloadError::Rules)?;
+        alerting::Setup::read(&config).map_err(ReloadError::Alertmanager)?;
         config.metrics.settings().map_err(|error| ReloadError::Measuring(error.to_string()))?;
         Ok::<_, ReloadError>(config)
     });

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{Running, board::Last};
 use crate::{
     Engine,
+    alerting::Raised,
     errors::chain,
     http::{ApiError, Caller},
     memory::Step,
@@ -153,9 +154,28 @@ impl Work {
         let taken = tokio::task::spawn_blocking(move || {
             let outcome = self.running.group().rules[rule].take(answered, moment);
             let outcome = outcome.map_err(|error| error.to_string())?;
+            self.tell(rule, moment);
             store(&self.engine, &outcome, moment.asked()).map(|()| outcome.samples.len())
         });
         taken.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Tells the alerts of a rule to whoever tells people.
+    fn tell(&self, index: usize, moment: Moment) {
+        let rule = self.running.group().rules[index].clone();
+        if rule.spec.alerting().is_none() {
+            return;
+        }
+        let name = format!("{};{};{index}", self.running.file, self.running.name);
+        let link = barograph_alert::template::expression_link(&rule.spec.expr.to_string());
+        let generator_url = format!("{}{link}", self.around.surroundings.external_url);
+        let raised = Raised {
+            rule: &name,
+            interval: self.running.interval,
+            generator_url: &generator_url,
+            at: moment.at,
+        };
+        self.engine.alerting.raise(&rule, raised, self.engine.clock.now());
     }
 
     /// Puts alerts that were pending before a restart where they were.

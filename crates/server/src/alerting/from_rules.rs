@@ -1,0 +1,100 @@
+//! Alerts that our own rules raise, as they are told to the hub.
+//!
+//! As Prometheus tells an Alertmanager: at changes, and again and again while an alert fires, at most each minute. One that is
+//! not told again ends by itself, later than its rule could miss three turns; one that is over is told for a quarter of an hour.
+
+use std::time::Duration;
+
+use barograph_alert::{
+    Rule, State as RuleState,
+    routing::{Alert, Cause, Fingerprint, LabelSet},
+};
+use barograph_model::Timestamp;
+
+use super::Alerting;
+use crate::errors::chain;
+
+/// An alert that fires is told again after this, in milliseconds.
+const RESEND: i64 = 60_000;
+
+/// What raised alerts: a rule in its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raised<'a> {
+    /// What the rule is called: file, group, and its place in it.
+    pub(crate) rule: &'a str,
+    /// Time from one evaluation to the next.
+    pub(crate) interval: Duration,
+    /// Where one can see what raised it.
+    pub(crate) generator_url: &'a str,
+    /// When it was evaluated.
+    pub(crate) at: Timestamp,
+}
+
+impl Alerting {
+    /// Takes the alerts of a rule as they are after an evaluation. Blocks on the disk if one began or ended.
+    pub(crate) fn raise(&self, rule: &Rule, raised: Raised<'_>, now: Timestamp) {
+        let alerts = self.news(told(rule, raised), now.millis());
+        if alerts.is_empty() {
+            return;
+        }
+        if let Err(error) = self.post(alerts, now) {
+            tracing::warn!(error = chain(&error), rule = raised.rule, "alerts of a rule are not kept yet");
+        }
+    }
+
+    /// Those that say something new, or were not told for a while.
+    fn news(&self, alerts: Vec<Alert>, now: i64) -> Vec<Alert> {
+        let standing = self.standing();
+        let is_news = |alert: &Alert| {
+            let Some(known) = standing.alerts.one(alert.fingerprint()) else { return true };
+            let over = |alert: &Alert| alert.ends_at.is_some_and(|end| end <= now);
+            match (over(known), over(alert)) {
+                (true, true) => known.ends_at != alert.ends_at,
+                (false, false) => known.updated_at.saturating_add(RESEND) <= now,
+                _ => true,
+            }
+        };
+        alerts.into_iter().filter(is_news).collect()
+    }
+}
+
+fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
+    let interval = i64::try_from(raised.interval.as_millis()).unwrap_or(i64::MAX);
+    let valid_until = raised.at.millis().saturating_add(interval.max(RESEND).saturating_mul(4));
+    let alert = |alert: &barograph_alert::Alert| {
+        let labels: LabelSet = alert
+            .labels
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let over = alert.state == RuleState::Inactive;
+        let cause = Cause {
+            rule: raised.rule.to_owned(),
+            kind: "threshold".to_owned(),
+            value: alert.value.is_finite().then_some(alert.value),
+            escalation: alert.annotations.get("escalation").cloned(),
+            ..Cause::default()
+        };
+        Alert {
+            labels,
+            annotations: alert.annotations.clone(),
+            starts_at: alert.fired_at.unwrap_or(alert.active_at).millis(),
+            ends_at: Some(match alert.resolved_at.filter(|_| over) {
+                Some(end) => end.millis(),
+                None => valid_until,
+            }),
+            // It ends only if nobody tells it again.
+            timeout: !over,
+            updated_at: raised.at.millis(),
+            generator_url: raised.generator_url.to_owned(),
+            cause: Some(cause),
+        }
+    };
+    rule.told().map(alert).collect()
+}
+
+/// The fingerprint that a label set has, as ids show it.
+pub(crate) fn id(fingerprint: Fingerprint) -> String {
+    format!("alert_{fingerprint}")
+}
