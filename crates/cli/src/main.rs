@@ -5,6 +5,7 @@
 //! that goes away early is no failure, and the exit code says what happened ([`exit`]).
 
 mod access;
+mod alert;
 mod allocator;
 mod answer;
 mod auth;
@@ -76,6 +77,9 @@ enum Command {
     /// Say who may call: users and tokens.
     #[command(subcommand)]
     Auth(auth::Command),
+    /// Look at alerts and take them: list, show, acknowledge, silence, resolve, and who is on call.
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Back up the store of a running server, or a data directory that no server uses.
     Backup(backup::Args),
     /// Make a data directory of a backup.
@@ -115,6 +119,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Config(command) => config::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
         Command::Auth(command) => auth::run(command, terminal),
+        Command::Alert(command) => alert::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),
         Command::Restore(args) => restore::run(&args, terminal),
         Command::Verify(args) => verify::run(&args, terminal),

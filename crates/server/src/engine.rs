@@ -21,6 +21,7 @@ use crate::{
     diagnostics::Diagnostics,
     events::Events,
     health::Health,
+    incidents::Incidents,
     memory::Memory,
     otlp::Otlp,
     push::Groups,
@@ -78,6 +79,8 @@ pub struct Engine {
     pub(crate) otlp: Otlp,
     /// What the server knows of itself.
     pub(crate) diagnostics: Diagnostics,
+    /// Who takes what fires.
+    pub(crate) incidents: Incidents,
     /// Alerts, and who is told.
     pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.

@@ -42,6 +42,7 @@ mod follower;
 mod grpc;
 pub mod health;
 mod http;
+mod incidents;
 mod intake;
 mod lifetime;
 mod line;

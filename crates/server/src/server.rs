@@ -31,6 +31,7 @@ use crate::{
     events::{self, Events},
     health::{self, Health},
     http::{self, App},
+    incidents::{self, Incidents},
     lifetime, maintenance,
     memory::{self, Memory},
     otlp::{self, Otlp, OtlpPorts},
@@ -466,6 +467,15 @@ async fn open(
         let loaded = tokio::task::spawn_blocking(move || Groups::load(state, &config, &registry)).await;
         loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     };
+    let incidents = {
+        let (state, clock, events) = (state.clone(), clock.clone(), events.clone());
+        let instruments =
+            incidents::Instruments::register(&telemetry.registry).map_err(StartError::Telemetry)?;
+        let node = health.node().to_owned();
+        let loading = move || Incidents::load(state, clock, events, instruments, node);
+        let loaded = tokio::task::spawn_blocking(loading).await;
+        loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    };
     let alerting = {
         let instruments = Alerting::register(&telemetry.registry).map_err(StartError::Telemetry)?;
         let state = state.clone();
@@ -504,6 +514,7 @@ async fn open(
         spans,
         otlp: otlp_state,
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
+        incidents,
         alerting,
         rules: rules::Board::default(),
         scraped: Default::default(),
@@ -534,6 +545,10 @@ async fn open(
         supervised("statsd", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(statsd::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("incidents", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(incidents::run(engine.clone(), stopping.clone())))
         }),
         supervised("spans", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -44,6 +44,16 @@ pub(crate) fn series(out: &mut dyn Write, series: &[Labels]) -> io::Result<()> {
     series.iter().try_for_each(|labels| line(out, fields_of(labels, &columns)))
 }
 
+/// Rows under headings.
+pub(crate) fn rows<const N: usize>(
+    out: &mut dyn Write,
+    headings: [&str; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
+    line(out, headings)?;
+    rows.iter().try_for_each(|row| line(out, row.iter().map(String::as_str)))
+}
+
 /// Names or values, one a line, under `heading`.
 pub(crate) fn names(out: &mut dyn Write, heading: &str, names: &[String]) -> io::Result<()> {
     std::iter::once(heading).chain(names.iter().map(String::as_str)).try_for_each(|name| line(out, [name]))

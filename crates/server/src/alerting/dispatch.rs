@@ -14,7 +14,7 @@ use super::{
     kept::{ALERTS, LOG, MAINTENANCE, SILENCE_BOUNDS, SILENCE_HISTORY, SILENCES, key},
     lock, put,
 };
-use crate::{Engine, clock::Clock, errors::chain, server::stopped};
+use crate::{Engine, clock::Clock, errors::chain, incidents::Pending, server::stopped};
 
 /// How often the file is looked at, and nothing is waited for longer.
 const LOOK: Duration = Duration::from_secs(2);
@@ -161,10 +161,13 @@ impl Alerting {
         if flushes.is_empty() && ended.is_empty() && log.is_empty() && !prunes {
             return;
         }
+        engine.incidents.configure(self.config());
+        let (incidents, _) = Pending::flushed(&engine.incidents, &flushes, now);
         let written = self.state.write(|batch| {
             for alert in &ended {
                 put(batch, alert, now)?;
             }
+            incidents.store(batch)?;
             for (key, entry) in &log {
                 match entry {
                     Some(entry) => batch.put(&LOG, key, entry)?,
@@ -175,11 +178,13 @@ impl Alerting {
         });
         match written {
             Ok(()) => {
+                incidents.committed();
                 let mut standing = self.standing();
                 ended.iter().for_each(|alert| standing.alerts.kept(alert, now));
                 flushes.iter().for_each(|flush| self.instruments.flushed(flush));
             }
             Err(error) => {
+                drop(incidents);
                 self.instruments.unkept.inc();
                 tracing::error!(
                     error = chain(&error),

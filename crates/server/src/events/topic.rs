@@ -77,7 +77,7 @@ impl FromStr for Bus {
 }
 
 /// Topics that are found without their bus.
-pub(crate) const KNOWN: [(Bus, &str); 13] = [
+pub(crate) const KNOWN: [(Bus, &str); 16] = [
     (Bus::Metrics, PERFORMANCE),
     (Bus::Health, SYSTEM),
     (Bus::Health, CLIENTS),
@@ -87,6 +87,9 @@ pub(crate) const KNOWN: [(Bus, &str); 13] = [
     (Bus::Alerts, "node_failure"),
     (Bus::Alerts, "persistence_failure"),
     (Bus::Alerts, "metric_alert"),
+    (Bus::Alerts, "system_alert"),
+    (Bus::Alerts, "alert_ack"),
+    (Bus::Alerts, "alert_escalation"),
     (Bus::Diagnostics, "performance_analysis"),
     (Bus::Diagnostics, "system_state"),
     (Bus::Diagnostics, "debug_trace"),

@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 mod admitted;
 mod alertmanager;
+mod alerts;
 mod answered;
 mod auth;
 mod body;
@@ -25,6 +26,7 @@ pub(crate) mod health;
 mod histograms;
 pub(crate) mod history;
 mod import;
+mod incidents;
 mod influx;
 mod lifecycle;
 mod live;
@@ -336,6 +338,8 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(status::routes())
         .merge(services::routes())
         .merge(diagnostics::routes())
+        .merge(incidents::routes())
+        .merge(alerts::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())

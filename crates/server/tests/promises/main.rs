@@ -72,6 +72,7 @@ mod ten_days_of_history_are_loaded;
 mod the_server_looks_at_itself;
 mod three_faces_are_one;
 mod tiers_can_be_asked;
+mod what_fires_is_taken;
 mod what_is_moved_in_can_be_moved_out;
 mod what_is_scraped_can_be_asked;
 mod what_is_stored_is_sent_on;

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use super::App;
 use crate::alerting::Refusal;
 
+pub(super) use post::alerts as post_alerts;
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v2/status", get(status))

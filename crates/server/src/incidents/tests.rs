@@ -1,0 +1,213 @@
+use std::{
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use barograph::{Registry, session::Sessions};
+use barograph_alert::{
+    incident::{Kind, State as Standing, document},
+    notice::Reason,
+    routing::{Alert, Flush, LabelSet, Told},
+};
+use barograph_disk::MemoryDisk;
+use barograph_model::Timestamp;
+
+use super::*;
+
+const START: i64 = 1_700_000_000_000;
+const MINUTE: i64 = 60_000;
+
+struct Paused(AtomicI64);
+
+impl Clock for Paused {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A server's incidents on a disk, at a time that only the test moves.
+struct World {
+    disk: Arc<MemoryDisk>,
+    clock: Arc<Paused>,
+    incidents: Incidents,
+    queued: Arc<Mutex<Vec<Notice>>>,
+    cancelled: Arc<Mutex<Vec<String>>>,
+}
+
+const FILE: &str = "
+route: {receiver: team}
+receivers:
+- {name: team, webhook_configs: [{url: 'http://127.0.0.1:9/team'}]}
+- {name: ann, webhook_configs: [{url: 'http://127.0.0.1:9/ann'}]}
+escalation_policies:
+  default:
+    levels: [{targets: [route]}, {targets: ['schedule:weeks']}]
+schedules:
+  weeks:
+    layers: [{users: [ann], rotation: weekly, start: 2020-01-06T09:00}]
+";
+
+fn opened(disk: &Arc<MemoryDisk>, clock: &Arc<Paused>) -> Incidents {
+    let state = Arc::new(State::open(disk.clone()).unwrap());
+    let events = Events::new(&Sessions::new(Default::default()), clock.clone());
+    let instruments = Instruments::register(&Registry::new()).unwrap();
+    Incidents::load(state, clock.clone(), events, instruments, "node1".to_owned())
+}
+
+impl World {
+    fn new() -> Self {
+        let (disk, clock) = (Arc::new(MemoryDisk::new()), Arc::new(Paused(AtomicI64::new(START))));
+        let incidents = opened(&disk, &clock);
+        let (queued, cancelled) = Default::default();
+        let world = Self { disk, clock, incidents, queued, cancelled };
+        world.connect();
+        world
+    }
+
+    fn connect(&self) {
+        let config = barograph_alert::config::parse(FILE, "a.yml").unwrap();
+        self.incidents.configure(Arc::new(config));
+        let (queued, cancelled) = (self.queued.clone(), self.cancelled.clone());
+        self.incidents.connect(Box::new(move |_, notices, incidents| {
+            queued.lock().unwrap().extend_from_slice(notices);
+            cancelled.lock().unwrap().extend_from_slice(incidents);
+            Ok(())
+        }));
+    }
+
+    fn restart(&mut self) {
+        self.incidents.0.state.close();
+        self.incidents = opened(&self.disk, &self.clock);
+        self.connect();
+    }
+
+    fn after(&self, ms: i64) {
+        self.clock.0.fetch_add(ms, Relaxed);
+        self.incidents.tick();
+    }
+
+    fn fire(&self, ends_at: Option<i64>) -> String {
+        let labels = [("alertname", "Down"), ("severity", "critical")];
+        let labels: LabelSet = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let alert = Alert {
+            labels,
+            annotations: LabelSet::new(),
+            starts_at: START,
+            ends_at,
+            timeout: false,
+            updated_at: START,
+            generator_url: String::new(),
+            cause: None,
+        };
+        let now = self.clock.now().0;
+        let flush = Flush {
+            group_key: "{}:{}".to_owned(),
+            route_path: "{}".to_owned(),
+            receiver: "team".to_owned(),
+            group_labels: LabelSet::new(),
+            alerts: vec![Told { alert, muted_by: Vec::new() }],
+            send: true,
+            integrations: vec![0],
+            deadline: now + 5 * MINUTE,
+            escalation: None,
+            at: now,
+        };
+        let (pending, standings) = Pending::flushed(&self.incidents, &[flush], now);
+        self.incidents.0.state.write(|batch| pending.store(batch)).unwrap();
+        let _ = pending.committed();
+        standings.into_iter().next().flatten().unwrap().incident
+    }
+
+    fn pages(&self) -> Vec<(Reason, String, u32)> {
+        let queued = std::mem::take(&mut *self.queued.lock().unwrap());
+        queued.into_iter().map(|notice| (notice.reason, notice.receiver, notice.level)).collect()
+    }
+
+    fn ack(&self, id: &str, by: &str) -> Result<Change, NotDone> {
+        self.incidents.act(id, Act::Ack { alert: None, auto: false }, by, "")
+    }
+}
+
+#[test]
+fn after_15_minutes_who_is_on_call_is_asked_once_over_restarts() {
+    let mut world = World::new();
+    let id = world.fire(None);
+    world.after(15 * MINUTE - 1);
+    assert!(world.pages().is_empty());
+    world.restart();
+    world.after(1);
+    assert_eq!(world.pages(), [(Reason::Escalation, "ann".to_owned(), 2)]);
+    world.restart();
+    world.after(1);
+    world.after(24 * 60 * MINUTE);
+    assert!(world.pages().is_empty(), "a restart pages nobody again");
+    let found = world.incidents.look(|book| document::incident(book.get(&id).unwrap()));
+    let escalation = &found["escalations"][0];
+    assert_eq!(escalation["escalation_level"], 2);
+    assert_eq!(escalation["escalated_to"], serde_json::json!(["user:ann"]));
+    assert_eq!(escalation["escalation_reason"], "No acknowledgment after 15 minutes");
+    let kinds: Vec<Kind> =
+        world.incidents.timeline(&id, 99).unwrap().into_iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, [Kind::Opened, Kind::Escalated, Kind::Exhausted]);
+}
+
+#[test]
+fn an_acknowledgement_survives_a_restart_and_cancels() {
+    let mut world = World::new();
+    let id = world.fire(None);
+    world.ack(&id, "bo").unwrap();
+    assert_eq!(*world.cancelled.lock().unwrap(), [id.clone()]);
+    assert_eq!(world.pages(), [(Reason::Acknowledged, "team".to_owned(), 1)]);
+    world.restart();
+    world.after(24 * 60 * MINUTE);
+    assert!(world.pages().is_empty());
+    let refused = world.ack(&id, "cy").unwrap_err();
+    assert!(matches!(refused, NotDone::Refused(Refused::Taken(by)) if by == "bo"));
+    world.fire(Some(world.clock.now().0));
+    world.restart();
+    let state = world.incidents.look(|book| book.get(&id).unwrap().state);
+    assert_eq!(state, Standing::Resolved);
+    let rows = world.incidents.timeline(&id, 99).unwrap();
+    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn what_was_not_stored_did_not_happen() {
+    let world = World::new();
+    let id = world.fire(None);
+    world.incidents.0.state.close();
+    assert!(matches!(world.ack(&id, "bo"), Err(NotDone::NotStored(_))));
+    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().state), Standing::Open);
+    world.after(15 * MINUTE);
+    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().level), 1, "it is tried again");
+}
+
+#[test]
+fn links_stay_good_over_a_restart() {
+    let mut world = World::new();
+    let id = world.fire(None);
+    let link = world.incidents.link(&id, "ann").unwrap();
+    world.restart();
+    assert_eq!(world.incidents.read_link(&link).unwrap().incident, id);
+    world.clock.0.fetch_add(links::LIFETIME_MS, Relaxed);
+    assert_eq!(world.incidents.read_link(&link), Err(links::BadLink::Expired));
+    assert_eq!(World::new().incidents.read_link(&link), Err(links::BadLink::Forged));
+}
+
+#[test]
+fn overrides_are_kept() {
+    let mut world = World::new();
+    let on_call = |world: &World| world.incidents.schedules()["weeks"].on_call(START).unwrap().user;
+    let set = world.incidents.set_override("weeks", "di", (START - 1, START + 1), "bo").unwrap();
+    assert_eq!(on_call(&world), "di");
+    world.restart();
+    assert_eq!(on_call(&world), "di");
+    world.incidents.remove_override("weeks", &set.id).unwrap();
+    assert_eq!(on_call(&world), "ann");
+    assert!(world.incidents.set_override("none", "di", (0, 1), "bo").is_err());
+    assert!(world.incidents.set_override("weeks", "di", (1, 1), "bo").is_err());
+}
