@@ -172,6 +172,7 @@ impl Alerting {
             for alert in &ended {
                 put(batch, alert, now)?;
             }
+
             for (key, entry) in &log {
                 match entry {
                     Some(entry) => batch.put(&LOG, key, entry)?,
