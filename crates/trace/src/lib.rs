@@ -43,4 +43,4 @@ pub use record::{Batch, TraceId};
 pub use recover::{Damage, Recovery};
 pub use shelf::Stats;
 pub use spans::{Found, Options, Scanned, Spans};
-pub use whole::{Verified, files, verify};
+pub use whole::{File, Verified, files, verify};

@@ -11,6 +11,9 @@ use crate::{
     shelf::path_of,
 };
 
+/// A file: its name, and what reads it.
+pub type File = (String, Arc<dyn ReadAt>);
+
 /// What was read, and what of it is not what was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -27,7 +30,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// The disk failed.
-pub fn files(disk: &dyn Disk) -> Result<Vec<(String, Arc<dyn ReadAt>)>, Error> {
+pub fn files(disk: &dyn Disk) -> Result<Vec<File>, Error> {
     let is_ours = |name: &str| [".spans", ".index"].iter().any(|end| number_of(name, end).is_some());
     let mut files = Vec::new();
     for (name, _) in names(disk)?.into_iter().filter(|(name, _)| is_ours(name)) {
@@ -46,7 +49,7 @@ impl Spans {
     ///
     /// # Errors
     /// The disk failed.
-    pub fn files(&self) -> Result<Vec<(String, Arc<dyn ReadAt>)>, Error> {
+    pub fn files(&self) -> Result<Vec<File>, Error> {
         files(&*self.disk)
     }
 }

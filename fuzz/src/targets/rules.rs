@@ -43,9 +43,9 @@ fn evaluate(mut group: Group, shape: &mut Shape) {
     memory.load(labels, (0..20).map(|i: i32| (i64::from(i) * 15_000, f64::from(i))));
     let (options, surroundings) = (Options::experimental(), Surroundings::default());
     for step in 1..4 {
-        let moment =
-            Moment { at: Timestamp(step * 60_000), offset_ms: group.offset_ms, limit: group.spec.limit };
+        let moment = group.moment(Timestamp(step * 60_000));
         for rule in group.rules.iter_mut().take(4) {
+            let moment = Moment { first: rule.wants_history(), ..moment };
             let budget = Budget::new(SAMPLES_MAX);
             let reader = Reader { source: &memory, options: &options, budget: &budget };
             let answered = rule.spec.ask(moment, reader, &surroundings);

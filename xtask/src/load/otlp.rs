@@ -202,7 +202,7 @@ mod tests {
         let round = Round { start_ms: 1_000_000, interval_ms: 15_000, index: 2 };
         let body = request(&mut Fleet::new(hosts, 0, 1), 0..hosts, round, Packing::Plain).unwrap();
         let limits = Limits { samples: 10_000, label_bytes: 1 << 20 };
-        let translated = translate(&body.bytes, &Settings::default(), limits).unwrap();
+        let mut translated = translate(&body.bytes, &Settings::default(), limits).unwrap();
         assert_eq!(translated.refused(), 0, "{}", translated.reasons());
         // One more tells of each resource.
         assert_eq!(translated.samples.len(), body.samples + 3);

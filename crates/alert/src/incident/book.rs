@@ -165,9 +165,8 @@ impl Book {
 
     fn put(&mut self, incident: Incident) {
         self.take_out(&incident.id.clone());
-        if incident.is_live() {
-            self.by_group.insert(incident.group_key.clone(), incident.id.clone());
-        } else if incident.by_hand && !self.by_group.contains_key(&incident.group_key) {
+        let is_last = incident.by_hand && !self.by_group.contains_key(&incident.group_key);
+        if incident.is_live() || is_last {
             self.by_group.insert(incident.group_key.clone(), incident.id.clone());
         }
         if incident.is_live() {
@@ -502,7 +501,7 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
                 }
                 (member.starts_at, member.ends_at) = (alert.starts_at, ends_at);
                 if let Some(held) = &mut member.alert {
-                    *held = Box::new(as_kept(alert));
+                    **held = as_kept(alert);
                 }
             }
             // What was over before this began is not of it.

@@ -99,9 +99,9 @@ impl FromStr for Target {
             )
         };
         match (text, text.split_once(':')) {
-            ("route", _) => return Ok(Self::Route),
-            ("root", _) => return Ok(Self::Root),
-            (_, None | Some((_, ""))) => return Err(wrong()),
+            ("route", _) => Ok(Self::Route),
+            ("root", _) => Ok(Self::Root),
+            (_, None | Some((_, ""))) => Err(wrong()),
             (_, Some((kind, name))) => match kind {
                 "user" => Ok(Self::User(name.to_owned())),
                 "schedule" => Ok(Self::Schedule(name.to_owned())),

@@ -84,8 +84,11 @@ const MONTHS: [&str; 12] = [
 /// It is none.
 pub fn weekdays(text: &str) -> Result<Span, String> {
     let day = |word: &str| {
-        let found = WEEKDAYS.iter().position(|day| day.eq_ignore_ascii_case(word));
-        found.map(|at| at as i64).ok_or_else(|| format!("{word:?} is no day of the week such as monday"))
+        let mut days = (0..).zip(WEEKDAYS.iter());
+        let found = days.find(|(_, day)| day.eq_ignore_ascii_case(word));
+        found
+            .map(|(number, _)| number)
+            .ok_or_else(|| format!("{word:?} is no day of the week such as monday"))
     };
     ordered(text, day)
 }
@@ -96,8 +99,9 @@ pub fn weekdays(text: &str) -> Result<Span, String> {
 /// It is none.
 pub fn months(text: &str) -> Result<Span, String> {
     let month = |word: &str| {
-        let found = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(word));
-        let number = found.map(|at| at as i64 + 1).or_else(|| word.parse().ok());
+        let mut months = (1..).zip(MONTHS.iter());
+        let found = months.find(|(_, month)| month.eq_ignore_ascii_case(word));
+        let number = found.map(|(number, _)| number).or_else(|| word.parse().ok());
         number.filter(|month| (1..=12).contains(month)).ok_or_else(|| format!("{word:?} is no month"))
     };
     ordered(text, month)

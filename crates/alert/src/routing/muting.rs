@@ -51,10 +51,12 @@ pub struct Inhibitor {
 #[derive(Clone, Debug)]
 struct Sources {
     rule: InhibitRule,
-    /// Alerts that match the source, by the values of the labels that are compared: whether they match the target, too, and
-    /// when they end.
-    alerts: HashMap<Vec<String>, BTreeMap<Fingerprint, (bool, Option<i64>)>>,
+    /// Alerts that match the source, by the values of the labels that are compared.
+    alerts: HashMap<Vec<String>, BTreeMap<Fingerprint, Source>>,
 }
+
+/// Whether an alert that inhibits matches the target, too, and when it ends.
+type Source = (bool, Option<i64>);
 
 impl Inhibitor {
     /// Without alerts.

@@ -49,7 +49,7 @@ fn routes_are_those_of_upstream() {
             let time = |key: &str, default: i64| {
                 let duration =
                     result[key].as_str().map(|text| barograph_yaml::units::parse_duration(text).unwrap());
-                duration.map_or(default, |duration| duration.as_millis() as i64)
+                duration.map_or(default, |duration| i64::try_from(duration.as_millis()).unwrap())
             };
             assert_eq!(route.receiver, result["receiver"]);
             assert_eq!(route.group_wait, time("group_wait", GROUP_WAIT));
@@ -158,6 +158,7 @@ fn scenarios_are_those_of_upstream() {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "seconds of a scenario")]
 fn millis(value: &Value) -> Option<i64> {
     value.as_f64().map(|seconds| (seconds * 1000.0).round() as i64)
 }

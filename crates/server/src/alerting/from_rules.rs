@@ -61,6 +61,9 @@ impl Alerting {
 fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
     let interval = i64::try_from(raised.interval.as_millis()).unwrap_or(i64::MAX);
     let valid_until = raised.at.millis().saturating_add(interval.max(RESEND).saturating_mul(4));
+    let spec = rule.spec.alerting();
+    let handling = spec.map(|spec| &spec.handling);
+    let kind = spec.map_or("threshold", |spec| spec.watches.as_str());
     let alert = |alert: &barograph_alert::Alert| {
         let labels: LabelSet = alert
             .labels
@@ -69,16 +72,25 @@ fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let over = alert.state == RuleState::Inactive;
+        let mut annotations = alert.annotations.clone();
+        let escalation = handling.and_then(|handling| handling.escalation.clone());
+        if let Some(url) = handling.and_then(|handling| handling.runbook_url.clone()) {
+            annotations.entry("runbook_url".to_owned()).or_insert(url);
+        }
+        if handling.is_some_and(|handling| handling.auto_ack) {
+            annotations.insert("auto_ack".to_owned(), "true".to_owned());
+        }
         let cause = Cause {
             rule: raised.rule.to_owned(),
-            kind: "threshold".to_owned(),
+            kind: kind.to_owned(),
             value: alert.value.is_finite().then_some(alert.value),
-            escalation: alert.annotations.get("escalation").cloned(),
-            ..Cause::default()
+            threshold: alert.threshold,
+            evidence: alert.evidence.clone(),
+            escalation: escalation.or_else(|| alert.annotations.get("escalation").cloned()),
         };
         Alert {
             labels,
-            annotations: alert.annotations.clone(),
+            annotations,
             starts_at: alert.fired_at.unwrap_or(alert.active_at).millis(),
             ends_at: Some(match alert.resolved_at.filter(|_| over) {
                 Some(end) => end.millis(),

@@ -74,7 +74,7 @@ impl Auth {
                 let digest = secret::hex(key);
                 match session.as_ref().and_then(|session| Some((session, self.vouches(session)?))) {
                     Some((session, by)) => {
-                        batch.put(&SESSIONS, &digest, &Kept { session: session.clone(), by })?
+                        batch.put(&SESSIONS, &digest, &Kept { session: session.clone(), by })?;
                     }
                     None => drop(batch.remove(&SESSIONS, &digest)?),
                 }

@@ -36,7 +36,10 @@ impl Queue for std::sync::Arc<Delivery> {
         for entry in &gone {
             outbox::taken_back(batch, entry, TAKEN_BACK, at)?;
         }
-        let entries = Delivery::put(self, batch, notices.to_vec(), at)?;
+        // Later pages have later times, and those of one moment follow each other.
+        let numbered =
+            notices.iter().zip(at.cast_unsigned()..).map(|(notice, seq)| Notice { seq, ..notice.clone() });
+        let entries = Delivery::put(self, batch, numbered.collect(), at)?;
         *lock(&self.staged) = Staged { entries, taken_back: gone.iter().map(|entry| entry.id).collect(), at };
         Ok(())
     }

@@ -49,22 +49,7 @@ pub(crate) trait Queue: Send + Sync {
     ) -> Result<(), StateError>;
 
     /// Whether that transaction is durable; if not, nothing was put.
-    fn settled(&self, _durable: bool) {}
-}
-
-impl<F> Queue for F
-where
-    F: Fn(&mut Batch<'_>, &[Notice], &[String]) -> Result<(), StateError> + Send + Sync,
-{
-    fn put(
-        &self,
-        batch: &mut Batch<'_>,
-        notices: &[Notice],
-        cancelled: &[String],
-        _at: i64,
-    ) -> Result<(), StateError> {
-        self(batch, notices, cancelled)
-    }
+    fn settled(&self, durable: bool);
 }
 
 /// Why something was not done.

@@ -106,7 +106,7 @@ impl Spans {
     ///
     /// # Errors
     /// The disk failed.
-    pub(crate) fn files(&self) -> Result<Vec<(String, Arc<dyn ReadAt>)>, barograph_disk::Error> {
+    pub(crate) fn files(&self) -> Result<Vec<barograph_trace::File>, barograph_disk::Error> {
         self.kept.files()
     }
 

@@ -68,7 +68,11 @@ impl Crowd {
         });
         let began = Instant::now();
         while counts.reading.load(Relaxed) < READERS || counts.opened.load(Relaxed) < SENDERS + READERS {
-            ensure!(!moving.is_finished(), "{:#}", moving.join().expect("it does not panic").unwrap_err());
+            ensure!(
+                !moving.is_finished(),
+                "{:#}",
+                moving.join().expect("it does not panic").expect_err("it ends by a failure only")
+            );
             ensure!(
                 began.elapsed() < GATHER_MAX,
                 "{} readers read, {} connections are open",
