@@ -18,7 +18,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use barograph_disk::{Disk, ReadAt};
+use barograph_disk::Disk;
 use barograph_trace::{Batch, Error, Options, Recovery, TraceId};
 use barograph_wire::otlp::trace;
 use tokio::sync::watch;
