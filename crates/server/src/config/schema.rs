@@ -172,6 +172,12 @@ mod tests {
         assert!(job["static_configs"]["items"]["properties"]["targets"]["items"].is_object());
     }
 
+    /// The first receiver of a file that says who is told of alerts, if it is one.
+    fn receiver_of(block: &str) -> Option<&str> {
+        let at = block.lines().position(|line| line.starts_with("receivers:"))?;
+        block.lines().skip(at).find_map(|line| line.trim().strip_prefix("- name: "))
+    }
+
     #[test]
     fn what_the_guide_shows_is_valid() {
         let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide");
@@ -185,6 +191,15 @@ mod tests {
                     .lines()
                     .any(|line| ["groups:", "tests:", "rule_files:"].iter().any(|key| line.starts_with(key)))
                 {
+                    continue;
+                }
+                if let Some(receiver) = receiver_of(block) {
+                    let text = match block.lines().any(|line| line.starts_with("route:")) {
+                        true => block.to_owned(),
+                        false => format!("{block}\nroute: {{receiver: {receiver}}}\n"),
+                    };
+                    let read = barograph_alert::config::parse(&text, "alertmanager.yml");
+                    assert!(read.is_ok(), "{}: {}\n{block}", path.display(), read.unwrap_err());
                     continue;
                 }
                 if let Err(why) = validate(block) {

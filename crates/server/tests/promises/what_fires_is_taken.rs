@@ -107,7 +107,7 @@ async fn a_link_acknowledges_only_by_post() {
     }
     assert_eq!(server.get(&of).await.json()["state"], "open");
     let forged = format!("{}x", &link[..link.len() - 1]);
-    assert_eq!(server.call(Method::POST, &forged, &[], b"").await.status, 403);
+    assert_eq!(server.call(Method::POST, &forged, &[], b"").await.status, 404);
     assert_eq!(server.get(&of).await.json()["state"], "open");
     let page = server.call(Method::POST, link, &[], b"").await;
     assert_eq!(page.status, 200, "{}", page.text);

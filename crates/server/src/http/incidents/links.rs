@@ -134,7 +134,7 @@ async fn acknowledge(
 
 fn status_of(why: BadLink) -> StatusCode {
     match why {
-        BadLink::Forged => StatusCode::FORBIDDEN,
+        BadLink::Forged => StatusCode::NOT_FOUND,
         BadLink::Expired => StatusCode::GONE,
         BadLink::NoKey => StatusCode::SERVICE_UNAVAILABLE,
     }
