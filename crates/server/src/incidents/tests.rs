@@ -1,3 +1,5 @@
+//! Incidents over restarts and failing disks, with a clock that stands.
+
 use std::{
     sync::atomic::{AtomicI64, Ordering::Relaxed},
     time::Duration,

@@ -1,3 +1,5 @@
+//! Incidents that open, are taken, are asked by level, and end, in time that is made up.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Who is on call, over rotations, handovers, restrictions, overrides and changes of clocks.
+
 use jiff::civil::{Weekday, date, time};
 
 use super::*;
