@@ -1,6 +1,6 @@
 //! Alerts, whoever raised them, and who is told: the one place where they meet.
 //!
-//! Rules and whoever posts tell their alerts to [`Alerting::post`]; one task ([`dispatch`]) looks at groups that are due.
+//! Rules and whoever posts tell their alerts to `Alerting::post`; one task (`dispatch`) looks at groups that are due.
 //! What is decided is plain data of `barograph_alert::routing`; here are the lock around it, the state database and the time.
 //! What was answered for survives a restart: alerts, silences, windows of maintenance, and what was told to whom.
 //!

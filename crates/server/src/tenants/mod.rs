@@ -1,9 +1,9 @@
 //! Tenants: whose data each request works with, what each tenant may have, and that nobody sees more than their own.
 //!
 //! Off unless `tenancy.enabled` says otherwise; then nothing here costs more than a look. Whoever lets a request in asks
-//! [`Tenants::of_request`] and does the rest [`within`](scope::within) what that says. Samples get the label of the tenant in
+//! `Tenants::of_request` and does the rest within (`scope`) what that says. Samples get the label of the tenant in
 //! one place, [`Engine::append`](crate::Engine::append); everything is read through one other, [`Kept`]. What of the server is
-//! for whom stands in one table ([`routes`]).
+//! for whom stands in one table (`routes`).
 //!
 //! The default tenant is that of the server itself: what it measures, scrapes and evaluates on its own account is there,
 //! and what it says of itself is for that tenant alone.

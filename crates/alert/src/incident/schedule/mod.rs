@@ -107,7 +107,7 @@ impl Schedule {
         layers.chain(overrides).filter(|&at| at > after).min()
     }
 
-    /// Who is on call from one time to another, one after the other; at most [`SHIFTS_MAX`].
+    /// Who is on call from one time to another, one after the other; at most `SHIFTS_MAX`.
     pub fn shifts(&self, start: i64, end: i64) -> Vec<Shift> {
         let mut shifts: Vec<Shift> = Vec::new();
         let mut at = start;
