@@ -5,6 +5,7 @@ Each way is tried with totals and with deltas; with an authority, over TLS and a
 
 import base64
 import json
+import os
 import ssl
 import sys
 import time
@@ -136,6 +137,11 @@ def spans_arrive(make):
     provider.shutdown()
     assert results == [SpanExportResult.SUCCESS] * 2, results
     expect("barograph_spans_received_total", (before or [0])[0] + 2)
+
+
+# Where these are set, `requests` believes them rather than the authority that an exporter is given.
+for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(name, None)
 
 
 class Guarded:
