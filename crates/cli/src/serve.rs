@@ -20,6 +20,9 @@ use barograph_server::{
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// The port where HTTP is spoken unless another is asked for.
+const HTTP_PORT: u16 = 10701;
+
 /// What `serve` is told on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -56,10 +59,10 @@ pub(crate) struct Args {
     /// How TLS is spoken on all ports, in the format of Prometheus' --web.config.file; without it, it is not.
     #[arg(long, visible_alias = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Where to listen for OTLP over gRPC, besides --grpc-addr; `off` for nowhere [default: 127.0.0.1:4317].
+    /// Where to listen for OTLP over gRPC, besides --grpc-addr; `off` for nowhere [default: 127.0.0.1:4317 where --http-addr has its usual port].
     #[arg(long, value_name = "HOST:PORT")]
     otlp_grpc_addr: Option<OtlpPort>,
-    /// Where to listen for OTLP over HTTP, besides --http-addr; `off` for nowhere [default: 127.0.0.1:4318].
+    /// Where to listen for OTLP over HTTP, besides --http-addr; `off` for nowhere [default: 127.0.0.1:4318 where --http-addr has its usual port].
     #[arg(long, value_name = "HOST:PORT")]
     otlp_http_addr: Option<OtlpPort>,
     /// Where to listen for StatsD, over UDP and TCP; without it, nowhere.
@@ -132,6 +135,8 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
     if args.profile.is_some() {
         config.origins.insert("metrics.profile".to_owned(), Origin::Flag);
     }
+    // A server beside the usual one leaves the usual ports to that.
+    let usual = if args.http_addr.port() == HTTP_PORT { OtlpPort::Usual } else { OtlpPort::Off };
     let settings = Settings {
         config,
         data_dir: args.data_dir,
@@ -141,8 +146,8 @@ pub(crate) fn run(args: Args, terminal: &mut Terminal) -> Result<ExitCode, Error
         )),
         grpc_addr: Some(args.grpc_addr),
         otlp: OtlpPorts {
-            grpc: args.otlp_grpc_addr.unwrap_or(OtlpPort::Usual),
-            http: args.otlp_http_addr.unwrap_or(OtlpPort::Usual),
+            grpc: args.otlp_grpc_addr.unwrap_or(usual),
+            http: args.otlp_http_addr.unwrap_or(usual),
         },
         memory: args.memory,
         give_back: allocator::give_back,
