@@ -9,7 +9,7 @@ use barograph_model::{Labels, Timestamp};
 
 use crate::{
     Defaults, Group, GroupSpec, Moment, Reader, RuleError, RuleSpec, State, Surroundings,
-    kinds::{Side, Standing, Threshold},
+    kinds::{Side, Threshold},
 };
 
 /// Evaluations of one preview at most.
@@ -209,11 +209,9 @@ impl<'a> Measured<'a> {
             Side::Min => values[values.len() - 1 - place],
         };
         let found = rounded(found);
-        let stricter = Threshold { fire: found, clear: None, ..threshold.clone() };
-        let beyond = |value: &&f64| stricter.standing(**value) == Standing::Holds;
         // Stricter means that fewer values are beyond it.
-        let fewer = values.iter().filter(beyond).count()
-            < values.iter().filter(|value| threshold.standing(**value) == Standing::Holds).count();
+        let beyond = |fire: f64| values.iter().filter(|value| threshold.would_hold(**value, fire)).count();
+        let fewer = beyond(found) < beyond(threshold.fire);
         fewer.then_some(found)
     }
 }
@@ -268,10 +266,7 @@ fn suggest(spec: &RuleSpec, trial: Trial, preview: &Preview, measured: &Measured
         && let Some(rare) = measured.rare()
         && let Some(threshold) = measured.threshold
     {
-        let worst = |firing: &&Firing| {
-            Threshold { fire: rare, clear: None, ..threshold.clone() }.standing(firing.value)
-                == Standing::Holds
-        };
+        let worst = |firing: &&Firing| threshold.would_hold(firing.value, rare);
         suggested.push(Suggestion {
             change: Change::Threshold(rare),
             remaining: preview.firings.iter().filter(worst).count(),

@@ -133,6 +133,20 @@ impl Threshold {
         Ok(self)
     }
 
+    /// Whether a value would be told if it were compared with this number.
+    pub(crate) fn would_hold(&self, value: f64, fire: f64) -> bool {
+        match self.op {
+            BinaryOp::Greater => value > fire,
+            BinaryOp::GreaterEqual => value >= fire,
+            BinaryOp::Less => value < fire,
+            BinaryOp::LessEqual => value <= fire,
+            #[expect(clippy::float_cmp, reason = "as PromQL compares")]
+            BinaryOp::Equal => value == fire,
+            #[expect(clippy::float_cmp, reason = "as PromQL compares")]
+            _ => value != fire,
+        }
+    }
+
     /// On which side of the threshold values should stay; `None` if there are no sides.
     pub const fn side(&self) -> Option<Side> {
         match self.op {
@@ -144,17 +158,7 @@ impl Threshold {
 
     /// Where a value stands. What is not a number neither holds nor goes on.
     pub fn standing(&self, value: f64) -> Standing {
-        let compared = |with: f64| match self.op {
-            BinaryOp::Greater => value > with,
-            BinaryOp::GreaterEqual => value >= with,
-            BinaryOp::Less => value < with,
-            BinaryOp::LessEqual => value <= with,
-            #[expect(clippy::float_cmp, reason = "as PromQL compares")]
-            BinaryOp::Equal => value == with,
-            #[expect(clippy::float_cmp, reason = "as PromQL compares")]
-            _ => value != with,
-        };
-        if compared(self.fire) {
+        if self.would_hold(value, self.fire) {
             return Standing::Holds;
         }
         // The edge of the band belongs to it: an alert is over only beyond.
