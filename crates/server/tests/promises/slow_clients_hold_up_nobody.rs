@@ -10,11 +10,23 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{from_client, now_ms, start_with_grpc_configured};
+use crate::support::{Running, from_client, now_ms, start_with_grpc_configured};
 use barograph_proto::v1::{InstantRequest, query_client::QueryClient};
 
 /// Connections of each kind.
 const SLOW: usize = 40;
+
+/// Asks and writes as anybody does, over HTTP and gRPC.
+async fn others_are_served(running: &Running, channel: tonic::transport::Channel) {
+    for i in 0..20 {
+        assert_eq!(running.get("/health").await.status, 200);
+        assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
+        let written = running.write_series(&[("__name__", "a")], &[(now_ms() - 60_000 + i, 1.0)]).await;
+        assert_eq!(written.status, 204, "{}", written.text);
+    }
+    let question = InstantRequest { query: "1".to_owned(), ..InstantRequest::default() };
+    QueryClient::new(channel).instant(from_client("other", question)).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_are_served_beside_slow_ones() {
@@ -42,14 +54,7 @@ async fn others_are_served_beside_slow_ones() {
         stream.write_all(b"PRI * HTTP").await.unwrap();
         slow.push(stream);
     }
-    for i in 0..20 {
-        assert_eq!(running.get("/health").await.status, 200);
-        assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
-        let written = running.write_series(&[("__name__", "a")], &[(now_ms() - 60_000 + i, 1.0)]).await;
-        assert_eq!(written.status, 204, "{}", written.text);
-    }
-    let question = InstantRequest { query: "1".to_owned(), ..InstantRequest::default() };
-    QueryClient::new(channel).instant(from_client("other", question)).await.unwrap();
+    others_are_served(&running, channel).await;
     drop(slow);
     running.server.stop().await;
 }
@@ -111,14 +116,7 @@ async fn others_are_served_beside_slow_readers_who_get_all() {
         assert!(first.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&first));
         readers.push(stream);
     }
-    for i in 0..20 {
-        assert_eq!(running.get("/health").await.status, 200);
-        assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
-        let written = running.write_series(&[("__name__", "a")], &[(now_ms() - 60_000 + i, 1.0)]).await;
-        assert_eq!(written.status, 204, "{}", written.text);
-    }
-    let question = InstantRequest { query: "1".to_owned(), ..InstantRequest::default() };
-    QueryClient::new(channel).instant(from_client("other", question)).await.unwrap();
+    others_are_served(&running, channel).await;
     for mut reader in readers {
         let mut rest = Vec::new();
         reader.read_to_end(&mut rest).await.unwrap();
