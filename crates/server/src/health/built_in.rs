@@ -6,11 +6,18 @@ use std::{
 };
 
 use super::{Checking, Finding, Health, HealthCheck, Plan, lock};
-use crate::{Engine, memory::Step, scrape, scrape::TargetStatus, storage::space_at};
+use crate::{
+    Engine,
+    memory::Step,
+    scrape,
+    scrape::TargetStatus,
+    storage::{Space, space_at},
+};
 
-/// A disk with a smaller free share than this is short, or full.
-const DISK_SHORT: f64 = 0.05;
-const DISK_FULL: f64 = 0.01;
+/// A disk is short, or full, with less free than this share and this many bytes: five of a hundred are much of a large
+/// disk, and a gibibyte is much of a small one.
+const DISK_SHORT: (f64, u64) = (0.05, 2 << 30);
+const DISK_FULL: (f64, u64) = (0.01, 256 << 20);
 /// The wall clock may go this much otherwise than the time that passed, in milliseconds.
 const CLOCK_JUMP_MS: i64 = 2_000;
 /// The log is stuck if something waits for it for so long.
@@ -165,12 +172,20 @@ fn maintenance(engine: &Engine, seen: &Mutex<u64>) -> Finding {
 }
 
 fn disk(engine: &Engine) -> Finding {
-    let Some(space) = space_at(&engine.data_dir) else { return Finding::pass().with("known", false) };
+    match space_at(&engine.data_dir) {
+        Some(space) => room(space),
+        None => Finding::pass().with("known", false),
+    }
+}
+
+fn room(space: Space) -> Finding {
     let free = space.free as f64 / space.total.max(1) as f64;
     let percent = (1e4 * free).round() / 100.0;
-    let finding = match free {
-        free if free < DISK_FULL => Finding::fail(format!("only {percent} % of the disk are free")),
-        free if free < DISK_SHORT => Finding::warn(format!("only {percent} % of the disk are free")),
+    let below = |(share, bytes)| free < share && space.free < bytes;
+    let message = || format!("only {percent} % of the disk are free, {} MiB", space.free >> 20);
+    let finding = match (below(DISK_FULL), below(DISK_SHORT)) {
+        (true, _) => Finding::fail(message()),
+        (_, true) => Finding::warn(message()),
         _ => Finding::pass(),
     };
     finding.with("free_percent", percent).with("free_bytes", space.free).with("total_bytes", space.total)
@@ -292,6 +307,22 @@ mod tests {
         assert_eq!(eleven.status, Status::Unhealthy);
         assert_eq!(eleven.message.as_deref(), Some("High error rate: 11 errors"));
         assert_eq!(eleven.details["status"], "unhealthy");
+    }
+
+    #[test]
+    fn a_disk_is_short_by_share_and_by_bytes() {
+        let check = |total: u64, free: u64, expected| {
+            let space = Space { total: total << 20, free: free << 20 };
+            assert_eq!(room(space).status, expected, "{free} of {total} MiB");
+        };
+        check(250_000, 25_000, Status::Healthy);
+        check(250_000, 2_500, Status::Healthy);
+        check(250_000, 2_000, Status::Degraded);
+        check(250_000, 255, Status::Unhealthy);
+        check(1_000, 60, Status::Healthy);
+        check(1_000, 40, Status::Degraded);
+        check(1_000, 9, Status::Unhealthy);
+        check(0, 0, Status::Unhealthy);
     }
 
     #[test]

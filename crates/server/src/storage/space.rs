@@ -5,7 +5,8 @@ use std::path::Path;
 /// Room on a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// All of it.
+    /// All that ordinary processes share: what is taken, and what is free for them. What is reserved for the superuser is
+    /// neither.
     pub total: u64,
     /// What an ordinary process may still take.
     pub free: u64,
@@ -15,8 +16,9 @@ pub struct Space {
 #[cfg(unix)]
 pub fn space_at(path: &Path) -> Option<Space> {
     let stat = rustix::fs::statvfs(path).ok()?;
+    let taken = stat.f_blocks.saturating_sub(stat.f_bfree);
     Some(Space {
-        total: stat.f_blocks.saturating_mul(stat.f_frsize),
+        total: taken.saturating_add(stat.f_bavail).saturating_mul(stat.f_frsize),
         free: stat.f_bavail.saturating_mul(stat.f_frsize),
     })
 }
