@@ -13,6 +13,7 @@ mod fuzzing;
 mod http;
 mod load;
 mod npm;
+mod outbox;
 mod peers;
 mod place;
 mod promqltest;
@@ -83,6 +84,8 @@ enum Task {
     },
     /// Play histories of the store under seeds: work, crashes and faults, against a model.
     Sim(simulation::Arguments),
+    /// Crash the outbox of notices at random points, and see that none is lost and at most one comes twice.
+    Outbox(outbox::Arguments),
     /// Feed mutated bytes to everything that reads bytes it did not write.
     Fuzz(fuzzing::Arguments),
     /// Make what is released: binary, completions, manual pages, unit file, licences, bill of materials, checksum.
@@ -125,6 +128,7 @@ fn perform(task: Task) -> Result<bool> {
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
         Task::Sim(arguments) => simulation::run(&arguments),
+        Task::Outbox(arguments) => outbox::run(&arguments).map(|()| true),
         Task::Fuzz(arguments) => fuzzing::run(&arguments),
         Task::Dist(arguments) => dist::run_task(&arguments).map(|()| true),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),

@@ -507,7 +507,7 @@ async fn open(
     let external = &settings.config.external;
     let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
     let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
-    delivery.called(&url);
+    delivery.call(delivery::Called { url: url.clone(), is_known: external.url().is_some() });
     let engine = Arc::new(Engine {
         store: Kept::new(store, &tenants),
         tenants,

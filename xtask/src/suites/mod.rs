@@ -14,10 +14,12 @@ mod grpc;
 mod history;
 pub(crate) mod kill;
 mod lines;
+mod mail;
 mod memory;
 mod monitoring;
 mod openapi;
 mod otlp;
+mod outbox;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -67,6 +69,7 @@ type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
+    ("outbox", outbox::run),
     ("remote_write", remote_write::run),
     ("remote", remote::run),
     ("examples", examples::run),
@@ -76,6 +79,7 @@ const SUITES: &[Suite] = &[
     ("tls", tls::run),
     ("kill", kill::run),
     ("lines", lines::run),
+    ("mail", mail::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("compliance", compliance::run),

@@ -39,6 +39,8 @@ struct Waiting {
     tries: i32,
     next_at: i64,
     deadline: i64,
+    /// It was taken back while it was being sent.
+    is_off: bool,
 }
 
 /// What became of notices when another was put into a full queue.
@@ -93,15 +95,15 @@ impl Queue {
         self.waiting.iter().map(|waiting| (&waiting.entry, waiting.next_at))
     }
 
-    /// What waits and is not just being sent.
-    pub(super) fn idle(&self) -> impl Iterator<Item = &Entry> {
-        self.waiting.iter().map(|waiting| &waiting.entry).filter(|entry| Some(entry.id) != self.sending)
-    }
-
-    pub(super) fn take_back(&mut self, id: u64) -> Option<Entry> {
-        let at =
-            self.waiting.iter().position(|waiting| waiting.entry.id == id && self.sending != Some(id))?;
-        self.waiting.remove(at).map(|waiting| waiting.entry)
+    /// Takes a notice back; whether it is gone. One that is just being sent stays until it is known what came of that.
+    pub(super) fn take_back(&mut self, id: u64) -> bool {
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.entry.id == id) else { return true };
+        if self.sending == Some(id) {
+            self.waiting[at].is_off = true;
+            return false;
+        }
+        self.waiting.remove(at);
+        true
     }
 
     pub(super) fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
@@ -110,7 +112,7 @@ impl Queue {
 
     pub(super) fn push(&mut self, entry: Entry, now: i64) -> Overflow {
         let deadline = entry.notice.deadline.max(now.saturating_add(1));
-        self.waiting.push_back(Waiting { entry, tries: 0, next_at: now, deadline });
+        self.waiting.push_back(Waiting { entry, tries: 0, next_at: now, deadline, is_off: false });
         if self.waiting.len() > QUEUE_MAX { self.shrink() } else { Overflow::default() }
     }
 
@@ -138,6 +140,8 @@ impl Queue {
             && let Some(kept) = self.waiting.get_mut(later - 1)
         {
             merge(&mut kept.entry.notice, gone.entry.notice);
+            // Whoever has the later one has not what the earlier one says.
+            kept.entry.taken.clear();
             overflow.merged.push(gone.entry.id);
             overflow.into = Some(kept.entry.clone());
             return overflow;
@@ -195,7 +199,7 @@ impl Queue {
         (old, self.entry_mut(id).map(|entry| entry.clone()))
     }
 
-    /// What came of a try; `die` is between 0 and 1.
+    /// What came of a try; `die` is between 0 and 1. `None` if it was taken back meanwhile and was not sent.
     pub(super) fn done(
         &mut self,
         id: u64,
@@ -203,6 +207,16 @@ impl Queue {
         now: i64,
         die: f64,
     ) -> Option<(Entry, Outcome)> {
+        let is_off = self.waiting.iter().any(|waiting| waiting.entry.id == id && waiting.is_off);
+        let done = self.judged(id, verdict, now, die)?;
+        if is_off && done.1 != Outcome::Sent {
+            self.waiting.retain(|waiting| waiting.entry.id != id);
+            return None;
+        }
+        Some(done)
+    }
+
+    fn judged(&mut self, id: u64, verdict: &Verdict, now: i64, die: f64) -> Option<(Entry, Outcome)> {
         if self.sending == Some(id) {
             self.sending = None;
         }

@@ -33,7 +33,7 @@ fn entry(id: u64, receiver: &str, key: &str, severity: &str) -> Entry {
         at: 0,
         deadline: 300_000,
     };
-    Entry { id, notice, channel: "webhook".to_owned(), queued_at: 0, attempts: Vec::new() }
+    Entry { id, notice, channel: "webhook".to_owned(), queued_at: 0, attempts: Vec::new(), taken: Vec::new() }
 }
 
 fn again() -> Verdict {
@@ -177,4 +177,35 @@ fn a_full_queue_merges_and_never_gives_up_what_is_critical() {
     assert_eq!(machine.len(), QUEUE_MAX + 1);
     let pushed = machine.push(entry(max + 3, "a", "newest", "warning"), 60, 0);
     assert_eq!(pushed.dropped[0].id, max + 3);
+}
+
+#[test]
+fn what_is_taken_back_is_not_sent_again() {
+    let mut machine = Machine::default();
+    machine.push(entry(1, "a", "k", "info"), 60_000, 0);
+    machine.push(entry(2, "a", "l", "info"), 60_000, 0);
+    assert_eq!(ids(&machine.due(0).0), [1]);
+    [1, 2].into_iter().for_each(|id| machine.take_back(id));
+    assert_eq!(machine.len(), 1, "the one that is being sent stays");
+    assert_eq!(machine.done(1, &again(), 0, 0.5), None);
+    assert!(machine.is_empty() && machine.due(i64::MAX / 2).0.is_empty());
+    machine.push(entry(3, "a", "k", "info"), 60_000, 100_000);
+    assert_eq!(ids(&machine.due(100_000).0), [3]);
+    machine.take_back(3);
+    assert!(matches!(machine.done(3, &Verdict::Sent, 100_000, 0.5), Some((_, Outcome::Sent))));
+    assert!(machine.is_empty());
+}
+
+#[test]
+fn a_notice_remembers_who_has_it() {
+    let mut one = entry(1, "a", "k", "info");
+    let attempt = |taken: &[&str]| Attempt {
+        taken: taken.iter().map(|it| (*it).to_owned()).collect(),
+        ..Attempt::default()
+    };
+    one.note(attempt(&["ann@x"]));
+    (0..2 * ATTEMPTS_MAX).for_each(|_| one.note(attempt(&[])));
+    one.note(attempt(&["bo@x"]));
+    assert_eq!(one.taken, ["ann@x", "bo@x"]);
+    assert_eq!(one.attempts.len(), ATTEMPTS_MAX);
 }

@@ -144,7 +144,9 @@ pub(super) fn settle(
     at: i64,
 ) -> Result<(), StateError> {
     match outcome {
-        Outcome::Again(_) => return batch.put(&OUTBOX, &entry.id, entry),
+        // It may have been taken back since.
+        Outcome::Again(_) if batch.get(&OUTBOX, &entry.id)?.is_none() => {}
+        Outcome::Again(_) => batch.put(&OUTBOX, &entry.id, entry)?,
         Outcome::Sent => {
             batch.remove(&OUTBOX, &entry.id)?;
             batch.put(&LOG, &entry.id, &Record::settled(entry, Fate::Sent, None, at))?;
