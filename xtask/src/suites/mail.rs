@@ -60,7 +60,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         ),
     )?;
     let config = folder.join("barograph.yml");
-    let server = Barograph::new(&ground.binary, &folder).with(&["--config", &config.to_string_lossy()]).start()?;
+    let server =
+        Barograph::new(&ground.binary, &folder).with(&["--config", &config.to_string_lossy()]).start()?;
     let mut told = script.0.stdin.take().context("standard input is piped")?;
     writeln!(told, "{}", server.url())?;
     let (mut passed, mut failed, mut whole) = (0, Vec::new(), false);

@@ -8,6 +8,7 @@
 //! - A try that fails is repeated after half a second, then 1.5 times as long each time, up to a minute, each time off by up to
 //!   half. At the deadline of the notice it goes to the end of its queue and begins anew.
 //! - A notice that is a day old is given up, and so is one that its receiver refuses.
+//! - The state of a group that waits goes into a newer one, so whoever is back after an hour is told once.
 //! - A queue that is full merges notices of a group; what is critical is never given up for that.
 //! - A notice that is taken back is not sent any more. One that is just being sent is not sent again.
 

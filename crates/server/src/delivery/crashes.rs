@@ -64,19 +64,31 @@ impl Totals {
     }
 }
 
-/// What one place was told, over all crashes.
-type Arrived = BTreeMap<String, usize>;
+/// A place, and a group that it is told of.
+type Group = (String, usize, String);
+
+fn group(notice: &Notice) -> Group {
+    (notice.receiver.clone(), notice.integration, notice.dedup_key.clone())
+}
+
+/// Whether an earlier state of a group goes into a later one.
+fn goes_into(earlier: &Notice, later: &Notice) -> bool {
+    let states = [earlier, later].iter().all(|notice| notice.reason == Reason::Group);
+    states && group(earlier) == group(later) && earlier.seq <= later.seq
+}
 
 /// All that outlives a crash.
 struct World {
     chance: Chance,
     now: i64,
     number: u64,
-    /// Keys of notices that have to arrive.
-    decided: BTreeSet<String>,
+    /// Notices that have to arrive, by their keys.
+    decided: BTreeMap<String, Notice>,
     /// What each key stands for.
     keys: BTreeMap<String, Notice>,
-    arrived: Arrived,
+    arrived: BTreeMap<String, usize>,
+    /// The newest state of each group that a place knows.
+    newest: BTreeMap<Group, u64>,
     /// Incidents with the keys of their escalations.
     open: BTreeMap<String, Vec<String>>,
     acknowledged: BTreeSet<String>,
@@ -102,13 +114,26 @@ impl World {
             chance: Chance::new(seed),
             now: 0,
             number: 0,
-            decided: BTreeSet::new(),
+            decided: BTreeMap::new(),
             keys: BTreeMap::new(),
-            arrived: Arrived::new(),
+            arrived: BTreeMap::new(),
+            newest: BTreeMap::new(),
             open: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             totals: Totals::default(),
         }
+    }
+
+    /// Whether what a notice says was told.
+    fn was_told(&self, key: &str, notice: &Notice) -> bool {
+        let newest = self.newest.get(&group(notice)).copied().unwrap_or_default();
+        self.arrived.contains_key(key) || notice.reason == Reason::Group && newest >= notice.seq
+    }
+
+    /// A notice was given up, with what went into it. It is kept for people to see.
+    fn given_up(&mut self, gone: &Notice) {
+        self.decided.remove(&idempotency_key(gone));
+        self.decided.retain(|_, notice| !goes_into(notice, gone));
     }
 
     /// A notice to one of three places; with an incident it is an escalation.
@@ -120,7 +145,7 @@ impl World {
             integration: usize::from(place == 2),
             reason: incident.map_or(Reason::Group, |_| Reason::Escalation),
             incident: incident.map(str::to_owned),
-            dedup_key: format!("d{}", self.chance.below(self.number)),
+            dedup_key: format!("d{}", self.number / 6),
             seq: self.number,
             at: self.now,
             ..notice(self.number)
@@ -153,7 +178,7 @@ impl Life<'_> {
             .write(|batch| Delivery::put(&self.delivery, batch, vec![notice.clone()], now));
         // Whoever decided it and failed does not know whether it is there; either will do.
         let entries = put.map_err(|_| Crash)?;
-        self.world.decided.insert(idempotency_key(&notice));
+        self.world.decided.insert(idempotency_key(&notice), notice);
         self.world.totals.decided += 1;
         self.may_end()?;
         self.delivery.admit(entries, now);
@@ -168,10 +193,11 @@ impl Life<'_> {
         }
         let notice = self.world.made(Some(&incident));
         // The queue numbers them by the time.
-        let key = idempotency_key(&Notice { seq: self.world.now.cast_unsigned(), ..notice.clone() });
+        let numbered = Notice { seq: self.world.now.cast_unsigned(), ..notice.clone() };
+        let key = idempotency_key(&numbered);
         self.world.open.entry(incident).or_default().push(key.clone());
         self.pages(&[notice], &[], |world| {
-            world.decided.insert(key);
+            world.decided.insert(key, numbered);
             world.totals.decided += 1;
         })
     }
@@ -224,7 +250,7 @@ impl Life<'_> {
             self.flying.push(job);
         }
         for entry in old {
-            self.world.decided.remove(&idempotency_key(&entry.notice));
+            self.world.given_up(&entry.notice);
             self.unkept.push((entry, Outcome::Dead("old".to_owned()), self.world.now));
         }
         self.may_end()
@@ -258,8 +284,7 @@ impl Life<'_> {
         self.delivery.note_all(&self.unkept, prunes).map_err(|_| Crash)?;
         for (entry, outcome, _) in self.unkept.drain(..) {
             if matches!(outcome, Outcome::Dead(_)) {
-                // It is kept as given up, for people to see.
-                self.world.decided.remove(&idempotency_key(&entry.notice));
+                self.world.given_up(&entry.notice);
             }
         }
         self.may_end()
@@ -271,6 +296,10 @@ impl Life<'_> {
         let known = self.world.keys.entry(key.clone()).or_insert_with(|| notice.clone());
         if known != notice {
             self.world.totals.wrong_keys += 1;
+        }
+        if notice.reason == Reason::Group {
+            let newest = self.world.newest.entry(group(notice)).or_default();
+            *newest = notice.seq.max(*newest);
         }
         let count = self.world.arrived.entry(key).or_default();
         *count += 1;
@@ -307,7 +336,7 @@ fn play(seed: u64, points: u64) -> Totals {
         life.world.now += STEP_MS;
         let (jobs, old) = life.delivery.standing().machine.due(life.world.now);
         // They would be noted as given up.
-        old.iter().for_each(|entry| drop(life.world.decided.remove(&idempotency_key(&entry.notice))));
+        old.iter().for_each(|entry| life.world.given_up(&entry.notice));
         if jobs.is_empty() && life.delivery.standing().machine.is_empty() {
             break;
         }
@@ -318,7 +347,7 @@ fn play(seed: u64, points: u64) -> Totals {
         }
     }
     world.totals.arrived = world.arrived.len();
-    world.totals.lost = world.decided.iter().filter(|key| !world.arrived.contains_key(*key)).count();
+    world.totals.lost = world.decided.iter().filter(|(key, notice)| !world.was_told(key, notice)).count();
     world.totals
 }
 

@@ -106,12 +106,9 @@ impl Delivery {
             (Vec::new(), 1)
         });
         let dice = now.millis().cast_unsigned();
-        let mut standing =
+        let standing =
             Standing { machine: Machine::default(), receivers: Arc::new(receivers), next_id, dice };
-        for entry in waiting {
-            standing.push(entry, now.millis());
-        }
-        Self {
+        let delivery = Self {
             state,
             standing: Mutex::new(standing),
             wake: Notify::new(),
@@ -119,7 +116,9 @@ impl Delivery {
             called: Mutex::default(),
             staged: Mutex::default(),
             instruments,
-        }
+        };
+        delivery.admit(waiting, now.millis());
+        delivery
     }
 
     /// Who is told what became of notices.
@@ -186,7 +185,7 @@ impl Delivery {
                 self.instruments.unkept();
                 tracing::error!(
                     error = chain(&error),
-                    "notices of a full queue could not be noted as merged"
+                    "notices that went into others could not be noted as merged"
                 );
             }
             merged.iter().for_each(|(gone, _)| gone.iter().for_each(|_| self.instruments.coalesced()));
