@@ -10,8 +10,8 @@ use crate::{
     kinds,
 };
 
-/// Before the names of their files, by which they are told from those of users.
-const FOLDER: &str = "ready/";
+/// Before the names of their files: those of users are paths.
+const PREFIX: &str = "ready:";
 
 /// Rules of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Ready {
 
     /// What its file is called.
     pub fn file_name(&self) -> String {
-        format!("{FOLDER}{}.yml", self.name)
+        format!("{PREFIX}{}", self.name)
     }
 
     /// The rules in it, but for those of these names.
@@ -54,9 +54,7 @@ impl Ready {
 
 /// Whether a rule file is one of these.
 pub fn is_ready(file: &str) -> bool {
-    file.strip_prefix(FOLDER)
-        .and_then(|name| name.strip_suffix(".yml"))
-        .is_some_and(|name| Ready::of(name).is_some())
+    file.strip_prefix(PREFIX).is_some_and(|name| Ready::of(name).is_some())
 }
 
 /// The names of all rules, those that record included.
@@ -142,7 +140,7 @@ mod tests {
             }
         }
         assert!(names.len() > 25, "{names:?}");
-        assert!(is_ready("ready/host.yml") && !is_ready("ready/other.yml") && !is_ready("/etc/host.yml"));
+        assert!(is_ready("ready:host") && !is_ready("ready:other") && !is_ready("/etc/host"));
     }
 
     /// Something that fires has held for a while, or goes on for a while: `for`, `keep_firing_for`, a `cooldown` or two
