@@ -20,12 +20,15 @@ const SUITE: &str = "unstable";
 /// How often a download that fails is tried in all.
 const ATTEMPTS: usize = 3;
 /// The packages, and the program that is wanted from each.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("prometheus", "usr/bin/prometheus"),
     ("promtool", "usr/bin/promtool"),
     ("prometheus-node-exporter", "usr/bin/prometheus-node-exporter"),
     ("victoria-metrics", "usr/bin/victoria-metrics"),
+    ("prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
 ];
+/// A second program of a package.
+const AMTOOL: &str = "usr/bin/amtool";
 
 /// The programs, ready to be started.
 #[derive(Clone, Debug)]
@@ -34,6 +37,10 @@ pub(crate) struct Peers {
     pub(crate) promtool: PathBuf,
     pub(crate) node_exporter: PathBuf,
     pub(crate) victoria_metrics: PathBuf,
+    pub(crate) alertmanager: PathBuf,
+    pub(crate) amtool: PathBuf,
+    /// The templates that Alertmanager wants to find under [`TEMPLATES`].
+    pub(crate) alertmanager_templates: PathBuf,
 }
 
 /// Downloads and unpacks what is not there yet.
@@ -54,7 +61,15 @@ pub(crate) fn bring(refresh: bool) -> Result<Peers> {
         }
     }
     let at = |index: usize| folder.join(PACKAGES[index].0).join(PACKAGES[index].1);
-    Ok(Peers { prometheus: at(0), promtool: at(1), node_exporter: at(2), victoria_metrics: at(3) })
+    Ok(Peers {
+        prometheus: at(0),
+        promtool: at(1),
+        node_exporter: at(2),
+        victoria_metrics: at(3),
+        alertmanager: at(4),
+        amtool: folder.join(PACKAGES[4].0).join(AMTOOL),
+        alertmanager_templates: folder.join(PACKAGES[4].0).join("usr/share/prometheus/alertmanager"),
+    })
 }
 
 /// Load balancers, as this machine's release has them: what they link with is its own.
@@ -171,7 +186,8 @@ pub(crate) fn collectd() -> Result<Collectd> {
 /// Prints each program with its version.
 pub(crate) fn print(peers: &Peers) -> Result<()> {
     let folder = place::target().join("peers");
-    for path in [&peers.prometheus, &peers.promtool, &peers.node_exporter, &peers.victoria_metrics] {
+    let Peers { prometheus, promtool, node_exporter, victoria_metrics, alertmanager, .. } = peers;
+    for path in [prometheus, promtool, node_exporter, victoria_metrics, alertmanager] {
         let package =
             path.strip_prefix(&folder)?.iter().next().context("a peer lies in its package's folder")?;
         let version = fs::read_to_string(folder.join(package).join("version"))?;
@@ -189,6 +205,9 @@ fn unpack(apt: &Apt, package: &str, program: &str, folder: &Path) -> Result<()> 
     }
     shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&unpacked))?;
     fs::write(unpacked.join("version"), &version)?;
+    if package == "prometheus-alertmanager" {
+        take_templates_from_here(&unpacked.join(program))?;
+    }
     // Each of them answers this flag; one that lacks a shared library does not.
     let flag = if package == "victoria-metrics" { "-version" } else { "--version" };
     shell::output(&mut shell::command(&unpacked.join(program).to_string_lossy(), &[flag]))
@@ -200,6 +219,28 @@ fn unpack(apt: &Apt, package: &str, program: &str, folder: &Path) -> Result<()> 
     fs::rename(&unpacked, &home)?;
     fs::remove_file(&archive)?;
     Ok(())
+}
+
+/// Where Alertmanager finds its templates, relative to the folder in which it is started.
+pub(crate) const TEMPLATES: &str = "templates";
+
+/// Debian's Alertmanager has its templates in one place of an installed system, and is not installed here: the path in the
+/// program is replaced by a relative one of the same length.
+fn take_templates_from_here(program: &Path) -> Result<()> {
+    const INSTALLED: &[u8] = b"/usr/share/prometheus/alertmanager";
+    let mut bytes = fs::read(program)?;
+    let mut here = b"./".repeat(INSTALLED.len() / 2);
+    here.truncate(INSTALLED.len() - TEMPLATES.len());
+    let last = here.len() - 1;
+    here[last] = b'/';
+    here.extend_from_slice(TEMPLATES.as_bytes());
+    let mut from = 0;
+    while let Some(at) = bytes[from..].windows(INSTALLED.len()).position(|window| window == INSTALLED) {
+        bytes[from + at..from + at + INSTALLED.len()].copy_from_slice(&here);
+        from += at + INSTALLED.len();
+    }
+    ensure!(from > 0, "this Alertmanager has its templates elsewhere");
+    Ok(fs::write(program, bytes)?)
 }
 
 /// apt with folders of its own.
