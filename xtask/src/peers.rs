@@ -20,15 +20,12 @@ const SUITE: &str = "unstable";
 /// How often a download that fails is tried in all.
 const ATTEMPTS: usize = 3;
 /// The packages, and the program that is wanted from each.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 4] = [
     ("prometheus", "usr/bin/prometheus"),
     ("promtool", "usr/bin/promtool"),
     ("prometheus-node-exporter", "usr/bin/prometheus-node-exporter"),
     ("victoria-metrics", "usr/bin/victoria-metrics"),
-    ("prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
 ];
-/// A second program of a package.
-const AMTOOL: &str = "usr/bin/amtool";
 
 /// The programs, ready to be started.
 #[derive(Clone, Debug)]
@@ -37,10 +34,6 @@ pub(crate) struct Peers {
     pub(crate) promtool: PathBuf,
     pub(crate) node_exporter: PathBuf,
     pub(crate) victoria_metrics: PathBuf,
-    pub(crate) alertmanager: PathBuf,
-    pub(crate) amtool: PathBuf,
-    /// The templates that Alertmanager wants to find under [`TEMPLATES`].
-    pub(crate) alertmanager_templates: PathBuf,
 }
 
 /// Downloads and unpacks what is not there yet.
@@ -61,15 +54,7 @@ pub(crate) fn bring(refresh: bool) -> Result<Peers> {
         }
     }
     let at = |index: usize| folder.join(PACKAGES[index].0).join(PACKAGES[index].1);
-    Ok(Peers {
-        prometheus: at(0),
-        promtool: at(1),
-        node_exporter: at(2),
-        victoria_metrics: at(3),
-        alertmanager: at(4),
-        amtool: folder.join(PACKAGES[4].0).join(AMTOOL),
-        alertmanager_templates: folder.join(PACKAGES[4].0).join("usr/share/prometheus/alertmanager"),
-    })
+    Ok(Peers { prometheus: at(0), promtool: at(1), node_exporter: at(2), victoria_metrics: at(3) })
 }
 
 /// Load balancers, as this machine's release has them: what they link with is its own.
@@ -183,42 +168,41 @@ pub(crate) fn collectd() -> Result<Collectd> {
     Ok(found)
 }
 
-/// Prints each program with its version.
-pub(crate) fn print(peers: &Peers) -> Result<()> {
-    let folder = place::target().join("peers");
-    let Peers { prometheus, promtool, node_exporter, victoria_metrics, alertmanager, .. } = peers;
-    for path in [prometheus, promtool, node_exporter, victoria_metrics, alertmanager] {
-        let package =
-            path.strip_prefix(&folder)?.iter().next().context("a peer lies in its package's folder")?;
-        let version = fs::read_to_string(folder.join(package).join("version"))?;
-        println!("{}\t{}\t{}", package.to_string_lossy(), version.trim(), path.display());
-    }
-    Ok(())
+/// Alertmanager and amtool, as this machine's release has them.
+#[derive(Clone, Debug)]
+pub(crate) struct Alertmanager {
+    pub(crate) program: PathBuf,
+    pub(crate) amtool: PathBuf,
+    /// What it wants to find under [`TEMPLATES`].
+    pub(crate) templates: PathBuf,
 }
 
-fn unpack(apt: &Apt, package: &str, program: &str, folder: &Path) -> Result<()> {
-    let archive = apt.download(package)?;
-    let version = shell::output(shell::command("dpkg-deb", &["--field"]).arg(&archive).arg("Version"))?;
-    let unpacked = folder.join(format!("{package}.new"));
+/// Downloads and unpacks what is not there yet.
+///
+/// # Errors
+/// As with [`bring`].
+pub(crate) fn alertmanager() -> Result<Alertmanager> {
+    const PACKAGE: &str = "prometheus-alertmanager";
+    let peers = place::target().join("peers");
+    let (folder, unpacked) = (peers.join(PACKAGE), peers.join("prometheus-alertmanager.new"));
+    let found = Alertmanager {
+        program: folder.join("usr/bin/prometheus-alertmanager"),
+        amtool: folder.join("usr/bin/amtool"),
+        templates: folder.join("usr/share/prometheus/alertmanager"),
+    };
+    if folder.is_dir() {
+        return Ok(found);
+    }
+    let apt = Apt::prepare_release(&peers.join("apt-release"))?;
+    apt.update()?;
     if unpacked.exists() {
         fs::remove_dir_all(&unpacked)?;
     }
+    let archive = apt.download(PACKAGE)?;
     shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&unpacked))?;
-    fs::write(unpacked.join("version"), &version)?;
-    if package == "prometheus-alertmanager" {
-        take_templates_from_here(&unpacked.join(program))?;
-    }
-    // Each of them answers this flag; one that lacks a shared library does not.
-    let flag = if package == "victoria-metrics" { "-version" } else { "--version" };
-    shell::output(&mut shell::command(&unpacked.join(program).to_string_lossy(), &[flag]))
-        .with_context(|| format!("{package} {} does not run on this machine", version.trim()))?;
-    let home = folder.join(package);
-    if home.exists() {
-        fs::remove_dir_all(&home)?;
-    }
-    fs::rename(&unpacked, &home)?;
-    fs::remove_file(&archive)?;
-    Ok(())
+    take_templates_from_here(&unpacked.join("usr/bin/prometheus-alertmanager"))?;
+    fs::rename(&unpacked, &folder)?;
+    Ok(found)
 }
 
 /// Where Alertmanager finds its templates, relative to the folder in which it is started.
@@ -241,6 +225,40 @@ fn take_templates_from_here(program: &Path) -> Result<()> {
     }
     ensure!(from > 0, "this Alertmanager has its templates elsewhere");
     Ok(fs::write(program, bytes)?)
+}
+
+/// Prints each program with its version.
+pub(crate) fn print(peers: &Peers) -> Result<()> {
+    let folder = place::target().join("peers");
+    for path in [&peers.prometheus, &peers.promtool, &peers.node_exporter, &peers.victoria_metrics] {
+        let package =
+            path.strip_prefix(&folder)?.iter().next().context("a peer lies in its package's folder")?;
+        let version = fs::read_to_string(folder.join(package).join("version"))?;
+        println!("{}\t{}\t{}", package.to_string_lossy(), version.trim(), path.display());
+    }
+    Ok(())
+}
+
+fn unpack(apt: &Apt, package: &str, program: &str, folder: &Path) -> Result<()> {
+    let archive = apt.download(package)?;
+    let version = shell::output(shell::command("dpkg-deb", &["--field"]).arg(&archive).arg("Version"))?;
+    let unpacked = folder.join(format!("{package}.new"));
+    if unpacked.exists() {
+        fs::remove_dir_all(&unpacked)?;
+    }
+    shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&unpacked))?;
+    fs::write(unpacked.join("version"), &version)?;
+    // Each of them answers this flag; one that lacks a shared library does not.
+    let flag = if package == "victoria-metrics" { "-version" } else { "--version" };
+    shell::output(&mut shell::command(&unpacked.join(program).to_string_lossy(), &[flag]))
+        .with_context(|| format!("{package} {} does not run on this machine", version.trim()))?;
+    let home = folder.join(package);
+    if home.exists() {
+        fs::remove_dir_all(&home)?;
+    }
+    fs::rename(&unpacked, &home)?;
+    fs::remove_file(&archive)?;
+    Ok(())
 }
 
 /// apt with folders of its own.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     barograph,
-    peers::{self, Peers},
+    peers::{self, Alertmanager},
     place,
     random::Random,
 };
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(totals.different.is_empty());
     }
     let binary = arguments.binary.clone().map_or_else(barograph::build_for_tests, Ok)?;
-    let peers = peers::bring(false)?;
+    let peers = peers::alertmanager()?;
     let programs = Programs { ours: &binary, theirs: &peers };
     if let Some(number) = arguments.tree {
         let (_, different) = once(&programs, arguments.seed, &[number], arguments.second)?;
@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 /// One batch of the first trees of a seed.
-pub(crate) fn some(ours: &Path, theirs: &Peers, seed: u64) -> Result<Totals> {
+pub(crate) fn some(ours: &Path, theirs: &Alertmanager, seed: u64) -> Result<Totals> {
     let mut totals = Totals { seed, ..Totals::default() };
     totals.batch(&Programs { ours, theirs }, BATCH)?;
     println!("{totals}");

@@ -22,7 +22,7 @@ use crate::{
     barograph::Barograph,
     http::{Client, Reply},
     load,
-    peers::{Peers, TEMPLATES},
+    peers::{Alertmanager, TEMPLATES},
     place,
     server::{self, Server},
     sink::Sink,
@@ -48,7 +48,7 @@ pub(super) struct Played {
 /// Both programs.
 pub(super) struct Programs<'a> {
     pub(super) ours: &'a Path,
-    pub(super) theirs: &'a Peers,
+    pub(super) theirs: &'a Alertmanager,
 }
 
 /// Plays trees with what is told of them, from now on or from a second of a minute on.
@@ -104,13 +104,13 @@ fn start_ours(binary: &Path, folder: &Path, configuration: &Value) -> Result<Ser
 }
 
 /// Starts a real Alertmanager, alone and on a free port.
-pub(crate) fn start_theirs(peers: &Peers, folder: &Path, configuration: &Value) -> Result<Server> {
+pub(crate) fn start_theirs(theirs: &Alertmanager, folder: &Path, configuration: &Value) -> Result<Server> {
     let folder = folder.join("alertmanager");
     fs::create_dir_all(&folder)?;
-    std::os::unix::fs::symlink(&peers.alertmanager_templates, folder.join(TEMPLATES))?;
+    std::os::unix::fs::symlink(&theirs.templates, folder.join(TEMPLATES))?;
     fs::write(folder.join("alertmanager.yml"), configuration.to_string())?;
     let address = server::free_address()?;
-    let mut command = Command::new(&peers.alertmanager);
+    let mut command = Command::new(&theirs.program);
     command.current_dir(&folder).args(["--config.file=alertmanager.yml", "--storage.path=data"]);
     command.args(["--cluster.listen-address=", "--log.level=warn"]);
     command.arg(format!("--web.listen-address={address}"));
