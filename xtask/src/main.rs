@@ -5,6 +5,7 @@
     reason = "tasks measure time, read the environment and wait for other processes: they are the edge themselves"
 )]
 
+mod alert_diff;
 mod barograph;
 mod bench;
 mod check;
@@ -22,6 +23,7 @@ mod random;
 mod server;
 mod shell;
 mod simulation;
+mod sink;
 mod suites;
 mod tally;
 mod test;
@@ -88,6 +90,8 @@ enum Task {
     Outbox(outbox::Arguments),
     /// Feed mutated bytes to everything that reads bytes it did not write.
     Fuzz(fuzzing::Arguments),
+    /// Random trees of routes under random alerts, beside a real Alertmanager: both must tell the same.
+    AlertDiff(alert_diff::Arguments),
     /// Make what is released: binary, completions, manual pages, unit file, licences, bill of materials, checksum.
     Dist(dist::Arguments),
     /// Restart the server of a running browser suite (for its tests).
@@ -129,6 +133,7 @@ fn perform(task: Task) -> Result<bool> {
         }
         Task::Sim(arguments) => simulation::run(&arguments),
         Task::Outbox(arguments) => outbox::run(&arguments).map(|()| true),
+        Task::AlertDiff(arguments) => alert_diff::run(&arguments),
         Task::Fuzz(arguments) => fuzzing::run(&arguments),
         Task::Dist(arguments) => dist::run_task(&arguments).map(|()| true),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),

@@ -1,6 +1,7 @@
 //! Tests with real parts: the product's own binary, real clients of it and a real browser, all as processes on
 //! loopback, each with a limit of time and ended by its own id.
 
+mod alert_diff;
 mod answers;
 mod assistants;
 mod browser;
@@ -70,6 +71,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("outbox", outbox::run),
+    ("alert_diff", alert_diff::run),
     ("remote_write", remote_write::run),
     ("remote", remote::run),
     ("examples", examples::run),

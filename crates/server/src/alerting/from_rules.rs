@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use barograph_alert::{
     Rule, State as RuleState,
+    ready::is_ready,
     routing::{Alert, Cause, LabelSet},
 };
 use barograph_model::Timestamp;
@@ -33,13 +34,23 @@ pub(crate) struct Raised<'a> {
 impl Alerting {
     /// Takes the alerts of a rule as they are after an evaluation. Blocks on the disk if one began or ended.
     pub(crate) fn raise(&self, rule: &Rule, raised: Raised<'_>, now: Timestamp) {
-        let alerts = self.news(told(rule, raised), now.millis());
+        let alerts = self.news(self.wanted(told(rule, raised), raised.rule), now.millis());
         if alerts.is_empty() {
             return;
         }
         if let Err(error) = self.post(alerts, now) {
             tracing::warn!(error = chain(&error), rule = raised.rule, "alerts of a rule are not kept yet");
         }
+    }
+
+    /// Those that somebody may want to be told. One of the rules that come with the server whose severity is `none` says that
+    /// all is well, and is for routes only that name it.
+    fn wanted(&self, mut alerts: Vec<Alert>, rule: &str) -> Vec<Alert> {
+        if rule.split(';').next().is_some_and(is_ready) {
+            let config = self.config();
+            alerts.retain(|alert| !alert.says_all_is_well() || config.route.asks_for(&alert.labels));
+        }
+        alerts
     }
 
     /// Those that say something new, or were not told for a while.

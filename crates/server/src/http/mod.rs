@@ -50,6 +50,7 @@ mod reading;
 mod receivers;
 mod record;
 mod remote_read;
+mod runbooks;
 mod sampling;
 mod service;
 mod services;
@@ -354,6 +355,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(incidents::routes())
+        .merge(runbooks::routes())
         .merge(alerts::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())

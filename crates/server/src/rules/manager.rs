@@ -19,7 +19,13 @@ use super::{
     files::{self, Files, Stamps},
     task,
 };
-use crate::{Engine, config::Config, errors::chain, server::stopped, telemetry::Origin};
+use crate::{
+    Engine,
+    config::{Config, ReadyRules},
+    errors::chain,
+    server::stopped,
+    telemetry::Origin,
+};
 
 /// How often rule files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -28,6 +34,7 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Setup {
     patterns: Vec<PathBuf>,
+    ready: ReadyRules,
     files: Files,
     seen: Stamps,
     interval: Duration,
@@ -43,8 +50,9 @@ impl Setup {
     pub(crate) fn read(config: &Config) -> Result<Self, String> {
         Ok(Self {
             patterns: config.rule_files.clone(),
+            ready: config.ready_rules.clone(),
             seen: files::stamps(&config.rule_files),
-            files: files::read(&config.rule_files)?,
+            files: files::read(&config.rule_files, &config.ready_rules)?,
             interval: config.global.evaluation_interval,
             query_offset: config.global.rule_query_offset,
             external_labels: config.global.external_labels.clone(),
@@ -53,7 +61,7 @@ impl Setup {
 
     /// Whether another says the same of rules, whatever is in their files.
     fn is_like(&self, other: &Self) -> bool {
-        self.patterns == other.patterns
+        (&self.patterns, &self.ready) == (&other.patterns, &other.ready)
             && (self.interval, self.query_offset) == (other.interval, other.query_offset)
             && self.external_labels == other.external_labels
     }
@@ -103,10 +111,10 @@ pub(crate) async fn run(
                 continue;
             }
         }
-        let patterns = setup.patterns.clone();
+        let (patterns, ready) = (setup.patterns.clone(), setup.ready.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let changed = looks.changed(files::stamps(&patterns));
-            (looks, changed.then(|| files::read(&patterns)))
+            (looks, changed.then(|| files::read(&patterns, &ready)))
         });
         let (after, read) =
             looked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
