@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use barograph_alert::{
-    Rule, State as RuleState,
-    routing::{Alert, Cause, LabelSet},
+    BELIEVED, Rule, State as RuleState,
+    routing::{Alert, Cause, Fingerprint, LabelSet},
 };
 use barograph_model::Timestamp;
 
@@ -31,15 +31,21 @@ pub(crate) struct Raised<'a> {
 }
 
 impl Alerting {
-    /// Takes the alerts of a rule as they are after an evaluation. Blocks on the disk if one began or ended.
-    pub(crate) fn raise(&self, rule: &Rule, raised: Raised<'_>, now: Timestamp) {
-        let alerts = self.news(told(rule, raised), now.millis());
+    /// Takes what rules tell of their alerts after an evaluation. Blocks on the disk if one began or ended.
+    pub(crate) fn raise(&self, alerts: Vec<Alert>, now: Timestamp) {
+        let alerts = self.news(alerts, now.millis());
         if alerts.is_empty() {
             return;
         }
         if let Err(error) = self.post(alerts, now) {
-            tracing::warn!(error = chain(&error), rule = raised.rule, "alerts of a rule are not kept yet");
+            tracing::warn!(error = chain(&error), "alerts of rules are not kept yet");
         }
+    }
+
+    /// An alert, if it fires at a time.
+    pub(crate) fn firing(&self, fingerprint: Fingerprint, at: i64) -> Option<Alert> {
+        let standing = self.standing();
+        standing.alerts.one(fingerprint).filter(|alert| !alert.resolved(Timestamp(at))).cloned()
     }
 
     /// Those that say something new, or were not told for a while.
@@ -58,9 +64,15 @@ impl Alerting {
     }
 }
 
-fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
-    let interval = i64::try_from(raised.interval.as_millis()).unwrap_or(i64::MAX);
-    let valid_until = raised.at.millis().saturating_add(interval.max(RESEND).saturating_mul(4));
+/// Until when what is told at a time holds by itself, if it is told at such an interval.
+pub(crate) fn valid_until(at: Timestamp, interval: Duration) -> i64 {
+    let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    at.millis().saturating_add(interval.max(RESEND).saturating_mul(BELIEVED))
+}
+
+/// The alerts of a rule as they are after an evaluation, those that are over for less than a while among them.
+pub(crate) fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
+    let valid_until = valid_until(raised.at, raised.interval);
     let spec = rule.spec.alerting();
     let handling = spec.map(|spec| &spec.handling);
     let kind = spec.map_or("threshold", |spec| spec.watches.as_str());
