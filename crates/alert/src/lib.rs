@@ -52,6 +52,6 @@ pub mod test;
 
 pub use file::{GroupSpec, RuleFile, RuleKind, RuleSpec};
 pub use rule::{
-    Alert, Answered, Defaults, Group, Health, Moment, Outcome, Reader, Restoring, Rule, RuleError, State,
-    Status, Surroundings,
+    ACTIVE_MAX, Alert, Answered, BELIEVED, Defaults, Group, Health, Kept, Moment, Outcome, Reader, Restoring,
+    Rule, RuleError, State, Status, Surroundings,
 };

@@ -321,7 +321,7 @@ fn a_clock_that_jumps_changes_no_wait() {
     played.post(alert(named("a"), 0, Some(i64::MAX), 0), 0);
     for by in [3_600_000, -3_600_000] {
         let before = played.dispatcher.next().unwrap();
-        played.dispatcher.shift(by);
+        played.dispatcher.shift(by, by);
         assert_eq!(played.dispatcher.next(), Some(before + by));
     }
 }

@@ -20,6 +20,7 @@ pub struct Instruments {
     interval: Family<Gauge, 1>,
     rules: Family<Gauge, 1>,
     files_usable: Gauge,
+    unkept: Counter,
 }
 
 impl Instruments {
@@ -71,11 +72,22 @@ impl Instruments {
                 .gauge("barograph_rule_files_usable")
                 .help("0 while rule files cannot be used and the rules before them run on.")
                 .register()?,
+            unkept: registry
+                .counter("barograph_rule_state_failures_total")
+                .help(
+                    "Evaluations of groups whose alerts could not be written to the state database at once.",
+                )
+                .register()?,
         })
     }
 
     pub(super) fn files(&self, usable: bool) {
         self.files_usable.set(f64::from(u8::from(usable)));
+    }
+
+    /// Alerts of a group could not be kept.
+    pub(super) fn unkept(&self) {
+        self.unkept.inc();
     }
 
     /// A group begins to run; its counters show from here on.

@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::{Defaults, Group, Restoring, Surroundings};
+use barograph_alert::{Defaults, Group, Surroundings};
 use barograph_model::{Labels, stale_marker};
 use barograph_tsdb::Row;
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     ASKING_MAX, Running,
     files::{self, Files, Stamps},
-    task,
+    kept, task,
 };
 use crate::{
     Engine,
@@ -29,6 +29,8 @@ use crate::{
 
 /// How often rule files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// What is kept of groups that did not come back so long after the start is forgotten.
+const STRANGERS: Duration = Duration::from_secs(600);
 
 /// What the configuration says of rules, and the files as they were when the server started.
 #[derive(Debug)]
@@ -78,15 +80,11 @@ pub(crate) async fn run(
     let mut configured = engine.configured.subscribe();
     let surroundings = Surroundings { external_labels: setup.external_labels.clone(), external_url };
     let around = Arc::new(task::Around { surroundings, turns: Semaphore::new(ASKING_MAX) });
-    let defaults = Defaults {
-        interval: setup.interval,
-        query_offset: setup.query_offset,
-        restoring: Some(Restoring::default()),
-    };
+    let defaults = Defaults { interval: setup.interval, query_offset: setup.query_offset };
     let mut manager = Manager { engine, around, defaults, tasks: Vec::new(), anew: false };
     manager.apply(std::mem::take(&mut setup.files)).await;
-    // What is new from here on was not there before a restart.
-    manager.defaults.restoring = None;
+    let began = manager.engine.clock.monotonic();
+    let mut strangers = true;
     let mut looks = Looks { applied: setup.seen.clone(), seen: setup.seen.clone() };
     loop {
         tokio::select! {
@@ -110,6 +108,10 @@ pub(crate) async fn run(
                 }
                 continue;
             }
+        }
+        if strangers && manager.engine.clock.monotonic().saturating_sub(began) > STRANGERS {
+            strangers = false;
+            manager.forget_strangers().await;
         }
         let (patterns, ready) = (setup.patterns.clone(), setup.ready.clone());
         let looked = tokio::task::spawn_blocking(move || {
@@ -197,7 +199,7 @@ impl Manager {
     /// Lets the groups of these files run, and no others.
     async fn apply(&mut self, files: Files) {
         let mut before = std::mem::take(&mut self.tasks);
-        let mut ended = Vec::new();
+        let (mut ended, mut gone) = (Vec::new(), Vec::new());
         let groups = files.into_iter().flat_map(|(path, file)| {
             let path: Arc<str> = path.into();
             file.groups.into_iter().map(move |spec| (path.clone(), spec))
@@ -227,10 +229,33 @@ impl Manager {
         for (running, task) in before {
             task.stop().await;
             ended.extend(running.group().clone().into_series());
+            gone.push(kept::key(&running.group()));
+        }
+        if !gone.is_empty() {
+            self.forget(move |group| !gone.iter().any(|gone| gone == group)).await;
         }
         if !ended.is_empty() {
             let engine = self.engine.clone();
             let _ = tokio::task::spawn_blocking(move || end(&engine, &ended)).await;
+        }
+    }
+}
+
+impl Manager {
+    /// Forgets what is kept of groups that were there before the start and are no more.
+    async fn forget_strangers(&self) {
+        let known: Vec<String> = self.tasks.iter().map(|(running, _)| kept::key(&running.group())).collect();
+        self.forget(move |group| known.iter().any(|known| known == group)).await;
+    }
+
+    async fn forget(&self, wanted: impl Fn(&str) -> bool + Send + 'static) {
+        let state = self.engine.state.clone();
+        let forgotten = tokio::task::spawn_blocking(move || kept::forget_groups(&state, wanted)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(
+                error = chain(&error),
+                "what is kept of groups that are gone is not removed for now"
+            );
         }
     }
 }
