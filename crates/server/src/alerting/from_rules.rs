@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barograph_alert::{
     Rule, State as RuleState,
-    routing::{Alert, Cause, LabelSet},
+    routing::{Alert, Cause, Fingerprint, LabelSet},
 };
 use barograph_model::Timestamp;
 
@@ -39,6 +39,23 @@ impl Alerting {
         }
         if let Err(error) = self.post(alerts, now) {
             tracing::warn!(error = chain(&error), rule = raised.rule, "alerts of a rule are not kept yet");
+        }
+    }
+
+    /// Ends alerts of a rule that is gone. Blocks on the disk.
+    pub(crate) fn end(&self, alerts: &[LabelSet], now: Timestamp) {
+        let at = now.millis();
+        let over: Vec<Alert> = {
+            let standing = self.standing();
+            let fires = |labels: &LabelSet| {
+                let alert = standing.alerts.one(Fingerprint::of(labels))?;
+                alert.ends_at.is_none_or(|end| end > at).then(|| alert.clone())
+            };
+            let over = alerts.iter().filter_map(fires);
+            over.map(|alert| Alert { ends_at: Some(at), timeout: false, updated_at: at, ..alert }).collect()
+        };
+        if let Err(error) = self.post(over, now) {
+            tracing::warn!(error = chain(&error), "alerts of a rule that is gone are not ended yet");
         }
     }
 

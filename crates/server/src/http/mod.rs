@@ -50,6 +50,7 @@ mod reading;
 mod receivers;
 mod record;
 mod remote_read;
+mod rules;
 mod sampling;
 mod service;
 mod services;
@@ -355,6 +356,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(diagnostics::routes())
         .merge(incidents::routes())
         .merge(alerts::routes())
+        .merge(rules::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())

@@ -20,6 +20,8 @@ pub struct Instruments {
     interval: Family<Gauge, 1>,
     rules: Family<Gauge, 1>,
     files_usable: Gauge,
+    own: Gauge,
+    own_refused: Counter,
 }
 
 impl Instruments {
@@ -71,11 +73,27 @@ impl Instruments {
                 .gauge("barograph_rule_files_usable")
                 .help("0 while rule files cannot be used and the rules before them run on.")
                 .register()?,
+            own: registry.gauge("barograph_own_rules").help("Rules that were made by API.").register()?,
+            own_refused: registry
+                .counter("barograph_own_rules_refused_total")
+                .help("Rules that were not made by API as there are too many.")
+                .register()?,
         })
     }
 
     pub(super) fn files(&self, usable: bool) {
         self.files_usable.set(f64::from(u8::from(usable)));
+    }
+
+    /// So many rules were made by API.
+    pub(super) fn own(&self, rules: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "there are fewer rules than that")]
+        self.own.set(rules as f64);
+    }
+
+    /// One more was refused, as there are too many.
+    pub(crate) fn own_refused(&self) {
+        self.own_refused.inc();
     }
 
     /// A group begins to run; its counters show from here on.
