@@ -2,6 +2,8 @@
 //!
 //! An id is that of an alert (`alert_…`, or its bare fingerprint) or of an incident (`incident_…`).
 
+mod preview;
+
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Silence(SilenceArgs),
     /// Say who is on call now and next.
     Oncall(OncallArgs),
+    /// Say what the alerting rules of a file would have done with what is stored, and whom they would have woken.
+    Preview(preview::Args),
 }
 
 /// The server, and how to print what it says.
@@ -144,6 +148,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Resolve(args) => act("resolve", &args, None, terminal)?,
         Command::Silence(args) => silence(&args, terminal)?,
         Command::Oncall(args) => oncall(&args, terminal)?,
+        Command::Preview(args) => preview::run(&args, terminal)?,
     }
     Ok(exit::FINE)
 }

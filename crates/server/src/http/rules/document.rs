@@ -129,6 +129,10 @@ fn of_own(engine: &Engine, facts: &Facts, own: &Own) -> Value {
     }
     fired(&mut document, engine, facts, own.name());
     let interval = own.rule.as_ref().ok().and_then(|rule| rule.interval);
+    // A key that it has, among those that a form gives back as they are.
+    if let (Some(interval), Some(Value::Object(params))) = (interval, document.get_mut("params")) {
+        params.insert("interval".to_owned(), format_duration(interval).into());
+    }
     let interval = interval.unwrap_or_else(|| engine.configured.current().global.evaluation_interval);
     for (key, value) in [
         ("id", json!(own.id)),
