@@ -2,6 +2,8 @@
 //!
 //! An id is that of an alert (`alert_…`, or its bare fingerprint) or of an incident (`incident_…`).
 
+mod preview;
+
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Oncall(OncallArgs),
     /// Send a test over each channel of a receiver, and say what came of it.
     Test(TestArgs),
+    /// Say what the alerting rules of a file would have done with what is stored, and whom they would have woken.
+    Preview(preview::Args),
 }
 
 /// The server, and how to print what it says.
@@ -158,6 +162,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Silence(args) => silence(&args, terminal)?,
         Command::Oncall(args) => oncall(&args, terminal)?,
         Command::Test(args) => return test(&args, terminal),
+        Command::Preview(args) => preview::run(&args, terminal)?,
     }
     Ok(exit::FINE)
 }

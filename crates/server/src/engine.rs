@@ -31,7 +31,7 @@ use crate::{
     records::Records,
     reload::Configured,
     results::Results,
-    rules::Board,
+    rules::{Board, own::OwnRules},
     scraping::Scraped,
     spans::Spans,
     statsd::Statsd,
@@ -92,6 +92,8 @@ pub struct Engine {
     pub(crate) alerting: Arc<Alerting>,
     /// The rules that run.
     pub(crate) rules: Board,
+    /// Rules that were made by API.
+    pub(crate) own_rules: Arc<OwnRules>,
     /// What is scraped.
     pub(crate) scraped: Scraped,
     /// Where the store lies.

@@ -507,6 +507,11 @@ async fn open(
             tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
         Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
+    let own_rules = {
+        let state = state.clone();
+        let loading = tokio::task::spawn_blocking(move || rules::own::OwnRules::load(state)).await;
+        Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    };
     delivery.tells(alerting.clone());
     incidents.connect(Box::new(delivery.clone()));
     let statsd = Statsd::open(&settings.config.statsd, clock.clone(), &telemetry.registry).await;
@@ -548,6 +553,7 @@ async fn open(
         incidents,
         alerting,
         rules: rules::Board::default(),
+        own_rules,
         scraped: Default::default(),
         clock,
     });

@@ -60,7 +60,7 @@ function start() {
   });
   rules = [
     rule("web", "CheckoutSlow", "critical", "system_load_1m > 1.2", { state: "firing", active: 3, fired_24h: 2, editable: true, file: null, version: 3, escalation: "payments", runbook_url: "https://runbooks.example/checkout", params: { clear_threshold: 1.1 } }),
-    rule("web", "ErrorsHigh", "warning", "sum by (code) (rate(http_requests_total[5m])) > 150", { fired_24h: 14, flapping: true, editable: true, file: null }),
+    rule("web", "ErrorsHigh", "warning", "sum by (code) (rate(http_requests_total[5m])) > 150", { fired_24h: 14, flapping: true, noisy: true, noisy_why: "it fires and stops again and again", editable: true, file: null }),
     rule("web", "TargetDown", "critical", "up == 0", { state: "firing", active: 1, fired_24h: 1, for: "1m" }),
     rule("host", "MemoryHigh", "warning", "system_memory_percentage > 43", { state: "firing", active: 1, fired_24h: 1 }),
     rule("host", "DiskFull", "critical", "barograph_storage_disk_bytes{kind=\"free\"} < 1e8", { fired_24h: 1, for: "10m" }),
@@ -293,6 +293,10 @@ function ruling([id, more], method, given) {
   if (method === "DELETE") {
     rules = rules.filter((rule) => rule !== one);
     return found({});
+  }
+  if (method === "PUT" && more === "enabled") {
+    Object.assign(one, { enabled: given().enabled, version: one.version + 1 });
+    return found(one);
   }
   if (method === "PUT") {
     const rule = given();

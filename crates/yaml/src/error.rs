@@ -16,6 +16,8 @@ pub enum Place {
     Environment(String),
     /// On the command line, in the flag of this name.
     Flag(String),
+    /// In a document that is no file, at this path.
+    Path(String),
 }
 
 impl fmt::Display for Place {
@@ -24,6 +26,7 @@ impl fmt::Display for Place {
             Self::File { line, column } => write!(f, "{line}:{column}"),
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Path(path) => f.write_str(path),
         }
     }
 }
@@ -57,7 +60,7 @@ impl fmt::Display for Faults {
             }
             match &finding.place {
                 place @ Place::File { .. } => write!(f, "{}:{place}: {}", self.path, finding.message)?,
-                place @ (Place::Environment(_) | Place::Flag(_)) => {
+                place @ (Place::Environment(_) | Place::Flag(_) | Place::Path(_)) => {
                     write!(f, "{place}: {}", finding.message)?;
                 }
             }

@@ -39,7 +39,7 @@ impl Findings {
     pub fn into_vec(mut self) -> Vec<Finding> {
         self.found.sort_by_key(|finding| match finding.place {
             Place::File { line, column } => (line, column),
-            Place::Environment(_) | Place::Flag(_) => (usize::MAX, 0),
+            Place::Environment(_) | Place::Flag(_) | Place::Path(_) => (usize::MAX, 0),
         });
         self.found
     }

@@ -5,7 +5,9 @@
 //! of a file are called the same.
 
 mod duplicates;
+mod one;
 mod read;
+mod written;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -17,7 +19,9 @@ use crate::{
 };
 
 pub use duplicates::{Duplicate, duplicates};
+pub use one::{OneRule, RULE_BYTES_MAX, parse_one, read_one};
 pub use read::parse;
+pub use written::yaml;
 
 /// A rule file.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -92,7 +92,7 @@ fn read_group(node: &Node, findings: &mut Findings) -> Option<GroupSpec> {
     Some(GroupSpec { name: name?, interval, query_offset, limit, tenant, rules })
 }
 
-fn read_rule(
+pub(super) fn read_rule(
     node: &Node,
     group_labels: &BTreeMap<String, String>,
     findings: &mut Findings,

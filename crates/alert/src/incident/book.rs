@@ -348,7 +348,7 @@ impl Book {
                 let data = json!({"policy": incident.policy, "receiver": incident.receiver});
                 incident.row(change, now, Kind::Opened, NOBODY, text, data);
             }
-            follow(incident, fired, &policy, now, change);
+            follow(incident, fired, is_new, &policy, now, change);
             if is_new && incident.is_live() {
                 take_at_once(incident, fired, earlies, &policy, now, change);
             }
@@ -483,7 +483,14 @@ fn standing(incident: &Incident) -> Standing {
 }
 
 /// Alerts that joined, left or were muted.
-fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, change: &mut Change) {
+fn follow(
+    incident: &mut Incident,
+    fired: Fired<'_>,
+    is_first: bool,
+    policy: &Policy,
+    now: i64,
+    change: &mut Change,
+) {
     let (mut joined, mut left, mut awake, mut firing) = (Vec::new(), Vec::new(), false, false);
     for (alert, muted) in fired.alerts {
         let fires = !alert.resolved(Timestamp(now));
@@ -532,7 +539,6 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
         incident.row(change, now, Kind::Resolved, NOBODY, text, json!({"by_hand": false}));
         return;
     }
-    let is_first = incident.rows == 1;
     if !is_first && (!joined.is_empty() || !left.is_empty()) {
         let text = format!("{} joined, {} left", counted(joined.len()), counted(left.len()));
         let few = |ids: &[Fingerprint]| ids.iter().take(20).map(alert_id).collect::<Vec<_>>();

@@ -13,6 +13,7 @@ mod correlation;
 mod read;
 mod threshold;
 mod trend;
+mod written;
 
 use barograph_analyze::Point;
 use barograph_model::{Labels, Timestamp};

@@ -80,12 +80,12 @@ fn named(name: &str) -> Result<Kind, String> {
     })
 }
 
-fn anomaly() -> Anomaly {
+pub(super) fn anomaly() -> Anomaly {
     const DAY_MS: i64 = 86_400_000;
     Anomaly { settings: Settings::default(), cycle_ms: 0, learn_ms: DAY_MS / 4, rest_ms: 3_600_000 }
 }
 
-fn trend() -> Trend {
+pub(super) fn trend() -> Trend {
     Trend { window_ms: 86_400_000, alpha: 0.01, min_slope_per_hour: 0.0, direction: None, crossing: None }
 }
 

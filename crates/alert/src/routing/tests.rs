@@ -331,7 +331,7 @@ fn a_route_asks_for_an_alert_by_its_name_or_severity() {
     let text = "route:\n  receiver: a\n  routes:\n  - {matchers: ['severity != critical', 'team = web'], receiver: a}\n  \
                 - {matchers: ['alertname =~ \"Watch.*\"'], receiver: a, routes: [{matchers: ['site = x'], receiver: a}]}\n  \
                 - {matchers: ['severity =~ \".*\"'], receiver: a}\nreceivers: [{name: a}]\n";
-    let config = crate::config::parse(text, "a.yml").unwrap_or_else(|faults| panic!("{faults}"));
+    let config = config::parse(text, "a.yml").unwrap_or_else(|faults| panic!("{faults}"));
     let asks = |pairs: &[(&str, &str)]| {
         let labels = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         config.route.asks_for(&labels)

@@ -11,7 +11,7 @@ use barograph_query::{
 use super::{Alert, Moment, RuleError, State, alerts};
 use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
-    kinds::{Kind, Span, Standing},
+    kinds::{Kind, Span, Standing, Threshold},
     template::{self, Subject, Template},
 };
 
@@ -66,11 +66,6 @@ impl Reader<'_> {
         Ok(series.into_iter().map(|(labels, track)| (labels, points(track))).collect())
     }
 
-    /// The floats that answer an instant query.
-    pub(crate) fn values(&self, expr: &Expr, at: Timestamp) -> Result<Vec<f64>, RuleError> {
-        Ok(self.vector(expr, at)?.iter().filter_map(|found| found.1.float()).collect())
-    }
-
     /// The answer to an instant query, as a vector.
     fn vector(&self, expr: &Expr, at: Timestamp) -> Result<Vec<(Labels, Datum)>, RuleError> {
         let answer = evaluate_instant(self.source, expr, at, self.options, self.budget);
@@ -103,13 +98,7 @@ impl RuleSpec {
     ) -> Result<Answered, RuleError> {
         if let (Some(threshold), Some(spec)) = (self.measured(), self.alerting()) {
             let vector = reader.vector(&threshold.measured, moment.asked())?;
-            let measured = vector.iter().filter_map(|found| {
-                let standing = threshold.standing(found.1.float()?);
-                Some((alert(spec, found, moment, reader, surroundings), standing))
-            });
-            let measured: Vec<(Alert, Standing)> = measured.collect();
-            alerts::check_unique(measured.iter().map(|(alert, _)| alert))?;
-            return Ok(Answered::Measured(measured));
+            return stand(spec, threshold, &vector, moment, reader, surroundings);
         }
         if let Some(answered) = self.ask_by_kind(moment, reader, surroundings)? {
             return Ok(answered);
@@ -128,6 +117,31 @@ impl RuleSpec {
 }
 
 impl RuleSpec {
+    /// As [`RuleSpec::ask`], with all that was measured if something is held against a number: it is asked once for both.
+    pub(crate) fn ask_measured(
+        &self,
+        moment: Moment,
+        reader: Reader<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<(Answered, Vec<(Labels, f64)>), RuleError> {
+        let held = self.alerting().and_then(|spec| Some((spec, spec.threshold.as_ref()?)));
+        let Some((spec, threshold)) = held else {
+            return Ok((self.ask(moment, reader, surroundings)?, Vec::new()));
+        };
+        let vector = reader.vector(&threshold.measured, moment.asked())?;
+        let values = vector.iter().filter_map(|(labels, datum)| Some((labels.clone(), datum.float()?)));
+        let values = values.collect();
+        if self.measured().is_some() {
+            return Ok((stand(spec, threshold, &vector, moment, reader, surroundings)?, values));
+        }
+        let holds =
+            |datum: &Datum| datum.float().is_some_and(|value| threshold.would_hold(value, threshold.fire));
+        let found = vector.iter().filter(|(_, datum)| holds(datum));
+        let found: Vec<Alert> = found.map(|found| alert(spec, found, moment, reader, surroundings)).collect();
+        alerts::check_unique(found.iter())?;
+        Ok((Answered::Alerts(found), values))
+    }
+
     /// Asks what rules of some kinds ask in place of their expression.
     fn ask_by_kind(
         &self,
@@ -166,6 +180,24 @@ impl RuleSpec {
         alerts::check_unique(found.iter())?;
         Ok(Some(Answered::Alerts(found)))
     }
+}
+
+/// Where each series stands that was measured.
+fn stand(
+    spec: &AlertSpec,
+    threshold: &Threshold,
+    vector: &[(Labels, Datum)],
+    moment: Moment,
+    reader: Reader<'_>,
+    surroundings: &Surroundings,
+) -> Result<Answered, RuleError> {
+    let measured = vector.iter().filter_map(|found| {
+        let standing = threshold.standing(found.1.float()?);
+        Some((alert(spec, found, moment, reader, surroundings), standing))
+    });
+    let measured: Vec<(Alert, Standing)> = measured.collect();
+    alerts::check_unique(measured.iter().map(|(alert, _)| alert))?;
+    Ok(Answered::Measured(measured))
 }
 
 /// The alert of one series that was found.

@@ -63,6 +63,23 @@ impl Alerting {
         standing.alerts.one(fingerprint).filter(|alert| !alert.resolved(Timestamp(at))).cloned()
     }
 
+    /// Ends alerts of a rule that is gone. Blocks on the disk.
+    pub(crate) fn end(&self, alerts: &[LabelSet], now: Timestamp) {
+        let at = now.millis();
+        let over: Vec<Alert> = {
+            let standing = self.standing();
+            let fires = |labels: &LabelSet| {
+                let alert = standing.alerts.one(Fingerprint::of(labels))?;
+                alert.ends_at.is_none_or(|end| end > at).then(|| alert.clone())
+            };
+            let over = alerts.iter().filter_map(fires);
+            over.map(|alert| Alert { ends_at: Some(at), timeout: false, updated_at: at, ..alert }).collect()
+        };
+        if let Err(error) = self.post(over, now) {
+            tracing::warn!(error = chain(&error), "alerts of a rule that is gone are not ended yet");
+        }
+    }
+
     /// Those that say something new, or were not told for a while.
     fn news(&self, alerts: Vec<Alert>, now: i64) -> Vec<Alert> {
         let standing = self.standing();

@@ -7,12 +7,14 @@
 //! - `files`: `alertmanager.yml`
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
+//! - `firings`: how often they did of late
 //! - `notices`: what follows from a look at a group
 //! - `kept`: tables
 //! - `instruments`: metrics
 
 mod dispatch;
 mod files;
+mod firings;
 mod from_rules;
 mod instruments;
 mod kept;
@@ -41,6 +43,8 @@ pub(crate) use barograph_alert::routing::Alert;
 pub(crate) use dispatch::{JUMP, drift, run};
 pub(crate) use files::Setup;
 pub use files::check;
+pub(crate) use firings::Fired;
+use firings::Firings;
 pub(crate) use from_rules::{Raised, told, valid_until};
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
@@ -54,6 +58,7 @@ pub(crate) struct Alerting {
     standing: Mutex<Standing>,
     /// Told when there may be something to do earlier than was thought.
     wake: Notify,
+    firings: Firings,
     instruments: Instruments,
 }
 
@@ -91,9 +96,10 @@ impl Alerting {
     pub(crate) fn load(state: Arc<State>, setup: Setup, now: Timestamp, instruments: Instruments) -> Self {
         let now = now.millis();
         let kept = state.read(|view| {
-            Ok((view.all(&ALERTS)?, view.all(&SILENCES)?, view.all(&MAINTENANCE)?, view.all(&LOG)?))
+            let firings = Firings::load(view)?;
+            Ok((view.all(&ALERTS)?, view.all(&SILENCES)?, view.all(&MAINTENANCE)?, view.all(&LOG)?, firings))
         });
-        let (alerts, silences, maintenance, log) = kept.unwrap_or_else(|error| {
+        let (alerts, silences, maintenance, log, firings) = kept.unwrap_or_else(|error| {
             tracing::error!(
                 error = chain(&error),
                 "alerts and silences cannot be read; there are none for now"
@@ -121,6 +127,7 @@ impl Alerting {
             writing: Mutex::default(),
             standing: Mutex::new(standing),
             wake: Notify::new(),
+            firings,
             instruments,
         }
     }
@@ -142,11 +149,13 @@ impl Alerting {
             let mut standing = self.standing();
             for alert in alerts {
                 self.instruments.received(alert.ends_at.is_some_and(|end| end <= now));
+                let before = standing.alerts.one(alert.fingerprint()).cloned();
                 match standing.alerts.take(alert, now) {
                     Ok(taken) => {
                         posted.taken += 1;
                         standing.inhibitor.note(&taken.alert);
                         if taken.changed {
+                            self.firings.note(before.as_ref(), &taken.alert, now);
                             changed.push(taken.alert.clone());
                         }
                         standing.dispatcher.insert([taken.alert], now);
@@ -171,9 +180,10 @@ impl Alerting {
             for alert in changed {
                 put(batch, alert, now)?;
             }
-            Ok(())
+            self.firings.store(batch)
         });
-        written.inspect_err(|_| self.instruments.unkept.inc())?;
+        let counted = written.inspect_err(|_| self.instruments.unkept.inc())?;
+        self.firings.kept(&counted);
         let mut standing = self.standing();
         changed.iter().for_each(|alert| standing.alerts.kept(alert, now));
         Ok(())
@@ -202,6 +212,11 @@ impl Alerting {
             Shown { alert: alert.clone(), fingerprint, muted_by, receivers }
         };
         wanted.map(shown).collect()
+    }
+
+    /// How often the rule fired whose alerts have this name.
+    pub(crate) fn fired(&self, name: &str, now: Timestamp) -> Fired {
+        self.firings.of(name, now.millis())
     }
 
     /// The groups.

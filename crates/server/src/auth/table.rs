@@ -174,6 +174,12 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/alerts", May(Read), May(Write)),
     ("/alerts/statistics", May(Read), May(Read)),
     ("/alerts/routes", May(Read), May(Read)),
+    ("/alerts/rules", May(Read), May(Write)),
+    // Nothing is changed by it.
+    ("/alerts/rules/preview", May(Read), May(Read)),
+    ("/alerts/rules/{id}", May(Read), May(Write)),
+    ("/alerts/rules/{id}/enabled", May(Read), May(Write)),
+    ("/alerts/rules/{id}/versions", May(Read), May(Read)),
     ("/alerts/{id}", May(Read), May(AlertAck)),
     ("/alerts/{id}/escalations", May(Read), May(AlertAck)),
     ("/alerts/{id}/{action}", May(Read), May(AlertAck)),

@@ -29,7 +29,7 @@ fn walk(node: &Node, path: &str, origins: &mut Origins) {
         return;
     }
     let origin = match node.place {
-        Place::File { .. } => Origin::File,
+        Place::File { .. } | Place::Path(_) => Origin::File,
         Place::Environment(_) => Origin::Environment,
         Place::Flag(_) => Origin::Flag,
     };

@@ -50,6 +50,7 @@ mod reading;
 mod receivers;
 mod record;
 mod remote_read;
+mod rules;
 mod runbooks;
 mod sampling;
 mod service;
@@ -357,6 +358,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(incidents::routes())
         .merge(runbooks::routes())
         .merge(alerts::routes())
+        .merge(rules::routes())
         .merge(sessions::routes())
         .merge(histograms::routes())
         .merge(metrics::routes())

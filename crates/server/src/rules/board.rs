@@ -9,6 +9,8 @@ use barograph_alert::Group;
 use barograph_model::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::scrape::first_wait;
+
 /// The groups that run, by file and name.
 #[derive(Debug, Default)]
 pub(crate) struct Board(Mutex<Vec<Arc<Running>>>);
@@ -75,8 +77,18 @@ impl Running {
 
     /// Where it is between two evaluations: the same after a restart, and elsewhere for each group.
     pub(super) fn hash(&self) -> u64 {
-        xxh3_64(format!("{};{}", self.file, self.name).as_bytes())
+        hash(&self.file, &self.name)
     }
+}
+
+fn hash(file: &str, name: &str) -> u64 {
+    xxh3_64(format!("{file};{name}").as_bytes())
+}
+
+/// When a group of rules made by API is due first, from a time on.
+pub(crate) fn first_due(from: Timestamp, interval: Duration, group: &str) -> Timestamp {
+    let wait = first_wait(from, interval, hash(super::own::FILE, group));
+    from.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

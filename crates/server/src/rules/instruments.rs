@@ -21,6 +21,8 @@ pub struct Instruments {
     rules: Family<Gauge, 1>,
     files_usable: Gauge,
     unkept: Counter,
+    own: Gauge,
+    own_refused: Counter,
 }
 
 impl Instruments {
@@ -78,6 +80,11 @@ impl Instruments {
                     "Evaluations of groups whose alerts could not be written to the state database at once.",
                 )
                 .register()?,
+            own: registry.gauge("barograph_own_rules").help("Rules that were made by API.").register()?,
+            own_refused: registry
+                .counter("barograph_own_rules_refused_total")
+                .help("Rules that were not made by API as there are too many.")
+                .register()?,
         })
     }
 
@@ -88,6 +95,17 @@ impl Instruments {
     /// Alerts of a group could not be kept.
     pub(super) fn unkept(&self) {
         self.unkept.inc();
+    }
+
+    /// So many rules were made by API.
+    pub(super) fn own(&self, rules: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "there are fewer rules than that")]
+        self.own.set(rules as f64);
+    }
+
+    /// One more was refused, as there are too many.
+    pub(crate) fn own_refused(&self) {
+        self.own_refused.inc();
     }
 
     /// A group begins to run; its counters show from here on.

@@ -4,9 +4,9 @@
 //! written is left alone; files that cannot be used leave everything as it was. Groups that did not change go on
 //! undisturbed; those that did take over what is known of their rules; series of rules that are gone end.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::{Defaults, Group, Surroundings};
+use barograph_alert::{Alert, Defaults, Group, Rule, Surroundings, routing::LabelSet};
 use barograph_model::{Labels, stale_marker};
 use barograph_tsdb::Row;
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     ASKING_MAX, Running,
     files::{self, Files, Stamps},
-    kept, task,
+    kept, own, task,
 };
 use crate::{
     Engine,
@@ -81,7 +81,9 @@ pub(crate) async fn run(
     let surroundings = Surroundings { external_labels: setup.external_labels.clone(), external_url };
     let around = Arc::new(task::Around { surroundings, turns: Semaphore::new(ASKING_MAX) });
     let defaults = Defaults { interval: setup.interval, query_offset: setup.query_offset };
-    let mut manager = Manager { engine, around, defaults, tasks: Vec::new(), anew: false };
+    let own_rules = engine.own_rules.clone();
+    let mut manager =
+        Manager { engine, around, defaults, files: Files::new(), tasks: Vec::new(), anew: false };
     manager.apply(std::mem::take(&mut setup.files)).await;
     let began = manager.engine.clock.monotonic();
     let mut strangers = true;
@@ -90,6 +92,10 @@ pub(crate) async fn run(
         tokio::select! {
             () = stopped(&mut stopping) => break,
             () = tokio::time::sleep(LOOK) => {}
+            () = own_rules.changed() => {
+                manager.renew().await;
+                continue;
+            }
             Ok(()) = configured.changed() => {
                 let config = configured.borrow_and_update().clone();
                 let read = tokio::task::spawn_blocking(move || Setup::read(&config)).await;
@@ -163,6 +169,8 @@ struct Manager {
     engine: Arc<Engine>,
     around: Arc<task::Around>,
     defaults: Defaults,
+    /// Those that are in use.
+    files: Files,
     tasks: Vec<(Arc<Running>, Task)>,
     /// Whether groups that did not change are to be started again, too: what is around them did.
     anew: bool,
@@ -196,8 +204,17 @@ impl Manager {
         }
     }
 
-    /// Lets the groups of these files run, and no others.
+    /// Lets the groups of these files run, those of rules made by API, and no others.
     async fn apply(&mut self, files: Files) {
+        self.files = files;
+        self.renew().await;
+    }
+
+    /// Lets the groups run that there are now.
+    async fn renew(&mut self) {
+        let files: Files = self.files.iter().cloned().chain([self.engine.own_rules.file()]).collect();
+        self.engine.telemetry.rules.own(self.engine.own_rules.all().len());
+        let own_before = own_groups(&self.tasks);
         let mut before = std::mem::take(&mut self.tasks);
         let (mut ended, mut gone) = (Vec::new(), Vec::new());
         let groups = files.into_iter().flat_map(|(path, file)| {
@@ -234,9 +251,16 @@ impl Manager {
         if !gone.is_empty() {
             self.forget(move |group| !gone.iter().any(|gone| gone == group)).await;
         }
-        if !ended.is_empty() {
+        let over = over(&own_before, &own_groups(&self.tasks));
+        if !ended.is_empty() || !over.is_empty() {
             let engine = self.engine.clone();
-            let _ = tokio::task::spawn_blocking(move || end(&engine, &ended)).await;
+            let work = move || {
+                end(&engine, &ended);
+                if !over.is_empty() {
+                    engine.alerting.end(&over, engine.clock.now());
+                }
+            };
+            let _ = tokio::task::spawn_blocking(work).await;
         }
     }
 }
@@ -260,8 +284,39 @@ impl Manager {
     }
 }
 
+/// The groups of rules made by API.
+fn own_groups(tasks: &[(Arc<Running>, Task)]) -> Vec<Arc<Running>> {
+    let own = tasks.iter().filter(|(running, _)| *running.file == *own::FILE);
+    own.map(|(running, _)| running.clone()).collect()
+}
+
+/// The labels of alerts that fire, of rules of some groups that no other group has.
+fn over(before: &[Arc<Running>], now: &[Arc<Running>]) -> Vec<LabelSet> {
+    let key = |rule: &Rule| {
+        let labels = rule.spec.labels().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (rule.spec.name().to_owned(), labels.collect::<LabelSet>())
+    };
+    let there: BTreeSet<_> =
+        now.iter().flat_map(|running| running.group().rules.iter().map(key).collect::<Vec<_>>()).collect();
+    let mut over = Vec::new();
+    for running in before {
+        let group = running.group();
+        for rule in group.rules.iter().filter(|rule| !there.contains(&key(rule))) {
+            let labels = |alert: &Alert| {
+                let pairs = alert.labels.iter().filter(|(_, value)| !value.is_empty());
+                pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<LabelSet>()
+            };
+            over.extend(rule.active().map(labels));
+        }
+    }
+    over
+}
+
 /// Ends series of rules that are gone.
 fn end(engine: &Engine, series: &[Labels]) {
+    if series.is_empty() {
+        return;
+    }
     let at = engine.clock.now().millis();
     let rows: Vec<_> =
         series.iter().map(|labels| Row { labels: labels.as_bytes(), at, value: stale_marker() }).collect();

@@ -2,6 +2,7 @@
 //!
 //! - `files`: rule files, read together and again when they change
 //! - `board`: which groups there are and how they fare, for whoever asks
+//! - `own`: rules that were made by API
 //! - `manager`: starts and stops groups as files say
 //! - `task`: one group, evaluated again and again; what its rules ask goes the way of all queries, and what they
 //!   record that of all samples
@@ -14,9 +15,10 @@ pub(crate) mod files;
 mod instruments;
 mod kept;
 mod manager;
+pub(crate) mod own;
 mod task;
 
-pub(crate) use board::{Board, Running};
+pub(crate) use board::{Board, Running, first_due};
 pub use instruments::Instruments;
 pub(crate) use manager::{Setup, run};
 

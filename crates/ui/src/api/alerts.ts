@@ -140,6 +140,10 @@ export interface Rule {
   active: number;
   fired_24h: number;
   flapping: boolean;
+  /** Whether it fires so often, and for so short, that nobody will mind it; and what would help. */
+  noisy?: boolean;
+  noisy_why?: string | null;
+  threshold?: number | null;
   mtta: number | null;
   mttr: number | null;
   escalation: string | null;
@@ -151,6 +155,7 @@ export interface RuleVersion {
   version: number;
   at: Time;
   by: string;
+  what?: string;
   text?: string;
   rule?: unknown;
 }
@@ -160,7 +165,7 @@ export interface Proof {
   fired: number;
   would_page: { who: string; times: number }[];
   flapping: number | boolean;
-  suggested: { for: string | number | null; threshold: number | null; why: string } | null;
+  suggested: { for: string | number | null; threshold: number | null; keep_firing_for?: string | null; why: string } | null;
   warnings: string[];
 }
 
@@ -249,6 +254,7 @@ export type RuleText = Record<string, unknown> | string;
 const ruleBody = (method: string, given: RuleText): RequestInit => (typeof given === "string" ? { method, headers: { "content-type": "application/yaml" }, body: given } : json(method, given));
 export const addRule = (given: RuleText): Promise<Rule> => call("alerts/rules", ruleBody("POST", given));
 export const changeRule = (id: string, given: RuleText): Promise<Rule> => call(`alerts/rules/${at(id)}`, ruleBody("PUT", given));
+export const enableRule = (id: string, enabled: boolean): Promise<Rule> => call(`alerts/rules/${at(id)}/enabled`, json("PUT", { enabled }));
 export const removeRule = (id: string): Promise<unknown> => call(`alerts/rules/${at(id)}`, { method: "DELETE" });
 export const prove = (rule: RuleText, start: Time, end: Time, signal: AbortSignal): Promise<Proof> => call("alerts/rules/preview", { ...json("POST", { rule, start, end }), signal });
 

@@ -81,6 +81,19 @@ impl World {
 }
 
 #[test]
+fn looking_at_a_group_again_moves_no_deadline() {
+    let mut world = World::new();
+    let one = alert("A", START, None);
+    world.flush(&[&one]);
+    for _ in 0..2 {
+        assert!(world.after(5 * MINUTE).is_empty());
+        world.flush(&[&one]);
+    }
+    let pages = world.after(5 * MINUTE);
+    assert_eq!(pages.iter().map(|page| page.escalation.level).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn nobody_acknowledges_and_the_next_level_is_asked_once() {
     let mut world = World::new();
     let one = alert("A", START, None);

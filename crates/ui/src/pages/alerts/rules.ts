@@ -113,12 +113,20 @@ function scalar(value: unknown): string {
   return is_plain || /^\d+(?:ms|[smhdwy])$/.test(value) ? value : JSON.stringify(value);
 }
 
+/** What a preview advises; `null` of what may stay. */
+export interface Advice {
+  for: string | number | null;
+  threshold: number | null;
+  keep_firing_for?: string | null;
+}
+
 /** The form with what a preview advises. */
-export function advised(form: Form, advice: { for: string | number | null; threshold: number | null }): Form {
+export function advised(form: Form, advice: Advice): Form {
   const condition = conditionOf(form.expr);
   return {
     ...form,
     ...(advice.for !== null && { for: durationText(advice.for) }),
+    ...(typeof advice.keep_firing_for === "string" && { keep_firing_for: advice.keep_firing_for }),
     ...(advice.threshold !== null && condition !== null && { expr: `${condition.watched} ${condition.operator} ${advice.threshold}` }),
   };
 }

@@ -3,6 +3,8 @@
 //! Each evaluation is the one that the server would have made, with the same state machine. What comes of it is when alerts
 //! would have fired, which of them flapped, and which `for` or threshold would have kept quiet about what did not last.
 
+mod paging;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use barograph_model::{Labels, Timestamp};
@@ -11,6 +13,8 @@ use crate::{
     Defaults, Group, GroupSpec, Moment, Reader, RuleError, RuleSpec, State, Surroundings,
     kinds::{Side, Threshold},
 };
+
+pub use paging::{Paged, Paging, paged};
 
 /// Evaluations of one preview at most.
 pub const EVALUATIONS_MAX: usize = 50_000;
@@ -32,6 +36,8 @@ pub struct Trial {
     pub end: Timestamp,
     /// Time between them.
     pub interval: Duration,
+    /// How far in the past expressions are asked.
+    pub query_offset: Duration,
 }
 
 /// One alert that would have fired.
@@ -66,6 +72,17 @@ pub struct Preview {
     pub flapped: usize,
     /// What would be quieter.
     pub suggested: Vec<Suggestion>,
+    /// What was measured, of the first series: of each stretch of time the value that is farthest out.
+    pub series: Vec<Track>,
+}
+
+/// What was measured of one series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Track {
+    /// Its labels.
+    pub labels: Labels,
+    /// Times and values.
+    pub points: Vec<(Timestamp, f64)>,
 }
 
 /// A change that would make a rule quieter, and why.
@@ -111,14 +128,14 @@ pub fn run(
         name: "preview".to_owned(),
         tenant: None,
         interval: Some(Duration::from_millis(interval_ms.unsigned_abs())),
-        query_offset: None,
+        query_offset: Some(trial.query_offset),
         limit: 0,
         rules: vec![spec.clone()],
     };
     let mut group = Group::new("preview", group, &Defaults::default());
     let mut preview = Preview::default();
     let mut open: BTreeMap<Labels, Firing> = BTreeMap::new();
-    let mut measured = Measured::new(spec);
+    let mut measured = Measured::new(spec, count);
     for index in 0..count {
         let at =
             trial.start.saturating_add(i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(interval_ms));
@@ -126,14 +143,18 @@ pub fn run(
         let rule = &mut group.rules[0];
         let moment = Moment { first: rule.wants_history(), ..moment };
         preview.evaluations += 1;
-        let outcome = spec.ask(moment, reader, surroundings);
-        if let Err(error) = outcome.and_then(|answered| rule.take(answered, moment)) {
+        let outcome = spec.ask_measured(moment, reader, surroundings);
+        let taken = outcome.and_then(|(answered, values)| {
+            rule.take(answered, moment)?;
+            measured.note(index, at, values);
+            Ok(())
+        });
+        if let Err(error) = taken {
             reader.budget.check().map_err(|stopped| RuleError::Query(stopped.to_string()))?;
             preview.failed += 1;
             preview.error.get_or_insert(error.to_string());
             continue;
         }
-        measured.note(reader, at);
         let mut firing: BTreeMap<Labels, Firing> = BTreeMap::new();
         for alert in rule.active().filter(|alert| alert.state == State::Firing) {
             let known = open.remove(&alert.labels);
@@ -153,6 +174,8 @@ pub fn run(
     preview.firings.sort_by(|a, b| (a.start, &a.labels).cmp(&(b.start, &b.labels)));
     preview.flapped = flapped(&preview.firings);
     preview.suggested = suggest(spec, trial, &preview, &measured);
+    let track = |(labels, (_, points))| Track { labels, points };
+    preview.series = measured.tracks.into_iter().map(track).collect();
     preview.left_out = preview.firings.len().saturating_sub(FIRINGS_MAX);
     preview.firings.truncate(FIRINGS_MAX);
     Ok(preview)
@@ -172,29 +195,55 @@ fn flapped(firings: &[Firing]) -> usize {
     count
 }
 
-/// Values of a rule that holds something against a number: the farthest out of each firing.
+/// What a rule measures that holds something against a number.
 struct Measured<'a> {
     threshold: Option<&'a Threshold>,
+    /// Evaluations there will be.
+    count: usize,
     values: Vec<f64>,
+    /// By series: of which stretch its last point is, and its points.
+    tracks: BTreeMap<Labels, (usize, Vec<(Timestamp, f64)>)>,
 }
 
 /// Values that are kept for a suggestion at most.
 const VALUES_MAX: usize = 200_000;
+/// Series of which it is told what was measured.
+const TRACKS_MAX: usize = 10;
+/// Points of each of them.
+const POINTS_MAX: usize = 300;
 
 impl<'a> Measured<'a> {
-    fn new(spec: &'a RuleSpec) -> Self {
+    fn new(spec: &'a RuleSpec, count: usize) -> Self {
         let threshold = spec.alerting().and_then(|alert| alert.threshold.as_ref());
-        Self { threshold: threshold.filter(|threshold| threshold.side().is_some()), values: Vec::new() }
+        let threshold = threshold.filter(|threshold| threshold.side().is_some());
+        Self { threshold, count, values: Vec::new(), tracks: BTreeMap::new() }
     }
 
-    fn note(&mut self, reader: Reader<'_>, at: Timestamp) {
-        let Some(threshold) = self.threshold else { return };
-        if self.values.len() >= VALUES_MAX {
-            return;
-        }
-        if let Ok(vector) = reader.values(&threshold.measured, at) {
-            let room = VALUES_MAX - self.values.len();
-            self.values.extend(vector.into_iter().filter(|value| value.is_finite()).take(room));
+    fn note(&mut self, index: usize, at: Timestamp, values: Vec<(Labels, f64)>) {
+        let stretch = index * POINTS_MAX / self.count.max(POINTS_MAX);
+        let side = self.threshold.and_then(Threshold::side);
+        for (labels, value) in values.into_iter().filter(|(_, value)| value.is_finite()) {
+            if side.is_some() && self.values.len() < VALUES_MAX {
+                self.values.push(value);
+            }
+            if self.tracks.len() >= TRACKS_MAX && !self.tracks.contains_key(&labels) {
+                continue;
+            }
+            let (last, points) = self.tracks.entry(labels).or_default();
+            match points.last_mut() {
+                Some(point) if *last == stretch => {
+                    let farther = match side {
+                        Some(Side::Max) => value > point.1,
+                        Some(Side::Min) => value < point.1,
+                        None => true,
+                    };
+                    if farther {
+                        *point = (at, value);
+                    }
+                }
+                _ => points.push((at, value)),
+            }
+            *last = stretch;
         }
     }
 
@@ -298,6 +347,7 @@ mod tests {
             start: Timestamp(0),
             end: Timestamp(minutes * MINUTE_MS),
             interval: Duration::from_secs(60),
+            query_offset: Duration::ZERO,
         };
         run(&file.groups[0].rules[0], trial, reader, &Surroundings::default()).unwrap()
     }
@@ -341,6 +391,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_measured_is_told_of_each_series() {
+        let found = preview("{alert: A, expr: m > 5}", 1440, |m| if m == 700 { 9.0 } else { 1.0 });
+        assert_eq!(found.series.len(), 1);
+        let points = &found.series[0].points;
+        assert!(points.len() <= POINTS_MAX && points.len() > POINTS_MAX / 2, "{}", points.len());
+        assert!(points.contains(&(Timestamp(700 * MINUTE_MS), 9.0)));
+        assert!(preview("{alert: A, expr: m}", 10, |_| 1.0).series.is_empty());
+    }
+
+    #[test]
     fn what_fails_is_counted_and_too_much_is_refused() {
         let found = preview("{alert: A, expr: 'm[5m]'}", 3, |_| 1.0);
         assert_eq!((found.failed, found.evaluations), (4, 4));
@@ -348,8 +408,12 @@ mod tests {
         let file = crate::file::parse("groups: [{name: g, rules: [{alert: A, expr: m}]}]", "r").unwrap();
         let (budget, options, memory) = (Budget::unlimited(), Options::default(), Memory::new());
         let reader = Reader { source: &memory, options: &options, budget: &budget };
-        let trial =
-            Trial { start: Timestamp(0), end: Timestamp(i64::MAX / 2), interval: Duration::from_secs(1) };
+        let trial = Trial {
+            start: Timestamp(0),
+            end: Timestamp(i64::MAX / 2),
+            interval: Duration::from_secs(1),
+            query_offset: Duration::ZERO,
+        };
         let refused = run(&file.groups[0].rules[0], trial, reader, &Surroundings::default());
         assert!(matches!(refused, Err(RuleError::Limit { .. })));
     }
