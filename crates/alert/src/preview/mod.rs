@@ -285,10 +285,10 @@ fn suggest(spec: &RuleSpec, trial: Trial, preview: &Preview, measured: &Measured
         return suggested;
     }
     let hold = i64::try_from(alert.hold.as_millis()).unwrap_or(i64::MAX);
-    // How long a condition lasted: it fired for so long, and was pending before.
+    // How long a condition lasted: it fired for so long, and was pending before. What still fires may last.
     let lasted = |firing: &Firing| {
-        let end = firing.end.unwrap_or(trial.end);
-        end.millis().saturating_sub(firing.start.millis()).saturating_add(hold)
+        let ended = |end: Timestamp| end.millis().saturating_sub(firing.start.millis()).saturating_add(hold);
+        firing.end.map_or(i64::MAX, ended)
     };
     let remaining = |longer: i64| preview.firings.iter().filter(|firing| lasted(firing) > longer).count();
     let candidates = [1, 2, 5, 10, 15, 30].map(|minutes| minutes * MINUTE_MS);
@@ -300,7 +300,11 @@ fn suggest(spec: &RuleSpec, trial: Trial, preview: &Preview, measured: &Measured
         suggested.push(Suggestion {
             change: Change::For(Duration::from_millis(longer.unsigned_abs())),
             remaining: left,
-            why: format!("{} of {all} were over within {minutes} minutes", all - left),
+            why: format!(
+                "{} of {all} were over within {minutes} minute{}",
+                all - left,
+                if minutes == 1 { "" } else { "s" }
+            ),
         });
     }
     if preview.flapped * 3 >= all && preview.flapped > 1 {
@@ -368,7 +372,7 @@ mod tests {
         assert_eq!(told, [(22, Some(30), 9.0)]);
         assert_eq!((found.evaluations, found.failed, found.flapped), (61, 0, 0));
         let open = preview("{alert: A, expr: m > 5}", 60, |m| if m > 50 { 9.0 } else { 1.0 });
-        assert_eq!(open.firings[0].end, None);
+        assert_eq!((open.firings[0].end, open.suggested.len()), (None, 0));
         assert!(preview("{alert: A, expr: m > 50}", 60, |_| 1.0).firings.is_empty());
     }
 

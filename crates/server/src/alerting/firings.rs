@@ -74,8 +74,8 @@ impl Firings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what became of an alert, if a rule raised it and it began or ended.
-    pub(super) fn note(&self, before: Option<&Alert>, after: &Alert, now: i64) {
+    /// Notes what became of an alert, if a rule raised it and it began or ended; whether there was room for that.
+    pub(super) fn note(&self, before: Option<&Alert>, after: &Alert, now: i64) -> bool {
         let over = |alert: &Alert| alert.ends_at.filter(|end| *end <= now);
         let was_over = before.and_then(over);
         let mut slot = Slot { at: now.div_euclid(SLOT_MS) * SLOT_MS, ..Slot::default() };
@@ -87,20 +87,21 @@ impl Firings {
             Some(end) if before.is_some() && was_over.is_none() => {
                 slot.brief = u32::from(end - after.starts_at < BRIEF_MS);
             }
-            _ => return,
+            _ => return true,
         }
         if after.cause.is_none() {
-            return;
+            return true;
         }
         let mut counts = self.lock();
         if counts.by_rule.len() >= RULES_MAX && !counts.by_rule.contains_key(after.name()) {
             counts.forget(now);
             if counts.by_rule.len() >= RULES_MAX {
-                return;
+                return false;
             }
         }
         counts.by_rule.entry(after.name().to_owned()).or_default().add(slot, now);
         counts.changed.insert(after.name().to_owned());
+        true
     }
 
     /// Writes what is not written yet; returns what [`Firings::kept`] takes.

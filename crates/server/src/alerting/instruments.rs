@@ -10,6 +10,8 @@ pub(crate) struct Instruments {
     pub(super) invalid: Counter,
     /// Alerts that were not taken as there are too many.
     pub(super) refused: Counter,
+    /// Alerts that began or ended and are not in the counts of their rule, as there are too many rules.
+    pub(super) uncounted: Counter,
     /// Alerts that found no group as there are too many of these.
     pub(super) groups_refused: Counter,
     alerts: Family<Gauge, 1>,
@@ -40,6 +42,11 @@ impl Instruments {
             refused: counter(
                 "barograph_alerts_limited_total",
                 "Alerts that were not taken: there are too many.",
+            )
+            .register()?,
+            uncounted: counter(
+                "barograph_alert_firings_uncounted_total",
+                "Alerts that began or ended and are in no count of their rule: there are too many rules.",
             )
             .register()?,
             groups_refused: counter(

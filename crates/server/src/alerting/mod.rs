@@ -155,7 +155,9 @@ impl Alerting {
                         posted.taken += 1;
                         standing.inhibitor.note(&taken.alert);
                         if taken.changed {
-                            self.firings.note(before.as_ref(), &taken.alert, now);
+                            if !self.firings.note(before.as_ref(), &taken.alert, now) {
+                                self.instruments.uncounted.inc();
+                            }
                             changed.push(taken.alert.clone());
                         }
                         standing.dispatcher.insert([taken.alert], now);

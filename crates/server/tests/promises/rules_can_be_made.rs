@@ -184,7 +184,7 @@ async fn what_cannot_be_a_rule_is_refused_with_its_place() {
         status,
         &wrong,
         400,
-        "line 2, column 7: `expr`: 1:6: parse error: unclosed left parenthesis\nline 3, column 1: unknown key `fro` in a rule; did you mean `for`?",
+        "line 2, column 7: `expr`: 1:6: parse error: unclosed left parenthesis\nline 3, column 1: unknown key `fro` in a rule; remove it",
     );
     let (status, wrong) =
         call(&running, Method::POST, RULES, &json!({"alert": "A", "expr": "m", "labels": {"__name__": "x"}}))
@@ -322,5 +322,21 @@ async fn a_preview_says_what_then_happens() {
     let told = sent.lock().unwrap().iter().filter(|notice| notice["status"] == "firing").count();
     assert_eq!(told, 1);
     assert_eq!(found["series"][0]["labels"], json!({"__name__": "wave", "host": "a"}));
+    running.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_preview_is_held_to_the_limits_of_queries() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured("collectors: {built_in: false}\nquery: {max_samples: 50}\n");
+    let running = start(dir.path(), config).await;
+    let now = now_ms();
+    let samples: Vec<_> = (0..200).map(|index| (now - (200 - index) * 1_000, 1.0)).collect();
+    write(&running, "m", &samples).await;
+    let rule = json!({"alert": "A", "expr": "max_over_time(m[2m]) > 5", "interval": "1s"});
+    let asked = json!({"rule": rule, "start": (now - 100_000) as f64 / 1e3});
+    let (status, told) = call(&running, Method::POST, &format!("{RULES}/preview"), &asked).await;
+    assert_eq!(status, 422, "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("ask for less time"), "{told}");
     running.server.stop().await;
 }

@@ -144,6 +144,8 @@ export interface Rule {
   noisy?: boolean;
   noisy_why?: string | null;
   threshold?: number | null;
+  /** As it was written, or would be. */
+  text?: string;
   mtta: number | null;
   mttr: number | null;
   escalation: string | null;

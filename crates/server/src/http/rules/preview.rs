@@ -146,6 +146,12 @@ fn document(found: &Preview, paged: &Paged, tried: Tried) -> Value {
             "value": number(firing.value),
         })
     });
+    let mut warnings = tried.warnings;
+    let first = found.series.iter().filter_map(|track| track.points.first()).map(|point| point.0).min();
+    let (start, length) = (tried.trial.start, tried.trial.end.0 - tried.trial.start.0);
+    if let Some(first) = first.filter(|first| first.0 - start.0 > length / 20) {
+        warnings.push(format!("What it measures is stored from {} on.", first.to_rfc3339()));
+    }
     let series = found.series.iter().map(|track| {
         let points = track.points.iter().map(|(at, value)| json!([at.to_rfc3339(), value]));
         json!({"labels": labels(&track.labels), "points": points.collect::<Vec<_>>()})
@@ -162,7 +168,7 @@ fn document(found: &Preview, paged: &Paged, tried: Tried) -> Value {
         "flapping": found.flapped,
         "suggested": suggested(found),
         "series": series.collect::<Vec<_>>(),
-        "warnings": warnings(found, paged, tried.warnings),
+        "warnings": self::warnings(found, paged, warnings),
     })
 }
 
