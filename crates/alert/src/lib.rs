@@ -43,6 +43,7 @@ pub mod incident;
 pub mod kinds;
 pub mod notice;
 pub mod preview;
+pub mod raised;
 pub mod routing;
 mod rule;
 pub mod template;

@@ -7,7 +7,6 @@
 //! - `files`: `alertmanager.yml`
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
-//! - `notices`: what follows from a look at a group
 //! - `kept`: tables
 //! - `instruments`: metrics
 
@@ -16,7 +15,6 @@ mod files;
 mod from_rules;
 mod instruments;
 mod kept;
-mod notices;
 mod silences;
 mod told;
 
@@ -29,7 +27,8 @@ use barograph::Registry;
 use barograph_alert::{
     config::Config as AlertConfig,
     routing::{
-        Alerts, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy, Muting, Silences,
+        Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy,
+        Muting, Silences,
     },
 };
 use barograph_model::Timestamp;
@@ -41,7 +40,6 @@ pub(crate) use barograph_alert::routing::Alert;
 pub(crate) use dispatch::{JUMP, drift, run};
 pub(crate) use files::Setup;
 pub use files::check;
-pub(crate) use from_rules::{Raised, told, valid_until};
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
 pub(crate) use silences::Refusal;
@@ -65,6 +63,9 @@ pub(super) struct Standing {
     silences: Silences,
     maintenance: BTreeMap<String, Maintenance>,
     dispatcher: Dispatcher,
+    announcements: Announcements,
+    /// When it was looked last whether what they hold is muted still.
+    looked: i64,
 }
 
 /// An alert as it is shown.
@@ -115,6 +116,8 @@ impl Alerting {
             silences: Silences::restore(silences.into_iter().map(|(_, silence)| silence)),
             maintenance: maintenance.into_iter().collect(),
             dispatcher,
+            announcements: Announcements::default(),
+            looked: now,
         };
         Self {
             state,
@@ -146,6 +149,7 @@ impl Alerting {
                     Ok(taken) => {
                         posted.taken += 1;
                         standing.inhibitor.note(&taken.alert);
+                        standing.announcements.note(&taken);
                         if taken.changed {
                             changed.push(taken.alert.clone());
                         }
