@@ -44,6 +44,7 @@ pub mod incident;
 pub mod kinds;
 pub mod notice;
 pub mod preview;
+pub mod raised;
 pub mod ready;
 pub mod routing;
 mod rule;

@@ -91,8 +91,6 @@ pub struct Change {
     pub cancel: bool,
     /// Acknowledgements to tell.
     pub acks: Vec<Ack>,
-    /// Alerts that joined.
-    pub joined: Vec<Fingerprint>,
 }
 
 /// That somebody acknowledged an alert before it was in an incident.
@@ -524,7 +522,6 @@ fn follow(
         }
         incident.severity = incident.severity.max(if fires { alert.severity() } else { incident.severity });
     }
-    change.joined = joined.clone();
     // What the group does not have any more is over as well.
     let there: BTreeSet<Fingerprint> = fired.alerts.iter().map(|(alert, _)| alert.fingerprint()).collect();
     for (fingerprint, member) in &mut incident.members {

@@ -10,6 +10,7 @@
 //! is told from one which is well.
 
 use barograph_query::ast::{Binary, BinaryOp, Expr, Node, Number, Sign, Unary};
+use serde_json::{Value, json};
 
 /// What a series that is missing means for the alert that it had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,6 +157,27 @@ impl Threshold {
         }
     }
 
+    /// The metric that is measured, if it is one as it is stored.
+    pub fn metric(&self) -> Option<&str> {
+        let mut measured = &self.measured;
+        while let Node::Paren(inner) = &measured.node {
+            measured = inner;
+        }
+        match &measured.node {
+            Node::Selector(selector) => selector.name.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What is told of it besides its number: on which side that is, and of which metric.
+    pub fn evidence(&self) -> Option<Value> {
+        let mut evidence = json!({"threshold_type": self.side()?.as_str()});
+        if let Some(metric) = self.metric() {
+            evidence["metric"] = metric.into();
+        }
+        Some(evidence)
+    }
+
     /// Where a value stands. What is not a number neither holds nor goes on.
     pub fn standing(&self, value: f64) -> Standing {
         if self.would_hold(value, self.fire) {
@@ -223,6 +245,17 @@ mod tests {
             assert_eq!(threshold.standing(f64::NAN), Well);
         }
         assert_eq!(of("a > 85").unwrap().standing(85.0), Well);
+    }
+
+    #[test]
+    fn a_threshold_says_of_what_it_is_and_on_which_side() {
+        let told = |text: &str| of(text).unwrap().evidence();
+        assert_eq!(
+            told("(memory_usage) >= 85"),
+            Some(json!({"threshold_type": "max", "metric": "memory_usage"}))
+        );
+        assert_eq!(told("5 >= rate(a[5m])"), Some(json!({"threshold_type": "min"})));
+        assert_eq!(told("a != 1"), None);
     }
 
     #[test]

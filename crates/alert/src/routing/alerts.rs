@@ -31,6 +31,8 @@ pub struct Taken {
     pub alert: Alert,
     /// Whether that has to be kept: it began, ended, or says something else.
     pub changed: bool,
+    /// Whether it fires and did not before.
+    pub begins: bool,
 }
 
 /// There are too many alerts.
@@ -76,9 +78,10 @@ impl Alerts {
                 || (merged.cause.is_none() && words(old) != words(&merged))
                 || (over && old.ends_at != merged.ends_at)
         });
+        let begins = !over && before.is_none_or(|before| is_over(&before.alert, now));
         let kept_over = before.is_some_and(|before| before.kept_over);
         self.0.insert(fingerprint, Held { alert: merged.clone(), kept: !changed, kept_over });
-        Ok(Taken { alert: merged, changed })
+        Ok(Taken { alert: merged, changed, begins })
     }
 
     /// One of them.

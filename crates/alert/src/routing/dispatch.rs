@@ -28,7 +28,7 @@ pub const NOTICE_ALERTS_MAX: usize = 1_000;
 /// All groups, and what was told of them.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     groups: BTreeMap<(usize, LabelSet), Group>,
     log: Log,
     swept: i64,

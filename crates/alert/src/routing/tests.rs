@@ -108,6 +108,7 @@ struct Played {
     silences: Silences,
     maintenance: BTreeMap<String, Maintenance>,
     dispatcher: Dispatcher,
+    announcements: Announcements,
 }
 
 impl Played {
@@ -119,6 +120,7 @@ impl Played {
             silences: Silences::default(),
             maintenance: BTreeMap::new(),
             dispatcher: Dispatcher::new(config.clone(), Log::default()),
+            announcements: Announcements::default(),
             config,
         }
     }
@@ -126,7 +128,20 @@ impl Played {
     fn post(&mut self, alert: Alert, now: i64) {
         let taken = self.alerts.take(alert, now).unwrap();
         self.inhibitor.note(&taken.alert);
+        self.announcements.note(&taken);
         self.dispatcher.insert([taken.alert], now);
+    }
+
+    /// What live streams are told now, by name.
+    fn announced(&mut self, now: i64) -> Vec<String> {
+        let muting = Muting {
+            inhibitor: &self.inhibitor,
+            silences: &self.silences,
+            maintenance: &self.maintenance,
+            intervals: &self.config.time_intervals,
+        };
+        let due = self.announcements.due(&self.alerts, &muting, now, true);
+        due.iter().map(|alert| alert.name().to_owned()).collect()
     }
 
     fn flush(&mut self, now: i64) -> Vec<Flush> {
@@ -340,4 +355,33 @@ fn a_route_asks_for_an_alert_by_its_name_or_severity() {
     assert!(asks(&[("alertname", "Watchdog"), ("site", "x")]), "the route above names it");
     assert!(!asks(&[("alertname", "Watchdog"), ("team", "web")]), "the first takes whatever comes");
     assert!(!asks(&[("alertname", "Other"), ("severity", "none")]));
+}
+
+#[test]
+fn who_watches_live_waits_for_no_group() {
+    let mut played = Played::new("route: {receiver: r, group_wait: 30s}\nreceivers: [{name: r}]\n");
+    let silence = |ends_at| Silence {
+        id: "s".to_owned(),
+        matchers: Matchers::parse("alertname=b").unwrap().documents(),
+        starts_at: 0,
+        ends_at,
+        updated_at: 0,
+        created_by: String::new(),
+        comment: String::new(),
+        annotations: LabelSet::new(),
+    };
+    played.silences.set(silence(20_000), "s".to_owned(), 0).unwrap();
+    for name in ["a", "b"] {
+        played.post(alert(named(name), 1_000, Some(300_000), 1_000), 1_000);
+    }
+    assert_eq!((played.announced(1_000), played.flush(1_000).len()), (vec!["a".to_owned()], 0));
+    // Told again, it is the same; a silence that is over lets the other be told.
+    played.post(alert(named("a"), 1_000, Some(400_000), 10_000), 10_000);
+    assert!(played.announced(10_000).is_empty());
+    assert_eq!(played.announced(20_000), ["b"]);
+    // It is over, and begins anew.
+    played.post(alert(named("a"), 1_000, Some(25_000), 25_000), 25_000);
+    assert!(played.announced(25_000).is_empty());
+    played.post(alert(named("a"), 26_000, Some(400_000), 26_000), 26_000);
+    assert_eq!(played.announced(26_000), ["a"]);
 }

@@ -22,6 +22,8 @@ use crate::{file::AlertSpec, kinds::Missing};
 
 /// Annotations of more bytes are not kept; the next evaluation at which the alert holds makes them again.
 const TEXTS_BYTES_MAX: usize = 16 << 10;
+/// After a jump of the clock that is longer, in milliseconds, what was stored before may be no answer.
+const BLIND_MS: u64 = 30_000;
 /// What fires is believed for so many intervals, or as many minutes if those are longer, without being told again.
 pub const BELIEVED: i64 = 4;
 
@@ -262,8 +264,10 @@ impl Rule {
         self.left = Some(Left { labels, restoring, down_at, back_at: None });
     }
 
-    /// The wall clock jumped by so many milliseconds: what is pending, or is kept firing, goes on for as long as it had left.
-    pub fn shift(&mut self, by: i64) {
+    /// The wall clock jumped by so many milliseconds: what is pending, or is kept firing, goes on for as long as it had left. After a
+    /// longer jump what was stored before may be no answer any more, so that alerts wait to be seen again, as after a
+    /// restart. `at` is the evaluation before by the clock as it is now.
+    pub fn shift(&mut self, by: i64, at: Timestamp) {
         let shifted = |time: Timestamp| time.saturating_add(by);
         for alert in self.alerts.values_mut() {
             if alert.state == State::Pending {
@@ -275,6 +279,8 @@ impl Rule {
         if let Some(left) = &mut self.left {
             left.back_at = left.back_at.map(shifted);
             left.down_at = shifted(left.down_at);
+        } else if by.unsigned_abs() > BLIND_MS {
+            self.resume(at, Restoring { grace_ms: 0, ..Restoring::default() });
         }
     }
 }

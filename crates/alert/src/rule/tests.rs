@@ -318,7 +318,7 @@ fn a_clock_that_jumps_takes_waits_along() {
         let start = 100 * hour;
         bench.load("up", start, 0.0);
         bench.evaluate(start).unwrap();
-        bench.group.rules[0].shift(jump);
+        bench.group.rules[0].shift(jump, Timestamp(start + jump));
         let mut states = Vec::new();
         for minute in [9, 10] {
             let at = start + jump + minute * MINUTE;
@@ -328,6 +328,15 @@ fn a_clock_that_jumps_takes_waits_along() {
             states.push(bench.state().as_str());
         }
         assert_eq!(states, ["pending", "firing"]);
+        // It fires on though nothing is stored yet at the time that it is now, and is over if that stays so.
+        let at = start + 2 * jump + 10 * MINUTE;
+        bench.group.rules[0].shift(jump, Timestamp(at));
+        bench.memory = Memory::new();
+        let states = [1, 4, 6].map(|minute| {
+            bench.evaluate(at + minute * MINUTE).unwrap();
+            bench.state().as_str()
+        });
+        assert_eq!(states, ["firing", "firing", "inactive"]);
     }
 }
 

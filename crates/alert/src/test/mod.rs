@@ -2,18 +2,21 @@
 //! what then has to be there.
 //!
 //! A file is read by [`parse`] and run by [`run`], which needs no store, no clock and no files: the rule files that it
-//! names are given along. As with promtool, every evaluation and every query at the end sees the samples up to the
+//! names are given along, and so is how alerts are routed ([`TestFile::config`]) where notices and escalations are tested. As with promtool, every evaluation and every query at the end sees the samples up to the
 //! evaluation before it, and an alert is looked at as it was at the evaluation before its time.
 
+mod expected;
 mod read;
 mod run;
+mod travel;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use barograph_model::{Labels, Timestamp};
 use barograph_query::{FloatHistogram, ast::Expr};
 
-use crate::file::RuleFile;
+use crate::{config::Config, file::RuleFile};
+pub use expected::{EscalationTest, ExpectedEscalation, ExpectedNotice, NoticeTest};
 pub use read::parse;
 pub use run::run;
 
@@ -28,6 +31,10 @@ pub struct TestFile {
     pub group_eval_order: Vec<String>,
     /// Whether floats that are neighbours count as the same.
     pub fuzzy_compare: bool,
+    /// The file that says how alerts are routed, relative to the file.
+    pub alertmanager_config: Option<String>,
+    /// What it says: for whoever reads files to set. Without, all alerts go to the dashboard.
+    pub config: Arc<Config>,
     /// The tests.
     pub tests: Vec<Case>,
 }
@@ -51,6 +58,10 @@ pub struct Case {
     pub alerts: Vec<AlertTest>,
     /// Queries that have to be answered.
     pub queries: Vec<QueryTest>,
+    /// Notices that have to be sent, in the order of their times.
+    pub notices: Vec<NoticeTest>,
+    /// Levels that have to be asked, in the order of their times.
+    pub escalations: Vec<EscalationTest>,
 }
 
 /// The alerts of one name that have to fire at a time, and no others.

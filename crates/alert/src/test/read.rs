@@ -1,6 +1,6 @@
 //! A file of tests read key by key, every mistake with its place.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use barograph_model::{Labels, Timestamp};
 use barograph_query::script::{read_histogram, read_labels};
@@ -11,7 +11,10 @@ use barograph_yaml::{
     units::parse_duration,
 };
 
-use super::{AlertTest, Case, Expected, QueryTest, TestFile, Told};
+use super::{
+    AlertTest, Case, EscalationTest, Expected, ExpectedEscalation, ExpectedNotice, NoticeTest, QueryTest,
+    TestFile, Told,
+};
 
 /// Reads a file of tests; `name` is what messages call it.
 ///
@@ -33,12 +36,22 @@ pub fn parse(text: &str, name: &str) -> Result<TestFile, Faults> {
             findings.add(place, format!("group `{}` stands twice in the order of evaluation", pair[0]));
         }
         let fuzzy_compare = section.value("fuzzy_compare", boolean, findings).unwrap_or(false);
+        let alertmanager_config = section.value("alertmanager_config", self::text, findings);
         let tests = section.items("tests", findings);
         let tests =
             tests.iter().enumerate().map(|(i, node)| read_case(node, i, evaluation_interval, findings));
         let tests = tests.collect();
         section.finish(&[], findings);
-        TestFile { rule_files, evaluation_interval, group_eval_order, fuzzy_compare, tests }
+        let config = Arc::default();
+        TestFile {
+            rule_files,
+            evaluation_interval,
+            group_eval_order,
+            fuzzy_compare,
+            alertmanager_config,
+            config,
+            tests,
+        }
     })
 }
 
@@ -55,6 +68,14 @@ fn read_case(node: &Node, number: usize, evaluation_interval: Duration, findings
     let alerts = alerts.iter().filter_map(|node| read_alert_test(node, findings)).collect();
     let queries = section.items("promql_expr_test", findings);
     let queries = queries.iter().filter_map(|node| read_query_test(node, findings)).collect();
+    let notices = section.items("notice_test", findings);
+    let notices = notices.iter().filter_map(|node| read_notice_test(node, findings));
+    let mut notices: Vec<_> = notices.collect();
+    notices.sort_by_key(|test| test.eval_time);
+    let escalations = section.items("escalation_test", findings);
+    let escalations = escalations.iter().map(|node| read_escalation_test(node, findings));
+    let mut escalations: Vec<_> = escalations.collect();
+    escalations.sort_by_key(|test| test.eval_time);
     section.finish(&[], findings);
     Case {
         name: name.unwrap_or_else(|| format!("unnamed#{number}")),
@@ -65,6 +86,8 @@ fn read_case(node: &Node, number: usize, evaluation_interval: Duration, findings
         external_url,
         alerts,
         queries,
+        notices,
+        escalations,
     }
 }
 
@@ -125,6 +148,71 @@ fn read_alert_test(node: &Node, findings: &mut Findings) -> Option<AlertTest> {
     let expected = expected.iter().map(|node| told(node, findings)).collect();
     section.finish(&[], findings);
     Some(AlertTest { eval_time, alertname: alertname?, expected })
+}
+
+fn read_notice_test(node: &Node, findings: &mut Findings) -> Option<NoticeTest> {
+    let mut section = Section::open(node, "an item of `notice_test`", findings);
+    let eval_time = section.value("eval_time", parse_duration, findings).unwrap_or_default();
+    let expected = section.items("exp_notices", findings);
+    let expected: Vec<_> = expected.iter().map(|node| read_notice(node, findings)).collect();
+    section.finish(&[], findings);
+    // One that cannot be read is told; the others would not be right without it.
+    Some(NoticeTest { eval_time, expected: expected.into_iter().collect::<Option<_>>()? })
+}
+
+fn read_notice(node: &Node, findings: &mut Findings) -> Option<ExpectedNotice> {
+    let mut section = Section::open(node, "an expected notice", findings);
+    let receiver = section.value("receiver", text, findings).filter(|name| !name.is_empty());
+    if receiver.is_none() {
+        findings.add(section.place, "an expected notice needs `receiver`");
+    }
+    let status = |text: &str| match text {
+        "firing" => Ok(false),
+        "resolved" => Ok(true),
+        _ => Err(format!("expected `firing` or `resolved`, found `{text}`")),
+    };
+    let resolved = section.value("status", status, findings).unwrap_or(false);
+    let says_group = section.node("group_labels").is_some();
+    let group = read_labels_of(section.entries("group_labels", findings), findings);
+    let says_alerts = section.node("exp_alerts").is_some();
+    let alerts = section.items("exp_alerts", findings);
+    let labels = |node: &Node, findings: &mut Findings| {
+        let mut section = Section::open(node, "an expected alert", findings);
+        let labels = read_labels_of(section.entries("exp_labels", findings), findings);
+        section.finish(&[], findings);
+        labels
+    };
+    let alerts: Vec<Labels> = alerts.iter().map(|node| labels(node, findings)).collect();
+    section.finish(&[], findings);
+    Some(ExpectedNotice {
+        receiver: receiver?,
+        resolved,
+        group: says_group.then_some(group),
+        alerts: says_alerts.then_some(alerts),
+    })
+}
+
+fn read_escalation_test(node: &Node, findings: &mut Findings) -> EscalationTest {
+    let mut section = Section::open(node, "an item of `escalation_test`", findings);
+    let eval_time = section.value("eval_time", parse_duration, findings).unwrap_or_default();
+    let expected = section.items("exp_escalations", findings);
+    let level = |node: &Node, findings: &mut Findings| {
+        let mut section = Section::open(node, "an expected escalation", findings);
+        let parse = |text: &str| match text.parse() {
+            Ok(level) if level > 0 => Ok(level),
+            _ => Err(format!("expected the number of a level, from 1; found `{text}`")),
+        };
+        let level = section.value("level", parse, findings);
+        if section.node("level").is_none() {
+            findings.add(section.place, "an expected escalation needs `level`");
+        }
+        let to = section.values("to", text, findings);
+        section.finish(&[], findings);
+        ExpectedEscalation { level: level.unwrap_or(1), to }
+    };
+    let expected = expected.iter().map(|node| level(node, findings)).collect();
+    section.finish(&[], findings);
+    EscalationTest { eval_time, expected }
 }
 
 fn read_query_test(node: &Node, findings: &mut Findings) -> Option<QueryTest> {

@@ -8,9 +8,13 @@ use barograph_query::{
     script::{Memory, Point, histogram_text, read_series},
 };
 
-use super::{AlertTest, Case, CaseReport, Expected, Failure, QueryTest, RuleFiles, TestFile, Told};
+use super::{
+    AlertTest, Case, CaseReport, Expected, Failure, QueryTest, RuleFiles, TestFile, Told, expected::are_same,
+    travel::Travel,
+};
 use crate::{
     file::AlertSpec,
+    raised::{self, Raised},
     rule::{Defaults, Group, Moment, Outcome, Reader, State, Surroundings},
 };
 
@@ -52,6 +56,8 @@ struct Bench<'t> {
     memory: Memory,
     /// Series that are not loaded to their end yet, their points last first.
     coming: Vec<(Labels, Vec<(i64, Point)>)>,
+    /// Who is told, where that is looked at.
+    travel: Option<Travel>,
     fuzzy: bool,
     failures: Vec<Failure>,
 }
@@ -109,6 +115,8 @@ impl<'t> Bench<'t> {
             step_ms: millis(file.evaluation_interval),
             memory: Memory::new(),
             coming,
+            travel: (!case.notices.is_empty() || !case.escalations.is_empty())
+                .then(|| Travel::new(file.config.clone(), case.start.0)),
             fuzzy: file.fuzzy_compare,
             failures,
         })
@@ -135,7 +143,10 @@ impl<'t> Bench<'t> {
             for test in due {
                 self.check_alerts(test);
             }
+            self.travel(at).map_err(|why| vec![failure(format!("{}{why}", self.name()))])?;
         }
+        self.check_notices();
+        self.check_escalations();
         for test in &self.case.queries {
             self.check_query(test);
         }
@@ -146,7 +157,58 @@ impl<'t> Bench<'t> {
     fn last(&self) -> i64 {
         let alerts = self.case.alerts.iter().map(|test| test.eval_time);
         let queries = self.case.queries.iter().map(|test| test.eval_time);
-        millis(alerts.chain(queries).max().unwrap_or_default())
+        let notices = self.case.notices.iter().map(|test| test.eval_time);
+        let escalations = self.case.escalations.iter().map(|test| test.eval_time);
+        millis(alerts.chain(queries).chain(notices).chain(escalations).max().unwrap_or_default())
+    }
+
+    /// Tells the alerts as they are after an evaluation, and lets time pass until the next.
+    fn travel(&mut self, at: Timestamp) -> Result<(), String> {
+        let Some(travel) = &mut self.travel else { return Ok(()) };
+        let interval = std::time::Duration::from_millis(self.step_ms.unsigned_abs());
+        for group in &self.groups {
+            for (index, rule) in group.rules.iter().enumerate() {
+                let name = format!("{};{};{index}", group.file, group.spec.name);
+                let raised = Raised { rule: &name, interval, generator_url: "", at };
+                travel.post(raised::told(rule, raised), at.0)?;
+            }
+        }
+        travel.pass(at.0, at.0.saturating_add(self.step_ms))
+    }
+
+    fn check_notices(&mut self) {
+        let Some(travel) = &self.travel else { return };
+        let (mut failures, mut from) = (Vec::new(), i64::MIN);
+        for test in &self.case.notices {
+            let until = millis(test.eval_time);
+            let got: Vec<_> = travel.notices.iter().filter(|it| it.at > from && it.at <= until).collect();
+            if !are_same(&test.expected, &got, |expected, got| expected.is(got)) {
+                let what = format!("{}notices, up to: {}", self.name(), duration_text(until));
+                let expected = test.expected.iter().map(|expected| expected.line()).collect();
+                let got = got.iter().map(|got| got.line()).collect();
+                failures.push(Failure { what, difference: Some((expected, got)) });
+            }
+            from = until;
+        }
+        self.failures.append(&mut failures);
+    }
+
+    fn check_escalations(&mut self) {
+        let Some(travel) = &self.travel else { return };
+        let (mut failures, mut from) = (Vec::new(), i64::MIN);
+        for test in &self.case.escalations {
+            let until = millis(test.eval_time);
+            let got = travel.escalations.iter().filter(|it| it.0 > from && it.0 <= until);
+            let got: Vec<_> = got.map(|it| &it.1).collect();
+            if !are_same(&test.expected, &got, |expected, got| expected.line() == got.line()) {
+                let what = format!("{}escalations, up to: {}", self.name(), duration_text(until));
+                let expected = test.expected.iter().map(|expected| expected.line()).collect();
+                let got = got.iter().map(|got| got.line()).collect();
+                failures.push(Failure { what, difference: Some((expected, got)) });
+            }
+            from = until;
+        }
+        self.failures.append(&mut failures);
     }
 
     /// Loads what is given up to a time.

@@ -137,3 +137,107 @@ fn every_mistake_is_placed() {
     }
     assert_eq!(told.len(), 10, "{error}");
 }
+
+const ROUTES: &str = "
+route:
+  receiver: everybody
+  group_by: [job]
+  group_wait: 30s
+  group_interval: 5m
+  repeat_interval: 1h
+  routes:
+  - {receiver: team-a, matchers: [job=a], escalation: quick}
+receivers:
+- {name: everybody, webhook_configs: [{url: 'http://127.0.0.1/'}]}
+- {name: team-a, webhook_configs: [{url: 'http://127.0.0.1/'}, {url: 'http://127.0.0.1/b'}]}
+- {name: boss}
+escalation_policies:
+  quick:
+    levels:
+    - {delay: 10m, targets: [route]}
+    - {delay: 10m, targets: ['receiver:boss']}
+";
+
+#[track_caller]
+fn check_told(tests: &str, expected: &[&str]) {
+    let rules = [("rules.yml".to_owned(), crate::file::parse(RULES, "rules.yml").unwrap())];
+    let head = "alertmanager_config: a.yml\nevaluation_interval: 1m\ntests:\n- input_series:\n  \
+                - {series: 'up{job=\"a\"}', values: '0x30 1x30'}\n  - {series: 'up{job=\"b\"}', values: '1x5 0x5 1x50'}\n";
+    let mut file = parse(&format!("{head}{tests}"), "tests.yml").unwrap();
+    assert_eq!(file.alertmanager_config.as_deref(), Some("a.yml"));
+    file.config = Arc::new(crate::config::parse(ROUTES, "a.yml").unwrap());
+    let reports = run(&file, &rules, &Options::default(), |_| true);
+    let told: Vec<String> =
+        reports.iter().flat_map(|report| &report.failures).map(ToString::to_string).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn who_is_told_when_can_be_tested() {
+    check_told(
+        "  notice_test:
+  - {eval_time: 2m}
+  - {eval_time: 2m29s}
+  - eval_time: 3m
+    exp_notices:
+    - {receiver: team-a, status: firing, group_labels: {job: a}, exp_alerts: [{exp_labels: {alertname: Down, job: a,
+       severity: page, region: ''}}]}
+  - {eval_time: 10m, exp_notices: [{receiver: everybody}]}
+  - {eval_time: 15m, exp_notices: [{receiver: everybody, status: resolved}]}
+  - {eval_time: 40m, exp_notices: [{receiver: team-a, status: resolved}]}
+  - {eval_time: 60m}
+  escalation_test:
+  - {eval_time: 12m}
+  - {eval_time: 13m, exp_escalations: [{level: 2, to: [boss]}]}
+  - {eval_time: 60m}
+",
+        &[],
+    );
+}
+
+#[test]
+fn who_is_told_otherwise_is_shown() {
+    check_told(
+        "  name: n
+  notice_test:
+  - {eval_time: 3m, exp_notices: [{receiver: everybody}]}
+  escalation_test:
+  - {eval_time: 13m}
+",
+        &[
+            "    name: n, notices, up to: 3m,
+        exp: [
+            0: receiver: everybody, status: firing
+        ]
+        got: [
+            0: receiver: team-a, status: firing, group: {job=\"a\"}, alerts: [{alertname=\"Down\", job=\"a\", severity=\"page\"}], at 2m30s
+        ]",
+            "    name: n, escalations, up to: 13m,
+        exp: []
+        got: [
+            0: level: 2, to: [receiver:boss]
+        ]",
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_about_notices_is_told_with_its_place() {
+    let tests = "tests:
+- notice_test:
+  - {eval_time: 1m, exp_notices: [{status: off}, {receiver: r, group: {}}]}
+  escalation_test:
+  - {eval_time: 1m, exp_escalations: [{to: [a]}, {level: 0}]}
+";
+    let told = parse(tests, "t.yml").unwrap_err().to_string();
+    for part in [
+        "t.yml:3:",
+        "expected `firing` or `resolved`, found `off`",
+        "needs `receiver`",
+        "`group`",
+        "needs `level`",
+        "from 1; found `0`",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

@@ -17,6 +17,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 #[derive(clap::Args)]
@@ -103,8 +104,15 @@ type Read = (test::TestFile, Vec<(String, barograph_alert::RuleFile)>);
 /// A file of tests with the rule files it names, which lie relative to it.
 fn read(path: &Path, name: &str) -> Result<Read, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let tests = test::parse(&text, name).map_err(|faults| faults.to_string())?;
+    let mut tests = test::parse(&text, name).map_err(|faults| faults.to_string())?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(file) = &tests.alertmanager_config {
+        let path = folder.join(file);
+        let name = path.display().to_string();
+        let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let config = barograph_alert::config::parse(&text, &name).map_err(|faults| faults.to_string())?;
+        tests.config = Arc::new(config);
+    }
     let mut rules = Vec::new();
     for pattern in &tests.rule_files {
         let found = matching_files(&folder.join(pattern));

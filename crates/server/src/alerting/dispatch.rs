@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::routing::{Flush, MuteKind, SilenceState};
+use barograph_alert::routing::{Alert, Flush, MuteKind, SilenceState};
 use tokio::sync::watch;
 
 use super::{
@@ -20,6 +20,8 @@ use crate::{Engine, clock::Clock, errors::chain, incidents::Pending, server::sto
 const LOOK: Duration = Duration::from_secs(2);
 /// How often what is too old is forgotten.
 const PRUNE: Duration = Duration::from_secs(60);
+/// Whether alerts are muted still that live streams were not told of is looked at so often, in milliseconds.
+const MUTED: i64 = 2_000;
 /// A look whose outcome could not be kept is repeated after this, in milliseconds.
 const AGAIN: i64 = 1_000;
 /// A wall clock that goes otherwise than the other by more than this jumped, in milliseconds.
@@ -153,11 +155,13 @@ impl Alerting {
         let began = engine.clock.monotonic();
         let now = engine.clock.now().millis();
         let _turn = lock(&self.writing);
-        let (flushes, ended, gone) = {
+        let (begun, flushes, ended, gone) = {
             let mut standing = self.standing();
+            let begun = standing.begun(now);
             let gone = if prunes { standing.prune(now) } else { Gone::default() };
-            (standing.flush(now), standing.alerts.ended(now), gone)
+            (begun, standing.flush(now), standing.alerts.ended(now), gone)
         };
+        begun.iter().for_each(|alert| engine.incidents.tell_alert(alert, now));
         if flushes.is_empty() && ended.is_empty() && !prunes {
             return;
         }
@@ -165,7 +169,7 @@ impl Alerting {
         let (pending, incidents) = Pending::flushed(&engine.incidents, &flushes, now);
         let (notices, log) = {
             let mut standing = self.standing();
-            let notices = standing.notices(&flushes, &incidents, now);
+            let notices = standing.dispatcher.notices(&flushes, &incidents, now);
             (notices, standing.dispatcher.log().changes())
         };
         let written = self.state.write(|batch| {
@@ -266,6 +270,21 @@ impl super::Standing {
     fn shift(&mut self, by: i64, now: i64) {
         self.alerts.shift(by, now);
         self.dispatcher.shift(by, now);
+    }
+
+    /// Alerts that live streams are told of now.
+    fn begun(&mut self, now: i64) -> Vec<Alert> {
+        let looks = self.looked.saturating_add(MUTED) <= now || self.looked > now;
+        if looks {
+            self.looked = now;
+        }
+        let muting = barograph_alert::routing::Muting {
+            inhibitor: &self.inhibitor,
+            silences: &self.silences,
+            maintenance: &self.maintenance,
+            intervals: &self.setup.config.time_intervals,
+        };
+        self.announcements.due(&self.alerts, &muting, now, looks)
     }
 
     /// Looks at the groups that are due.

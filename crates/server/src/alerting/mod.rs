@@ -8,7 +8,6 @@
 //! - `dispatch`: the task
 //! - `from_rules`: alerts that our own rules raise
 //! - `firings`: how often they did of late
-//! - `notices`: what follows from a look at a group
 //! - `kept`: tables
 //! - `instruments`: metrics
 
@@ -18,7 +17,6 @@ mod firings;
 mod from_rules;
 mod instruments;
 mod kept;
-mod notices;
 mod silences;
 mod told;
 
@@ -31,7 +29,8 @@ use barograph::Registry;
 use barograph_alert::{
     config::Config as AlertConfig,
     routing::{
-        Alerts, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy, Muting, Silences,
+        Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy,
+        Muting, Silences,
     },
 };
 use barograph_model::Timestamp;
@@ -45,7 +44,6 @@ pub(crate) use files::Setup;
 pub use files::check;
 pub(crate) use firings::Fired;
 use firings::Firings;
-pub(crate) use from_rules::{Raised, told, valid_until};
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
 pub(crate) use silences::Refusal;
@@ -70,6 +68,9 @@ pub(super) struct Standing {
     silences: Silences,
     maintenance: BTreeMap<String, Maintenance>,
     dispatcher: Dispatcher,
+    announcements: Announcements,
+    /// When it was looked last whether what they hold is muted still.
+    looked: i64,
 }
 
 /// An alert as it is shown.
@@ -121,6 +122,8 @@ impl Alerting {
             silences: Silences::restore(silences.into_iter().map(|(_, silence)| silence)),
             maintenance: maintenance.into_iter().collect(),
             dispatcher,
+            announcements: Announcements::default(),
+            looked: now,
         };
         Self {
             state,
@@ -154,6 +157,7 @@ impl Alerting {
                     Ok(taken) => {
                         posted.taken += 1;
                         standing.inhibitor.note(&taken.alert);
+                        standing.announcements.note(&taken);
                         if taken.changed {
                             if !self.firings.note(before.as_ref(), &taken.alert, now) {
                                 self.instruments.uncounted.inc();

@@ -115,17 +115,7 @@ impl<'i> Pending<'i> {
             .collect();
         incidents.0.instruments.changed(&changes);
         incidents.0.instruments.observe(&self.book);
-        let joined: Vec<Alert> = changes
-            .iter()
-            .filter_map(|change| Some((self.book.get(&change.incident)?, &change.joined)))
-            .flat_map(|(incident, joined)| {
-                joined.iter().filter_map(|it| incident.members.get(it)?.alert.clone())
-            })
-            .map(|alert| *alert)
-            .collect();
-        let now = self.now;
         drop(self);
-        joined.iter().for_each(|alert| incidents.tell_alert(alert, now));
         for change in &changes {
             change.acks.iter().for_each(|ack| incidents.tell_ack(ack));
             change.pages.iter().for_each(|page| incidents.tell_page(page));
@@ -159,7 +149,7 @@ impl Drop for Pending<'_> {
 
 impl Incidents {
     /// Tells that an alert fires, on the topic of what happened; of a threshold also the figure.
-    fn tell_alert(&self, alert: &Alert, now: i64) {
+    pub(crate) fn tell_alert(&self, alert: &Alert, now: i64) {
         let told = document::SystemAlert::of(alert, now);
         self.0.events.publish(Bus::Alerts, "system_alert", "system_alert", &told);
         if let Some(figure) = document::MetricAlert::of(alert, &self.0.node, now) {

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use barograph_alert::{
     Answered, Health, Kept, Moment, Outcome, Reader, Restoring, Rule, Status, Surroundings,
+    raised::{self, Raised},
     template::expression_link,
 };
 use barograph_model::{Histogram, Labels, Sample, Timestamp, stale_marker};
@@ -22,9 +23,7 @@ use super::{
     kept,
 };
 use crate::{
-    Engine,
-    alerting::{self, Raised},
-    current,
+    Engine, alerting, current,
     errors::chain,
     http::{ApiError, Caller},
     memory::Step,
@@ -72,16 +71,20 @@ pub(super) async fn run(
             _ = stopping.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(wait) => {}
         }
+        let jumped = alerting::drift(&*clock).saturating_sub(drift);
+        if jumped.abs() > alerting::JUMP {
+            // It is due at another time now.
+            drift = drift.saturating_add(jumped);
+            let before = at.saturating_add(jumped.saturating_sub(interval_ms));
+            work.running.group().rules.iter_mut().for_each(|rule| rule.shift(jumped, before));
+            last = None;
+            continue;
+        }
         if let Some(last) = last {
             let passed = at.millis().saturating_sub(last.millis()) / interval_ms.max(1);
             work.engine.telemetry.rules.missed(&work.running, u64::try_from(passed - 1).unwrap_or(0));
         }
         last = Some(at);
-        let jumped = alerting::drift(&*clock).saturating_sub(drift);
-        if jumped.abs() > alerting::JUMP {
-            drift = drift.saturating_add(jumped);
-            work.running.group().rules.iter_mut().for_each(|rule| rule.shift(jumped));
-        }
         let working = work.engine.tenants.of_task(tenant.as_deref());
         scope::within(working, work.evaluate(at)).await;
     }
@@ -203,7 +206,7 @@ impl Work {
                 group: &self.running.name,
                 tenant: tenant.as_deref(),
                 at: at.millis(),
-                valid_until: alerting::valid_until(at, self.running.interval),
+                valid_until: raised::valid_until(at, self.running.interval),
             };
             alerts.extend(failing::alerts(&evaluated, from, &self.engine.alerting));
             self.engine.alerting.raise(alerts, self.engine.clock.now());

@@ -21,7 +21,11 @@ use barograph_server::{
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Running, now_ms, running, settings};
+use crate::{
+    events_are_told_and_resumed::Stream,
+    schemas,
+    support::{Running, now_ms, running, settings, start},
+};
 
 const API: &str = "/api/barograph/v1";
 
@@ -205,7 +209,7 @@ async fn a_rule_that_fails_says_so_and_keeps_its_alerts() {
                  {alert: Slow, expr: load > 1}, {record: twice, expr: load * on () other}]}]";
     let server = serve(&disk, dir.path(), rules, &url, &clock).await;
     let write = async |series: &[(&str, &str)], value: f64| {
-        server.write_series(series, &[(now_ms(), value)]).await;
+        server.write_series(series, &[(clock.now().millis(), value)]).await;
     };
     write(&[("__name__", "load"), ("host", "a")], 2.0).await;
     sink.wait(1).await;
@@ -233,5 +237,39 @@ async fn a_rule_that_fails_says_so_and_keeps_its_alerts() {
     write(&[("__name__", "load"), ("host", "c")], 0.0).await;
     until(&server, failed, |it| it.as_array().unwrap().len() == 1).await;
     until(&server, slow, |it| it.as_array().unwrap().len() == 2).await;
+    server.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_live_does_not_wait_for_a_group() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("rules.yml"),
+        "groups: [{name: g, interval: 100ms, rules: [\
+         {alert: Memory, expr: memory_usage > 85.0, labels: {severity: critical}, annotations: {summary: full}}]}]",
+    )
+    .unwrap();
+    // Groups wait for half a minute, as they do by default.
+    let config = "collectors: {built_in: false}\nrule_files: [rules.yml]\n";
+    let config = Config::parse(config, "b.yaml", dir.path(), []).unwrap();
+    let server = start(&dir.path().join("data"), config).await;
+    let mut metric = Stream::open(&server, "bus=alerts&topics=metric_alert", &[]).await;
+    let mut system = Stream::open(&server, "bus=alerts&topics=system_alert", &[]).await;
+    let labels = [("__name__", "memory_usage"), ("node", "node1")];
+    server.write_series(&labels, &[(now_ms(), 89.5)]).await;
+    let (event, _, told) = metric.next().await;
+    assert_eq!(event, "metric_alert");
+    schemas::check("metric-alert", &told);
+    let mut fields: Vec<_> = told.as_object().unwrap().iter().collect();
+    fields.retain(|field| field.0 != "timestamp");
+    let expected = json!({
+        "metric_name": "memory_usage", "current_value": 89.5, "threshold_value": 85.0, "threshold_type": "max",
+        "severity": "critical", "node": "node1",
+    });
+    assert_eq!(fields, expected.as_object().unwrap().iter().collect::<Vec<_>>());
+    let (_, _, told) = system.next().await;
+    schemas::check("system-alert", &told);
+    assert_eq!((&told["severity"], &told["message"]), (&json!("critical"), &json!("full")));
+    assert_eq!(server.get(&format!("{API}/incidents")).await.json()["total"], 0, "the group waits still");
     server.server.stop().await;
 }

@@ -2,19 +2,13 @@
 //!
 //! Who has an incident is not reminded of it as time passes; whatever is new is told all the same.
 
-use barograph_alert::{incident::Standing as OfIncident, notice::Notice, routing::Flush};
+use super::{Dispatcher, Flush};
+use crate::{incident::Standing as OfIncident, notice::Notice};
 
-use super::Standing;
-
-impl Standing {
+impl Dispatcher {
     /// The notices of looks, of which each may be in an incident.
-    pub(super) fn notices(
-        &mut self,
-        flushes: &[Flush],
-        incidents: &[Option<OfIncident>],
-        now: i64,
-    ) -> Vec<Notice> {
-        let config = self.setup.config.clone();
+    pub fn notices(&mut self, flushes: &[Flush], incidents: &[Option<OfIncident>], now: i64) -> Vec<Notice> {
+        let config = self.config.clone();
         let mut all = Vec::new();
         for (flush, incident) in flushes.iter().zip(incidents) {
             let channels =
@@ -31,13 +25,11 @@ impl Standing {
             };
             for mut notice in flush.notices(hears, id, level, &dedup_key, 0) {
                 // Who has it is not reminded.
-                if incident.as_ref().is_some_and(|standing| standing.quiet)
-                    && self.dispatcher.repeats(&notice)
-                {
-                    self.dispatcher.sent_notice(&notice, now);
+                if incident.as_ref().is_some_and(|standing| standing.quiet) && self.repeats(&notice) {
+                    self.sent_notice(&notice, now);
                     continue;
                 }
-                notice.seq = self.dispatcher.seq(&notice);
+                notice.seq = self.seq(&notice);
                 all.push(notice);
             }
         }
