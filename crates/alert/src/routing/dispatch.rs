@@ -28,7 +28,8 @@ pub struct Dispatcher {
     config: Arc<Config>,
     groups: BTreeMap<(usize, LabelSet), Group>,
     log: Log,
-    swept: i64,
+    /// When groups without alerts were forgotten last; before the first look never.
+    swept: Option<i64>,
     refused: u64,
 }
 
@@ -96,7 +97,7 @@ pub struct GroupView {
 impl Dispatcher {
     /// Without groups. `log` is what was told before.
     pub fn new(config: Arc<Config>, log: Log) -> Self {
-        Self { config, groups: BTreeMap::new(), log, swept: i64::MIN, refused: 0 }
+        Self { config, groups: BTreeMap::new(), log, swept: None, refused: 0 }
     }
 
     /// Goes on with another configuration: groups are made anew of the alerts, and what was told is remembered.
@@ -165,8 +166,9 @@ impl Dispatcher {
                 flushes.push(look(&config, route, labels, group, &mut self.log, muting, now));
             }
         }
-        if self.swept.saturating_add(SWEEP) <= now {
-            self.swept = now;
+        // A group that is empty keeps its time for a while, in which an alert that comes back finds it.
+        if self.swept.get_or_insert(now).saturating_add(SWEEP) <= now {
+            self.swept = Some(now);
             self.groups.retain(|_, group| !group.alerts.is_empty());
             self.log.prune(now);
         }
@@ -282,7 +284,7 @@ impl Dispatcher {
         for group in self.groups.values_mut() {
             group.next = group.next.saturating_add(by);
         }
-        self.swept = self.swept.saturating_add(by);
+        self.swept = self.swept.map(|at| at.saturating_add(by));
         self.log.shift(by);
     }
 }
