@@ -36,6 +36,9 @@ pub(crate) enum Error {
     /// A rule file cannot be used; each line names a place and what to do there.
     #[error("{told}")]
     Rules { told: String },
+    /// A file of Alertmanager cannot be used; each line names a place and what to do there.
+    #[error("{told}")]
+    Alertmanager { told: String },
     /// The command itself failed, for a reason its library gives.
     #[error("{what}")]
     Failed { what: &'static str, source: Cause },

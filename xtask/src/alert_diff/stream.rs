@@ -76,7 +76,7 @@ pub(super) fn of(tree: &Tree, random: &mut Random) -> Vec<Event> {
     events
 }
 
-/// When an alert that is told now begins and ends, as far as it says.
+/// When an alert that is told now begins and ends, as far as it says. None began so long ago that a group does not wait for it.
 fn alert(at: i64, random: &mut Random) -> (Option<i64>, Option<i64>) {
     let starts = |random: &mut Random| match random.below(3) {
         0 => None,
@@ -91,9 +91,9 @@ fn alert(at: i64, random: &mut Random) -> (Option<i64>, Option<i64>) {
         // Its end is known.
         11..14 => (starts(random), Some(at + 1_000 * (1 + i64::try_from(random.below(6)).unwrap_or(0)))),
         // It is over.
-        14..19 => (starts(random).map(|starts| starts - 500), Some(at)),
+        14..19 => (starts(random), Some(at)),
         // It was over already.
-        _ => (None, Some(at - 1_000)),
+        _ => (None, Some(at - 500)),
     }
 }
 

@@ -2,6 +2,8 @@
 //! loopback, each with a limit of time and ended by its own id.
 
 mod alert_diff;
+mod alertmanager;
+mod alertmanager_files;
 mod answers;
 mod assistants;
 mod browser;
@@ -71,6 +73,7 @@ const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
     ("outbox", outbox::run),
+    ("alertmanager", alertmanager::run),
     ("alert_diff", alert_diff::run),
     ("remote_write", remote_write::run),
     ("remote", remote::run),

@@ -31,7 +31,8 @@ pub struct Dispatcher {
     pub(super) config: Arc<Config>,
     groups: BTreeMap<(usize, LabelSet), Group>,
     log: Log,
-    swept: i64,
+    /// When groups without alerts were forgotten last; before the first look never.
+    swept: Option<i64>,
     refused: u64,
 }
 
@@ -99,7 +100,7 @@ pub struct GroupView {
 impl Dispatcher {
     /// Without groups. `log` is what was told before.
     pub fn new(config: Arc<Config>, log: Log) -> Self {
-        Self { config, groups: BTreeMap::new(), log, swept: i64::MIN, refused: 0 }
+        Self { config, groups: BTreeMap::new(), log, swept: None, refused: 0 }
     }
 
     /// Goes on with another configuration: groups are made anew of the alerts, and what was told is remembered.
@@ -168,8 +169,9 @@ impl Dispatcher {
                 flushes.push(look(&config, route, labels, group, &mut self.log, muting, now));
             }
         }
-        if self.swept.saturating_add(SWEEP) <= now {
-            self.swept = now;
+        // A group that is empty keeps its time for a while, in which an alert that comes back finds it.
+        if self.swept.get_or_insert(now).saturating_add(SWEEP) <= now {
+            self.swept = Some(now);
             self.groups.retain(|_, group| !group.alerts.is_empty());
             self.log.prune(now);
         }
@@ -286,7 +288,7 @@ impl Dispatcher {
             group.next = group.next.saturating_add(by);
             group.alerts.values_mut().for_each(|alert| alerts::shift(alert, by, now));
         }
-        self.swept = self.swept.saturating_add(by);
+        self.swept = self.swept.map(|at| at.saturating_add(by));
         self.log.shift(by);
     }
 }

@@ -310,6 +310,23 @@ fn what_is_over_stays_until_all_were_told() {
 }
 
 #[test]
+fn a_group_that_is_empty_keeps_its_time_for_a_while() {
+    // What is told first is over already: the group is looked at at once, and nobody is told.
+    let play = |again: i64| {
+        let mut played = Played::new(PLAIN);
+        played.post(alert(named("a"), 0, Some(2_000), 2_000), 2_000);
+        assert_eq!(played.notices(2_000), []);
+        for look in (7_000..again).step_by(5_000) {
+            assert_eq!(played.notices(look), []);
+        }
+        played.post(alert(named("a"), again, Some(i64::MAX), again), again);
+        played.dispatcher.next()
+    };
+    assert_eq!(play(2_500), Some(7_000));
+    assert_eq!(play(38_000), Some(39_000), "it was forgotten, and is a new one");
+}
+
+#[test]
 fn what_is_muted_is_not_told_and_is_told_when_it_is_not() {
     let mut played = Played::new(PLAIN);
     let silence = Silence {

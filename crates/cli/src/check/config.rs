@@ -30,6 +30,10 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
             rules += check_rules(&file)?;
         }
     }
+    let mut alerting = String::new();
+    if let Some(file) = &config.alertmanager_config {
+        alerting = format!(", {}", super::alertmanager::read(file)?);
+    }
     for finding in &findings {
         terminal.message(Role::Warning, finding);
     }
@@ -39,7 +43,7 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
     };
     let (path, jobs) = (path.display(), config.scrape_configs.len());
     let rules = if config.rule_files.is_empty() { String::new() } else { format!(", rules: {rules}") };
-    Ok(terminal.verdict(role, word, &format!("{path}, scrape jobs: {jobs}{rules}"), code)?)
+    Ok(terminal.verdict(role, word, &format!("{path}, scrape jobs: {jobs}{rules}{alerting}"), code)?)
 }
 
 /// What deserves a look in a job.

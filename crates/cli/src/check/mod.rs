@@ -1,5 +1,6 @@
 //! `barograph check`: looks for faults and says so in its exit code.
 
+mod alertmanager;
 mod config;
 mod health;
 pub(crate) mod rules;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     },
     /// Whether rule files can be used: exits 0 if so, 1 if not, 3 if rules in them are likely not meant.
     Rules(rules::Args),
+    /// Whether files of Alertmanager can be used: exits 0 if so, 1 if not.
+    Alertmanager(alertmanager::Args),
     /// Whether a running server is well: exits 0 if so, 1 with a warning, 2 if not, 3 if that cannot be told.
     Health {
         /// The server to ask.
@@ -39,6 +42,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
     match command {
         Command::Config { file } => config::run(&file, terminal),
         Command::WebConfig { file } => web::run(&file, terminal),
+        Command::Alertmanager(args) => alertmanager::run(&args, terminal),
         Command::Rules(args) => rules::run(&args, terminal),
         Command::Health { url, timeout, access } => {
             health::run(&Client::new(&url, timeout, &access)?, terminal)
