@@ -47,6 +47,11 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         tally.check(&format!("test rules: {name}"), same_verdict(promtool, &ground.binary, "test", &path));
     }
+    let folder = place::fresh("promtool-ready")?;
+    for group in ready_groups(&ground.binary)? {
+        let outcome = ready(promtool, &ground.binary, &folder, &group);
+        tally.check(&format!("ready-made rules: {group}"), outcome);
+    }
     tally.check("rules by a seed", random_rules::compare(promtool, &ground.binary));
     let rules = place::root().join("crates/alert/tests/rules");
     for name in ["rules.yml", "failing/bad_rules.yml", "failing/limit_rules.yml"] {
@@ -72,6 +77,33 @@ fn tests_of_rules() -> Result<Vec<PathBuf>> {
     });
     paths.sort();
     Ok(paths)
+}
+
+/// The groups of rules that come with the server.
+fn ready_groups(ours: &Path) -> Result<Vec<String>> {
+    let printed = shell::output(Command::new(ours).args(["rules", "ready", "--names"]))?;
+    let names: Vec<String> =
+        printed.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
+    ensure!(names.len() >= 4, "there are only the groups {names:?}");
+    Ok(names)
+}
+
+/// Whether promtool takes a group as it is printed for Prometheus, and says of its tests what we say.
+fn ready(promtool: &Path, ours: &Path, folder: &Path, group: &str) -> Result<()> {
+    let printed = shell::output(Command::new(ours).args(["rules", "ready", "--plain", group]))?;
+    let rules = folder.join(format!("{group}.yml"));
+    fs::write(&rules, printed)?;
+    let tests = folder.join("tests");
+    fs::create_dir_all(&tests)?;
+    let test = tests.join(format!("{group}.yml"));
+    let name = format!("crates/alert/src/ready/tests/{group}.yml");
+    fs::copy(place::root().join(name), &test)?;
+    for program in [promtool, ours] {
+        for (verb, path) in [("check", &rules), ("test", &test)] {
+            shell::output(Command::new(program).args([verb, "rules"]).arg(path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether both say the same of a file of rules or of tests, by their exit codes.
