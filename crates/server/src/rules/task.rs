@@ -254,7 +254,7 @@ impl Work {
             let link = expression_link(&rule.spec.expr.to_string());
             let generator_url = format!("{}{link}", self.around.surroundings.external_url);
             let interval = self.running.interval;
-            alerts.extend(alerting::told(
+            alerts.extend(raised::told(
                 rule,
                 Raised { rule: &name, interval, generator_url: &generator_url, at },
             ));
