@@ -5,6 +5,7 @@
     reason = "tasks measure time, read the environment and wait for other processes: they are the edge themselves"
 )]
 
+mod alert_diff;
 mod barograph;
 mod bench;
 mod check;
@@ -13,6 +14,7 @@ mod fuzzing;
 mod http;
 mod load;
 mod npm;
+mod outbox;
 mod peers;
 mod place;
 mod promqltest;
@@ -21,6 +23,7 @@ mod random;
 mod server;
 mod shell;
 mod simulation;
+mod sink;
 mod suites;
 mod tally;
 mod test;
@@ -83,8 +86,12 @@ enum Task {
     },
     /// Play histories of the store under seeds: work, crashes and faults, against a model.
     Sim(simulation::Arguments),
+    /// Crash the outbox of notices at random points, and see that none is lost and at most one comes twice.
+    Outbox(outbox::Arguments),
     /// Feed mutated bytes to everything that reads bytes it did not write.
     Fuzz(fuzzing::Arguments),
+    /// Random trees of routes under random alerts, beside a real Alertmanager: both must tell the same.
+    AlertDiff(alert_diff::Arguments),
     /// Make what is released: binary, completions, manual pages, unit file, licences, bill of materials, checksum.
     Dist(dist::Arguments),
     /// Restart the server of a running browser suite (for its tests).
@@ -125,6 +132,8 @@ fn perform(task: Task) -> Result<bool> {
             suites::kill::campaign(&binary, count, seed, restart).map(|()| true)
         }
         Task::Sim(arguments) => simulation::run(&arguments),
+        Task::Outbox(arguments) => outbox::run(&arguments).map(|()| true),
+        Task::AlertDiff(arguments) => alert_diff::run(&arguments),
         Task::Fuzz(arguments) => fuzzing::run(&arguments),
         Task::Dist(arguments) => dist::run_task(&arguments).map(|()| true),
         Task::RestartServer { control } => suites::ask_for_restart(&control).map(|()| true),

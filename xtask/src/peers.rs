@@ -168,6 +168,65 @@ pub(crate) fn collectd() -> Result<Collectd> {
     Ok(found)
 }
 
+/// Alertmanager and amtool, as this machine's release has them.
+#[derive(Clone, Debug)]
+pub(crate) struct Alertmanager {
+    pub(crate) program: PathBuf,
+    pub(crate) amtool: PathBuf,
+    /// What it wants to find under [`TEMPLATES`].
+    pub(crate) templates: PathBuf,
+}
+
+/// Downloads and unpacks what is not there yet.
+///
+/// # Errors
+/// As with [`bring`].
+pub(crate) fn alertmanager() -> Result<Alertmanager> {
+    const PACKAGE: &str = "prometheus-alertmanager";
+    let peers = place::target().join("peers");
+    let (folder, unpacked) = (peers.join(PACKAGE), peers.join("prometheus-alertmanager.new"));
+    let found = Alertmanager {
+        program: folder.join("usr/bin/prometheus-alertmanager"),
+        amtool: folder.join("usr/bin/amtool"),
+        templates: folder.join("usr/share/prometheus/alertmanager"),
+    };
+    if folder.is_dir() {
+        return Ok(found);
+    }
+    let apt = Apt::prepare_release(&peers.join("apt-release"))?;
+    apt.update()?;
+    if unpacked.exists() {
+        fs::remove_dir_all(&unpacked)?;
+    }
+    let archive = apt.download(PACKAGE)?;
+    shell::run(shell::command("dpkg-deb", &["--extract"]).arg(&archive).arg(&unpacked))?;
+    take_templates_from_here(&unpacked.join("usr/bin/prometheus-alertmanager"))?;
+    fs::rename(&unpacked, &folder)?;
+    Ok(found)
+}
+
+/// Where Alertmanager finds its templates, relative to the folder in which it is started.
+pub(crate) const TEMPLATES: &str = "templates";
+
+/// Debian's Alertmanager has its templates in one place of an installed system, and is not installed here: the path in the
+/// program is replaced by a relative one of the same length.
+fn take_templates_from_here(program: &Path) -> Result<()> {
+    const INSTALLED: &[u8] = b"/usr/share/prometheus/alertmanager";
+    let mut bytes = fs::read(program)?;
+    let mut here = b"./".repeat(INSTALLED.len() / 2);
+    here.truncate(INSTALLED.len() - TEMPLATES.len());
+    let last = here.len() - 1;
+    here[last] = b'/';
+    here.extend_from_slice(TEMPLATES.as_bytes());
+    let mut from = 0;
+    while let Some(at) = bytes[from..].windows(INSTALLED.len()).position(|window| window == INSTALLED) {
+        bytes[from + at..from + at + INSTALLED.len()].copy_from_slice(&here);
+        from += at + INSTALLED.len();
+    }
+    ensure!(from > 0, "this Alertmanager has its templates elsewhere");
+    Ok(fs::write(program, bytes)?)
+}
+
 /// Prints each program with its version.
 pub(crate) fn print(peers: &Peers) -> Result<()> {
     let folder = place::target().join("peers");

@@ -10,7 +10,8 @@
 //! 3. [`Alert`]: one label set for which an alerting rule holds, and how it comes to be pending, firing and over.
 //! 4. [`template`]: texts of alerts with what they are about filled in.
 //! 5. [`preview`]: a rule tried on what is stored, before it is used.
-//! 6. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
+//! 6. [`ready`]: rules that are there without being written.
+//! 7. [`test`](mod@test): unit tests of rules, in the form of `promtool test rules`.
 //!
 //! The semantics are those of Prometheus 3. What becomes of alerts is told by [`routing`], in the semantics of Alertmanager, and
 //! comes out as a [`notice`](mod@notice). Whom it reaches and in which words is told by [`channels`], when it is sent and tried
@@ -43,6 +44,7 @@ pub mod incident;
 pub mod kinds;
 pub mod notice;
 pub mod preview;
+pub mod ready;
 pub mod routing;
 mod rule;
 pub mod template;
@@ -50,6 +52,6 @@ pub mod test;
 
 pub use file::{GroupSpec, RuleFile, RuleKind, RuleSpec};
 pub use rule::{
-    Alert, Answered, Defaults, Group, Health, Moment, Outcome, Reader, Restoring, Rule, RuleError, State,
-    Status, Surroundings,
+    ACTIVE_MAX, Alert, Answered, BELIEVED, Defaults, Group, Health, Kept, Moment, Outcome, Reader, Restoring,
+    Rule, RuleError, State, Status, Surroundings,
 };

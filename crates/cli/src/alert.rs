@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer,
-    client::{Client, Reply, Target},
+    client::{self, Client, Reply, Target},
     error::Error,
     exit,
     output::{self, Format},
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Oncall(OncallArgs),
     /// Say what the alerting rules of a file would have done with what is stored, and whom they would have woken.
     Preview(preview::Args),
+    /// Send a test over each channel of a receiver, and say what came of it.
+    Test(TestArgs),
 }
 
 /// The server, and how to print what it says.
@@ -135,6 +137,17 @@ pub(crate) struct OncallArgs {
     place: Place,
 }
 
+#[derive(clap::Args)]
+pub(crate) struct TestArgs {
+    /// The receiver, as `alertmanager.yml` calls it.
+    receiver: String,
+    /// What to say.
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
     match command {
         Command::List(args) => list(&args, terminal)?,
@@ -149,6 +162,7 @@ pub(crate) fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode,
         Command::Silence(args) => silence(&args, terminal)?,
         Command::Oncall(args) => oncall(&args, terminal)?,
         Command::Preview(args) => preview::run(&args, terminal)?,
+        Command::Test(args) => return test(&args, terminal),
     }
     Ok(exit::FINE)
 }
@@ -312,6 +326,34 @@ fn oncall(args: &OncallArgs, terminal: &mut Terminal) -> Result<(), Error> {
         }
     }
     print(terminal, args.place.output, &reply, ["SCHEDULE", "USER", "FROM", "UNTIL"], &rows)
+}
+
+/// Whether all channels took it is the exit code.
+fn test(args: &TestArgs, terminal: &mut Terminal) -> Result<ExitCode, Error> {
+    let mut name = String::new();
+    client::escape(&args.receiver, &mut name);
+    let wanted = args.message.as_ref().map_or_else(|| json!({}), |message| json!({ "message": message }));
+    let reply = args.place.server.client()?.post_json(&format!("{BASE}/receivers/{name}/test"), &wanted)?;
+    let document = answer::document(&reply)?;
+    let attempts = items(&document, "attempts");
+    let row = |one: &Value| {
+        let outcome = if one["ok"] == true { "sent" } else { "not sent" };
+        [
+            text(&one["channel"]),
+            outcome.to_owned(),
+            text(&one["status"]),
+            format!("{} ms", text(&one["took_ms"])),
+            text(&one["error"]),
+        ]
+    };
+    let rows: Vec<_> = attempts.iter().map(row).collect();
+    let headings = ["CHANNEL", "OUTCOME", "STATUS", "TOOK", "WHY NOT"];
+    print(terminal, args.place.output, &reply, headings, &rows)?;
+    let all = attempts.iter().all(|one| one["ok"] == true);
+    if attempts.is_empty() {
+        terminal.message(Role::Warning, "this receiver has no channel; it tells nobody");
+    }
+    Ok(if all { exit::FINE } else { ExitCode::from(exit::FAILED) })
 }
 
 #[cfg(test)]

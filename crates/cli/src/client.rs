@@ -261,7 +261,7 @@ fn form(fields: &[(&str, String)]) -> String {
     text
 }
 
-fn escape(part: &str, into: &mut String) {
+pub(crate) fn escape(part: &str, into: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in part.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {

@@ -23,6 +23,7 @@ mod output;
 mod pointer;
 mod query;
 mod restore;
+mod rules;
 mod serve;
 mod shell;
 mod terminal;
@@ -74,6 +75,9 @@ enum Command {
     /// Run tests: of rules.
     #[command(subcommand)]
     Test(test::Command),
+    /// Print the rules that come with the server.
+    #[command(subcommand)]
+    Rules(rules::Command),
     /// Say who may call: users and tokens.
     #[command(subcommand)]
     Auth(auth::Command),
@@ -118,6 +122,7 @@ fn run(command: Command, terminal: &mut Terminal) -> Result<ExitCode, Error> {
         Command::Check(command) => check::run(command, terminal),
         Command::Config(command) => config::run(command, terminal),
         Command::Test(command) => test::run(command, terminal),
+        Command::Rules(command) => rules::run(command, terminal),
         Command::Auth(command) => auth::run(command, terminal),
         Command::Alert(command) => alert::run(command, terminal),
         Command::Backup(args) => backup::run(&args, terminal),

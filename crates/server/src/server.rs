@@ -199,6 +199,18 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_on(settings: Settings, disk: Arc<dyn Disk>) -> Result<Self, StartError> {
+        Self::start_with(settings, disk, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`Server::start_on`], with a clock of the caller's.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_with(
+        settings: Settings,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         let path = settings.data_dir.display().to_string();
         let unusable = |source| StartError::DataDir { path: path.clone(), source };
         let rules = rules::Setup::read(&settings.config).map_err(StartError::Rules)?;
@@ -226,7 +238,6 @@ impl Server {
         );
 
         warn_of_plain(&settings, &connections);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (stop, stopping) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let mut lifetime = starts::count(&*disk);
@@ -512,7 +523,7 @@ async fn open(
     let external = &settings.config.external;
     let url = address.map(|address| external.link(scheme, &address.to_string(), ""));
     let url = url.or_else(|| external.url().map(str::to_owned)).unwrap_or_default();
-    delivery.called(&url);
+    delivery.call(delivery::Called { url: url.clone(), is_known: external.url().is_some() });
     let engine = Arc::new(Engine {
         store: Kept::new(store, &tenants),
         tenants,

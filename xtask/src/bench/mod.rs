@@ -1,5 +1,6 @@
 //! Benchmarks against the peers: all sides get the same in the same run, by turns, and the median counts.
 
+mod alerts;
 mod bombs;
 mod contender;
 mod health;
@@ -48,6 +49,8 @@ pub(crate) enum Subject {
     Bombs,
     /// Others' waiting beside slow clients; ten times what ingest takes, with heavy queries, within a budget of memory.
     Overload,
+    /// Rules evaluated in their interval, a storm of alerts, and a dead receiver beside others.
+    Alerts,
     /// The SDK: nanoseconds a recording, beside the other crates that record.
     Record,
     /// The SDK: services and functions that are measured, beside the same that are not.
@@ -90,10 +93,16 @@ pub(crate) struct Arguments {
     /// When Barograph acknowledges a write: `batch`, which is its default, `sync` or `relaxed`.
     #[arg(long)]
     durability: Option<String>,
-    /// Ask only the questions whose names contain this (query), or measure only such rows (record, layer).
+    /// Ask only the questions whose names contain this (query), or measure only such rows (record, layer), or parts: `rules`, `storm`, `dead` (alerts).
     #[arg(long)]
     only: Option<String>,
-    /// How long the overload lasts, and each phase before it (overload).
+    /// Rules (alerts); 10,000 by default.
+    #[arg(long)]
+    rules: Option<usize>,
+    /// Alerts of a storm (alerts); 10,000 by default.
+    #[arg(long)]
+    alerts: Option<usize>,
+    /// How long the overload lasts, and each phase before it (overload); how long rules are watched (alerts).
     #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// The server's budget of memory (overload).
@@ -120,6 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Refusals => refusals::run(arguments, &contenders, &mut report)?,
         Subject::Bombs => bombs::run(arguments, &contenders, &mut report)?,
         Subject::Overload => overload::run(arguments, &contenders, &mut report)?,
+        Subject::Alerts => alerts::run(arguments, &contenders, &mut report)?,
         Subject::Record => record::run("record", arguments, &mut report)?,
         Subject::Layer => record::run("layer", arguments, &mut report)?,
         Subject::Sessions => {

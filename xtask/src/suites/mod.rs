@@ -1,6 +1,7 @@
 //! Tests with real parts: the product's own binary, real clients of it and a real browser, all as processes on
 //! loopback, each with a limit of time and ended by its own id.
 
+mod alert_diff;
 mod answers;
 mod assistants;
 mod browser;
@@ -14,10 +15,12 @@ mod grpc;
 mod history;
 pub(crate) mod kill;
 mod lines;
+mod mail;
 mod memory;
 mod monitoring;
 mod openapi;
 mod otlp;
+mod outbox;
 mod promtool;
 mod random_rules;
 mod real_prometheus;
@@ -67,6 +70,8 @@ type Suite = (&'static str, fn(&Ground, &mut Tally) -> Result<()>);
 const SUITES: &[Suite] = &[
     ("sim", sim::run),
     ("fuzz", fuzz::run),
+    ("outbox", outbox::run),
+    ("alert_diff", alert_diff::run),
     ("remote_write", remote_write::run),
     ("remote", remote::run),
     ("examples", examples::run),
@@ -76,6 +81,7 @@ const SUITES: &[Suite] = &[
     ("tls", tls::run),
     ("kill", kill::run),
     ("lines", lines::run),
+    ("mail", mail::run),
     ("memory", memory::run),
     ("upstream_scripts", scripts::run),
     ("compliance", compliance::run),

@@ -13,6 +13,21 @@ use crate::template::Template;
 
 /// Alerts that the plain form tells one by one.
 const ALERTS_MAX: usize = 100;
+/// The port on which TLS is spoken from the first byte on (RFC 8314).
+const TLS_PORT: u16 = 465;
+/// Headers that a mail has by what it is; nobody sets them.
+const OWN_HEADERS: [&str; 10] = [
+    "auto-submitted",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "from",
+    "in-reply-to",
+    "message-id",
+    "mime-version",
+    "references",
+    "subject",
+];
 
 /// Mail over SMTP.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +48,8 @@ pub struct Email {
     pub auth_identity: String,
     /// Whether nothing is sent without TLS.
     pub require_tls: bool,
+    /// Whether TLS is spoken from the first byte on; by default on port 465.
+    pub force_implicit_tls: Option<bool>,
     /// How TLS is spoken.
     pub tls: TlsConfig,
     /// Headers besides; `Subject` among them.
@@ -54,6 +71,7 @@ impl Default for Email {
             auth_password: None,
             auth_identity: String::new(),
             require_tls: true,
+            force_implicit_tls: None,
             tls: TlsConfig::default(),
             headers: Vec::new(),
             html: None,
@@ -69,6 +87,10 @@ pub struct Mail {
     pub from: String,
     /// To whom.
     pub to: Vec<String>,
+    /// From whom, as its reader sees.
+    pub shown_from: String,
+    /// To whom, as its reader sees.
+    pub shown_to: String,
     /// What it is about, on one line.
     pub subject: String,
     /// The same for each try of a notice.
@@ -101,6 +123,8 @@ pub(super) fn read(section: &mut Section<'_>, global: &Email, findings: &mut Fin
     section.set("auth_username", &mut email.auth_username, text, findings);
     section.set("auth_identity", &mut email.auth_identity, text, findings);
     section.set("require_tls", &mut email.require_tls, boolean, findings);
+    let force = section.value("force_implicit_tls", boolean, findings);
+    email.force_implicit_tls = force.or(email.force_implicit_tls);
     let password = Secret::read(section, ["auth_password", "auth_password_file"], findings);
     email.auth_password = password.or(email.auth_password);
     if section.node("auth_secret").is_some() || section.node("auth_secret_file").is_some() {
@@ -122,7 +146,6 @@ pub(super) fn read(section: &mut Section<'_>, global: &Email, findings: &mut Fin
     email.text = template(section, "text", findings);
     // How mails are put together in threads follows from the incident they are about.
     let _ = section.node("threading");
-    let _ = section.node("force_implicit_tls");
     for (key, value, advice) in
         [("from", &email.from, "`smtp_from`"), ("smarthost", &email.smarthost, "`smtp_smarthost`")]
     {
@@ -130,6 +153,11 @@ pub(super) fn read(section: &mut Section<'_>, global: &Email, findings: &mut Fin
             let message = format!("`{key}` is missing; add it, or {advice} to `global`");
             findings.add(section.place, message);
             return None;
+        }
+    }
+    for (key, text) in [("to", to.as_deref().unwrap_or_default()), ("from", &email.from)] {
+        if let Err(error) = parsed(text) {
+            findings.add(section.place_of(key), format!("`{key}`: {error}"));
         }
     }
     email.to = to?;
@@ -143,24 +171,36 @@ impl Email {
         (host.trim_matches(['[', ']']), port.parse().unwrap_or(25))
     }
 
+    /// Whether TLS is spoken from the first byte on.
+    pub fn speaks_tls_first(&self) -> bool {
+        self.force_implicit_tls.unwrap_or_else(|| self.server().1 == TLS_PORT)
+    }
+
     pub(super) fn words(&self, fill: &Fill<'_>) -> Mail {
         let notice = fill.notice;
         let own = |name: &str| self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
         let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let value =
             |name: &str, plain: String| one_line(&fill.text(own(name).map(|(_, text)| text), || plain));
-        let known = ["subject", "from", "to", "message-id", "references", "in-reply-to"];
         let others = self.headers.iter().filter(|(name, _)| {
             let name = name.to_ascii_lowercase();
-            !known.contains(&name.as_str())
+            name != "to" && !OWN_HEADERS.contains(&name.as_str())
         });
-        let host = self.from.rsplit('@').next().unwrap_or_default().trim_matches(['>', ' ']);
-        let host = if host.is_empty() { "barograph" } else { host };
+        // An address may depend on the alerts.
+        let filled = |text: &str| match parsed(text) {
+            Ok(template) => one_line(&fill.text(Some(&template), || text.to_owned())),
+            Err(_) => text.to_owned(),
+        };
+        let (from, to) = (filled(&self.from), addresses(&filled(&self.to)));
+        let host = from.rsplit('@').next().unwrap_or_default().trim_matches(['>', ' ']);
+        let host = if host.is_empty() { "barograph" } else { host }.to_owned();
         let plain = || data::plain(notice, fill.setting, ALERTS_MAX);
         let text = fill.given(self.text.as_ref()).unwrap_or_else(plain);
         Mail {
-            from: value("from", self.from.clone()),
-            to: addresses(&value("to", self.to.clone())),
+            shown_from: value("from", from.clone()),
+            shown_to: value("to", to.join(", ")),
+            from,
+            to,
             subject: value("subject", data::subject(notice)),
             message_id: format!("<{}@{host}>", idempotency_key(notice)),
             references: format!("<{}@{host}>", sign::short(&notice.dedup_key)),
@@ -186,7 +226,7 @@ impl Email {
 }
 
 /// Addresses with commas between them; commas in quotes are part of a name.
-fn addresses(text: &str) -> Vec<String> {
+pub(super) fn addresses(text: &str) -> Vec<String> {
     let (mut found, mut address, mut quoted) = (Vec::new(), String::new(), false);
     for c in text.chars() {
         match c {
@@ -209,6 +249,13 @@ mod tests {
     fn addresses_are_told_apart() {
         assert_eq!(addresses(r#"a@x, "B, C" <b@x>,"#), ["a@x", r#""B, C" <b@x>"#]);
         assert!(smarthost("mail.example:587").is_ok());
+        let email = |smarthost: &str, force| Email {
+            smarthost: smarthost.to_owned(),
+            force_implicit_tls: force,
+            ..Email::default()
+        };
+        assert!(email("m:465", None).speaks_tls_first() && !email("m:465", Some(false)).speaks_tls_first());
+        assert!(email("m:25", Some(true)).speaks_tls_first() && !email("m:587", None).speaks_tls_first());
         for bad in ["mail.example", "mail.example:0", ":25", "mail:x"] {
             assert!(smarthost(bad).is_err());
         }

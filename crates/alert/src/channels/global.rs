@@ -5,7 +5,7 @@ use barograph_yaml::section::{Findings, Section, boolean, text};
 use super::{HttpConfig, Secret, TlsConfig, email::Email, read::url};
 
 /// Keys of `global` about channels that are not spoken here. They say nothing as long as nobody uses such a channel.
-const UNUSED: [&str; 20] = [
+const UNUSED: [&str; 19] = [
     "victorops_api_key",
     "victorops_api_key_file",
     "victorops_api_url",
@@ -25,7 +25,6 @@ const UNUSED: [&str; 20] = [
     "hipchat_api_url",
     "hipchat_auth_token",
     "pushover_api_url",
-    "smtp_force_implicit_tls",
 ];
 
 /// What channels have in common.
@@ -90,6 +89,7 @@ impl Global {
         section.set("smtp_auth_username", &mut email.auth_username, text, findings);
         section.set("smtp_auth_identity", &mut email.auth_identity, text, findings);
         section.set("smtp_require_tls", &mut email.require_tls, boolean, findings);
+        email.force_implicit_tls = section.value("smtp_force_implicit_tls", boolean, findings);
         email.auth_password =
             Secret::read(section, ["smtp_auth_password", "smtp_auth_password_file"], findings);
         if let Some(node) = section.node("smtp_tls_config") {

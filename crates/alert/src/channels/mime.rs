@@ -3,10 +3,13 @@
 use barograph_model::Timestamp;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::email::Mail;
+use super::email::{Mail, addresses};
 
 /// Bytes of UTF-8 in one encoded word, so that a line stays within 76 characters.
 const WORD_BYTES: usize = 42;
+/// Characters of a line of a header, and of a word that is longer by itself.
+const LINE_CHARS: usize = 76;
+const WORD_CHARS_MAX: usize = 900;
 
 impl Mail {
     /// The message from its first header to its last line, with `\r\n` after each line; no line begins with a dot.
@@ -14,8 +17,8 @@ impl Mail {
         let mut head = String::new();
         let mut put = |name: &str, value: &str| head.push_str(&format!("{name}: {value}\r\n"));
         put("Date", &date(now));
-        put("From", &mailbox(&self.from));
-        let to: Vec<_> = self.to.iter().map(|address| mailbox(address)).collect();
+        put("From", &mailbox(&self.shown_from));
+        let to: Vec<_> = addresses(&self.shown_to).iter().map(|address| mailbox(address)).collect();
         put("To", &to.join(",\r\n "));
         put("Subject", &words(&self.subject));
         put("Message-ID", &self.message_id);
@@ -84,11 +87,12 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic()).collect()
 }
 
-/// A text as a header has it: as it is if it may stand there, else in encoded words.
+/// A text as a header has it: as it is if it may stand there, on several lines if it is long, else in encoded words.
 fn words(text: &str) -> String {
     let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if plain && text.len() <= 60 && !text.contains("=?") {
-        return text.to_owned();
+    let fits = text.split(' ').all(|word| word.len() <= WORD_CHARS_MAX);
+    if plain && fits && !text.contains("=?") {
+        return folded(text);
     }
     let mut words = Vec::new();
     let mut word = String::new();
@@ -101,6 +105,22 @@ fn words(text: &str) -> String {
     words.push(word);
     let coded = words.iter().map(|word| format!("=?utf-8?B?{}?=", BASE64_STANDARD.encode(word)));
     coded.collect::<Vec<_>>().join("\r\n ")
+}
+
+/// Broken at spaces; what is on one line is not told from what is on several.
+fn folded(text: &str) -> String {
+    let (mut folded, mut line) = (String::new(), LINE_CHARS / 4);
+    for (at, word) in text.split(' ').enumerate() {
+        // A line of nothing but spaces would end the headers for some.
+        if at > 0 {
+            let breaks = line + 1 + word.len() > LINE_CHARS && !word.is_empty();
+            folded.push_str(if breaks { "\r\n " } else { " " });
+            line = if breaks { 0 } else { line };
+        }
+        folded.push_str(word);
+        line += 1 + word.len();
+    }
+    folded
 }
 
 /// A time as mails have it.
@@ -118,6 +138,8 @@ mod tests {
         let mail = Mail {
             from: "Bärbel <b@x.example>".to_owned(),
             to: vec!["a@x.example".to_owned(), "Ann B <ann@x.example>".to_owned()],
+            shown_from: "Bärbel <b@x.example>".to_owned(),
+            shown_to: "a@x.example, Ann B <ann@x.example>".to_owned(),
             subject: "[FIRING:1] ü\r\nBcc: evil@x.example and a very long text that goes on and on"
                 .to_owned(),
             message_id: "<1@x>".to_owned(),
@@ -134,6 +156,17 @@ mod tests {
             assert!(line.ends_with("\r\n") && line.len() <= 120 && !line.starts_with('.'), "{line}");
             assert!(!line.starts_with("Bcc"));
         }
+    }
+
+    #[test]
+    fn long_headers_are_on_several_lines() {
+        assert_eq!(words("short  text"), "short  text");
+        let long = "word ".repeat(40);
+        let text = words(&long);
+        assert!(text.lines().all(|line| line.len() <= LINE_CHARS), "{text}");
+        assert_eq!(text.replace("\r\n", ""), long);
+        assert!(words(&"x".repeat(901)).starts_with("=?utf-8?B?"));
+        assert!(words("=?utf-8?Q?no?=").starts_with("=?utf-8?B?"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod secret;
 mod sign;
 mod slack;
 mod sms;
+mod smtp;
 mod teams;
 mod telegram;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use secret::Secret;
 pub use sign::{IDEMPOTENCY_KEY, SIGNATURE, idempotency_key, signature};
 pub use slack::Slack;
 pub use sms::{Sms, segments};
+pub use smtp::{BadReply, Replies, Reply};
 pub use teams::Teams;
 pub use telegram::Telegram;
 pub use verdict::{Verdict, judge, retry_after};

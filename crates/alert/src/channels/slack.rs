@@ -219,7 +219,13 @@ impl Slack {
             button
         };
         let mut buttons = Vec::new();
-        buttons.extend(setting.ack_url.map(|url| button("Acknowledge", url, Some("primary"))));
+        buttons.extend(setting.ack_url.map(|url| {
+            let mut button = button("Acknowledge", url, Some("primary"));
+            // What is posted to `…/ack-links` where the app has that as its request URL.
+            button["action_id"] = "acknowledge".into();
+            button["value"] = url.rsplit('/').next().into();
+            button
+        }));
         if !setting.external_url.is_empty() {
             buttons.push(button("Open", &data::alerts_page(setting), None));
         }

@@ -239,6 +239,10 @@ fn a_mail_has_two_forms_and_an_id() {
     let own = "{to: a@x, from: b@x, smarthost: 'm:25', html: '', headers: {Subject: \"x\\r\\nBcc: {{ .Status }}\"}}";
     let Some(Message::Mail(mail)) = said("email_configs", own, &notice()).message else { panic!() };
     assert_eq!((mail.subject.as_str(), mail.html), ("x Bcc: firing", None));
+    let own = "{to: '{{ .CommonLabels.node }}@x, b@x', from: b@x, smarthost: 'm:25', headers: {To: all, Date: never, Reply-To: c@x}}";
+    let Some(Message::Mail(mail)) = said("email_configs", own, &notice()).message else { panic!() };
+    assert_eq!((mail.to, mail.shown_to.as_str()), (vec!["node2@x".to_owned(), "b@x".to_owned()], "all"));
+    assert_eq!(mail.headers, [("Reply-To".to_owned(), "c@x".to_owned())]);
 }
 
 #[test]
@@ -266,6 +270,7 @@ fn settings_are_read_strictly() {
     check("telegram_configs", "{bot_token: a, chat_id: x}", "expected a number or `@name`");
     check("victorops_configs", "{api_key: a}", "are not supported");
     check("email_configs", "{to: a@x, from: b@x}", "`smarthost` is missing");
+    check("email_configs", "{to: '{{ nope }}', from: b@x, smarthost: 'm:25'}", "`to`: not a template");
     check(
         "webhook_configs",
         "{url: 'http://a', http_config: {basic_auth: {username: a}, bearer_token: b}}",

@@ -63,26 +63,28 @@ impl Machine {
         (jobs, old)
     }
 
-    /// What came of a try; `die` is between 0 and 1. `None` if nobody knows the notice any more.
+    /// What came of a try; `die` is between 0 and 1. `None` if nobody knows the notice any more, or nobody wants it.
     pub fn done(&mut self, id: u64, verdict: &Verdict, now: i64, die: f64) -> Option<(Entry, Outcome)> {
         let place = self.places.get(&id)?;
-        let (entry, outcome) = self.queues.get_mut(place)?.done(id, verdict, now, die)?;
-        if !matches!(outcome, Outcome::Again(_)) {
+        let done = self.queues.get_mut(place)?.done(id, verdict, now, die);
+        if !matches!(done, Some((_, Outcome::Again(_)))) {
             self.places.remove(&id);
         }
-        Some((entry, outcome))
+        done
     }
 
-    /// The notices that a test picks out, those that are just being sent apart.
+    /// The notices that a test picks out.
     pub fn pick(&self, test: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        self.queues.values().flat_map(|queue| queue.idle()).filter(|entry| test(entry)).cloned().collect()
+        let entries = self.queues.values().flat_map(Queue::entries).map(|(entry, _)| entry);
+        entries.filter(|entry| test(entry)).cloned().collect()
     }
 
-    /// Takes a notice back, unless it is just being sent.
-    pub fn take_back(&mut self, id: u64) -> Option<Entry> {
-        let entry = self.queues.get_mut(self.places.get(&id)?)?.take_back(id)?;
-        self.places.remove(&id);
-        Some(entry)
+    /// Takes a notice back: it is not sent, or if it is just being sent, not again.
+    pub fn take_back(&mut self, id: u64) {
+        let queue = self.places.get(&id).and_then(|place| self.queues.get_mut(place));
+        if queue.is_some_and(|queue| queue.take_back(id)) {
+            self.places.remove(&id);
+        }
     }
 
     /// Nobody sends anything any more: what was begun is due again.

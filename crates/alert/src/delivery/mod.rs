@@ -8,7 +8,9 @@
 //! - A try that fails is repeated after half a second, then 1.5 times as long each time, up to a minute, each time off by up to
 //!   half. At the deadline of the notice it goes to the end of its queue and begins anew.
 //! - A notice that is a day old is given up, and so is one that its receiver refuses.
+//! - The state of a group that waits goes into a newer one, so whoever is back after an hour is told once.
 //! - A queue that is full merges notices of a group; what is critical is never given up for that.
+//! - A notice that is taken back is not sent any more. One that is just being sent is not sent again.
 
 mod breaker;
 mod machine;
@@ -44,11 +46,15 @@ pub struct Entry {
     /// The tries so far.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+    /// Of several addresses those that have it already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<String>,
 }
 
 impl Entry {
     /// Remembers a try.
-    pub fn note(&mut self, attempt: Attempt) {
+    pub fn note(&mut self, mut attempt: Attempt) {
+        self.taken.append(&mut attempt.taken);
         if self.attempts.len() >= ATTEMPTS_MAX {
             self.attempts.remove(1);
         }
@@ -65,10 +71,13 @@ pub struct Attempt {
     pub ok: bool,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// Why it was not taken.
+    /// Why it was not taken, or by which of several addresses it never will be.
     pub error: Option<String>,
     /// How long it took.
     pub took_ms: u64,
+    /// Of several addresses those that have it by this try; the notice keeps them.
+    #[serde(skip)]
+    pub taken: Vec<String>,
 }
 
 /// What a try comes to, for who writes it down.

@@ -39,9 +39,11 @@ struct Waiting {
     tries: i32,
     next_at: i64,
     deadline: i64,
+    /// It was taken back while it was being sent.
+    is_off: bool,
 }
 
-/// What became of notices when another was put into a full queue.
+/// What became of notices when another was queued.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Overflow {
     /// Notices that went into another.
@@ -93,15 +95,15 @@ impl Queue {
         self.waiting.iter().map(|waiting| (&waiting.entry, waiting.next_at))
     }
 
-    /// What waits and is not just being sent.
-    pub(super) fn idle(&self) -> impl Iterator<Item = &Entry> {
-        self.waiting.iter().map(|waiting| &waiting.entry).filter(|entry| Some(entry.id) != self.sending)
-    }
-
-    pub(super) fn take_back(&mut self, id: u64) -> Option<Entry> {
-        let at =
-            self.waiting.iter().position(|waiting| waiting.entry.id == id && self.sending != Some(id))?;
-        self.waiting.remove(at).map(|waiting| waiting.entry)
+    /// Takes a notice back; whether it is gone. One that is just being sent stays until it is known what came of that.
+    pub(super) fn take_back(&mut self, id: u64) -> bool {
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.entry.id == id) else { return true };
+        if self.sending == Some(id) {
+            self.waiting[at].is_off = true;
+            return false;
+        }
+        self.waiting.remove(at);
+        true
     }
 
     pub(super) fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
@@ -110,8 +112,50 @@ impl Queue {
 
     pub(super) fn push(&mut self, entry: Entry, now: i64) -> Overflow {
         let deadline = entry.notice.deadline.max(now.saturating_add(1));
-        self.waiting.push_back(Waiting { entry, tries: 0, next_at: now, deadline });
+        self.waiting.push_back(Waiting { entry, tries: 0, next_at: now, deadline, is_off: false });
+        let mut overflow = Overflow::default();
+        while let Some(earlier) = self.outdated_by(self.waiting.len() - 1) {
+            let of_one = self.merge(earlier, self.waiting.len() - 1);
+            overflow.merged.extend(of_one.merged);
+            overflow.into = of_one.into;
+        }
+        if !overflow.merged.is_empty() {
+            return overflow;
+        }
         if self.waiting.len() > QUEUE_MAX { self.shrink() } else { Overflow::default() }
+    }
+
+    /// An earlier state of a group that still waits when there is a newer one.
+    fn outdated_by(&self, newest: usize) -> Option<usize> {
+        let newer = &self.waiting[newest].entry.notice;
+        let is_outdated = |waiting: &Waiting| {
+            let notice = &waiting.entry.notice;
+            Some(waiting.entry.id) != self.sending
+                && notice.reason == Reason::Group
+                && notice.dedup_key == newer.dedup_key
+                && notice.level == newer.level
+        };
+        if newer.reason != Reason::Group {
+            return None;
+        }
+        self.waiting.iter().take(newest).position(is_outdated)
+    }
+
+    /// Puts an earlier notice into a later one, with its tries; its age counts on.
+    fn merge(&mut self, earlier: usize, later: usize) -> Overflow {
+        let Some(gone) = self.waiting.remove(earlier).map(|waiting| waiting.entry) else {
+            return Overflow::default();
+        };
+        let Some(kept) = self.waiting.get_mut(later - 1).map(|waiting| &mut waiting.entry) else {
+            return Overflow::default();
+        };
+        merge(&mut kept.notice, gone.notice);
+        // Whoever has the later one has not what the earlier one says.
+        kept.taken.clear();
+        kept.queued_at = kept.queued_at.min(gone.queued_at);
+        let newer = std::mem::replace(&mut kept.attempts, gone.attempts);
+        newer.into_iter().for_each(|attempt| kept.note(attempt));
+        Overflow { merged: vec![gone.id], into: Some(kept.clone()), dropped: Vec::new() }
     }
 
     /// Merges two notices of a group, or gives up the oldest that is not critical.
@@ -133,14 +177,8 @@ impl Queue {
                     (0..later).find(same).map(|earlier| (earlier, later))
                 },
             );
-        if let Some((earlier, later)) = pair
-            && let Some(gone) = self.waiting.remove(earlier)
-            && let Some(kept) = self.waiting.get_mut(later - 1)
-        {
-            merge(&mut kept.entry.notice, gone.entry.notice);
-            overflow.merged.push(gone.entry.id);
-            overflow.into = Some(kept.entry.clone());
-            return overflow;
+        if let Some((earlier, later)) = pair {
+            return self.merge(earlier, later);
         }
         let spare = self.waiting.iter().position(|waiting| {
             Some(waiting.entry.id) != self.sending && !is_critical(&waiting.entry.notice)
@@ -195,7 +233,7 @@ impl Queue {
         (old, self.entry_mut(id).map(|entry| entry.clone()))
     }
 
-    /// What came of a try; `die` is between 0 and 1.
+    /// What came of a try; `die` is between 0 and 1. `None` if it was taken back meanwhile and was not sent.
     pub(super) fn done(
         &mut self,
         id: u64,
@@ -203,6 +241,16 @@ impl Queue {
         now: i64,
         die: f64,
     ) -> Option<(Entry, Outcome)> {
+        let is_off = self.waiting.iter().any(|waiting| waiting.entry.id == id && waiting.is_off);
+        let done = self.judged(id, verdict, now, die)?;
+        if is_off && done.1 != Outcome::Sent {
+            self.waiting.retain(|waiting| waiting.entry.id != id);
+            return None;
+        }
+        Some(done)
+    }
+
+    fn judged(&mut self, id: u64, verdict: &Verdict, now: i64, die: f64) -> Option<(Entry, Outcome)> {
         if self.sending == Some(id) {
             self.sending = None;
         }
@@ -267,10 +315,14 @@ fn is_critical(notice: &Notice) -> bool {
     notice.alerts.iter().any(|alert| alert.severity() == Severity::Critical)
 }
 
-/// Puts what an earlier notice has and a later one has not into the later.
+/// Puts what an earlier notice has and a later one has not into the later: what is over. What fired and is not in the later
+/// one is muted meanwhile, or over for a receiver that does not hear of that.
 fn merge(later: &mut Notice, earlier: Notice) {
     let known: std::collections::HashSet<_> = later.alerts.iter().map(Alert::fingerprint).collect();
-    let missing = earlier.alerts.into_iter().filter(|alert| !known.contains(&alert.fingerprint()));
+    let missing = earlier
+        .alerts
+        .into_iter()
+        .filter(|alert| alert.ends_at.is_some() && !known.contains(&alert.fingerprint()));
     later.alerts.extend(missing);
     later.truncated = later.truncated.max(earlier.truncated);
     // So that the size of what is kept stays within its bound.

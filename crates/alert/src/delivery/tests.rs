@@ -33,7 +33,7 @@ fn entry(id: u64, receiver: &str, key: &str, severity: &str) -> Entry {
         at: 0,
         deadline: 300_000,
     };
-    Entry { id, notice, channel: "webhook".to_owned(), queued_at: 0, attempts: Vec::new() }
+    Entry { id, notice, channel: "webhook".to_owned(), queued_at: 0, attempts: Vec::new(), taken: Vec::new() }
 }
 
 fn again() -> Verdict {
@@ -93,8 +93,10 @@ fn a_receiver_that_fails_delays_no_other_and_is_left_alone() {
 #[test]
 fn notices_of_an_incident_keep_their_order_and_others_go_past() {
     let mut machine = Machine::default();
+    let mut over = entry(2, "a", "x", "info");
+    over.notice.reason = Reason::Resolved;
     machine.push(entry(1, "a", "x", "info"), 60_000, 0);
-    machine.push(entry(2, "a", "x", "info"), 60_000, 0);
+    assert_eq!(machine.push(over, 60_000, 0), Pushed::default());
     machine.push(entry(3, "a", "y", "info"), 60_000, 0);
     assert_eq!(ids(&machine.due(0).0), [1]);
     machine.done(1, &again(), 0, 0.5);
@@ -104,6 +106,33 @@ fn notices_of_an_incident_keep_their_order_and_others_go_past() {
     assert_eq!(ids(&machine.due(500).0), [1]);
     machine.done(1, &Verdict::Refused("400".to_owned()), 500, 0.5);
     assert_eq!(ids(&machine.due(500).0), [2]);
+}
+
+#[test]
+fn whoever_was_away_is_told_of_a_group_once() {
+    let mut machine = Machine::default();
+    machine.push(entry(1, "a", "x", "critical"), 60_000, 0);
+    assert_eq!(ids(&machine.due(0).0), [1]);
+    // What is just being sent stays as it is.
+    assert_eq!(machine.push(entry(2, "a", "x", "critical"), 60_000, 0), Pushed::default());
+    machine.entry_mut(1).unwrap().note(Attempt { at: 7, ..Attempt::default() });
+    machine.done(1, &again(), 0, 0.5);
+    let mut third = entry(3, "a", "x", "critical");
+    third.notice.alerts[0].ends_at = Some(1);
+    let pushed = machine.push(third, 60_000, 0);
+    let into = pushed.into.unwrap();
+    assert_eq!((pushed.merged, into.id, into.attempts[0].at), (vec![1, 2], 3, 7));
+    machine.push(Entry { queued_at: 60_000, ..entry(4, "a", "x", "critical") }, 60_000, 60_000);
+    let mut escalated = entry(5, "a", "x", "critical");
+    escalated.notice.level = 2;
+    assert_eq!(machine.push(escalated, 60_000, 0), Pushed::default());
+    let (jobs, _) = machine.due(60_000);
+    let told = &jobs[0].entry;
+    assert_eq!((told.id, told.queued_at, told.notice.alerts.len()), (4, 0, 2), "{told:?}");
+    machine.done(told.id, &Verdict::Sent, 60_000, 0.5);
+    assert_eq!(ids(&machine.due(60_000).0), [5]);
+    machine.done(5, &Verdict::Sent, 60_000, 0.5);
+    assert!(machine.is_empty());
 }
 
 #[test]
@@ -167,7 +196,7 @@ fn a_full_queue_merges_and_never_gives_up_what_is_critical() {
     // Of a group that waits: into one.
     let pushed = machine.push(entry(max, "a", "k7", "critical"), 60, 0);
     assert_eq!((pushed.merged.as_slice(), pushed.dropped.len()), (&[7][..], 0));
-    assert_eq!(pushed.into.unwrap().notice.alerts.len(), 2);
+    assert_eq!(pushed.into.unwrap().id, max);
     // Of another: what is not critical goes.
     let pushed = machine.push(entry(max + 1, "a", "new", "critical"), 60, 0);
     assert_eq!(pushed.dropped[0].id, 5);
@@ -177,4 +206,35 @@ fn a_full_queue_merges_and_never_gives_up_what_is_critical() {
     assert_eq!(machine.len(), QUEUE_MAX + 1);
     let pushed = machine.push(entry(max + 3, "a", "newest", "warning"), 60, 0);
     assert_eq!(pushed.dropped[0].id, max + 3);
+}
+
+#[test]
+fn what_is_taken_back_is_not_sent_again() {
+    let mut machine = Machine::default();
+    machine.push(entry(1, "a", "k", "info"), 60_000, 0);
+    machine.push(entry(2, "a", "l", "info"), 60_000, 0);
+    assert_eq!(ids(&machine.due(0).0), [1]);
+    [1, 2].into_iter().for_each(|id| machine.take_back(id));
+    assert_eq!(machine.len(), 1, "the one that is being sent stays");
+    assert_eq!(machine.done(1, &again(), 0, 0.5), None);
+    assert!(machine.is_empty() && machine.due(i64::MAX / 2).0.is_empty());
+    machine.push(entry(3, "a", "k", "info"), 60_000, 100_000);
+    assert_eq!(ids(&machine.due(100_000).0), [3]);
+    machine.take_back(3);
+    assert!(matches!(machine.done(3, &Verdict::Sent, 100_000, 0.5), Some((_, Outcome::Sent))));
+    assert!(machine.is_empty());
+}
+
+#[test]
+fn a_notice_remembers_who_has_it() {
+    let mut one = entry(1, "a", "k", "info");
+    let attempt = |taken: &[&str]| Attempt {
+        taken: taken.iter().map(|it| (*it).to_owned()).collect(),
+        ..Attempt::default()
+    };
+    one.note(attempt(&["ann@x"]));
+    (0..2 * ATTEMPTS_MAX).for_each(|_| one.note(attempt(&[])));
+    one.note(attempt(&["bo@x"]));
+    assert_eq!(one.taken, ["ann@x", "bo@x"]);
+    assert_eq!(one.attempts.len(), ATTEMPTS_MAX);
 }

@@ -9,12 +9,14 @@
 //!    pages are off.
 //! 5. [`Row`]: what happened, one line each, never changed: the timeline. [`statistics`] are made of incidents.
 //! 6. [`document`]: what others are told, field by field.
+//! 7. [`Link`]: signed, acknowledges one incident in one name.
 //!
 //! Deadlines are absolute. One that passed while nobody looked fires once. Whoever acknowledged or resolved is not asked
 //! again, whatever the clock does: an incident that is not open has no deadline of an escalation.
 
 mod book;
 pub mod document;
+mod link;
 mod policy;
 mod schedule;
 mod state;
@@ -22,6 +24,7 @@ pub mod statistics;
 mod timeline;
 
 pub use book::{Book, Change, Early, Fired, KEPT_MAX, Page, Refused, Standing};
+pub use link::{BadLink, Link, LinkKey};
 pub use policy::{Level, Policy, Recipients, Surrounding, Target, Then, built_in_policies, recipients};
 pub use schedule::{Layer, OnCall, Override, Restriction, Rotation, Schedule, Shift};
 pub use state::{Ack, Act, Deadline, Escalation, Incident, Member, State};

@@ -126,6 +126,11 @@ impl Alert {
         Severity::of(&self.labels)
     }
 
+    /// Whether it is a heartbeat: its severity is `none`, and nobody has to do anything while it fires.
+    pub fn says_all_is_well(&self) -> bool {
+        self.labels.get("severity").is_some_and(|severity| severity == "none")
+    }
+
     /// Whether it is over at a time.
     pub fn resolved(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now.millis())

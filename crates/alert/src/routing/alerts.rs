@@ -115,6 +115,11 @@ impl Alerts {
         }
     }
 
+    /// The wall clock jumped to `now`: what is believed until it is told again is believed for as long as it was.
+    pub fn shift(&mut self, by: i64, now: i64) {
+        self.0.values_mut().for_each(|held| shift(&mut held.alert, by, now));
+    }
+
     /// Forgets those that were over for long.
     pub fn prune(&mut self, now: i64) -> Vec<Alert> {
         let old = |alert: &Alert| alert.ends_at.is_some_and(|end| end.saturating_add(RESOLVED_KEPT) <= now);
@@ -126,6 +131,14 @@ impl Alerts {
 
 pub(super) fn is_over(alert: &Alert, now: i64) -> bool {
     alert.ends_at.is_some_and(|end| end <= now)
+}
+
+/// Moves the end that follows if an alert is not told again with a clock that jumped to `now`, unless it was over before.
+pub(super) fn shift(alert: &mut Alert, by: i64, now: i64) {
+    if alert.timeout && !is_over(alert, now.saturating_sub(by)) {
+        alert.ends_at = alert.ends_at.map(|end| end.saturating_add(by));
+        alert.updated_at = alert.updated_at.saturating_add(by);
+    }
 }
 
 /// Whether one of two tellings begins or ends within the other.
@@ -219,6 +232,22 @@ mod tests {
         alerts.kept(&ended[0], 500);
         assert_eq!(alerts.ended(501).len(), 0);
         assert_eq!(alerts.prune(500 + RESOLVED_KEPT).len(), 1);
+    }
+
+    #[test]
+    fn what_is_believed_goes_with_a_clock_that_jumps() {
+        for by in [3_600_000, -3_600_000] {
+            let now = 10_000_000;
+            let mut alerts = Alerts::default();
+            let over = Alert { labels: LabelSet::new(), ..alert(10, Some(500), true, 10) };
+            for alert in [alert(10, Some(now + 300), true, 10), over] {
+                alerts.take(alert, 20).unwrap();
+            }
+            alerts.shift(by, now + by);
+            let mut ends: Vec<_> = alerts.all().map(|alert| alert.ends_at.unwrap()).collect();
+            ends.sort_unstable();
+            assert_eq!(ends, [500, now + by + 300]);
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{Alert, Fingerprint, LabelSet, Log, LogKey, MutedBy, Muting, Route, Sets, alerts::is_over};
+use super::{
+    Alert, Fingerprint, LabelSet, Log, LogKey, MutedBy, Muting, Route, Sets,
+    alerts::{self, is_over},
+};
 use crate::{
     config::Config,
     notice::{Notice, Reason},
@@ -277,10 +280,11 @@ impl Dispatcher {
         &mut self.log
     }
 
-    /// The wall clock jumped: waits stay as long as they were.
-    pub fn shift(&mut self, by: i64) {
+    /// The wall clock jumped to `now`: waits stay as long as they were.
+    pub fn shift(&mut self, by: i64, now: i64) {
         for group in self.groups.values_mut() {
             group.next = group.next.saturating_add(by);
+            group.alerts.values_mut().for_each(|alert| alerts::shift(alert, by, now));
         }
         self.swept = self.swept.saturating_add(by);
         self.log.shift(by);

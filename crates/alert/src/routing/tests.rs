@@ -321,7 +321,23 @@ fn a_clock_that_jumps_changes_no_wait() {
     played.post(alert(named("a"), 0, Some(i64::MAX), 0), 0);
     for by in [3_600_000, -3_600_000] {
         let before = played.dispatcher.next().unwrap();
-        played.dispatcher.shift(by);
+        played.dispatcher.shift(by, by);
         assert_eq!(played.dispatcher.next(), Some(before + by));
     }
+}
+
+#[test]
+fn a_route_asks_for_an_alert_by_its_name_or_severity() {
+    let text = "route:\n  receiver: a\n  routes:\n  - {matchers: ['severity != critical', 'team = web'], receiver: a}\n  \
+                - {matchers: ['alertname =~ \"Watch.*\"'], receiver: a, routes: [{matchers: ['site = x'], receiver: a}]}\n  \
+                - {matchers: ['severity =~ \".*\"'], receiver: a}\nreceivers: [{name: a}]\n";
+    let config = crate::config::parse(text, "a.yml").unwrap_or_else(|faults| panic!("{faults}"));
+    let asks = |pairs: &[(&str, &str)]| {
+        let labels = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        config.route.asks_for(&labels)
+    };
+    assert!(asks(&[("alertname", "Watchdog"), ("severity", "none")]));
+    assert!(asks(&[("alertname", "Watchdog"), ("site", "x")]), "the route above names it");
+    assert!(!asks(&[("alertname", "Watchdog"), ("team", "web")]), "the first takes whatever comes");
+    assert!(!asks(&[("alertname", "Other"), ("severity", "none")]));
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use barograph_model::MatchOp;
+
 use super::{LabelSet, Matchers, matcher::quoted};
 
 /// How alerts of a route are put together.
@@ -89,6 +91,23 @@ impl Route {
             }
         }
         if all.is_empty() { vec![self] } else { all }
+    }
+
+    /// Whether a route that an alert takes was made for it: it, or one above it, names the alert or its severity, rather than
+    /// taking whatever comes.
+    pub fn asks_for(&self, labels: &LabelSet) -> bool {
+        let taken: Vec<usize> = self.of(labels).iter().map(|route| route.number).collect();
+        self.asks(false, &taken)
+    }
+
+    fn asks(&self, above: bool, taken: &[usize]) -> bool {
+        let names = self.matchers.all().iter().any(|matcher| {
+            ["alertname", "severity"].contains(&matcher.name())
+                && matches!(matcher.op(), MatchOp::Equal | MatchOp::Regex)
+                && !matcher.matches_absent()
+        });
+        let asks = above || names;
+        asks && taken.contains(&self.number) || self.routes.iter().any(|route| route.asks(asks, taken))
     }
 
     /// This and all below, each before its children.

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use barograph_model::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RuleError;
@@ -20,7 +21,8 @@ use crate::file::AlertSpec;
 const RESOLVED_MS: i64 = 15 * 60_000;
 
 /// Where an alert stands. Ordered from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It is over.
     Inactive,
@@ -87,18 +89,21 @@ pub(super) fn check_unique<'a>(found: impl Iterator<Item = &'a Alert>) -> Result
     if found.all(|found| labels.insert(found)) { Ok(()) } else { Err(RuleError::SameLabels("alert")) }
 }
 
-/// Takes what was found at a time into the alerts of a rule; how many are pending or firing now. Those of `kept` stay as they
-/// are.
+pub(super) fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes what was found at a time, no two alike, into the alerts of a rule; how many are pending or firing now. Those of `kept`
+/// stay as they are.
 pub(super) fn step(
     alerts: &mut BTreeMap<Labels, Alert>,
     spec: &AlertSpec,
     found: Vec<Alert>,
     kept: &BTreeSet<Labels>,
     at: Timestamp,
-) -> Result<usize, RuleError> {
-    check_unique(found.iter())?;
+) -> usize {
     let held: BTreeSet<Labels> = found.iter().map(|alert| alert.labels.clone()).collect();
-    let cooldown = i64::try_from(spec.handling.cooldown.as_millis()).unwrap_or(i64::MAX);
+    let cooldown = millis(spec.handling.cooldown);
     let cooling = |known: &Alert| {
         known.resolved_at.is_some_and(|end| at.millis().saturating_sub(end.millis()) < cooldown)
     };
@@ -115,7 +120,6 @@ pub(super) fn step(
         }
     }
     let since = |then: Timestamp| at.millis().saturating_sub(then.millis());
-    let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let (hold, keep) = (millis(spec.hold), millis(spec.keep_firing));
     let remembered = RESOLVED_MS.max(cooldown);
     alerts.retain(|labels, alert| {
@@ -144,5 +148,5 @@ pub(super) fn step(
         }
         true
     });
-    Ok(alerts.values().filter(|alert| alert.state != State::Inactive).count())
+    alerts.values().filter(|alert| alert.state != State::Inactive).count()
 }

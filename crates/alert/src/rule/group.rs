@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use barograph_model::{Labels, Timestamp};
 
-use super::{Moment, Restoring, Rule};
+use super::{Moment, Rule};
 use crate::file::GroupSpec;
 
 /// What holds for groups that do not say otherwise.
@@ -14,13 +14,11 @@ pub struct Defaults {
     pub interval: Duration,
     /// How far in the past expressions are asked; not at all by default.
     pub query_offset: Duration,
-    /// How alerts are restored that may have been pending before; `None`, the default, is not at all.
-    pub restoring: Option<Restoring>,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(60), query_offset: Duration::ZERO, restoring: None }
+        Self { interval: Duration::from_secs(60), query_offset: Duration::ZERO }
     }
 }
 
@@ -43,15 +41,7 @@ impl Group {
     /// A group of which nothing is known yet.
     pub fn new(file: impl Into<Arc<str>>, spec: GroupSpec, defaults: &Defaults) -> Self {
         let offset = spec.query_offset.unwrap_or(defaults.query_offset);
-        let restored = |hold: Duration| match &defaults.restoring {
-            None => true,
-            // What fires within the grace period anyway starts afresh.
-            Some(restoring) => i64::try_from(hold.as_millis()).unwrap_or(i64::MAX) < restoring.grace_ms,
-        };
-        let rules = spec
-            .rules
-            .iter()
-            .map(|rule| Rule::new(rule.clone(), rule.alerting().is_none_or(|alert| restored(alert.hold))));
+        let rules = spec.rules.iter().map(|rule| Rule::new(rule.clone()));
         Self {
             file: file.into(),
             interval: spec.interval.unwrap_or(defaults.interval),

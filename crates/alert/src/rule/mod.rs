@@ -23,12 +23,13 @@ use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
     kinds::{Kind, WATCHED_MAX, Watchers},
 };
-use seen::Seen;
+use seen::{Judged, Seen};
 
 pub use alerts::{Alert, State};
 pub use ask::{Answered, Reader, Surroundings};
 pub use group::{Defaults, Group};
-pub use restore::Restoring;
+pub use restore::{BELIEVED, Kept, Restoring};
+use restore::{Left, Mark};
 
 /// When a rule is evaluated, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,14 +135,18 @@ pub struct Rule {
     watchers: Watchers,
     /// What it gave at its last evaluation that went well.
     given: Vec<Labels>,
-    /// Whether its alerts show as series: not before it is known since when they held before a restart.
-    restored: bool,
+    /// What is kept of its alerts.
+    marks: BTreeMap<Labels, Mark>,
+    /// Those that were active before a restart and were not seen since.
+    left: Option<Left>,
 }
 
+/// Alerts of one rule that are pending or firing at most, whatever its group allows.
+pub const ACTIVE_MAX: usize = 10_000;
+
 impl Rule {
-    /// A rule of which nothing is known yet. Its alerts show as series at once if `restored`, otherwise after
-    /// [`Rule::restore`].
-    pub fn new(spec: Arc<RuleSpec>, restored: bool) -> Self {
+    /// A rule of which nothing is known yet.
+    pub fn new(spec: Arc<RuleSpec>) -> Self {
         Self {
             spec,
             status: Status::default(),
@@ -149,7 +154,8 @@ impl Rule {
             seen: Seen::default(),
             watchers: Watchers::default(),
             given: Vec::new(),
-            restored,
+            marks: BTreeMap::new(),
+            left: None,
         }
     }
 
@@ -189,15 +195,15 @@ impl Rule {
                 record(name, labels, series, moment)?
             }
             (RuleKind::Alerting(alert), Answered::Alerts(found)) => {
-                self.alert(alert, found, &BTreeSet::new(), moment)?
+                self.alert(alert, found, Judged::default(), moment)?
             }
             (RuleKind::Alerting(alert), Answered::Measured(measured)) => {
-                let (found, kept) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
-                self.alert(alert, found, &kept, moment)?
+                let (found, judged) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
+                self.alert(alert, found, judged, moment)?
             }
             (RuleKind::Alerting(alert), Answered::Seen(seen)) => {
                 let found = self.unlike(alert, seen, moment)?;
-                self.alert(alert, found, &BTreeSet::new(), moment)?
+                self.alert(alert, found, Judged::default(), moment)?
             }
             _ => unreachable!("a rule answers what it is"),
         };
@@ -241,24 +247,38 @@ impl Rule {
         &mut self,
         spec: &AlertSpec,
         found: Vec<Alert>,
-        kept: &BTreeSet<Labels>,
+        Judged { mut kept, well }: Judged,
         moment: Moment,
     ) -> Result<Vec<(Labels, Datum)>, RuleError> {
-        let active = alerts::step(&mut self.alerts, spec, found, kept, moment.at)?;
-        if moment.limit > 0 && active > moment.limit {
-            self.alerts.clear();
-            return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
+        alerts::check_unique(found.iter())?;
+        let limit = if moment.limit > 0 { moment.limit.min(ACTIVE_MAX) } else { ACTIVE_MAX };
+        // What fails leaves everything as it was.
+        let before =
+            (found.len() + self.alerts.len() > limit).then(|| (self.alerts.clone(), self.left.clone()));
+        if let Some(left) = &mut self.left {
+            let held: BTreeSet<&Labels> = found.iter().map(|alert| &alert.labels).collect();
+            let there = |labels: &Labels| held.contains(labels) || kept.contains(labels);
+            let waiting = left.meet(&mut self.alerts, spec, there, &well, moment);
+            kept.extend(waiting);
+            if left.is_empty() {
+                self.left = None;
+            }
+        }
+        let active = alerts::step(&mut self.alerts, spec, found, &kept, moment.at);
+        if active > limit {
+            if let Some((alerts, left)) = before {
+                (self.alerts, self.left) = (alerts, left);
+            }
+            return Err(RuleError::Limit { limit, found: active, what: "alerts" });
         }
         let at = moment.asked();
         let mut samples = Vec::new();
-        if self.restored {
-            for alert in self.active() {
-                samples.push((alert.state_series(), sample(at, 1.0)));
-                // Whole seconds, as upstream has it.
-                let since = alert.active_at.millis().div_euclid(1000);
-                #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit a float")]
-                samples.push((alert.for_series(), sample(at, since as f64)));
-            }
+        for alert in self.active() {
+            samples.push((alert.state_series(), sample(at, 1.0)));
+            // Whole seconds, as upstream has it.
+            let since = alert.active_at.millis().div_euclid(1000);
+            #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit a float")]
+            samples.push((alert.for_series(), sample(at, since as f64)));
         }
         Ok(samples)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use barograph_model::Labels;
+use barograph_model::{Labels, Timestamp};
 
 use super::{Alert, Moment, RuleError, State};
 use crate::kinds::{Missing, Standing};
@@ -16,7 +16,24 @@ const FORGOTTEN_MS: i64 = 24 * 3_600_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen(BTreeMap<Labels, (Alert, i64)>);
 
+/// What is known of alerts besides what holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Judged {
+    /// Those that stay as they are.
+    pub(super) kept: BTreeSet<Labels>,
+    /// Those of which it is known that they are well.
+    pub(super) well: BTreeSet<Labels>,
+}
+
 impl Seen {
+    /// Alerts whose series were there until a time.
+    pub(super) fn remember(&mut self, alerts: impl Iterator<Item = Alert>, at: Timestamp) {
+        self.0.extend(alerts.take(SEEN_MAX).map(|alert| {
+            let new = Alert { state: State::Pending, fired_at: None, keep_firing_since: None, ..alert };
+            (new.labels.clone(), (new, at.millis()))
+        }));
+    }
+
     /// Tells what holds, and which alerts stay as they are: those in the band, and those whose series is missing if that
     /// is what `missing` says.
     ///
@@ -28,8 +45,8 @@ impl Seen {
         missing: Missing,
         alerts: &BTreeMap<Labels, Alert>,
         moment: Moment,
-    ) -> Result<(Vec<Alert>, BTreeSet<Labels>), RuleError> {
-        let (mut holds, mut kept) = (Vec::new(), BTreeSet::new());
+    ) -> Result<(Vec<Alert>, Judged), RuleError> {
+        let (mut holds, mut kept, mut well) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut present = BTreeSet::new();
         let at = moment.at.millis();
         for (alert, standing) in measured {
@@ -44,7 +61,7 @@ impl Seen {
             match standing {
                 Standing::Holds => holds.push(alert),
                 Standing::Band => drop(kept.insert(alert.labels)),
-                Standing::Well => {}
+                Standing::Well => drop(well.insert(alert.labels)),
             }
         }
         match missing {
@@ -64,6 +81,6 @@ impl Seen {
                 }));
             }
         }
-        Ok((holds, kept))
+        Ok((holds, Judged { kept, well }))
     }
 }

@@ -23,7 +23,7 @@ const PRUNE: Duration = Duration::from_secs(60);
 /// A look whose outcome could not be kept is repeated after this, in milliseconds.
 const AGAIN: i64 = 1_000;
 /// A wall clock that goes otherwise than the other by more than this jumped, in milliseconds.
-const JUMP: i64 = 1_000;
+pub(crate) const JUMP: i64 = 1_000;
 
 /// Runs until told to stop.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
@@ -52,7 +52,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
         if jumped.abs() > JUMP {
             tracing::warn!(jumped_ms = jumped, "the clock jumped; alerts go on with their waits");
             drift = drift.saturating_add(jumped);
-            engine.alerting.standing().dispatcher.shift(jumped);
+            engine.alerting.standing().shift(jumped, engine.clock.now().millis());
         }
         let prunes = engine.clock.monotonic().saturating_sub(pruned) >= PRUNE;
         if prunes {
@@ -81,7 +81,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 /// How far the wall clock is from the one that only goes on.
-fn drift(clock: &dyn Clock) -> i64 {
+pub(crate) fn drift(clock: &dyn Clock) -> i64 {
     let steady = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
     clock.now().millis().saturating_sub(steady)
 }
@@ -262,6 +262,12 @@ impl Gone {
 }
 
 impl super::Standing {
+    /// The wall clock jumped: waits stay as long as they were, and so does what ends unless it is told again.
+    fn shift(&mut self, by: i64, now: i64) {
+        self.alerts.shift(by, now);
+        self.dispatcher.shift(by, now);
+    }
+
     /// Looks at the groups that are due.
     fn flush(&mut self, now: i64) -> Vec<Flush> {
         let muting = barograph_alert::routing::Muting {

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use barograph_alert::{
-    Rule, State as RuleState,
+    BELIEVED, Rule, State as RuleState,
+    ready::is_ready,
     routing::{Alert, Cause, Fingerprint, LabelSet},
 };
 use barograph_model::Timestamp;
@@ -31,14 +32,14 @@ pub(crate) struct Raised<'a> {
 }
 
 impl Alerting {
-    /// Takes the alerts of a rule as they are after an evaluation. Blocks on the disk if one began or ended.
-    pub(crate) fn raise(&self, rule: &Rule, raised: Raised<'_>, now: Timestamp) {
-        let alerts = self.news(told(rule, raised), now.millis());
+    /// Takes what rules tell of their alerts after an evaluation. Blocks on the disk if one began or ended.
+    pub(crate) fn raise(&self, alerts: Vec<Alert>, now: Timestamp) {
+        let alerts = self.news(self.wanted(alerts), now.millis());
         if alerts.is_empty() {
             return;
         }
         if let Err(error) = self.post(alerts, now) {
-            tracing::warn!(error = chain(&error), rule = raised.rule, "alerts of a rule are not kept yet");
+            tracing::warn!(error = chain(&error), "alerts of rules are not kept yet");
         }
     }
 
@@ -59,6 +60,26 @@ impl Alerting {
         }
     }
 
+    /// Those that somebody may want to be told. One of the rules that come with the server whose severity is `none` says that
+    /// all is well, and is for routes only that name it.
+    fn wanted(&self, mut alerts: Vec<Alert>) -> Vec<Alert> {
+        let is_of_ready = |alert: &Alert| {
+            let rule = alert.cause.as_ref().and_then(|cause| cause.rule.split(';').next());
+            rule.is_some_and(is_ready)
+        };
+        let config = self.config();
+        alerts.retain(|alert| {
+            !(alert.says_all_is_well() && is_of_ready(alert)) || config.route.asks_for(&alert.labels)
+        });
+        alerts
+    }
+
+    /// An alert, if it fires at a time.
+    pub(crate) fn firing(&self, fingerprint: Fingerprint, at: i64) -> Option<Alert> {
+        let standing = self.standing();
+        standing.alerts.one(fingerprint).filter(|alert| !alert.resolved(Timestamp(at))).cloned()
+    }
+
     /// Those that say something new, or were not told for a while.
     fn news(&self, alerts: Vec<Alert>, now: i64) -> Vec<Alert> {
         let standing = self.standing();
@@ -75,9 +96,15 @@ impl Alerting {
     }
 }
 
-fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
-    let interval = i64::try_from(raised.interval.as_millis()).unwrap_or(i64::MAX);
-    let valid_until = raised.at.millis().saturating_add(interval.max(RESEND).saturating_mul(4));
+/// Until when what is told at a time holds by itself, if it is told at such an interval.
+pub(crate) fn valid_until(at: Timestamp, interval: Duration) -> i64 {
+    let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    at.millis().saturating_add(interval.max(RESEND).saturating_mul(BELIEVED))
+}
+
+/// The alerts of a rule as they are after an evaluation, those that are over for less than a while among them.
+pub(crate) fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
+    let valid_until = valid_until(raised.at, raised.interval);
     let spec = rule.spec.alerting();
     let handling = spec.map(|spec| &spec.handling);
     let kind = spec.map_or("threshold", |spec| spec.watches.as_str());

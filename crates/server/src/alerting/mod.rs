@@ -31,8 +31,7 @@ use barograph::Registry;
 use barograph_alert::{
     config::Config as AlertConfig,
     routing::{
-        Alert, Alerts, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy, Muting,
-        Silences,
+        Alerts, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy, Muting, Silences,
     },
 };
 use barograph_model::Timestamp;
@@ -40,12 +39,13 @@ use barograph_state::{Error as StateError, State};
 use tokio::sync::Notify;
 
 use crate::errors::chain;
-pub(crate) use dispatch::run;
+pub(crate) use barograph_alert::routing::Alert;
+pub(crate) use dispatch::{JUMP, drift, run};
 pub(crate) use files::Setup;
 pub use files::check;
 pub(crate) use firings::Fired;
 use firings::Firings;
-pub(crate) use from_rules::Raised;
+pub(crate) use from_rules::{Raised, told, valid_until};
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
 pub(crate) use silences::Refusal;

@@ -42,6 +42,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/", Open, Open),
     ("/login", Open, Open),
     ("/favicon.ico", Open, Open),
+    ("/runbooks/{alert}", Open, Open),
     ("/ui", Open, Open),
     ("/ui/", May(Read), May(Read)),
     ("/ui/{*path}", May(Read), May(Read)),

@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
 //! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
-//! ours (`alertmanager_config`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`,
+//! ours (`alertmanager_config`, `ready_rules`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`,
 //! `health`, `diagnostics`, `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
 //! A key that is not known or not supported is an error: whoever wrote it expects something to happen. All errors
@@ -28,6 +28,7 @@ mod origins;
 mod otlp;
 mod patterns;
 mod protocols;
+mod ready_rules;
 pub mod relabel;
 mod remote_write;
 mod retention;
@@ -68,6 +69,7 @@ pub use otlp::Otlp;
 pub use patterns::matching_files;
 pub(crate) use protocols::accept;
 pub use protocols::{Escaping, Names, PageFormat, Protocol};
+pub use ready_rules::ReadyRules;
 pub use remote_write::{QueueConfig, RemoteWriteConfig, RemoteWriteMessage};
 pub use retention::{RetentionConfig, RetentionRule};
 pub use running::Reloading;
@@ -116,6 +118,8 @@ pub struct Config {
     pub global: Global,
     /// Patterns of the files that hold rules.
     pub rule_files: Vec<PathBuf>,
+    /// Which of the rules that come with the server are evaluated.
+    pub ready_rules: ReadyRules,
     /// The file that says who is told of alerts; without one the pages are.
     pub alertmanager_config: Option<PathBuf>,
     /// The jobs.
@@ -236,6 +240,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let tenancy = tenancy::read_tenancy(node("tenancy"), findings);
     let reloading = running::read_reloading(node("config"), findings);
     let log_level = running::read_log(node("log"), findings);
+    let ready_rules = ready_rules::read_ready_rules(node("ready_rules"), findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let remote_write =
@@ -250,6 +255,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     Config {
         global,
         rule_files,
+        ready_rules,
         alertmanager_config,
         scrape_configs,
         remote_write,

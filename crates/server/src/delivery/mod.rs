@@ -6,6 +6,7 @@
 //! transaction, together with what alerting wants to know of it ([`Told`]); until that is durable it is noted again and
 //! again, and nothing is sent twice for it.
 //!
+//! - `links`: by which a reader of a message acknowledges
 //! - `outbox`: tables
 //! - `pages`: pages of incidents, and those that nobody needs any more
 //! - `receivers`: who can be told, and clients
@@ -13,7 +14,10 @@
 //! - `show`: what is shown of all that, and trying a receiver out
 //! - `instruments`: metrics
 
+#[cfg(test)]
+mod crashes;
 mod instruments;
+mod links;
 mod outbox;
 mod pages;
 mod receivers;
@@ -40,6 +44,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{Engine, errors::chain, server::stopped};
 pub(crate) use instruments::Instruments;
+pub(crate) use links::Called;
 pub(crate) use outbox::{Fate, Record};
 pub(crate) use receivers::Receivers;
 pub(crate) use show::{Wanted, attempt, preview, test};
@@ -64,11 +69,6 @@ pub(crate) trait Told: Send + Sync {
     /// # Errors
     /// As those of the batch.
     fn dead(&self, batch: &mut Batch<'_>, notice: &Notice, why: &str, at: i64) -> Result<(), StateError>;
-
-    /// Where the incident of a notice can be acknowledged.
-    fn ack_url(&self, _: &Notice) -> Option<String> {
-        None
-    }
 }
 
 /// All of delivery.
@@ -77,7 +77,7 @@ pub(crate) struct Delivery {
     standing: Mutex<Standing>,
     wake: Notify,
     told: Mutex<Option<Arc<dyn Told>>>,
-    external_url: Mutex<Arc<str>>,
+    called: Mutex<Arc<Called>>,
     /// What a transaction of incidents put that is not durable yet.
     staged: Mutex<pages::Staged>,
     instruments: Instruments,
@@ -106,20 +106,19 @@ impl Delivery {
             (Vec::new(), 1)
         });
         let dice = now.millis().cast_unsigned();
-        let mut standing =
+        let standing =
             Standing { machine: Machine::default(), receivers: Arc::new(receivers), next_id, dice };
-        for entry in waiting {
-            standing.push(entry, now.millis());
-        }
-        Self {
+        let delivery = Self {
             state,
             standing: Mutex::new(standing),
             wake: Notify::new(),
             told: Mutex::default(),
-            external_url: Mutex::new("".into()),
+            called: Mutex::default(),
             staged: Mutex::default(),
             instruments,
-        }
+        };
+        delivery.admit(waiting, now.millis());
+        delivery
     }
 
     /// Who is told what became of notices.
@@ -127,9 +126,9 @@ impl Delivery {
         *lock(&self.told) = Some(told);
     }
 
-    /// What this server is called from outside.
-    pub(crate) fn called(&self, external_url: &str) {
-        *lock(&self.external_url) = external_url.trim_end_matches('/').into();
+    /// From now on this server is called so.
+    pub(crate) fn call(&self, called: Called) {
+        *lock(&self.called) = Arc::new(called);
     }
 
     /// Goes on with other receivers.
@@ -186,7 +185,7 @@ impl Delivery {
                 self.instruments.unkept();
                 tracing::error!(
                     error = chain(&error),
-                    "notices of a full queue could not be noted as merged"
+                    "notices that went into others could not be noted as merged"
                 );
             }
             merged.iter().for_each(|(gone, _)| gone.iter().for_each(|_| self.instruments.coalesced()));
@@ -195,14 +194,8 @@ impl Delivery {
         self.wake.notify_one();
     }
 
-    /// Where the incident of a notice can be acknowledged.
-    fn ack_url(&self, notice: &Notice) -> Option<String> {
-        let told = lock(&self.told).clone();
-        told.and_then(|told| told.ack_url(notice))
-    }
-
-    fn external_url(&self) -> Arc<str> {
-        lock(&self.external_url).clone()
+    fn called(&self) -> Arc<Called> {
+        lock(&self.called).clone()
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -272,7 +265,14 @@ impl Standing {
         self.next_id += 1;
         let channel = self.receivers.channel(&notice.receiver, notice.integration);
         let channel = channel.map_or("dashboard", |channel| channel.kind()).to_owned();
-        Entry { id, notice: outbox::bounded(notice), channel, queued_at: now, attempts: Vec::new() }
+        Entry {
+            id,
+            notice: outbox::bounded(notice),
+            channel,
+            queued_at: now,
+            attempts: Vec::new(),
+            taken: Vec::new(),
+        }
     }
 
     fn push(&mut self, entry: Entry, now: i64) -> barograph_alert::delivery::Pushed {
@@ -294,22 +294,29 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
     let mut unkept: Vec<(Entry, Outcome, i64)> = Vec::new();
     let mut settled = 0_usize;
     engine.delivery.standing().machine.release();
+    prepare_links(&engine).await;
     loop {
         let delivery = &engine.delivery;
-        let now = engine.clock.now().millis();
-        let (jobs, old) = delivery.standing().machine.due(now);
-        for job in jobs {
-            start(&engine, job.entry, outcomes.clone());
-        }
-        for entry in old {
-            delivery.instruments.dead(&entry.channel);
-            unkept.push((entry, Outcome::Dead("given up after a day".to_owned()), now));
-        }
+        // What was sent is noted before anything else is sent, so a crash repeats at most one notice at a receiver.
         if !unkept.is_empty() {
             settled += unkept.len();
             let prunes = settled >= 100;
             unkept = keep(&engine, unkept, prunes).await;
             settled = if prunes { 0 } else { settled };
+        }
+        if unkept.is_empty() {
+            let now = engine.clock.now().millis();
+            let (jobs, old) = delivery.standing().machine.due(now);
+            for job in jobs {
+                start(&engine, job.entry, outcomes.clone());
+            }
+            for entry in old {
+                delivery.instruments.dead(&entry.channel);
+                unkept.push((entry, Outcome::Dead("given up after a day".to_owned()), now));
+            }
+            if !unkept.is_empty() {
+                continue;
+            }
         }
         let next = {
             let standing = delivery.standing();
@@ -335,6 +342,12 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             }
         }
     }
+}
+
+/// Makes the key of links, if there is none, so that no try waits for the disk.
+async fn prepare_links(engine: &Arc<Engine>) {
+    let incidents = engine.incidents.clone();
+    let _ = tokio::task::spawn_blocking(move || incidents.key().map(drop)).await;
 }
 
 /// Notes outcomes; what could not be noted comes back.
@@ -375,7 +388,7 @@ fn start(engine: &Arc<Engine>, entry: Entry, outcomes: mpsc::Sender<Answer>) {
         let notice = &entry.notice;
         let channel = receivers.channel(&notice.receiver, notice.integration);
         let (verdict, attempt) = match channel.filter(|channel| channel.kind() == entry.channel) {
-            Some(channel) => send::send(&engine, &receivers, channel, notice).await,
+            Some(channel) => send::send(&engine, &receivers, channel, notice, &entry.taken).await,
             None => {
                 let why = "this channel is not configured any more".to_owned();
                 let attempt = Attempt {

@@ -144,7 +144,9 @@ pub(super) fn settle(
     at: i64,
 ) -> Result<(), StateError> {
     match outcome {
-        Outcome::Again(_) => return batch.put(&OUTBOX, &entry.id, entry),
+        // It may have been taken back since.
+        Outcome::Again(_) if batch.get(&OUTBOX, &entry.id)?.is_none() => {}
+        Outcome::Again(_) => batch.put(&OUTBOX, &entry.id, entry)?,
         Outcome::Sent => {
             batch.remove(&OUTBOX, &entry.id)?;
             batch.put(&LOG, &entry.id, &Record::settled(entry, Fate::Sent, None, at))?;
@@ -162,10 +164,11 @@ pub(super) fn settle(
 pub(super) fn merged(batch: &mut Batch<'_>, gone: u64, into: &Entry, at: i64) -> Result<(), StateError> {
     if let Some(entry) = batch.get(&OUTBOX, &gone)? {
         batch.remove(&OUTBOX, &gone)?;
-        let why = format!("the queue was full; it is told with {}", into.id);
+        let why = format!("there was more to tell before it was sent; it is told with {}", into.id);
         batch.put(&LOG, &gone, &Record::settled(&entry, Fate::Coalesced, Some(&why), at))?;
     }
-    batch.put(&OUTBOX, &into.id, into)
+    // It may have been sent since.
+    if batch.get(&OUTBOX, &into.id)?.is_some() { batch.put(&OUTBOX, &into.id, into) } else { Ok(()) }
 }
 
 /// Notes that a notice is not to be sent any more.

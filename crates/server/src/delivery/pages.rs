@@ -1,4 +1,7 @@
 //! Pages of incidents: queued with the change that they are about, and taken back once somebody has the incident.
+//!
+//! One that is just being sent is taken back like the others: if it does not get through, it is not tried again, and a crash
+//! does not bring it back.
 
 use barograph_alert::{
     delivery::Entry,
@@ -51,7 +54,7 @@ impl Queue for std::sync::Arc<Delivery> {
         }
         {
             let mut standing = self.standing();
-            taken_back.into_iter().for_each(|id| drop(standing.machine.take_back(id)));
+            taken_back.into_iter().for_each(|id| standing.machine.take_back(id));
         }
         if !entries.is_empty() {
             self.admit(entries, at);

@@ -9,7 +9,7 @@ use barograph_alert::{
 };
 use http::{HeaderName, HeaderValue, header::RETRY_AFTER};
 
-use super::{Delivery, Receivers, receivers::reveal, smtp};
+use super::{Delivery, Receivers, links, receivers::reveal, smtp};
 use crate::{Engine, outgoing::Limits};
 
 /// How long a receiver may take where nobody says.
@@ -17,23 +17,43 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// Sends a notice once.
+/// What came of a try.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) verdict: Verdict,
+    /// The code of the answer, if there was one.
+    pub(super) status: Option<u16>,
+    /// Of several addresses those that have it now and had it not before.
+    pub(super) taken: Vec<String>,
+    /// What was said of those that will never have it, where others do.
+    pub(super) refused: Option<String>,
+}
+
+impl Came {
+    fn of(verdict: Verdict, status: Option<u16>) -> Self {
+        Self { verdict, status, taken: Vec::new(), refused: None }
+    }
+}
+
+/// Sends a notice once; of several addresses to those that have it not yet.
 pub(super) async fn send(
     engine: &Engine,
     receivers: &Receivers,
     channel: &Channel,
     notice: &Notice,
+    has_it: &[String],
 ) -> (Verdict, Attempt) {
     let began = engine.clock.monotonic();
-    let at = engine.clock.now();
-    let (verdict, status) = attempt(engine, receivers, channel, notice).await;
+    let at = engine.clock.now().millis();
+    let Came { verdict, status, taken, refused } = attempt(engine, receivers, channel, notice, has_it).await;
     let took = engine.clock.monotonic().saturating_sub(began);
     let error = match &verdict {
-        Verdict::Sent => None,
+        Verdict::Sent => refused,
         Verdict::Again { why, .. } | Verdict::Refused(why) => Some(why.clone()),
     };
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    (verdict, Attempt { at: at.millis(), ok: error.is_none(), status, error, took_ms })
+    let ok = verdict == Verdict::Sent;
+    (verdict, Attempt { at, ok, status, error, took_ms, taken })
 }
 
 async fn attempt(
@@ -41,46 +61,56 @@ async fn attempt(
     receivers: &Receivers,
     channel: &Channel,
     notice: &Notice,
-) -> (Verdict, Option<u16>) {
+    has_it: &[String],
+) -> Came {
     let message = match message(engine, receivers, channel, notice) {
         Ok(message) => message,
-        Err(why) => return (Verdict::Again { why, after_ms: None }, None),
+        Err(why) => return Came::of(Verdict::Again { why, after_ms: None }, None),
     };
     match (message, &channel.settings) {
         // There is nothing to say.
-        (None, _) => (Verdict::Sent, None),
+        (None, _) => Came::of(Verdict::Sent, None),
         (Some(Message::Event(document)), _) => {
             engine.events.publish(crate::events::Bus::Alerts, "alerts", "notification", &document);
-            (Verdict::Sent, None)
+            Came::of(Verdict::Sent, None)
         }
         (Some(Message::Mail(mail)), Settings::Email(email)) => {
-            smtp::send(email, &receivers.folder, &mail, engine.clock.now()).await
+            smtp::send(email, &receivers.folder, &mail, has_it, engine.clock.now()).await
         }
-        (Some(Message::Mail(_)), _) => (Verdict::Refused("this channel sends no mail".to_owned()), None),
-        (Some(Message::Http(request)), settings) => {
-            let timeout = match settings {
-                Settings::Webhook(webhook) => webhook.timeout_ms.map(Duration::from_millis),
-                _ => None,
-            };
-            let client = receivers.client(&channel.http);
-            let request = match made(request) {
-                Ok(request) => request,
-                Err(why) => return (Verdict::Refused(why), None),
-            };
-            let limits = Limits { timeout: timeout.unwrap_or(TIMEOUT), body_bytes: ANSWER_BYTES_MAX };
-            match client.send(request, limits).await {
-                Ok(answer) => {
-                    let status = answer.status.as_u16();
-                    let after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                    let after = after.and_then(|text| retry_after(text, engine.clock.now()));
-                    (judge(status, after, &answer.body), Some(status))
-                }
-                Err(error) if error.may_pass() => {
-                    (Verdict::Again { why: error.to_string(), after_ms: None }, None)
-                }
-                Err(error) => (Verdict::Refused(error.to_string()), None),
-            }
+        (Some(Message::Mail(_)), _) => {
+            Came::of(Verdict::Refused("this channel sends no mail".to_owned()), None)
         }
+        (Some(Message::Http(request)), _) => {
+            let (verdict, status) = asked(engine, receivers, channel, request).await;
+            Came::of(verdict, status)
+        }
+    }
+}
+
+async fn asked(
+    engine: &Engine,
+    receivers: &Receivers,
+    channel: &Channel,
+    request: Request,
+) -> (Verdict, Option<u16>) {
+    let timeout = match &channel.settings {
+        Settings::Webhook(webhook) => webhook.timeout_ms.map(Duration::from_millis),
+        _ => None,
+    };
+    let request = match made(request) {
+        Ok(request) => request,
+        Err(why) => return (Verdict::Refused(why), None),
+    };
+    let limits = Limits { timeout: timeout.unwrap_or(TIMEOUT), body_bytes: ANSWER_BYTES_MAX };
+    match receivers.client(&channel.http).send(request, limits).await {
+        Ok(answer) => {
+            let status = answer.status.as_u16();
+            let after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let after = after.and_then(|text| retry_after(text, engine.clock.now()));
+            (judge(status, after, &answer.body), Some(status))
+        }
+        Err(error) if error.may_pass() => (Verdict::Again { why: error.to_string(), after_ms: None }, None),
+        Err(error) => (Verdict::Refused(error.to_string()), None),
     }
 }
 
@@ -92,10 +122,10 @@ pub(super) fn message(
     notice: &Notice,
 ) -> Result<Option<Message>, String> {
     let delivery: &Delivery = &engine.delivery;
-    let external_url = delivery.external_url();
-    let ack_url = delivery.ack_url(notice);
+    let called = delivery.called();
+    let ack_url = links::ack_url(engine, &called, notice);
     let setting = Setting {
-        external_url: &external_url,
+        external_url: &called.url,
         source: "Barograph",
         ack_url: ack_url.as_deref(),
         templates: &receivers.templates,

@@ -105,7 +105,7 @@ pub(crate) async fn test(engine: &Engine, receiver: &str, message: Option<&str>)
     let mut tried = Vec::new();
     for (integration, channel) in channels.iter().enumerate() {
         let notice = made_up(receiver, integration, message, engine.clock.now());
-        let (verdict, attempt) = send::send(engine, &receivers, channel, &notice).await;
+        let (verdict, attempt) = send::send(engine, &receivers, channel, &notice, &[]).await;
         debug_assert_eq!(verdict == Verdict::Sent, attempt.ok);
         tried.push(Tried { channel: channel.kind(), attempt });
     }

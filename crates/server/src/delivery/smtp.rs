@@ -1,89 +1,120 @@
 //! Mail handed to a server (RFC 5321), with TLS (RFC 3207, RFC 8314) and authentication (RFC 4954).
+//!
+//! Of several addresses each is settled by itself: who took the mail is not sent it again, who never will is told, and only
+//! those that refused it for now are tried again.
 
 use std::{path::Path, time::Duration};
 
-use barograph_alert::channels::{Email, Mail, Verdict};
+use barograph_alert::channels::{Email, Mail, Replies, Reply, Verdict};
 use barograph_model::Timestamp;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
-use super::settings::tls_of;
+use super::{send::Came, settings::tls_of};
 use crate::{
     config::TlsClientConfig,
     outgoing::{self, tls},
 };
 
-/// The port on which TLS is spoken from the first byte on.
-const TLS_PORT: u16 = 465;
-/// Bytes of a line of a reply, and lines of one.
-const LINE_BYTES_MAX: usize = 1_000;
-const LINES_MAX: usize = 100;
 /// How long all of it may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 4 << 10;
+/// The answers by which an address is taken: `251` and `252` are from servers that pass it on.
+const TAKEN: [u16; 3] = [250, 251, 252];
 
 /// Why a mail was not taken.
 #[derive(Debug)]
-enum Failure {
-    /// It may be taken later.
-    Later(String),
-    /// It will not be.
-    Never(String),
+struct Failure {
+    why: String,
+    /// Whether it never will be.
+    is_final: bool,
+    status: Option<u16>,
 }
 
-/// Hands a mail over.
+/// What came of the addresses of a mail.
+#[derive(Debug, Default)]
+struct Addresses {
+    taken: Vec<String>,
+    later: Option<Failure>,
+    never: Option<Failure>,
+}
+
+/// Hands a mail over to those who have it not yet.
 pub(super) async fn send(
     email: &Email,
     folder: &Path,
     mail: &Mail,
+    has_it: &[String],
     now: Timestamp,
-) -> (Verdict, Option<u16>) {
-    let sent = tokio::time::timeout(TIMEOUT, deliver(email, folder, mail, now)).await;
+) -> Came {
+    let failed = |failure: Failure| {
+        let Failure { why, is_final, status } = failure;
+        let verdict = if is_final { Verdict::Refused(why) } else { Verdict::Again { why, after_ms: None } };
+        Came { verdict, status, taken: Vec::new(), refused: None }
+    };
+    let sent = tokio::time::timeout(TIMEOUT, deliver(email, folder, mail, has_it, now)).await;
     match sent {
-        Ok(Ok(())) => (Verdict::Sent, Some(250)),
-        Ok(Err(Failure::Never(why))) => (Verdict::Refused(why), None),
-        Ok(Err(Failure::Later(why))) => (Verdict::Again { why, after_ms: None }, None),
-        Err(_) => {
-            let why = format!("the mail server took longer than {} s", TIMEOUT.as_secs());
-            (Verdict::Again { why, after_ms: None }, None)
+        Ok(Ok(Addresses { taken, later, never })) => {
+            let refused = never.map(|failure| failure.why);
+            match later {
+                Some(later) => Came { taken, refused, ..failed(later) },
+                None => Came { verdict: Verdict::Sent, status: Some(250), taken, refused },
+            }
         }
+        Ok(Err(failure)) => failed(failure),
+        Err(_) => failed(Failure::later(format!("the mail server took longer than {} s", TIMEOUT.as_secs()))),
     }
 }
 
-async fn deliver(email: &Email, folder: &Path, mail: &Mail, now: Timestamp) -> Result<(), Failure> {
+async fn deliver(
+    email: &Email,
+    folder: &Path,
+    mail: &Mail,
+    has_it: &[String],
+    now: Timestamp,
+) -> Result<Addresses, Failure> {
     let (host, port) = email.server();
     let password = email.auth_password.as_ref().map(|secret| super::receivers::reveal(folder, secret));
-    let password = password.transpose().map_err(Failure::Later)?;
+    let password = password.transpose().map_err(Failure::later)?.filter(|_| !email.auth_username.is_empty());
     let config = tls_of(folder, &email.tls);
     let stream = outgoing::dial(host, port).await.map_err(unanswered)?;
     let mut plain = Dialogue::new(stream);
-    if port == TLS_PORT {
+    if email.speaks_tls_first() {
         let mut dialogue = secured(plain, (host, port), &config).await?;
-        dialogue.expect(220).await?;
-        return dialogue.hand_over(email, mail, now, password.as_deref(), true).await;
+        dialogue.expect(&[220]).await?;
+        let offers = dialogue.hello(&email.hello).await?;
+        dialogue.authenticate(email, password.as_deref(), &offers).await?;
+        return dialogue.hand_over(mail, has_it, now).await;
     }
-    plain.expect(220).await?;
+    plain.expect(&[220]).await?;
     let offers = plain.hello(&email.hello).await?;
-    if offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
-        plain.say("STARTTLS", 220).await?;
+    if offers.offers("STARTTLS") {
+        plain.say("STARTTLS", &[220]).await?;
         // What came before TLS is not believed after it.
-        if !plain.stream.buffer().is_empty() {
-            return Err(Failure::Later("the mail server speaks before TLS is there".to_owned()));
+        if !plain.replies.is_empty() {
+            return Err(Failure::later("the mail server speaks before TLS is there"));
         }
-        return secured(plain, (host, port), &config)
-            .await?
-            .hand_over(email, mail, now, password.as_deref(), true)
-            .await;
+        let mut dialogue = secured(plain, (host, port), &config).await?;
+        let offers = dialogue.hello(&email.hello).await?;
+        dialogue.authenticate(email, password.as_deref(), &offers).await?;
+        return dialogue.hand_over(mail, has_it, now).await;
     }
     if email.require_tls {
         let advice =
             "the mail server does not offer STARTTLS; set `require_tls: false` if that is as it should be";
-        return Err(Failure::Never(advice.to_owned()));
+        return Err(Failure::never(advice));
     }
-    plain.hand_over(email, mail, now, password.as_deref(), false).await
+    let is_here = ["localhost", "127.0.0.1", "::1"].contains(&host);
+    if password.is_some() && !is_here {
+        return Err(Failure::never("a password is not sent without TLS"));
+    }
+    plain.authenticate(email, password.as_deref(), &offers).await?;
+    plain.hand_over(mail, has_it, now).await
 }
 
 /// TLS over a connection over which nothing more was said.
@@ -92,165 +123,148 @@ async fn secured(
     place: (&str, u16),
     config: &TlsClientConfig,
 ) -> Result<Dialogue<TlsStream<TcpStream>>, Failure> {
-    let stream = tls::over(dialogue.stream.into_inner(), place, config).await.map_err(unanswered)?;
+    let stream = tls::over(dialogue.stream, place, config).await.map_err(unanswered)?;
     Ok(Dialogue::new(stream))
 }
 
 fn unanswered(error: outgoing::Error) -> Failure {
-    match error.may_pass() {
-        true => Failure::Later(error.to_string()),
-        false => Failure::Never(error.to_string()),
+    Failure { why: error.to_string(), is_final: !error.may_pass(), status: None }
+}
+
+impl Failure {
+    fn later(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_final: false, status: None }
+    }
+
+    fn never(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_final: true, status: None }
+    }
+
+    fn said(reply: &Reply) -> Self {
+        let why = format!("the mail server answered {reply}");
+        Self { why, is_final: reply.is_final(), status: Some(reply.code) }
     }
 }
 
-/// Lines back and forth.
+/// Commands and replies.
 struct Dialogue<S> {
-    stream: BufReader<S>,
+    stream: S,
+    replies: Replies,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     fn new(stream: S) -> Self {
-        Self { stream: BufReader::new(stream) }
+        Self { stream, replies: Replies::default() }
     }
 
-    async fn hand_over(
-        &mut self,
-        email: &Email,
-        mail: &Mail,
-        now: Timestamp,
-        password: Option<&str>,
-        secure: bool,
-    ) -> Result<(), Failure> {
-        let offers = self.hello(&email.hello).await?;
-        if let Some(password) = password
-            && !email.auth_username.is_empty()
-        {
-            let is_here = ["localhost", "127.0.0.1", "::1"].contains(&email.server().0);
-            if !secure && !is_here {
-                let why = "a password is not sent without TLS";
-                return Err(Failure::Never(why.to_owned()));
+    /// Says who this is, and hears what the server can do.
+    async fn hello(&mut self, name: &str) -> Result<Reply, Failure> {
+        let name: String = name.chars().filter(char::is_ascii_graphic).collect();
+        let name = if name.is_empty() { "localhost".to_owned() } else { name };
+        match self.say(&format!("EHLO {name}"), &[250]).await {
+            // A server that knows nothing of extensions.
+            Err(Failure { is_final: true, .. }) => {
+                let Reply { code, .. } = self.say(&format!("HELO {name}"), &[250]).await?;
+                Ok(Reply { code, lines: Vec::new() })
             }
-            self.authenticate(email, password, &offers).await?;
+            heard => heard,
         }
-        let address = |mailbox: &str| Mail::address(mailbox).map(str::to_owned).map_err(Failure::Never);
-        self.say(&format!("MAIL FROM:<{}>", address(&mail.from)?), 250).await?;
-        let (mut taken, mut refused) = (0, None);
-        for mailbox in &mail.to {
-            match self.say(&format!("RCPT TO:<{}>", address(mailbox)?), 250).await {
-                Ok(_) => taken += 1,
-                Err(failure) => refused = Some(failure),
-            }
-        }
-        match refused {
-            Some(failure) if taken == 0 => return Err(failure),
-            Some(Failure::Later(why) | Failure::Never(why)) => {
-                tracing::warn!(why, "one of several addresses was not taken by the mail server");
-            }
-            None if taken == 0 => return Err(Failure::Never("there is nobody to send it to".to_owned())),
-            None => {}
-        }
-        self.say("DATA", 354).await?;
-        let mut bytes = mail.bytes(now);
-        bytes.extend_from_slice(b".\r\n");
-        self.stream.write_all(&bytes).await.map_err(broken)?;
-        self.stream.flush().await.map_err(broken)?;
-        self.expect(250).await?;
-        // It is theirs now, whatever they answer to this.
-        let _ = self.write("QUIT").await;
-        Ok(())
     }
 
     async fn authenticate(
         &mut self,
         email: &Email,
-        password: &str,
-        offers: &[String],
+        password: Option<&str>,
+        offers: &Reply,
     ) -> Result<(), Failure> {
-        let ways: Vec<&str> = offers
-            .iter()
-            .filter(|offer| offer.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("AUTH ")))
-            .flat_map(|offer| offer[5..].split_whitespace())
-            .collect();
-        let offers = |way: &str| ways.iter().any(|offered| offered.eq_ignore_ascii_case(way));
+        let Some(password) = password else { return Ok(()) };
         let user = &email.auth_username;
         let coded = |text: &str| BASE64_STANDARD.encode(text);
-        if offers("PLAIN") {
+        if offers.offers_way("PLAIN") {
             let all = coded(&format!("{}\0{user}\0{password}", email.auth_identity));
-            self.secret(&format!("AUTH PLAIN {all}"), 235).await
-        } else if offers("LOGIN") {
-            self.say("AUTH LOGIN", 334).await?;
-            self.secret(&coded(user), 334).await?;
-            self.secret(&coded(password), 235).await
+            self.say(&format!("AUTH PLAIN {all}"), &[235]).await?;
+        } else if offers.offers_way("LOGIN") {
+            self.say("AUTH LOGIN", &[334]).await?;
+            self.say(&coded(user), &[334]).await?;
+            self.say(&coded(password), &[235]).await?;
         } else {
             let why = "the mail server offers neither PLAIN nor LOGIN; remove the password if it needs none";
-            Err(Failure::Never(why.to_owned()))
+            return Err(Failure::never(why));
         }
+        Ok(())
     }
 
-    async fn hello(&mut self, name: &str) -> Result<Vec<String>, Failure> {
-        let name: String = name.chars().filter(char::is_ascii_graphic).collect();
-        let name = if name.is_empty() { "localhost".to_owned() } else { name };
-        self.say(&format!("EHLO {name}"), 250).await
+    async fn hand_over(
+        &mut self,
+        mail: &Mail,
+        has_it: &[String],
+        now: Timestamp,
+    ) -> Result<Addresses, Failure> {
+        let address = |mailbox: &str| Mail::address(mailbox).map(str::to_owned).map_err(Failure::never);
+        self.say(&format!("MAIL FROM:<{}>", address(&mail.from)?), &[250]).await?;
+        let mut addresses = Addresses::default();
+        for mailbox in mail.to.iter().filter(|mailbox| !has_it.contains(mailbox)) {
+            let taken = match address(mailbox) {
+                Ok(address) => self.say(&format!("RCPT TO:<{address}>"), &TAKEN).await,
+                Err(failure) => Err(failure),
+            };
+            match taken {
+                Ok(_) => addresses.taken.push(mailbox.clone()),
+                // Something else than this address is wrong.
+                Err(failure) if failure.status.is_none_or(|code| code == 421) && !failure.is_final => {
+                    return Err(failure);
+                }
+                Err(failure) if failure.is_final => {
+                    tracing::warn!(why = failure.why, "an address will never take mail");
+                    addresses.never = Some(failure);
+                }
+                Err(failure) => addresses.later = Some(failure),
+            }
+        }
+        if addresses.taken.is_empty() {
+            let none = || Failure::never("there is nobody to send it to");
+            return match addresses {
+                // The others have it.
+                Addresses { never: Some(_), later: None, .. } if !has_it.is_empty() => Ok(addresses),
+                Addresses { never, later, .. } => Err(later.or(never).unwrap_or_else(none)),
+            };
+        }
+        self.say("DATA", &[354]).await?;
+        let mut bytes = mail.bytes(now);
+        bytes.extend_from_slice(b".\r\n");
+        self.write(&bytes).await?;
+        self.expect(&[250]).await?;
+        // It is theirs now, whatever they answer to this.
+        let _ = self.write(b"QUIT\r\n").await;
+        Ok(addresses)
     }
 
-    /// Says a line that is not shown, whatever is answered.
-    async fn secret(&mut self, line: &str, code: u16) -> Result<(), Failure> {
-        self.write(line).await?;
-        self.expect(code).await.map(|_| ())
+    /// Says a line, which no error repeats: it may be a secret.
+    async fn say(&mut self, line: &str, codes: &[u16]) -> Result<Reply, Failure> {
+        self.write(format!("{line}\r\n").as_bytes()).await?;
+        self.expect(codes).await
     }
 
-    async fn say(&mut self, line: &str, code: u16) -> Result<Vec<String>, Failure> {
-        self.write(line).await?;
-        self.expect(code).await
-    }
-
-    async fn write(&mut self, line: &str) -> Result<(), Failure> {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).await.map_err(broken)?;
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream.write_all(bytes).await.map_err(broken)?;
         self.stream.flush().await.map_err(broken)
     }
 
-    /// The lines of a reply, if it is the one that was hoped for.
-    async fn expect(&mut self, code: u16) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
+    /// A reply, if it is one of those that were hoped for.
+    async fn expect(&mut self, codes: &[u16]) -> Result<Reply, Failure> {
         loop {
-            let line = self.line().await?;
-            let found = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
-            let Some(found) = found else {
-                return Err(Failure::Later("the mail server does not speak SMTP".to_owned()));
-            };
-            lines.push(line.get(4..).unwrap_or_default().to_owned());
-            if line.as_bytes().get(3) != Some(&b'-') {
-                if found == code {
-                    return Ok(lines);
-                }
-                let said: String = lines.join(" ").chars().filter(|c| !c.is_control()).take(200).collect();
-                let why = format!("the mail server answered {found} {said}");
-                return Err(if (500..600).contains(&found) {
-                    Failure::Never(why)
-                } else {
-                    Failure::Later(why)
-                });
+            if let Some(reply) = self.replies.next().map_err(|error| Failure::later(error.to_string()))? {
+                return if codes.contains(&reply.code) { Ok(reply) } else { Err(Failure::said(&reply)) };
             }
-            if lines.len() >= LINES_MAX {
-                return Err(Failure::Later("the mail server says too much".to_owned()));
+            let mut chunk = [0; CHUNK_BYTES];
+            match self.stream.read(&mut chunk).await.map_err(broken)? {
+                0 => return Err(Failure::later("the mail server ended the connection")),
+                read => self.replies.take(&chunk[..read]),
             }
         }
-    }
-
-    async fn line(&mut self) -> Result<String, Failure> {
-        let mut line = Vec::new();
-        loop {
-            let byte = self.stream.read_u8().await.map_err(broken)?;
-            match byte {
-                b'\n' => break,
-                byte if line.len() < LINE_BYTES_MAX => line.push(byte),
-                _ => return Err(Failure::Later("the mail server says too long a line".to_owned())),
-            }
-        }
-        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 }
 
 fn broken(error: std::io::Error) -> Failure {
-    Failure::Later(format!("the connection to the mail server broke: {error}"))
+    Failure::later(format!("the connection to the mail server broke: {error}"))
 }

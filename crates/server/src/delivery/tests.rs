@@ -1,23 +1,15 @@
-//! The outbox on a disk that crashes, and mail over a connection that is made up.
+//! What is kept of notices, and mail over a connection that is made up.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use barograph::Registry;
-use barograph_alert::{
-    channels::{Channel, idempotency_key},
-    routing::LabelSet,
-};
-use barograph_disk::{Chance, Fault, MemoryDisk};
+use barograph_alert::{channels::Channel, routing::LabelSet};
+use barograph_disk::MemoryDisk;
 
 use super::*;
 use barograph_alert::{notice::Reason, routing::Alert};
 
-const CRASHES: usize = 1_000;
-
-fn notice(number: u64) -> Notice {
+pub(super) fn notice(number: u64) -> Notice {
     let labels: LabelSet = [("alertname".to_owned(), format!("a{number}"))].into();
     let alert = Alert {
         labels,
@@ -46,83 +38,20 @@ fn notice(number: u64) -> Notice {
     }
 }
 
-fn load(disk: &MemoryDisk) -> Delivery {
+/// The receivers `r` and `s`, the latter with two integrations.
+pub(super) fn load(disk: &MemoryDisk, now: i64) -> Delivery {
     let state = Arc::new(State::unopened(Arc::new(disk.clone())));
     let mut channel = Channel::dashboard();
     channel.per_minute = u32::MAX;
-    let channels = BTreeMap::from([("r".to_owned(), vec![channel])]);
+    let channels = [("r".to_owned(), vec![channel.clone()]), ("s".to_owned(), vec![channel; 2])].into();
     let receivers = Receivers::new(channels, barograph_alert::channels::library(), std::path::PathBuf::new());
     let instruments = Instruments::register(&Registry::new()).unwrap();
-    Delivery::load(state, receivers, instruments, Timestamp(0))
-}
-
-/// Decides notices, sends them and notes what came of it, crashing at random calls of the disk, until there were so many
-/// crashes. Whatever was decided has to arrive; a receiver that knows keys takes each once, one that does not takes at most
-/// one twice for each crash.
-#[test]
-fn a_crash_loses_no_notice_and_repeats_at_most_one() {
-    let mut chance = Chance::new(11);
-    let mut disk = MemoryDisk::new();
-    let mut decided = BTreeSet::new();
-    let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut crashes, mut number, mut repeats) = (0, 0, 0);
-    while crashes < CRASHES {
-        let delivery = load(&disk);
-        // What was begun before the crash comes again; nothing else twice.
-        let before: usize = arrived.values().sum();
-        let known = arrived.len();
-        disk.fail(chance.below(40), u64::MAX, Fault::Io);
-        let mut failed = false;
-        while !failed {
-            let now = i64::try_from(number).unwrap();
-            if chance.below(2) == 0 {
-                number += 1;
-                let notice = notice(number);
-                let put = delivery.state.write(|batch| delivery.put(batch, vec![notice.clone()], now));
-                match put {
-                    Ok(entries) => {
-                        decided.insert(idempotency_key(&notice));
-                        delivery.admit(entries, now);
-                    }
-                    // Whoever decided it does not know whether it is there; either will do.
-                    Err(_) => failed = true,
-                }
-            }
-            if failed {
-                break;
-            }
-            let (jobs, _) = delivery.standing().machine.due(now);
-            for job in jobs {
-                *arrived.entry(idempotency_key(&job.entry.notice)).or_default() += 1;
-                let attempt = Attempt { at: now, ok: true, ..Attempt::default() };
-                let done = delivery.done(job.entry.id, &Verdict::Sent, attempt, now).unwrap();
-                failed |= delivery.note_all(&[done], chance.below(20) == 0).is_err();
-            }
-        }
-        let again = arrived.values().sum::<usize>() - before - (arrived.len() - known);
-        assert!(again <= 1, "crash {crashes}: {again} repeats");
-        repeats += again;
-        crashes += 1;
-        let next = if chance.below(2) == 0 { disk.kill() } else { disk.crash(chance.below(1 << 40)) };
-        disk = next;
-    }
-    // Nothing fails any more.
-    let delivery = load(&disk);
-    loop {
-        let jobs = delivery.standing().machine.due(1 << 40).0;
-        let Some(job) = jobs.into_iter().next() else { break };
-        *arrived.entry(idempotency_key(&job.entry.notice)).or_default() += 1;
-        let done = delivery.done(job.entry.id, &Verdict::Sent, Attempt::default(), 1 << 40).unwrap();
-        delivery.note_all(&[done], false).unwrap();
-    }
-    let lost: Vec<_> = decided.iter().filter(|key| !arrived.contains_key(*key)).collect();
-    assert!(lost.is_empty(), "{} of {} lost", lost.len(), decided.len());
-    assert!(repeats <= crashes && decided.len() > CRASHES / 4, "{repeats} {}", decided.len());
+    Delivery::load(state, receivers, instruments, Timestamp(now))
 }
 
 #[test]
 fn what_is_given_up_is_kept_and_can_be_sent_again() {
-    let delivery = load(&MemoryDisk::new());
+    let delivery = load(&MemoryDisk::new(), 0);
     let entries = delivery.state.write(|batch| delivery.put(batch, vec![notice(1), notice(2)], 0)).unwrap();
     delivery.admit(entries, 0);
     let job = delivery.standing().machine.due(0).0.remove(0);
@@ -151,12 +80,12 @@ fn a_notice_fits_into_the_outbox_whatever_it_is_about() {
     let text = "\"\\\u{1}ü".repeat(20_000);
     large.alerts[0].annotations.insert("log".to_owned(), text);
     large.alerts = vec![large.alerts[0].clone(); 50];
-    let delivery = load(&MemoryDisk::new());
+    let delivery = load(&MemoryDisk::new(), 0);
     let entries = delivery.state.write(|batch| delivery.put(batch, vec![large], 0)).unwrap();
     assert_eq!(entries[0].notice.alerts.len() + entries[0].notice.truncated, 50);
 }
 
-/// A mail server that answers each line by what stands for its first word, and returns what it was told.
+/// A mail server that answers each line by what stands for it or for its first word, and returns what it was told.
 async fn mail_server(
     listener: tokio::net::TcpListener,
     answers: &'static [(&'static str, &'static str)],
@@ -179,8 +108,10 @@ async fn mail_server(
         }
         let word = line.split_whitespace().next().unwrap_or_default().to_owned();
         in_data = word == "DATA";
-        let answer =
-            answers.iter().find(|(known, _)| *known == word).map_or("250 ok\r\n", |(_, answer)| answer);
+        let answer = answers
+            .iter()
+            .find(|(known, _)| *known == word || *known == line)
+            .map_or("250 ok\r\n", |(_, answer)| answer);
         told.push(line);
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
@@ -188,6 +119,15 @@ async fn mail_server(
 }
 
 async fn mailed(answers: &'static [(&'static str, &'static str)], keys: &str) -> (Verdict, Vec<String>) {
+    let (came, told) = handed(answers, keys, &[]).await;
+    (came.verdict, told)
+}
+
+async fn handed(
+    answers: &'static [(&'static str, &'static str)],
+    keys: &str,
+    has_it: &[String],
+) -> (send::Came, Vec<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(mail_server(listener, answers));
@@ -215,8 +155,8 @@ async fn mailed(answers: &'static [(&'static str, &'static str)], keys: &str) ->
     else {
         panic!("no mail")
     };
-    let (verdict, _) = smtp::send(email, std::path::Path::new(""), &mail, Timestamp(0)).await;
-    (verdict, server.await.unwrap())
+    let came = smtp::send(email, std::path::Path::new(""), &mail, has_it, Timestamp(0)).await;
+    (came, server.await.unwrap())
 }
 
 #[tokio::test]
@@ -230,9 +170,9 @@ async fn a_mail_is_handed_over_line_by_line() {
     let keys = "require_tls: false, auth_username: u, auth_password: p";
     let (verdict, told) = mailed(answers, keys).await;
     assert_eq!(verdict, Verdict::Sent);
-    let lines = ["EHLO localhost", "EHLO localhost", "AUTH PLAIN AHUAcA==", "MAIL FROM:<baro@x.example>"];
-    assert_eq!(told[..4], lines);
-    assert_eq!(told[4..7], ["RCPT TO:<a@x.example>", "RCPT TO:<b@x.example>", "DATA"]);
+    let lines = ["EHLO localhost", "AUTH PLAIN AHUAcA==", "MAIL FROM:<baro@x.example>"];
+    assert_eq!(told[..3], lines);
+    assert_eq!(told[3..6], ["RCPT TO:<a@x.example>", "RCPT TO:<b@x.example>", "DATA"]);
     assert!(told.contains(&"Subject: [FIRING:1] (a1)".to_owned()), "{told:?}");
     assert_eq!(told[told.len() - 2..], [".", "QUIT"]);
 }
@@ -252,4 +192,35 @@ async fn what_a_mail_server_answers_says_what_happens_next() {
     assert!(!told.join(" ").contains("AUTH"));
     let (verdict, _) = mailed(&[("EHLO", "HTTP/1.1 400\r\n")], "require_tls: false").await;
     assert!(matches!(verdict, Verdict::Again { why, .. } if why.contains("does not speak SMTP")));
+}
+
+#[tokio::test]
+async fn each_of_several_addresses_is_settled_by_itself() {
+    const ANSWERS: &[(&str, &str)] = &[
+        ("EHLO", "502 what\r\n"),
+        ("HELO", "250 mail.example\r\n"),
+        ("DATA", "354 go on\r\n"),
+        ("RCPT TO:<a@x.example>", "251 passed on\r\n"),
+        ("RCPT TO:<b@x.example>", "450 greylisted\r\n"),
+    ];
+    let (came, told) = handed(ANSWERS, "require_tls: false", &[]).await;
+    assert!(matches!(came.verdict, Verdict::Again { why, .. } if why.ends_with("450 greylisted")));
+    assert_eq!((came.taken, came.status), (vec!["a@x.example".to_owned()], Some(450)));
+    assert_eq!(told[..2], ["EHLO localhost", "HELO localhost"]);
+    // The next try is for the other alone.
+    let now = &[ANSWERS[0], ANSWERS[1], ANSWERS[2]];
+    let now: &'static [_] = Box::leak(Box::new(*now));
+    let (came, told) = handed(now, "require_tls: false", &["a@x.example".to_owned()]).await;
+    assert_eq!((came.verdict, came.taken), (Verdict::Sent, vec!["Ann <b@x.example>".to_owned()]));
+    assert!(!told.contains(&"RCPT TO:<a@x.example>".to_owned()), "{told:?}");
+    let gone = &[ANSWERS[1], ANSWERS[2], ("RCPT TO:<b@x.example>", "550 gone\r\n")];
+    let gone: &'static [_] = Box::leak(Box::new(*gone));
+    let (came, _) = handed(gone, "require_tls: false", &[]).await;
+    assert_eq!(
+        (came.verdict, came.refused.as_deref()),
+        (Verdict::Sent, Some("the mail server answered 550 gone"))
+    );
+    let (came, told) = handed(gone, "require_tls: false", &["a@x.example".to_owned()]).await;
+    assert_eq!(came.verdict, Verdict::Sent, "those who can have it have it");
+    assert!(!told.contains(&"DATA".to_owned()));
 }

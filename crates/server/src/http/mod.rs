@@ -51,6 +51,7 @@ mod receivers;
 mod record;
 mod remote_read;
 mod rules;
+mod runbooks;
 mod sampling;
 mod service;
 mod services;
@@ -355,6 +356,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(services::routes())
         .merge(diagnostics::routes())
         .merge(incidents::routes())
+        .merge(runbooks::routes())
         .merge(alerts::routes())
         .merge(rules::routes())
         .merge(sessions::routes())

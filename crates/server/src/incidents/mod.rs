@@ -69,7 +69,7 @@ struct Inner {
     book: Mutex<Book>,
     overrides: Mutex<BTreeMap<String, overrides::Kept>>,
     /// `None` until the first link is made.
-    key: OnceLock<links::Key>,
+    key: OnceLock<barograph_alert::incident::LinkKey>,
     config: RwLock<Arc<Config>>,
     queue: OnceLock<Box<dyn Queue>>,
     state: Arc<State>,

@@ -44,6 +44,11 @@ impl<'i> Pending<'i> {
         let refused = book.refused();
         let (mut standings, mut changes) = (Vec::with_capacity(flushes.len()), Vec::new());
         for flush in flushes {
+            // A heartbeat is nothing that somebody has to take.
+            if !flush.alerts.is_empty() && flush.alerts.iter().all(|told| told.alert.says_all_is_well()) {
+                standings.push(None);
+                continue;
+            }
             let alerts: Vec<(&Alert, bool)> =
                 flush.alerts.iter().map(|told| (&told.alert, !told.muted_by.is_empty())).collect();
             let fired = Fired {

@@ -7,7 +7,7 @@ use std::{
 
 use barograph::{Registry, session::Sessions};
 use barograph_alert::{
-    incident::{Kind, State as Standing, document},
+    incident::{BadLink, Kind, State as Standing, document},
     notice::Reason,
     routing::{Alert, Flush, LabelSet, Told},
 };
@@ -210,12 +210,14 @@ fn what_was_not_stored_did_not_happen() {
 fn links_stay_good_over_a_restart() {
     let mut world = World::new();
     let id = world.fire(None);
-    let link = world.incidents.link(&id, "ann").unwrap();
+    let path = world.incidents.link_from_now(&id, "ann").unwrap().unwrap();
+    let link = path.strip_prefix(links::PATH).unwrap();
     world.restart();
-    assert_eq!(world.incidents.read_link(&link).unwrap().incident, id);
-    world.clock.0.fetch_add(links::LIFETIME_MS, Relaxed);
-    assert_eq!(world.incidents.read_link(&link), Err(links::BadLink::Expired));
-    assert_eq!(World::new().incidents.read_link(&link), Err(links::BadLink::Forged));
+    assert_eq!(world.incidents.read_link(link).unwrap().incident(), id);
+    world.clock.0.fetch_add(links::LIFETIME_MS + MINUTE, Relaxed);
+    assert_eq!(world.incidents.read_link(link), Err(BadLink::Expired));
+    assert_eq!(World::new().incidents.read_link(link), Err(BadLink::Forged));
+    assert_eq!(world.incidents.link_from_now("incident_1", "ann"), Ok(None));
 }
 
 #[test]

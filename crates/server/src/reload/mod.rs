@@ -23,9 +23,10 @@ use crate::{
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 27] = [
+pub(crate) const LIVE: [&str; 28] = [
     "scrape_configs",
     "rule_files",
+    "ready_rules",
     "alertmanager_config",
     "global",
     "retention",

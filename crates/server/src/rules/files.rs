@@ -8,7 +8,7 @@ use std::{
 
 use barograph_alert::{RuleFile, file};
 
-use crate::config::matching_files;
+use crate::config::{ReadyRules, matching_files};
 
 /// A rule file larger than this is not read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -19,11 +19,11 @@ pub(crate) type Files = Vec<(String, RuleFile)>;
 /// By what a change of files is noticed.
 pub(super) type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
-/// Reads all files that patterns name, each once.
+/// Reads all files that patterns name, each once; those that come with the server are behind them.
 ///
 /// # Errors
 /// What is wrong in any of them, a line each.
-pub(crate) fn read(patterns: &[PathBuf]) -> Result<Files, String> {
+pub(crate) fn read(patterns: &[PathBuf], ready: &ReadyRules) -> Result<Files, String> {
     let mut files = Vec::new();
     let mut faults = Vec::new();
     for path in paths(patterns) {
@@ -32,6 +32,7 @@ pub(crate) fn read(patterns: &[PathBuf]) -> Result<Files, String> {
             Err(fault) => faults.push(fault),
         }
     }
+    files.extend(ready.files());
     if faults.is_empty() { Ok(files) } else { Err(faults.join("\n")) }
 }
 

@@ -22,6 +22,7 @@ pub struct Instruments {
     files_usable: Gauge,
     own: Gauge,
     own_refused: Counter,
+    unkept: Counter,
 }
 
 impl Instruments {
@@ -78,6 +79,12 @@ impl Instruments {
                 .counter("barograph_own_rules_refused_total")
                 .help("Rules that were not made by API as there are too many.")
                 .register()?,
+            unkept: registry
+                .counter("barograph_rule_state_failures_total")
+                .help(
+                    "Evaluations of groups whose alerts could not be written to the state database at once.",
+                )
+                .register()?,
         })
     }
 
@@ -94,6 +101,11 @@ impl Instruments {
     /// One more was refused, as there are too many.
     pub(crate) fn own_refused(&self) {
         self.own_refused.inc();
+    }
+
+    /// Alerts of a group could not be kept.
+    pub(super) fn unkept(&self) {
+        self.unkept.inc();
     }
 
     /// A group begins to run; its counters show from here on.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::{Alert, Defaults, Group, Restoring, Rule, Surroundings, routing::LabelSet};
+use barograph_alert::{Alert, Defaults, Group, Rule, Surroundings, routing::LabelSet};
 use barograph_model::{Labels, stale_marker};
 use barograph_tsdb::Row;
 use tokio::{
@@ -17,17 +17,26 @@ use tokio::{
 use super::{
     ASKING_MAX, Running,
     files::{self, Files, Stamps},
-    own, task,
+    kept, own, task,
 };
-use crate::{Engine, config::Config, errors::chain, server::stopped, telemetry::Origin};
+use crate::{
+    Engine,
+    config::{Config, ReadyRules},
+    errors::chain,
+    server::stopped,
+    telemetry::Origin,
+};
 
 /// How often rule files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// What is kept of groups that did not come back so long after the start is forgotten.
+const STRANGERS: Duration = Duration::from_secs(600);
 
 /// What the configuration says of rules, and the files as they were when the server started.
 #[derive(Debug)]
 pub(crate) struct Setup {
     patterns: Vec<PathBuf>,
+    ready: ReadyRules,
     files: Files,
     seen: Stamps,
     interval: Duration,
@@ -43,8 +52,9 @@ impl Setup {
     pub(crate) fn read(config: &Config) -> Result<Self, String> {
         Ok(Self {
             patterns: config.rule_files.clone(),
+            ready: config.ready_rules.clone(),
             seen: files::stamps(&config.rule_files),
-            files: files::read(&config.rule_files)?,
+            files: files::read(&config.rule_files, &config.ready_rules)?,
             interval: config.global.evaluation_interval,
             query_offset: config.global.rule_query_offset,
             external_labels: config.global.external_labels.clone(),
@@ -53,7 +63,7 @@ impl Setup {
 
     /// Whether another says the same of rules, whatever is in their files.
     fn is_like(&self, other: &Self) -> bool {
-        self.patterns == other.patterns
+        (&self.patterns, &self.ready) == (&other.patterns, &other.ready)
             && (self.interval, self.query_offset) == (other.interval, other.query_offset)
             && self.external_labels == other.external_labels
     }
@@ -70,17 +80,13 @@ pub(crate) async fn run(
     let mut configured = engine.configured.subscribe();
     let surroundings = Surroundings { external_labels: setup.external_labels.clone(), external_url };
     let around = Arc::new(task::Around { surroundings, turns: Semaphore::new(ASKING_MAX) });
-    let defaults = Defaults {
-        interval: setup.interval,
-        query_offset: setup.query_offset,
-        restoring: Some(Restoring::default()),
-    };
+    let defaults = Defaults { interval: setup.interval, query_offset: setup.query_offset };
     let own_rules = engine.own_rules.clone();
     let mut manager =
         Manager { engine, around, defaults, files: Files::new(), tasks: Vec::new(), anew: false };
     manager.apply(std::mem::take(&mut setup.files)).await;
-    // What is new from here on was not there before a restart.
-    manager.defaults.restoring = None;
+    let began = manager.engine.clock.monotonic();
+    let mut strangers = true;
     let mut looks = Looks { applied: setup.seen.clone(), seen: setup.seen.clone() };
     loop {
         tokio::select! {
@@ -109,10 +115,14 @@ pub(crate) async fn run(
                 continue;
             }
         }
-        let patterns = setup.patterns.clone();
+        if strangers && manager.engine.clock.monotonic().saturating_sub(began) > STRANGERS {
+            strangers = false;
+            manager.forget_strangers().await;
+        }
+        let (patterns, ready) = (setup.patterns.clone(), setup.ready.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let changed = looks.changed(files::stamps(&patterns));
-            (looks, changed.then(|| files::read(&patterns)))
+            (looks, changed.then(|| files::read(&patterns, &ready)))
         });
         let (after, read) =
             looked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -206,7 +216,7 @@ impl Manager {
         self.engine.telemetry.rules.own(self.engine.own_rules.all().len());
         let own_before = own_groups(&self.tasks);
         let mut before = std::mem::take(&mut self.tasks);
-        let mut ended = Vec::new();
+        let (mut ended, mut gone) = (Vec::new(), Vec::new());
         let groups = files.into_iter().flat_map(|(path, file)| {
             let path: Arc<str> = path.into();
             file.groups.into_iter().map(move |spec| (path.clone(), spec))
@@ -236,6 +246,10 @@ impl Manager {
         for (running, task) in before {
             task.stop().await;
             ended.extend(running.group().clone().into_series());
+            gone.push(kept::key(&running.group()));
+        }
+        if !gone.is_empty() {
+            self.forget(move |group| !gone.iter().any(|gone| gone == group)).await;
         }
         let over = over(&own_before, &own_groups(&self.tasks));
         if !ended.is_empty() || !over.is_empty() {
@@ -277,6 +291,25 @@ fn over(before: &[Arc<Running>], now: &[Arc<Running>]) -> Vec<LabelSet> {
         }
     }
     over
+}
+
+impl Manager {
+    /// Forgets what is kept of groups that were there before the start and are no more.
+    async fn forget_strangers(&self) {
+        let known: Vec<String> = self.tasks.iter().map(|(running, _)| kept::key(&running.group())).collect();
+        self.forget(move |group| known.iter().any(|known| known == group)).await;
+    }
+
+    async fn forget(&self, wanted: impl Fn(&str) -> bool + Send + 'static) {
+        let state = self.engine.state.clone();
+        let forgotten = tokio::task::spawn_blocking(move || kept::forget_groups(&state, wanted)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(
+                error = chain(&error),
+                "what is kept of groups that are gone is not removed for now"
+            );
+        }
+    }
 }
 
 /// Ends series of rules that are gone.

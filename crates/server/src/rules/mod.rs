@@ -6,10 +6,14 @@
 //! - `manager`: starts and stops groups as files say
 //! - `task`: one group, evaluated again and again; what its rules ask goes the way of all queries, and what they
 //!   record that of all samples
+//! - `kept`: what of their state survives a restart
+//! - `failing`: alerts about rules that fail
 
 mod board;
+mod failing;
 pub(crate) mod files;
 mod instruments;
+mod kept;
 mod manager;
 pub(crate) mod own;
 mod task;

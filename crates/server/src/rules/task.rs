@@ -1,20 +1,29 @@
 //! One group, evaluated again and again.
 //!
 //! A group is due whenever its interval begins anew, at an offset that its hash gives, and its samples bear exactly that time.
-//! What it asks goes the way of every query, with its limits. Turns that were missed are left out and counted.
+//! What it asks goes the way of every query, with its limits. Turns that were missed are left out and counted. What became of its
+//! alerts is kept before it is told, and told even if it cannot be kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
-use barograph_alert::{Answered, Health, Moment, Outcome, Reader, Restoring, Status, Surroundings};
+use barograph_alert::{
+    Answered, Health, Kept, Moment, Outcome, Reader, Restoring, Rule, Status, Surroundings,
+    template::expression_link,
+};
 use barograph_model::{Histogram, Labels, Sample, Timestamp, stale_marker};
 use barograph_query::{Datum, Error, When};
 use barograph_tsdb::{Appended, HistogramRow, Row};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Running, board::Last};
+use super::{
+    Running,
+    board::Last,
+    failing::{self, Evaluated},
+    kept,
+};
 use crate::{
     Engine,
-    alerting::Raised,
+    alerting::{self, Raised},
     current,
     errors::chain,
     http::{ApiError, Caller},
@@ -34,6 +43,9 @@ pub(super) struct Around {
     pub(super) turns: Semaphore,
 }
 
+/// What became of alerts is told at the end of an evaluation, and on the way whenever this has passed.
+const TELL: Duration = Duration::from_secs(1);
+
 /// Evaluates a group until told to stop.
 pub(super) async fn run(
     engine: Arc<Engine>,
@@ -46,7 +58,9 @@ pub(super) async fn run(
     let hash = work.running.hash();
     let interval_ms = i64::try_from(work.running.interval.as_millis()).unwrap_or(i64::MAX);
     let mut last: Option<Timestamp> = None;
-    let mut evaluations = 0u64;
+    let tenant = work.running.group().spec.tenant.clone();
+    scope::within(work.engine.tenants.of_task(tenant.as_deref()), work.restore()).await;
+    let mut drift = alerting::drift(&*clock);
     loop {
         let now = clock.now();
         let mut wait = first_wait(now, work.running.interval, hash);
@@ -63,14 +77,13 @@ pub(super) async fn run(
             work.engine.telemetry.rules.missed(&work.running, u64::try_from(passed - 1).unwrap_or(0));
         }
         last = Some(at);
-        let tenant = work.running.group().spec.tenant.clone();
-        let working = work.engine.tenants.of_task(tenant.as_deref());
-        scope::within(working.clone(), work.evaluate(at)).await;
-        evaluations += 1;
-        // As upstream: not before what was scraped since the start has been looked at twice.
-        if evaluations == 2 {
-            scope::within(working, work.restore(at)).await;
+        let jumped = alerting::drift(&*clock).saturating_sub(drift);
+        if jumped.abs() > alerting::JUMP {
+            drift = drift.saturating_add(jumped);
+            work.running.group().rules.iter_mut().for_each(|rule| rule.shift(jumped));
         }
+        let working = work.engine.tenants.of_task(tenant.as_deref());
+        scope::within(working, work.evaluate(at)).await;
     }
 }
 
@@ -89,7 +102,8 @@ impl Work {
             let group = self.running.group();
             (group.moment(at), group.rules.len())
         };
-        let mut samples = 0;
+        let (mut samples, mut concluded, mut told) = (0, began, 0..0);
+        let mut evaluated = Vec::with_capacity(rules);
         for rule in 0..rules {
             let began = self.engine.clock.monotonic();
             let first = self.running.group().rules[rule].wants_history();
@@ -107,12 +121,25 @@ impl Work {
                 Err(error) => (Health::Bad, error),
             };
             self.engine.telemetry.rules.rule(&self.running, took, health == Health::Good);
-            let rule = &mut self.running.group().rules[rule];
-            if health == Health::Bad && rule.status.error != error {
-                let (group, rule) = (&self.running.name, rule.spec.name());
-                tracing::warn!(group, rule, error, "the evaluation of a rule failed");
+            {
+                let rule = &mut self.running.group().rules[rule];
+                if health == Health::Bad && rule.status.error != error {
+                    let (group, rule) = (&self.running.name, rule.spec.name());
+                    tracing::warn!(group, rule, error, "the evaluation of a rule failed");
+                }
+                evaluated.push(Evaluated {
+                    name: rule.spec.name().to_owned(),
+                    error: (health == Health::Bad).then(|| error.clone()),
+                    was_good: rule.status.health == Health::Good,
+                });
+                rule.status = Status { health, error, at: Some(at), took };
             }
-            rule.status = Status { health, error, at: Some(at), took };
+            told.end = rule + 1;
+            if told.end == rules || self.engine.clock.monotonic() - concluded > TELL {
+                let evaluated = if told.end == rules { std::mem::take(&mut evaluated) } else { Vec::new() };
+                self.clone().conclude(told.clone(), evaluated, at).await;
+                (concluded, told.start) = (self.engine.clock.monotonic(), told.end);
+            }
         }
         let took = self.engine.clock.monotonic() - began;
         self.engine.telemetry.rules.group(&self.running, at, took, samples);
@@ -159,47 +186,136 @@ impl Work {
         let taken = current::blocking(move || {
             let outcome = self.running.group().rules[rule].take(answered, moment);
             let outcome = outcome.map_err(|error| error.to_string())?;
-            self.tell(rule, moment);
             store(&self.engine, &outcome, moment.asked()).map(|()| outcome.samples.len())
         });
         taken.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    /// Tells the alerts of a rule to whoever tells people.
-    fn tell(&self, index: usize, moment: Moment) {
-        let rule = self.running.group().rules[index].clone();
-        if rule.spec.alerting().is_none() {
-            return;
+    /// Keeps what became of the alerts of some rules, and tells them to whoever tells people: also those of a rule that failed,
+    /// which stay as they were. What was evaluated without and with success is told as well.
+    async fn conclude(self, rules: Range<usize>, evaluated: Vec<Evaluated>, at: Timestamp) {
+        let concluded = current::blocking(move || {
+            self.keep(rules.clone(), at);
+            let mut alerts = self.told(rules, at);
+            let tenant = self.running.group().spec.tenant.clone();
+            let from = failing::From {
+                file: &self.running.file,
+                group: &self.running.name,
+                tenant: tenant.as_deref(),
+                at: at.millis(),
+                valid_until: alerting::valid_until(at, self.running.interval),
+            };
+            alerts.extend(failing::alerts(&evaluated, from, &self.engine.alerting));
+            self.engine.alerting.raise(alerts, self.engine.clock.now());
+        });
+        if let Err(error) = concluded.await {
+            tracing::error!(%error, "what became of the alerts of a group is not told");
         }
-        let name = format!("{};{};{index}", self.running.file, self.running.name);
-        let link = barograph_alert::template::expression_link(&rule.spec.expr.to_string());
-        let generator_url = format!("{}{link}", self.around.surroundings.external_url);
-        let raised = Raised {
-            rule: &name,
-            interval: self.running.interval,
-            generator_url: &generator_url,
-            at: moment.at,
-        };
-        self.engine.alerting.raise(&rule, raised, self.engine.clock.now());
     }
 
-    /// Puts alerts that were pending before a restart where they were.
-    async fn restore(&self, at: Timestamp) {
-        let restoring = Restoring::default();
-        let waiting: Vec<_> = {
+    /// Keeps what became of the alerts of some rules.
+    fn keep(&self, rules: Range<usize>, at: Timestamp) {
+        let (key, changes) = {
             let group = self.running.group();
-            let all = group.rules.iter().enumerate().filter(|(_, rule)| rule.wants_restoring());
-            all.map(|(index, rule)| (index, rule.clone())).collect()
+            let changed = rules.clone().map(|rule| group.rules[rule].changes(at));
+            let changed: Vec<_> = changed.enumerate().filter(|(_, changes)| !changes.is_empty()).collect();
+            if changed.is_empty() {
+                return;
+            }
+            let names = kept::rules(&group, rules.clone());
+            let changes = changed.into_iter().map(|(rule, changes)| (names[rule].clone(), changes));
+            (kept::key(&group), changes.collect::<Vec<_>>())
         };
-        for (index, rule) in waiting {
-            let asked = format!("since when {} is pending", rule.spec.name());
-            let left =
-                self.query(asked, About::Index, move |reader| Ok(rule.left(at, &restoring, reader)?)).await;
-            let left = left.unwrap_or_else(|error| {
-                tracing::warn!(error = error.text(), "since when alerts were pending cannot be read");
-                Vec::new()
+        match kept::write(&self.engine.state, &key, &changes) {
+            Ok(()) => self.running.group().rules[rules].iter_mut().for_each(Rule::kept),
+            Err(error) => {
+                self.engine.telemetry.rules.unkept();
+                tracing::error!(
+                    error = chain(&error),
+                    group = self.running.name,
+                    "alerts are not kept for now"
+                );
+            }
+        }
+    }
+
+    /// The alerts of some rules, as they are told.
+    fn told(&self, rules: Range<usize>, at: Timestamp) -> Vec<alerting::Alert> {
+        let group = self.running.group();
+        let mut alerts = Vec::new();
+        for (index, rule) in group.rules.iter().enumerate().take(rules.end).skip(rules.start) {
+            if rule.told().next().is_none() {
+                continue;
+            }
+            let name = format!("{};{};{index}", self.running.file, self.running.name);
+            let link = expression_link(&rule.spec.expr.to_string());
+            let generator_url = format!("{}{link}", self.around.surroundings.external_url);
+            let interval = self.running.interval;
+            alerts.extend(alerting::told(
+                rule,
+                Raised { rule: &name, interval, generator_url: &generator_url, at },
+            ));
+        }
+        alerts
+    }
+
+    /// Takes back what was kept before a restart, if nothing is known of the group yet.
+    async fn restore(&self) {
+        let work = self.clone();
+        let loaded = current::blocking(move || {
+            let (key, names, is_new) = {
+                let group = work.running.group();
+                let names = kept::rules(&group, 0..group.rules.len());
+                (kept::key(&group), names, group.rules.iter().all(|rule| rule.alerts().next().is_none()))
+            };
+            let rows = kept::load(&work.engine.state, &key)?;
+            let (known, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| names.contains(&row.0.1));
+            let gone: Vec<_> = gone.into_iter().map(|row| row.0).collect();
+            kept::forget(&work.engine.state, &gone)?;
+            let mut by_rule: BTreeMap<usize, Vec<Kept>> = BTreeMap::new();
+            for ((_, rule, _), row) in if is_new { known } else { Vec::new() } {
+                if let Some(rule) = names.iter().position(|name| *name == rule) {
+                    by_rule.entry(rule).or_default().push(row);
+                }
+            }
+            Ok::<_, barograph_state::Error>(by_rule)
+        });
+        let by_rule = match loaded.await {
+            Ok(Ok(by_rule)) => by_rule,
+            Ok(Err(error)) => {
+                tracing::error!(
+                    error = chain(&error),
+                    group = self.running.name,
+                    "what was kept of alerts cannot be read"
+                );
+                return;
+            }
+            Err(error) => {
+                return tracing::error!(%error, group = self.running.name, "alerts are not restored");
+            }
+        };
+        let restoring = Restoring::default();
+        for (index, rows) in by_rule {
+            let written = rows.iter().map(Kept::at).max();
+            let rule = {
+                let rule = &mut self.running.group().rules[index];
+                rule.restore(rows);
+                rule.clone()
+            };
+            if rule.active().next().is_none() {
+                continue;
+            }
+            let (asked, now) =
+                (format!("since when {} is active", rule.spec.name()), self.engine.clock.now());
+            let looked =
+                self.query(asked, About::Index, move |reader| Ok(rule.looked_at(now, &restoring, reader)?));
+            let looked = looked.await.unwrap_or_else(|error| {
+                tracing::warn!(error = error.text(), "when alerts were looked at last cannot be read");
+                None
             });
-            self.running.group().rules[index].restore(at, &restoring, &left);
+            if let Some(down_at) = looked.max(written) {
+                self.running.group().rules[index].resume(down_at, restoring);
+            }
         }
     }
 }

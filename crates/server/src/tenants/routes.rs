@@ -35,6 +35,7 @@ const EACH: &[&str] = &[
     "/",
     "/login",
     "/favicon.ico",
+    "/runbooks/{alert}",
     "/ui",
     "/ui/",
     "/ui/{*path}",

@@ -60,6 +60,8 @@ mod remote_read_is_answered;
 mod remote_write_keeps_its_rules;
 mod rules_are_evaluated;
 mod rules_can_be_made;
+mod rules_come_with_the_server;
+mod rules_keep_their_state;
 mod samples_can_be_federated;
 mod sampling_is_weighed;
 mod senders_are_told_when_to_come_again;

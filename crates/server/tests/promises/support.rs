@@ -114,8 +114,16 @@ pub async fn start_at(dir: &Path, http_addr: &str, config: Config) -> Result<Ser
     Server::start(settings(dir, http_addr, config)).await
 }
 
+/// Starts a server on `dir`, with the rules that come with it.
+pub async fn start_with_ready_rules(dir: &Path, config: Config) -> Running {
+    let settings = Settings { config: config.clone(), ..settings(dir, "127.0.0.1:0", config) };
+    running(Server::start(settings).await.unwrap())
+}
+
 /// What a server is started with.
-pub fn settings(dir: &Path, http_addr: &str, config: Config) -> Settings {
+pub fn settings(dir: &Path, http_addr: &str, mut config: Config) -> Settings {
+    // The rules that come with the server are evaluated only where a test is about them.
+    config.ready_rules.enabled = false;
     let http_addr: SocketAddr = http_addr.parse().unwrap();
     Settings {
         config,

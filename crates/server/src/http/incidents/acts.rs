@@ -111,9 +111,9 @@ pub(super) async fn on_incident(
         if engine.incidents.look(|book| book.get(&id).is_none()) {
             return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no incident {id:?}")));
         }
-        let link = blocking(move || incidents.link(&id, &by)).await?;
-        let link = link.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-        return Ok(Json(json!({"path": format!("/api/barograph/v1/ack-links/{link}")})));
+        let path = blocking(move || incidents.link_from_now(&id, &by)).await?;
+        let path = path.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        return Ok(Json(json!({ "path": path })));
     }
     let act = act_of(&action, &said, None)?;
     let (of, message) = (id.clone(), said.message);

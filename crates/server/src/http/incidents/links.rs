@@ -11,7 +11,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use barograph_alert::incident::{Act, State as Standing};
+use barograph_alert::incident::{Act, BadLink, Link, State as Standing};
 use barograph_auth::{Identity, Scopes};
 use serde_json::{Value, json};
 
@@ -19,7 +19,6 @@ use super::{App, Problem, acts::noted, bad, blocking};
 use crate::{
     Engine,
     http::{Peer, body::Whole},
-    incidents::links::{BadLink, Link},
 };
 
 /// Bytes of what a chat posts.
@@ -34,7 +33,7 @@ pub(super) async fn show(State(app): State<App>, Path(link): Path<String>) -> Re
         Ok(link) => link,
         Err(why) => return Ok(refused(why)),
     };
-    let incident = engine.incidents.look(|book| book.get(&link.incident).cloned());
+    let incident = engine.incidents.look(|book| book.get(&link.incident()).cloned());
     let Some(incident) = incident else {
         return Ok(page(StatusCode::NOT_FOUND, "Gone", "This incident is not kept any more.", false));
     };
@@ -44,7 +43,7 @@ pub(super) async fn show(State(app): State<App>, Path(link): Path<String>) -> Re
             page(StatusCode::OK, title, &format!("{} has acknowledged it.", ack.by), false)
         }
         (Standing::Resolved, _) => page(StatusCode::OK, title, "It is over.", false),
-        _ => page(StatusCode::OK, title, &format!("Acknowledge it as {}?", link.by), true),
+        _ => page(StatusCode::OK, title, &format!("Acknowledge it as {}?", link.by()), true),
     })
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn act(
         Ok(link) => link,
         Err(why) => return Ok(refused(why)),
     };
-    let by = link.by.clone();
+    let by = link.by().to_owned();
     Ok(match acknowledge(&app, &engine, link, by, peer).await? {
         Ok(text) => page(StatusCode::OK, "Acknowledged", &text, false),
         Err(text) => page(StatusCode::CONFLICT, "Not acknowledged", &text, false),
@@ -84,7 +83,7 @@ pub(super) async fn of_chat(State(app): State<App>, request: Request) -> Result<
     let user = user.map(|name| format!("{} (chat)", name.chars().take(100).collect::<String>()));
     let text = match read(&engine, link).await? {
         Ok(link) => {
-            let by = user.unwrap_or_else(|| link.by.clone());
+            let by = user.unwrap_or_else(|| link.by().to_owned());
             acknowledge(&app, &engine, link, by, peer).await?.unwrap_or_else(|text| text)
         }
         Err(why) => {
@@ -119,12 +118,13 @@ async fn acknowledge(
     by: String,
     peer: Option<Peer>,
 ) -> Result<Result<String, String>, Problem> {
-    let (incidents, id, name) = (engine.incidents.clone(), link.incident.clone(), by.clone());
+    let incident = link.incident();
+    let (incidents, id, name) = (engine.incidents.clone(), incident.clone(), by.clone());
     let act = Act::Ack { alert: None, auto: false };
     let done = blocking(move || incidents.act(&id, act, &name, "by link")).await?;
     let who = Identity::anonymous(Scopes::NONE);
     let who = Identity { user: format!("link of {by}"), ..who };
-    noted(app, &who, peer, ("incident.ack", &link.incident), done.is_ok()).await;
+    noted(app, &who, peer, ("incident.ack", &incident), done.is_ok()).await;
     engine.incidents.link_used(if done.is_ok() { "acknowledged" } else { "refused" });
     Ok(match done {
         Ok(_) => Ok(format!("{by} has acknowledged it.")),
