@@ -71,7 +71,10 @@ fn config(folder: &Path, url: &str) -> barograph_server::config::Config {
     let receivers = format!("[{{name: team, webhook_configs: [{{url: '{url}'}}]}}]");
     let file = folder.join("alertmanager.yml");
     std::fs::write(&file, format!("route: {route}\nreceivers: {receivers}\n")).unwrap();
-    configured(&format!("collectors: {{built_in: false}}\nalertmanager_config: {}\n", file.display()))
+    configured(&format!(
+        "collectors: {{built_in: false}}\nready_rules: {{enabled: false}}\nalertmanager_config: {}\n",
+        file.display()
+    ))
 }
 
 #[tokio::test]
@@ -163,8 +166,10 @@ async fn what_cannot_be_a_rule_is_refused_with_its_place() {
     let text = "groups: [{name: g, rules: [{alert: OfFile, expr: up == 0}]}]\n";
     let file = dir.path().join("rules.yml");
     std::fs::write(&file, text).unwrap();
-    let config =
-        configured(&format!("collectors: {{built_in: false}}\nrule_files: ['{}']\n", file.display()));
+    let config = configured(&format!(
+        "collectors: {{built_in: false}}\nready_rules: {{enabled: false}}\nrule_files: ['{}']\n",
+        file.display()
+    ));
     let running = start(&dir.path().join("data"), config).await;
     let listed = until(&running, RULES, |found| found["rules"].as_array().unwrap().len() == 1).await;
     let of_file = &listed["rules"][0];

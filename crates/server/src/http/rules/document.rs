@@ -73,7 +73,8 @@ pub(super) fn one(engine: &Engine, tenant: Option<&str>, facts: &Facts, id: &str
 
 fn groups(engine: &Engine, tenant: Option<&str>) -> Vec<std::sync::Arc<Running>> {
     let mut groups = engine.rules.groups();
-    groups.retain(|running| running.group().spec.tenant.as_deref() == tenant);
+    // The default tenant looks after the server, and sees the rules of all.
+    groups.retain(|running| tenant.is_none() || running.group().spec.tenant.as_deref() == tenant);
     groups
 }
 
