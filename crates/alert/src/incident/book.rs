@@ -529,7 +529,7 @@ fn follow(incident: &mut Incident, fired: Fired<'_>, policy: &Policy, now: i64, 
         incident.row(change, now, Kind::Resolved, NOBODY, text, json!({"by_hand": false}));
         return;
     }
-    let is_first = incident.rows == 1;
+    let is_first = change.before.is_none();
     if !is_first && (!joined.is_empty() || !left.is_empty()) {
         let text = format!("{} joined, {} left", counted(joined.len()), counted(left.len()));
         let few = |ids: &[Fingerprint]| ids.iter().take(20).map(alert_id).collect::<Vec<_>>();

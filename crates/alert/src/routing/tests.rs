@@ -345,7 +345,7 @@ fn a_clock_that_jumps_changes_no_wait() {
 fn who_watches_live_waits_for_no_group() {
     let mut played = Played::new("route: {receiver: r, group_wait: 30s}\nreceivers: [{name: r}]\n");
     let silence = |ends_at| Silence {
-        id: "s".to_owned(),
+        id: String::new(),
         matchers: Matchers::parse("alertname=b").unwrap().documents(),
         starts_at: 0,
         ends_at,

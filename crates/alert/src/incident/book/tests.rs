@@ -81,6 +81,19 @@ impl World {
 }
 
 #[test]
+fn looks_at_a_group_put_off_nobody() {
+    let mut world = World::new();
+    let down = alert("Down", START, None);
+    for _ in 0..3 {
+        world.flush(&[&down]);
+        assert!(world.after(5 * MINUTE - 1).is_empty());
+        world.now += 1;
+    }
+    let pages = world.after(0);
+    assert_eq!(pages.iter().map(|page| page.escalation.level).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn nobody_acknowledges_and_the_next_level_is_asked_once() {
     let mut world = World::new();
     let one = alert("A", START, None);
