@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use barograph::session::{Clock as SessionClock, Lifetime, Report, Sessions, Settings, Spelling};
+use barograph::session::{
+    ClientDetails, ClientSnapshot, Clock as SessionClock, Lifetime, Report, Sessions, Settings, Spelling,
+    Weights, compute_client_analytics,
+};
 use barograph_disk::Disk;
 use barograph_model::Timestamp;
 use tokio::sync::watch;
@@ -114,8 +117,21 @@ fn store_history(app: &App, engine: &Arc<Engine>, at: Timestamp) {
     let mut clients = app.sessions().client_snapshots(false);
     let most = usize::try_from(app.stats().history_clients).unwrap_or(usize::MAX);
     clients.sort_by_key(|client| std::cmp::Reverse(client.raw.api_calls_total));
+    let scores = worst(&clients, &app.stats().weights, most);
     clients.truncate(most);
-    trends::keep(engine, at, &report, &clients);
+    trends::keep(engine, at, &report, &clients, scores);
+}
+
+/// How well clients are, 0 to 100, those that are worst: who hardly calls may be among them.
+fn worst(clients: &[ClientSnapshot], weights: &Weights, most: usize) -> Vec<(Arc<str>, f64)> {
+    let score = |client: &ClientSnapshot| {
+        let derived = compute_client_analytics(client, &ClientDetails::default(), None, weights);
+        (client.id.clone(), derived.client_health_score)
+    };
+    let mut scores: Vec<_> = clients.iter().map(score).filter(|(_, score)| score.is_finite()).collect();
+    scores.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+    scores.truncate(most);
+    scores
 }
 
 /// One entry with the figures that one would draw.

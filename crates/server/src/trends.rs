@@ -1,7 +1,7 @@
 //! How the server, or one client, fared over a long time, from what is stored of both.
 //!
-//! The statistics of sessions are stored every few seconds ([`keep`]): those of the server, and calls of the clients that
-//! call most. A trend is a line through the figures of equal parts of a day or a week, by least squares; it counts as one
+//! The statistics of sessions are stored every few seconds ([`keep`]): those of the server, calls of the clients that call most,
+//! and scores of those that fare worst. A trend is a line through the figures of equal parts of a day or a week, by least squares; it counts as one
 //! if the line explains the figures better than chance would, and changes them by a twentieth at least.
 
 use std::{
@@ -140,10 +140,28 @@ fn trend(points: &[(f64, f64)], more_is_better: bool) -> Option<Trend> {
     Some(Trend { direction, slope_per_hour: line.slope, change_percent: percent, samples })
 }
 
-/// Stores a reading of the server, and of the clients that called most.
-pub(crate) fn keep(engine: &Arc<Engine>, at: Timestamp, report: &Report, clients: &[ClientSnapshot]) {
+/// Stores a reading of the server, of the clients that called most, and how well those are that fare worst.
+pub(crate) fn keep(
+    engine: &Arc<Engine>,
+    at: Timestamp,
+    report: &Report,
+    clients: &[ClientSnapshot],
+    scores: Vec<(Arc<str>, f64)>,
+) {
     let mut families = report.families();
     families.extend(calls(clients));
+    families.push(Family {
+        name: "client_health_score".to_owned(),
+        help: "How well the client is, 0 to 100.".to_owned(),
+        unit: String::new(),
+        kind: MetricType::Gauge,
+        points: {
+            let point = |(id, score): (Arc<str>, f64)| {
+                Some(Point::new("", Labels::from_pairs([("client_id", &*id)]).ok()?, score))
+            };
+            scores.into_iter().filter_map(point).collect()
+        },
+    });
     engine.collecting.keep(engine, at, &families);
 }
 

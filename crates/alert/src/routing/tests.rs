@@ -378,7 +378,7 @@ fn a_route_asks_for_an_alert_by_its_name_or_severity() {
 fn who_watches_live_waits_for_no_group() {
     let mut played = Played::new("route: {receiver: r, group_wait: 30s}\nreceivers: [{name: r}]\n");
     let silence = |ends_at| Silence {
-        id: "s".to_owned(),
+        id: String::new(),
         matchers: Matchers::parse("alertname=b").unwrap().documents(),
         starts_at: 0,
         ends_at,

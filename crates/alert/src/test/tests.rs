@@ -208,14 +208,14 @@ fn who_is_told_otherwise_is_shown() {
             "    name: n, notices, up to: 3m,
         exp: [
             0: receiver: everybody, status: firing
-        ]
+        ],
         got: [
             0: receiver: team-a, status: firing, group: {job=\"a\"}, alerts: [{alertname=\"Down\", job=\"a\", severity=\"page\"}], at 2m30s
         ]",
             "    name: n, escalations, up to: 13m,
-        exp: []
+        exp: [],
         got: [
-            0: level: 2, to: [receiver:boss]
+            0: level: 2, to: [boss]
         ]",
         ],
     );

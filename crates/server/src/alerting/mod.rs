@@ -29,8 +29,8 @@ use barograph::Registry;
 use barograph_alert::{
     config::Config as AlertConfig,
     routing::{
-        Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance, MutedBy,
-        Muting, Silences,
+        Alert, Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance,
+        MutedBy, Muting, Silences,
     },
 };
 use barograph_model::Timestamp;
@@ -38,7 +38,6 @@ use barograph_state::{Error as StateError, State};
 use tokio::sync::Notify;
 
 use crate::errors::chain;
-pub(crate) use barograph_alert::routing::Alert;
 pub(crate) use dispatch::{JUMP, drift, run};
 pub(crate) use files::Setup;
 pub use files::check;

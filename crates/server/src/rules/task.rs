@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use barograph_alert::{
     Answered, Health, Kept, Moment, Outcome, Reader, Restoring, Rule, Status, Surroundings,
     raised::{self, Raised},
+    routing,
     template::expression_link,
 };
 use barograph_model::{Histogram, Labels, Sample, Timestamp, stale_marker};
@@ -243,7 +244,7 @@ impl Work {
     }
 
     /// The alerts of some rules, as they are told.
-    fn told(&self, rules: Range<usize>, at: Timestamp) -> Vec<alerting::Alert> {
+    fn told(&self, rules: Range<usize>, at: Timestamp) -> Vec<routing::Alert> {
         let group = self.running.group();
         let mut alerts = Vec::new();
         for (index, rule) in group.rules.iter().enumerate().take(rules.end).skip(rules.start) {

@@ -273,3 +273,33 @@ async fn who_watches_live_does_not_wait_for_a_group() {
     assert_eq!(server.get(&format!("{API}/incidents")).await.json()["total"], 0, "the group waits still");
     server.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_unwell_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("rules.yml"),
+        "groups: [{name: g, interval: 100ms, rules: [{alert: ClientUnwell, kind: health, \
+         expr: client_health_score < 90, labels: {severity: critical}, \
+         annotations: {summary: '{{ $labels.client_id }} is unwell'}}]}]",
+    )
+    .unwrap();
+    let config = "rule_files: [rules.yml]\nstats: {history: 1s}\n";
+    let config = Config::parse(config, "b.yaml", dir.path(), []).unwrap();
+    let server = start(&dir.path().join("data"), config).await;
+    // One that asks only what there is not, and one that fares well.
+    for _ in 0..20 {
+        for (name, path) in [("clumsy", "/api/v1/query?query=)"), ("neat", "/api/v1/query?query=1")] {
+            server.call(Method::GET, path, &[("x-client-id", name)], b"").await;
+        }
+    }
+    let found = "/api/v2/alerts?filter=alertname%3DClientUnwell";
+    let told = until(&server, found, |it| it.as_array().is_some_and(|all| !all.is_empty())).await;
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    let client = told[0]["labels"]["client_id"].as_str().unwrap();
+    assert!(client.contains("clumsy"), "{client}");
+    let shown = server.get(&format!("{API}/alerts")).await.json();
+    let alert = shown["alerts"].as_array().unwrap().iter().find(|it| it["kind"] == "health").unwrap();
+    assert_eq!(alert["message"], format!("{client} is unwell"));
+    server.server.stop().await;
+}
