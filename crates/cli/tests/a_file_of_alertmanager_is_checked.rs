@@ -33,7 +33,9 @@ fn what_a_file_has_or_what_is_wrong_with_it_is_told() {
     assert_eq!((told.code, told.out.as_str()), (0, expected));
     let (_folder, told) = run(&files, &["check", "alertmanager", "FOLDER/b.yml", "FOLDER/g.yml"]);
     assert_eq!((told.code, told.out.as_str()), (1, expected));
-    for part in ["FOLDER/b.yml:2:13: `receiver`: there is no receiver \"nobody\"", "b.yml:3:3: unknown key `colour`"] {
+    for part in
+        ["FOLDER/b.yml:2:13: `receiver`: there is no receiver \"nobody\"", "b.yml:3:3: unknown key `colour`"]
+    {
         assert!(told.err.contains(part), "{part}: {}", told.err);
     }
     let broken = [("g.yml", GOOD), ("t.tmpl", "{{ define }}")];

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Longest wait for a notice.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let theirs = match peers::alertmanager() {
@@ -76,13 +76,19 @@ impl Side<'_> {
     /// Runs amtool and remembers what it said, without what differs from server to server.
     fn ask(&mut self, words: &[&str]) -> Result<String> {
         let mut command = Command::new(self.amtool);
-        command.current_dir(&self.folder).args(["--no-version-check", "--alertmanager.url", &self.server.url()]);
+        command.current_dir(&self.folder).args([
+            "--no-version-check",
+            "--alertmanager.url",
+            &self.server.url(),
+        ]);
         let output = command.args(words).output().context("cannot start amtool")?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         // Of what is refused only that it is: each has its own words.
         let plain = match (output.status.success(), serde_json::from_str::<Value>(&printed)) {
-            (false, _) => format!("fails\n{}", if self.said.is_empty() { errors.into_owned() } else { String::new() }),
+            (false, _) => {
+                format!("fails\n{}", if self.said.is_empty() { errors.into_owned() } else { String::new() })
+            }
             (true, Ok(mut value)) if !words.contains(&"-q") => {
                 strip(&mut value);
                 format!("{value:#}")
@@ -104,8 +110,12 @@ impl Side<'_> {
 fn wait_for(sink: &Sink, path: &str, count: usize) -> Result<Vec<Value>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let told: Vec<Value> =
-            sink.posted().into_iter().filter(|posted| posted.path == path).map(|posted| posted.body).collect();
+        let told: Vec<Value> = sink
+            .posted()
+            .into_iter()
+            .filter(|posted| posted.path == path)
+            .map(|posted| posted.body)
+            .collect();
         if told.len() >= count {
             return Ok(told);
         }
@@ -134,7 +144,11 @@ fn amtool(ground: &Ground, peer: &Alertmanager, tally: &mut Tally) -> Result<()>
         converse(one).with_context(|| format!("amtool with {name}"))?;
     }
     for ((words, ours), (_, theirs)) in ours.said.iter().zip(&theirs.said) {
-        let same = if ours == theirs { Ok(()) } else { Err(anyhow::anyhow!("Alertmanager:\n{theirs}\nBarograph:\n{ours}")) };
+        let same = if ours == theirs {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("Alertmanager:\n{theirs}\nBarograph:\n{ours}"))
+        };
         tally.check(&format!("amtool {words}"), same);
     }
     tally.check("both were asked as much", {
@@ -151,10 +165,23 @@ fn start_ours(binary: &Path, folder: &Path, configuration: &Value) -> Result<Ser
 }
 
 fn converse(side: &mut Side<'_>) -> Result<()> {
-    side.ask(&["alert", "add", "Full", "severity=page", "host=a", "--annotation=summary=it is full",
-        "--generator-url=http://127.0.0.1/graph"])?;
+    side.ask(&[
+        "alert",
+        "add",
+        "Full",
+        "severity=page",
+        "host=a",
+        "--annotation=summary=it is full",
+        "--generator-url=http://127.0.0.1/graph",
+    ])?;
     side.ask(&["alert", "add", "alertname=Slow", "severity=warning", "host=b"])?;
-    side.ask(&["alert", "add", "severity=warning", "--end=2001-01-01T00:00:00Z", "--start=2001-01-02T00:00:00Z"])?;
+    side.ask(&[
+        "alert",
+        "add",
+        "severity=warning",
+        "--end=2001-01-01T00:00:00Z",
+        "--start=2001-01-02T00:00:00Z",
+    ])?;
     side.told("/pager", 1)?;
     side.told("/team", 1)?;
     for words in [
@@ -191,7 +218,12 @@ fn converse(side: &mut Side<'_>) -> Result<()> {
     // What the configuration looks like is each server's own; that it is one is what counts.
     let shown = side.ask(&["config", "show"])?;
     side.said.pop();
-    ensure!(shown.contains("receiver: pager") || shown.contains("\"receiver\":\"pager\"") || shown.contains("pager"), "{shown}");
+    ensure!(
+        shown.contains("receiver: pager")
+            || shown.contains("\"receiver\":\"pager\"")
+            || shown.contains("pager"),
+        "{shown}"
+    );
     let end = barograph_model::Timestamp(load::now_ms()?).to_rfc3339();
     side.ask(&["alert", "add", "Full", "severity=page", "host=a", &format!("--end={end}")])?;
     let told = side.told("/pager", 2)?;
@@ -288,9 +320,10 @@ fn prometheus(ground: &Ground, prometheus: &Path, tally: &mut Tally) -> Result<(
     let folder = place::fresh("alertmanager-prometheus")?;
     let sink = Sink::start()?;
     let ours = start_ours(&ground.binary, &folder.join("ours"), &configuration(&sink.address))?;
-    let until = load::now_ms()? / 1000 + 8;
+    // Prometheus knows for some seconds after its start of nobody to whom it could send.
+    let (from, until) = (load::now_ms()? / 1000 + 10, load::now_ms()? / 1000 + 16);
     let rules = json!({ "groups": [{ "name": "g", "interval": "1s", "rules": [{
-        "alert": "Passing", "expr": format!("vector(time()) < {until}"),
+        "alert": "Passing", "expr": format!("(vector(time()) > {from}) < {until}"),
         "labels": { "severity": "page" }, "annotations": { "summary": "since {{ $value }}" },
     }] }] });
     fs::write(folder.join("rules.yml"), rules.to_string())?;
@@ -312,7 +345,10 @@ fn prometheus(ground: &Ground, prometheus: &Path, tally: &mut Tally) -> Result<(
         let url = format!("http://{}/api/v2/alerts", ours.address);
         if known.contains(&url) { Ok(()) } else { Err(anyhow::anyhow!("{known}")) }
     });
-    tally.check("what fires there and what is over is told by our routes", told.and_then(|told| passing(&told)));
+    tally.check(
+        "what fires there and what is over is told by our routes",
+        told.and_then(|told| passing(&told)),
+    );
     Ok(())
 }
 
@@ -323,7 +359,10 @@ fn passing(told: &[Value]) -> Result<()> {
         let alert = &notice["alerts"][0];
         let labels = json!({ "alertname": "Passing", "severity": "page", "site": "here" });
         ensure!(alert["labels"] == labels, "{alert}");
-        ensure!(alert["annotations"]["summary"].as_str().is_some_and(|text| text.starts_with("since ")), "{alert}");
+        ensure!(
+            alert["annotations"]["summary"].as_str().is_some_and(|text| text.starts_with("since ")),
+            "{alert}"
+        );
         ensure!(alert["generatorURL"].as_str().is_some_and(|url| url.contains("/graph?")), "{alert}");
     }
     Ok(())
