@@ -32,7 +32,9 @@ use stream::Event;
 use tree::Tree;
 
 /// Trees that are played together.
-const BATCH: u64 = 25;
+const BATCH: u64 = 50;
+/// Trees of the one batch of [`some`].
+const SOME: u64 = 25;
 /// How often a tree that differed is played again.
 const AGAIN: usize = 2;
 /// Something told so many milliseconds behind its time spoils what is played.
@@ -113,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 /// One batch of the first trees of a seed.
 pub(crate) fn some(ours: &Path, theirs: &Alertmanager, seed: u64) -> Result<Totals> {
     let mut totals = Totals { seed, ..Totals::default() };
-    totals.batch(&Programs { ours, theirs }, BATCH)?;
+    totals.batch(&Programs { ours, theirs }, SOME)?;
     println!("{totals}");
     Ok(totals)
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Longest wait for a notice.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let theirs = match peers::alertmanager() {
@@ -320,9 +320,10 @@ fn prometheus(ground: &Ground, prometheus: &Path, tally: &mut Tally) -> Result<(
     let folder = place::fresh("alertmanager-prometheus")?;
     let sink = Sink::start()?;
     let ours = start_ours(&ground.binary, &folder.join("ours"), &configuration(&sink.address))?;
-    let until = load::now_ms()? / 1000 + 8;
+    // Prometheus knows for some seconds after its start of nobody to whom it could send.
+    let (from, until) = (load::now_ms()? / 1000 + 10, load::now_ms()? / 1000 + 16);
     let rules = json!({ "groups": [{ "name": "g", "interval": "1s", "rules": [{
-        "alert": "Passing", "expr": format!("vector(time()) < {until}"),
+        "alert": "Passing", "expr": format!("(vector(time()) > {from}) < {until}"),
         "labels": { "severity": "page" }, "annotations": { "summary": "since {{ $value }}" },
     }] }] });
     fs::write(folder.join("rules.yml"), rules.to_string())?;

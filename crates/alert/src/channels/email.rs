@@ -139,6 +139,9 @@ pub(super) fn read(section: &mut Section<'_>, global: &Email, findings: &mut Fin
         if !is_name || name.text.is_empty() {
             findings.add(&name.place, "a header has letters, digits and `-` in its name");
         }
+        if email.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name.text)) {
+            findings.add(&name.place, format!("the header `{}` stands twice", name.text));
+        }
         let template = read_scalar(node, "a header", parsed, findings);
         email.headers.extend(template.map(|template| (name.text.clone(), template)));
     }

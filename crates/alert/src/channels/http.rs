@@ -103,6 +103,9 @@ impl HttpConfig {
         if let Some(node) = section.node("authorization") {
             let mut section = Section::open(node, "`authorization`", findings);
             let scheme = section.value("type", text, findings).unwrap_or_else(|| "Bearer".to_owned());
+            if scheme.trim().eq_ignore_ascii_case("basic") {
+                findings.add(section.place_of("type"), "a name and a password are given by `basic_auth`");
+            }
             let found = Secret::read(&mut section, ["credentials", "credentials_file"], findings);
             section.finish(&["credentials_ref"], findings);
             let credentials = found.unwrap_or_else(|| Secret::Text(String::new()));

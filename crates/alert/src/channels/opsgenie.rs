@@ -53,6 +53,10 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
         for key in ["id", "name", "username", "type"] {
             responder.extend(template(&mut section, key, findings).map(|template| (key, template)));
         }
+        if !responder.iter().any(|(key, _)| *key != "type") {
+            findings.add(&node.place, "a responder needs an `id`, a `name` or a `username`");
+        }
+        section.value("type", responder_type, findings);
         section.finish(&[], findings);
         responders.push(responder);
     }
@@ -63,6 +67,15 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
         return None;
     };
     Some(Settings::Opsgenie(Box::new(Opsgenie { api_url, api_key, fields, details, responders })))
+}
+
+/// What a responder is, as far as no template says it.
+fn responder_type(text: &str) -> Result<(), String> {
+    const TYPES: [&str; 5] = ["team", "teams", "user", "escalation", "schedule"];
+    match text.contains("{{") || TYPES.contains(&text.to_lowercase().as_str()) {
+        true => Ok(()),
+        false => Err(format!("a responder is one of {}", TYPES.join(", "))),
+    }
 }
 
 impl Opsgenie {

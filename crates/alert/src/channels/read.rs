@@ -15,8 +15,16 @@ pub(super) fn url(text: &str) -> Result<String, String> {
         Some(_) if text.contains(|c: char| c.is_control() || c.is_whitespace()) => {
             Err("the URL has spaces or control characters in it".to_owned())
         }
+        Some(authority) if !port_is_number(authority) => Err("the port of the URL is no number".to_owned()),
         Some(_) => Ok(text.to_owned()),
     }
+}
+
+/// Whether what stands behind the host, if anything, is a number.
+fn port_is_number(authority: &str) -> bool {
+    let address = authority.rsplit('@').next().unwrap_or_default();
+    let behind = address.rsplit(']').next().unwrap_or_default();
+    behind.split_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The host of an address, which is all of it that may be shown.
@@ -72,7 +80,8 @@ mod tests {
     #[test]
     fn addresses_are_checked_and_not_repeated() {
         assert!(url("https://a.example/x?y").is_ok());
-        for bad in ["ftp://secret", "https://", "secret", "https://a b"] {
+        assert!(url("https://user:word@[::1]:8080/x:y").is_ok());
+        for bad in ["ftp://secret", "https://", "secret", "https://a b", "https://a:secret/"] {
             assert!(!url(bad).unwrap_err().contains("secret"));
         }
         assert_eq!(host("https://user:word@a.example:8080/token"), "a.example:8080");

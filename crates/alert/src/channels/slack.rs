@@ -79,6 +79,9 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
         let title = template(&mut section, "title", findings);
         let value = template(&mut section, "value", findings);
         let short = section.value("short", boolean, findings).unwrap_or(short);
+        if ["title", "value"].into_iter().any(|key| section.node(key).is_none()) {
+            findings.add(&node.place, "a field of Slack needs a `title` and a `value`");
+        }
         section.finish(&[], findings);
         fields.extend(title.zip(value).map(|(title, value)| (title, value, short)));
     }
@@ -89,6 +92,12 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
         let address = template(&mut section, "url", findings);
         let style = section.value("style", text, findings).unwrap_or_default();
         let _ = section.value("type", text, findings);
+        if ["type", "text", "url"].into_iter().any(|key| section.node(key).is_none()) {
+            findings.add(
+                &node.place,
+                "an action of Slack needs a `type`, such as `button`, a `text` and a `url`",
+            );
+        }
         section.finish(&["name", "value", "confirm"], findings);
         actions.extend(label.zip(address).map(|(label, address)| (label, address, style)));
     }

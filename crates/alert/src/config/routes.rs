@@ -152,13 +152,7 @@ fn read_matchers(section: &mut Section<'_>, keys: [&'static str; 3], findings: &
             all.extend(read_scalar(node, &format!("`{}`", name.text), matcher, findings));
         }
     }
-    let texts = match section.node(keys[2]) {
-        // One text is taken for a list of one.
-        Some(node @ Node { kind: Kind::Scalar(_), .. }) => {
-            read_scalar(node, &format!("`{}`", keys[2]), Matchers::parse, findings).into_iter().collect()
-        }
-        _ => section.values(keys[2], Matchers::parse, findings),
-    };
+    let texts = section.values(keys[2], Matchers::parse, findings);
     texts.into_iter().fold(Matchers::new(all), Matchers::and)
 }
 

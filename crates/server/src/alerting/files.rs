@@ -113,7 +113,7 @@ pub fn check(path: &Path) -> Result<AlertConfig, String> {
     Ok(config)
 }
 
-/// The text with secrets masked, addresses of channels among them: whoever knows one can write there.
+/// The text with secrets masked, addresses of channels but for their hosts among them: whoever knows one can write there.
 fn masked(text: &str) -> String {
     match tree::parse(text) {
         Ok(mut root) => {
@@ -124,13 +124,26 @@ fn masked(text: &str) -> String {
     }
 }
 
+/// An address without user, path and query, so that clients read it as one. What names no host is masked as a whole.
+fn masked_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+    let is_plain = |text: &str, others: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    match is_plain(scheme, "") && is_plain(host, ".-_:[]") {
+        true => format!("{scheme}://{host}/{MASK}"),
+        false => MASK.to_owned(),
+    }
+}
+
 fn mask(node: &mut Node) {
     match &mut node.kind {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 match value.kind {
-                    Kind::Scalar(_) if key.text == "url" || key.text.ends_with("_url") => {
-                        value.kind = Kind::Scalar(MASK.to_owned());
+                    Kind::Scalar(ref url) if key.text == "url" || key.text.ends_with("_url") => {
+                        value.kind = Kind::Scalar(masked_url(url));
                     }
                     _ => mask(value),
                 }
@@ -138,5 +151,21 @@ fn mask(node: &mut Node) {
         }
         Kind::List(items) => items.iter_mut().for_each(mask),
         Kind::Null | Kind::Scalar(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_the_host_is_shown() {
+        let check = |url: &str, expected: &str| assert_eq!(masked_url(url), expected);
+        check("https://hooks.example.org/services/T0/B0?x=y", "https://hooks.example.org/<secret>");
+        check("http://user:word@[::1]:8080", "http://[::1]:8080/<secret>");
+        check("word", "<secret>");
+        check("http://a word/b", "<secret>");
+        let text = masked("receivers: [{name: a, webhook_configs: [{url: 'http://h/token'}]}]");
+        assert!(text.contains("http://h/<secret>") && !text.contains("token"), "{text}");
     }
 }

@@ -62,12 +62,15 @@ impl Alerting {
         Ok(id)
     }
 
-    /// Ends a silence. Blocks on the disk.
+    /// Ends a silence; one that is over already stays as it is. Blocks on the disk.
     pub(crate) fn expire_silence(&self, id: &str, now: Timestamp) -> Result<(), Refusal> {
         let now = now.millis();
         let _turn = lock(&self.writing);
         let before = self.standing().silences.clone();
-        let ended = self.standing().silences.expire(id, now)?;
+        let ended = match self.standing().silences.expire(id, now) {
+            Err(SilenceError::Expired(_)) => return Ok(()),
+            ended => ended?,
+        };
         self.keep_silences(&[ended], now).inspect_err(|_| self.standing().silences.undo(before))?;
         Ok(())
     }
