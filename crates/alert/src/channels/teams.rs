@@ -13,6 +13,8 @@ use crate::{routing::Severity, template::Template};
 
 /// Alerts that are told one by one.
 const ALERTS_MAX: usize = 20;
+/// Bytes that alerts take of a message, which Teams takes up to 28 KiB of.
+const ALERTS_BYTES_MAX: usize = 20 << 10;
 
 /// Microsoft Teams.
 #[derive(Clone, Debug, PartialEq)]
