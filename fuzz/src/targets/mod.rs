@@ -1,5 +1,6 @@
 //! What is fed: one function for each reader of foreign bytes.
 
+mod alerting;
 mod auth;
 #[cfg(feature = "server")]
 mod config;
@@ -54,6 +55,11 @@ pub const TARGETS: &[Target] = &[
     auth::ISSUER,
     rules::RULES,
     rules::RULE_TESTS,
+    alerting::ALERTMANAGER,
+    alerting::MATCHERS,
+    alerting::NOTICE_TEMPLATES,
+    alerting::ACK_LINKS,
+    alerting::SMTP_REPLIES,
     #[cfg(feature = "server")]
     config::CONFIG,
 ];

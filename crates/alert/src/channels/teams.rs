@@ -13,8 +13,8 @@ use crate::{routing::Severity, template::Template};
 
 /// Alerts that are told one by one.
 const ALERTS_MAX: usize = 20;
-/// Characters of a text; a whole message has 28 KB.
-const TEXT_CHARS_MAX: usize = 16_000;
+/// Bytes that alerts take of a message, which Teams takes up to 28 KiB of.
+const ALERTS_BYTES_MAX: usize = 20 << 10;
 
 /// Microsoft Teams.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,10 +58,15 @@ impl Teams {
         }
         let mut body = vec![heading];
         match fill.given(self.text.as_ref()) {
-            Some(text) => body.push(block(&cut(&text, TEXT_CHARS_MAX))),
+            // Each character may take four bytes.
+            Some(text) if text.len() > ALERTS_BYTES_MAX => {
+                body.push(block(&cut(&text, ALERTS_BYTES_MAX / 4)))
+            }
+            Some(text) => body.push(block(&text)),
             None => {
+                let (mut told, mut bytes) = (0, 0);
                 for alert in notice.alerts.iter().take(ALERTS_MAX) {
-                    body.push(block(&cut(data::message(alert), 1_000)));
+                    let mut of_alert = vec![block(&cut(data::message(alert), 1_000))];
                     let fact = |title: &str, value: &str| json!({ "title": title, "value": cut(value, 300) });
                     let mut facts = vec![
                         fact("Severity", alert.severity().as_str()),
@@ -70,9 +75,15 @@ impl Teams {
                         fact("Time", &data::time(alert.starts_at)),
                     ];
                     facts.extend(data::context(alert).iter().take(6).map(|(name, value)| fact(name, value)));
-                    body.push(json!({ "type": "FactSet", "facts": facts }));
+                    of_alert.push(json!({ "type": "FactSet", "facts": facts }));
+                    bytes += of_alert.iter().map(|block| block.to_string().len()).sum::<usize>();
+                    if bytes > ALERTS_BYTES_MAX {
+                        break;
+                    }
+                    body.extend(of_alert);
+                    told += 1;
                 }
-                let left = notice.alerts.len().saturating_sub(ALERTS_MAX) + notice.truncated;
+                let left = notice.alerts.len().saturating_sub(told) + notice.truncated;
                 if left > 0 {
                     body.push(block(&format!("and {left} more")));
                 }

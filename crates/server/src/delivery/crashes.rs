@@ -39,7 +39,7 @@ struct Totals {
     lost: usize,
     /// The same notice under another key, or another under the same.
     wrong_keys: usize,
-    /// Repeats at one receiver beyond one for a crash.
+    /// Repeats that no crash between sending and noting explains, and crashes that lead to two at a receiver.
     too_many: usize,
     /// Escalations that were begun after the acknowledgement was durable.
     after_ack: usize,
@@ -87,6 +87,8 @@ struct World {
     /// What each key stands for.
     keys: BTreeMap<String, Notice>,
     arrived: BTreeMap<String, usize>,
+    /// Notices that may come again: they were sent, and a crash came before that was noted.
+    may_repeat: BTreeSet<String>,
     /// The newest state of each group that a place knows.
     newest: BTreeMap<Group, u64>,
     /// Incidents with the keys of their escalations.
@@ -104,8 +106,8 @@ struct Life<'w> {
     delivery: Arc<Delivery>,
     flying: Vec<Job>,
     unkept: Vec<(Entry, Outcome, i64)>,
-    /// Repeats of this life at each place.
-    repeats: BTreeMap<(String, usize), usize>,
+    /// What each place was told in this life and is not noted yet.
+    unnoted: BTreeMap<(String, usize), BTreeSet<String>>,
 }
 
 impl World {
@@ -117,6 +119,7 @@ impl World {
             decided: BTreeMap::new(),
             keys: BTreeMap::new(),
             arrived: BTreeMap::new(),
+            may_repeat: BTreeSet::new(),
             newest: BTreeMap::new(),
             open: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -283,6 +286,8 @@ impl Life<'_> {
         let prunes = self.world.chance.once_in(20);
         self.delivery.note_all(&self.unkept, prunes).map_err(|_| Crash)?;
         for (entry, outcome, _) in self.unkept.drain(..) {
+            let key = idempotency_key(&entry.notice);
+            self.unnoted.values_mut().for_each(|keys| drop(keys.remove(&key)));
             if matches!(outcome, Outcome::Dead(_)) {
                 self.world.given_up(&entry.notice);
             }
@@ -301,14 +306,29 @@ impl Life<'_> {
             let newest = self.world.newest.entry(group(notice)).or_default();
             *newest = notice.seq.max(*newest);
         }
-        let count = self.world.arrived.entry(key).or_default();
+        let place = (notice.receiver.clone(), notice.integration);
+        self.unnoted.entry(place).or_default().insert(key.clone());
+        let count = self.world.arrived.entry(key.clone()).or_default();
         *count += 1;
         if *count > 1 {
-            let at = self.repeats.entry((notice.receiver.clone(), notice.integration)).or_default();
-            *at += 1;
             self.world.totals.repeats += 1;
-            self.world.totals.too_many += usize::from(*at > 1);
+            self.world.totals.too_many += usize::from(!self.world.may_repeat.remove(&key));
         }
+    }
+
+    /// The process is no more.
+    fn end(mut self) {
+        // What flew may have come through.
+        for job in std::mem::take(&mut self.flying) {
+            if self.world.chance.below(2) == 0 {
+                self.arrive(&job);
+            }
+        }
+        for keys in self.unnoted.into_values() {
+            self.world.totals.too_many += keys.len().saturating_sub(1);
+            self.world.may_repeat.extend(keys);
+        }
+        self.world.totals.points += 1;
     }
 }
 
@@ -321,13 +341,7 @@ fn play(seed: u64, points: u64) -> Totals {
         let calls = life.world.chance.below(CALLS_MAX);
         disk.fail(calls, u64::MAX, Fault::Io);
         while life.step().is_ok() {}
-        // What flew may have come through.
-        for job in std::mem::take(&mut life.flying) {
-            if life.world.chance.below(2) == 0 {
-                life.arrive(&job);
-            }
-        }
-        world.totals.points += 1;
+        life.end();
         disk = if world.chance.below(2) == 0 { disk.kill() } else { disk.crash(world.chance.below(1 << 40)) };
     }
     // Nothing fails any more.
@@ -353,7 +367,7 @@ fn play(seed: u64, points: u64) -> Totals {
 
 fn live<'w>(world: &'w mut World, disk: &MemoryDisk) -> Life<'w> {
     let delivery = Arc::new(load(disk, world.now));
-    Life { world, delivery, flying: Vec::new(), unkept: Vec::new(), repeats: BTreeMap::new() }
+    Life { world, delivery, flying: Vec::new(), unkept: Vec::new(), unnoted: BTreeMap::new() }
 }
 
 #[test]

@@ -1,133 +1,15 @@
 //! An alert that is posted reaches whoever is configured: in the form of each channel, signed where that is asked for, past a
 //! receiver that is dead, again where it was refused for now, and is in the log of deliveries with each try.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::{IntoResponse, Response},
-};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Running, configured, start};
-
-/// What one side was sent.
-#[derive(Clone, Debug)]
-struct Sent {
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Sent {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// Slack, PagerDuty, Twilio, Telegram, Teams and a webhook in one, each below a path; they refuse what is not in their form.
-#[derive(Clone, Default)]
-struct Fakes(Arc<Mutex<BTreeMap<String, Vec<Sent>>>>);
-
-impl Fakes {
-    async fn listen(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(take).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        url
-    }
-
-    fn at(&self, path: &str) -> Vec<Sent> {
-        self.0.lock().unwrap().get(path).cloned().unwrap_or_default()
-    }
-
-    /// Waits until so many came, for as long as the test may take.
-    async fn wait(&self, path: &str, count: usize) -> Vec<Sent> {
-        loop {
-            let sent = self.at(path);
-            if sent.len() >= count {
-                return sent;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-async fn take(State(fakes): State<Fakes>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let path = uri.path().to_owned();
-    let sent = Sent { headers, body: body.to_vec() };
-    let before = {
-        let mut all = fakes.0.lock().unwrap();
-        let at = all.entry(path.clone()).or_default();
-        at.push(sent.clone());
-        at.len() - 1
-    };
-    let refused = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned()).into_response();
-    match path.as_str() {
-        "/busy" if before == 0 => (StatusCode::SERVICE_UNAVAILABLE, "later").into_response(),
-        "/gone" => (StatusCode::NOT_FOUND, "no such hook").into_response(),
-        "/v2/enqueue" => {
-            let event = sent.json();
-            let texts =
-                ["routing_key", "event_action", "dedup_key"].iter().all(|key| event[*key].is_string());
-            let severity = event["payload"]["severity"].as_str().unwrap_or_default();
-            let payload = ["summary", "source"].iter().all(|key| event["payload"][*key].is_string());
-            let known = ["critical", "error", "warning", "info"].contains(&severity);
-            match event["event_action"].as_str() {
-                Some("trigger") if texts && payload && known => {
-                    (StatusCode::ACCEPTED, r#"{"status":"success"}"#).into_response()
-                }
-                Some("acknowledge" | "resolve") if texts => {
-                    (StatusCode::ACCEPTED, r#"{"status":"success"}"#).into_response()
-                }
-                _ => refused("invalid event"),
-            }
-        }
-        "/slack" => {
-            let blocks = sent.json()["blocks"].as_array().map_or(0, Vec::len);
-            if sent.json()["text"].is_string() && (1..=50).contains(&blocks) {
-                "ok".into_response()
-            } else {
-                refused("invalid_blocks")
-            }
-        }
-        "/bot1:abc/sendMessage" => {
-            let message = sent.json();
-            match message["chat_id"].is_i64()
-                && message["text"].as_str().is_some_and(|text| text.len() < 4096)
-            {
-                true => r#"{"ok":true,"result":{}}"#.into_response(),
-                false => refused(r#"{"ok":false}"#),
-            }
-        }
-        "/2010-04-01/Accounts/AC1/Messages.json" => {
-            let form = String::from_utf8(sent.body).unwrap();
-            let has = |key: &str| form.split('&').any(|pair| pair.starts_with(key));
-            let allowed = sent.headers["authorization"] == "Basic QUMxOnQ=";
-            match allowed && has("From=") && has("To=") && has("Body=") {
-                true => (StatusCode::CREATED, r#"{"sid":"SM1"}"#).into_response(),
-                false => refused("21604"),
-            }
-        }
-        "/teams" => {
-            let card = &sent.json()["attachments"][0];
-            let kind = "application/vnd.microsoft.card.adaptive";
-            match card["contentType"] == kind && card["content"]["type"] == "AdaptiveCard" {
-                true => StatusCode::ACCEPTED.into_response(),
-                false => refused("bad card"),
-            }
-        }
-        _ => StatusCode::OK.into_response(),
-    }
-}
+use crate::{
+    fakes::Fakes,
+    support::{Running, configured, start},
+};
 
 async fn running(folder: &std::path::Path, receivers: &str, receiver: &str) -> Running {
     let route =
@@ -175,6 +57,7 @@ async fn each_channel_is_told_in_its_form_and_a_dead_one_delays_none() {
          pagerduty_configs: [{{routing_key: k, url: '{url}/v2/enqueue'}}]\n  \
          telegram_configs: [{{bot_token: '1:abc', chat_id: -5, api_url: '{url}'}}]\n  \
          sms_configs: [{{account_sid: AC1, auth_token: t, from: '+1', to: '+2', api_url: '{url}'}}]\n  \
+         opsgenie_configs: [{{api_key: k, api_url: '{url}'}}]\n  \
          msteamsv2_configs: [{{webhook_url: '{url}/teams'}}]\n"
     );
     let running = running(folder.path(), &receivers, "team").await;
@@ -186,6 +69,7 @@ async fn each_channel_is_told_in_its_form_and_a_dead_one_delays_none() {
         "/bot1:abc/sendMessage",
         "/2010-04-01/Accounts/AC1/Messages.json",
         "/teams",
+        "/v2/alerts",
     ];
     for path in paths {
         fakes.wait(path, 1).await;
@@ -255,4 +139,104 @@ async fn a_receiver_can_be_tried_out() {
     assert_eq!(reply["channels"][0]["words"]["version"], "4");
     let path = "/api/barograph/v1/receivers/nobody/test";
     assert_eq!(running.call(Method::POST, path, &[], b"").await.status, 404);
+}
+
+/// Posts alerts of one name, each of another node.
+async fn post_many(running: &Running, count: usize, severity: &str, message: &str) {
+    let alert = |number: usize| {
+        json!({
+            "labels": {"alertname": "node_failure", "severity": severity, "node": format!("node{number}"), "component": "cluster"},
+            "annotations": {"message": message, "log": message},
+        })
+    };
+    let body = Value::from((0..count).map(alert).collect::<Vec<_>>()).to_string();
+    let kind = [("content-type", "application/json")];
+    let reply = running.call(Method::POST, "/api/v2/alerts", &kind, body.as_bytes()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+}
+
+#[tokio::test]
+async fn ten_related_alerts_are_one_message_within_the_limits_of_each_channel() {
+    let folder = tempfile::tempdir().unwrap();
+    let fakes = Fakes::default();
+    let url = fakes.listen().await;
+    let receivers = format!(
+        "- name: team\n  webhook_configs: [{{url: '{url}/hook'}}]\n  slack_configs: [{{api_url: '{url}/slack'}}]\n  \
+         pagerduty_configs: [{{routing_key: k, url: '{url}/v2/enqueue'}}]\n  \
+         telegram_configs: [{{bot_token: '1:abc', chat_id: -5, api_url: '{url}'}}]\n  \
+         sms_configs: [{{account_sid: AC1, auth_token: t, from: '+1', to: '+2', api_url: '{url}'}}]\n  \
+         opsgenie_configs: [{{api_key: k, api_url: '{url}'}}]\n  \
+         msteamsv2_configs: [{{webhook_url: '{url}/teams'}}]\n"
+    );
+    let running = running(folder.path(), &receivers, "team").await;
+    post_many(&running, 10, "critical", &"🚨 \"it\" is <b>down</b> & out ".repeat(200)).await;
+    let hook = fakes.wait("/hook", 1).await[0].json();
+    assert_eq!(hook["alerts"].as_array().unwrap().len(), 10);
+    let sent = loop {
+        let sent = deliveries(&running, "state=sent").await;
+        if sent.len() == 7 {
+            break sent;
+        }
+        let dead = deliveries(&running, "state=dead").await;
+        assert!(dead.is_empty(), "{dead:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(
+        sent.iter().all(|one| one["alerts"] == 10 && one["attempts"].as_array().unwrap().len() == 1),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_severity_has_its_channels_and_a_pager_hears_of_what_is_critical_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let fakes = Fakes::default();
+    let url = fakes.listen().await;
+    let file = folder.path().join("alertmanager.yml");
+    let text = format!(
+        "route:\n  receiver: chat\n  group_by: [alertname, severity]\n  group_wait: 0s\n  group_interval: 1s\n  routes:\n  \
+         - {{matchers: ['alertname=~\"node_failure|persistence_failure\"', severity=critical], receiver: pager, continue: true}}\n  \
+         - {{matchers: ['severity=~\".*\"'], receiver: chat}}\nreceivers:\n\
+         - name: pager\n  pagerduty_configs: [{{routing_key: exesdb_routing_key, source: ExESDB Cluster, url: '{url}/v2/enqueue'}}]\n\
+         - name: chat\n  slack_configs: [{{api_url: '{url}/slack', channel: '#exesdb-alerts', name: ExESDB}}]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let config = format!("collectors: {{built_in: false}}\nalertmanager_config: {}\n", file.display());
+    let running = start(&folder.path().join("data"), configured(&config)).await;
+    post_many(&running, 1, "warning", "Node node0 is slow").await;
+    let slack = fakes.wait("/slack", 1).await[0].json();
+    assert!(
+        slack["text"].as_str().unwrap().starts_with("⚠️ ExESDB Alert\n\n**Severity:** warning\n"),
+        "{slack}"
+    );
+    post_many(&running, 1, "critical", "Node node0 has become unresponsive").await;
+    let event = fakes.wait("/v2/enqueue", 1).await[0].json();
+    let payload = &event["payload"];
+    assert_eq!(
+        (&event["routing_key"], &event["event_action"]),
+        (&json!("exesdb_routing_key"), &json!("trigger"))
+    );
+    assert_eq!(payload["summary"], "Node node0 has become unresponsive");
+    assert_eq!((&payload["severity"], &payload["source"]), (&json!("critical"), &json!("ExESDB Cluster")));
+    assert_eq!(
+        (&payload["component"], &payload["custom_details"]["node"]),
+        (&json!("cluster"), &json!("node0"))
+    );
+    let slack = fakes.wait("/slack", 2).await[1].json();
+    let text = slack["text"].as_str().unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "🚨 ExESDB Alert",
+            "**Severity:** critical",
+            "**Type:** node_failure",
+            "**Message:** Node node0 has become unresponsive",
+            "**Node:** node0",
+        ]
+    );
+    assert!(lines[5].starts_with("**Time:** 20") && slack["channel"] == "#exesdb-alerts", "{text}");
+    assert_eq!(fakes.at("/v2/enqueue").len(), 1, "the pager heard of the warning");
+    let routes = running.get("/api/barograph/v1/alerts/routes").await.text;
+    assert!(routes.contains("pager") && routes.contains("chat"), "{routes}");
 }

@@ -1,6 +1,7 @@
 //! What the server promises, one module a promise; one program, as each would link the whole server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
+mod fakes;
 mod schemas;
 mod support;
 
@@ -40,6 +41,7 @@ mod kept_results_are_those_of_the_store;
 mod limits_hold;
 mod lines_are_taken;
 mod malicious_queries_are_stopped;
+mod messages_have_links_to_acknowledge;
 mod messages_of_performance_are_streamed;
 mod native_histograms_are_kept;
 mod nodes_are_a_cluster;
