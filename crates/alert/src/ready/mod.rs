@@ -4,8 +4,10 @@
 //! they stand; [`plain`] takes away what is not. Each alert says what was measured and what it was held against, and has a
 //! page that says what to do. The series that they record begin with `barograph:`.
 
+use std::sync::LazyLock;
+
 use crate::{
-    RuleKind, RuleSpec,
+    RuleKind,
     file::{RuleFile, parse},
     kinds,
 };
@@ -57,11 +59,14 @@ pub fn is_ready(file: &str) -> bool {
     file.strip_prefix(PREFIX).is_some_and(|name| Ready::of(name).is_some())
 }
 
-/// The names of all rules, those that record included.
-pub fn rules() -> Vec<String> {
-    let names = |rule: &RuleSpec| rule.name().to_owned();
-    let files = GROUPS.iter().map(|ready| ready.file(&[]));
-    files.flat_map(|file| file.groups).flat_map(|group| group.rules).map(|rule| names(&rule)).collect()
+/// The names of all rules, those that record included. Read once: this is asked for each name in a configuration.
+pub fn rules() -> &'static [String] {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let files = GROUPS.iter().map(|ready| ready.file(&[]));
+        let rules = files.flat_map(|file| file.groups).flat_map(|group| group.rules);
+        rules.map(|rule| rule.name().to_owned()).collect()
+    });
+    &NAMES
 }
 
 /// The names of all alerts.

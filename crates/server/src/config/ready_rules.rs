@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(
             load("ready_rules: {groups: [hosts], without: [none]}").unwrap_err(),
             "b.yml:1:24: each of `groups`: expected one of `watchdog`, `host`, `process`, `http`, found `hosts`\n\
-             b.yml:1:41: each of `without`: no rule that comes with the server is called `none`; `barograph rules ready` prints them"
+             b.yml:1:42: each of `without`: no rule that comes with the server is called `none`; `barograph rules ready` prints them"
         );
     }
 }

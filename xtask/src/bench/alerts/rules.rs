@@ -44,17 +44,17 @@ pub(super) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut 
     };
     row("CPU of an evaluation", less("us"), &|m| m.cpu_s * 1e6 / m.evaluations);
     row("CPU of all", less("s"), &|m| m.cpu_s);
-    row("evaluations left out", less("turns"), &|m| m.missed);
     row("worst lag behind the interval", less("s"), &|m| m.lag_s);
     row("slowest group", less("s"), &|m| m.slowest_s);
     row("resident memory", less("MiB"), &|m| m.resident_mib);
     for (name, measured) in &all {
         let turns = to_f64(rules) * lasts.as_secs_f64() / INTERVAL.as_secs_f64();
         report.note(format!(
-            "{name}: {:.0} of about {turns:.0} evaluations of {rules} rules in {}s, {:.0} failed, {:.0} alerts fire, {:.2} \
-             processors busy",
+            "{name}: {:.0} of about {turns:.0} evaluations of {rules} rules in {}s, {:.0} left out, {:.0} failed, \
+             {:.0} alerts fire, {:.2} processors busy",
             measured.evaluations,
             lasts.as_secs(),
+            measured.missed,
             measured.failed,
             measured.firing,
             measured.cpu_s / lasts.as_secs_f64(),
@@ -114,7 +114,8 @@ fn measure(contender: &Contender, rules: usize, lasts: Duration) -> Result<Measu
         failed: last.failed - first.failed,
         firing: firing.unwrap_or(0.0),
         missed: last.missed - first.missed,
-        lag_s: lag_s.max(0.0),
+        // Times are told in milliseconds.
+        lag_s: lag_s.max(0.001),
         slowest_s,
         resident_mib: server.resident_bytes()? / f64::from(1 << 20),
     })
