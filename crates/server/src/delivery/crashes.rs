@@ -287,7 +287,9 @@ impl Life<'_> {
         self.delivery.note_all(&self.unkept, prunes).map_err(|_| Crash)?;
         for (entry, outcome, _) in self.unkept.drain(..) {
             let key = idempotency_key(&entry.notice);
-            self.unnoted.values_mut().for_each(|keys| drop(keys.remove(&key)));
+            self.unnoted.values_mut().for_each(|keys| {
+                keys.remove(&key);
+            });
             if matches!(outcome, Outcome::Dead(_)) {
                 self.world.given_up(&entry.notice);
             }
