@@ -146,6 +146,12 @@ impl Budget {
         }
     }
 
+    /// One with the same limits of which nothing is spent, for one of many parts of a query that hold nothing together.
+    /// Cancelling does not reach it, and what it spends is charged by whoever asked.
+    pub fn anew(&self) -> Self {
+        Self::of(self.limits, self.pool.clone())
+    }
+
     /// A budget that only cancellation ends.
     pub const fn unlimited() -> Self {
         Self::of(Limits::NONE, None)

@@ -7,7 +7,7 @@ mod paging;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use barograph_model::{Labels, Timestamp};
+use barograph_model::{BudgetError, Labels, Timestamp};
 
 use crate::{
     Defaults, Group, GroupSpec, Moment, Reader, RuleError, RuleSpec, State, Surroundings,
@@ -143,14 +143,17 @@ pub fn run(
         let rule = &mut group.rules[0];
         let moment = Moment { first: rule.wants_history(), ..moment };
         preview.evaluations += 1;
-        let outcome = spec.ask_measured(moment, reader, surroundings);
+        reader.budget.check().map_err(stopped)?;
+        // What one evaluation holds is gone with it; what all of them read counts together.
+        let budget = reader.budget.anew();
+        let outcome = spec.ask_measured(moment, Reader { budget: &budget, ..reader }, surroundings);
+        reader.budget.charge(usize::try_from(budget.spent()).unwrap_or(usize::MAX)).map_err(stopped)?;
         let taken = outcome.and_then(|(answered, values)| {
             rule.take(answered, moment)?;
             measured.note(index, at, values);
             Ok(())
         });
         if let Err(error) = taken {
-            reader.budget.check().map_err(|stopped| RuleError::Query(stopped.to_string()))?;
             preview.failed += 1;
             preview.error.get_or_insert(error.to_string());
             continue;
@@ -179,6 +182,10 @@ pub fn run(
     preview.left_out = preview.firings.len().saturating_sub(FIRINGS_MAX);
     preview.firings.truncate(FIRINGS_MAX);
     Ok(preview)
+}
+
+fn stopped(error: BudgetError) -> RuleError {
+    RuleError::Query(error.to_string())
 }
 
 /// How many firings came soon after the same alert was over.
@@ -372,7 +379,9 @@ mod tests {
         assert_eq!(told, [(22, Some(30), 9.0)]);
         assert_eq!((found.evaluations, found.failed, found.flapped), (61, 0, 0));
         let open = preview("{alert: A, expr: m > 5}", 60, |m| if m > 50 { 9.0 } else { 1.0 });
-        assert_eq!((open.firings[0].end, open.suggested.len()), (None, 0));
+        assert_eq!(open.firings[0].end, None);
+        // What still fires may last: a longer `for` is no advice.
+        assert!(!open.suggested.iter().any(|found| matches!(found.change, Change::For(_))));
         assert!(preview("{alert: A, expr: m > 50}", 60, |_| 1.0).firings.is_empty());
     }
 
@@ -382,7 +391,7 @@ mod tests {
         let found = preview("{alert: A, expr: m > 5}", 720, |m| if m % 10 < 3 { 9.0 } else { 1.0 });
         assert_eq!((found.firings.len(), found.flapped), (73, 72));
         let changes: Vec<_> = found.suggested.iter().map(|s| (s.change, s.remaining)).collect();
-        assert!(changes.contains(&(Change::For(Duration::from_secs(300)), 0)), "{changes:?}");
+        assert!(changes.contains(&(Change::For(Duration::from_secs(300)), 1)), "{changes:?}");
         assert!(changes.contains(&(Change::KeepFiringFor(Duration::from_secs(900)), 1)), "{changes:?}");
         // A threshold that is too low.
         let found =
@@ -392,6 +401,28 @@ mod tests {
             _ => None,
         });
         assert!(threshold.is_some_and(|value| value > 9.0), "{:?}", found.suggested);
+    }
+
+    #[test]
+    fn all_that_is_read_counts_together_and_nothing_is_held_from_one_to_the_next() {
+        let file = crate::file::parse("groups: [{name: g, rules: [{alert: A, expr: m > 5}]}]", "r").unwrap();
+        let mut memory = Memory::new();
+        memory.load(Labels::from_pairs([("__name__", "m")]).unwrap(), (0..=60).map(|m| (m * MINUTE_MS, 1.0)));
+        let trial = Trial {
+            start: Timestamp(0),
+            end: Timestamp(60 * MINUTE_MS),
+            interval: Duration::from_secs(60),
+            query_offset: Duration::ZERO,
+        };
+        let check = |samples, fine| {
+            let limits = barograph_model::Limits { samples, series: 2, ..barograph_model::Limits::NONE };
+            let (budget, options) = (Budget::of(limits, None), Options::default());
+            let reader = Reader { source: &memory, options: &options, budget: &budget };
+            let found = run(&file.groups[0].rules[0], trial, reader, &Surroundings::default());
+            assert_eq!(found.as_ref().is_ok_and(|found| found.failed == 0), fine, "{samples}: {found:?}");
+        };
+        check(1_000, true);
+        check(20, false);
     }
 
     #[test]
