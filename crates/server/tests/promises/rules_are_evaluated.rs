@@ -176,24 +176,3 @@ async fn a_server_does_not_start_with_rules_it_cannot_use() {
     let error = crate::support::start_configured(&dir.path().join("data"), config).await.err().unwrap();
     assert!(error.to_string().contains("r.yml:1:46: `expr`: 1:5: parse error"), "{error}");
 }
-
-#[tokio::test]
-async fn pending_time_survives_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let rules = "groups: [{name: g, interval: 200ms, rules: [{alert: A, expr: load > 1, for: 1h}]}]";
-    let running = serve(dir.path(), rules).await;
-    // It was pending for half an hour when the server went, a minute ago.
-    let now = now_ms();
-    let labels = [("__name__", "ALERTS_FOR_STATE"), ("alertname", "A"), ("host", "y"), ("job", "api")];
-    let since = (now - 31 * 60_000) / 1000;
-    let reply = running.write_series(&labels, &[(now - 60_000, since as f64)]).await;
-    assert_eq!(reply.status, 204);
-    let before = json!(since.to_string());
-    let data = until(&running, "/api/v1/query?query=ALERTS_FOR_STATE", |data| {
-        values(data).iter().any(|pair| pair.1 != before)
-    })
-    .await;
-    let restored: i64 = values(&data)[0].1.as_str().unwrap().parse().unwrap();
-    assert!((restored - since - 60).abs() < 20, "{restored} {since}");
-    running.server.stop().await;
-}
