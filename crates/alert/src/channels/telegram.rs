@@ -10,8 +10,8 @@ use super::{
 };
 use crate::template::Template;
 
-/// Characters of a message.
-const TEXT_CHARS_MAX: usize = 4096;
+/// Characters of a message, as UTF-16 counts them.
+const TEXT_UNITS_MAX: usize = 4096;
 /// Alerts that the plain form tells one by one.
 const ALERTS_MAX: usize = 20;
 
@@ -67,6 +67,17 @@ fn chat(value: &str) -> Result<String, String> {
     }
 }
 
+fn fits(text: &str) -> bool {
+    text.encode_utf16().count() <= TEXT_UNITS_MAX
+}
+
+/// As much of a text as a message takes.
+fn fitting(text: &str) -> String {
+    let cut = if fits(text) { text.to_owned() } else { cut(text, TEXT_UNITS_MAX) };
+    // A character may count twice.
+    if fits(&cut) { cut } else { super::read::cut(text, TEXT_UNITS_MAX / 2) }
+}
+
 fn whole(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| format!("expected a whole number, found `{text}`"))
 }
@@ -87,9 +98,9 @@ impl Telegram {
         };
         // The plain form has no marks. A text that is cut may have lost the end of one.
         let (text, parse_mode) = match own {
-            Some(text) if text.chars().count() <= TEXT_CHARS_MAX => (text, self.parse_mode.as_str()),
-            Some(text) => (cut(&text, TEXT_CHARS_MAX), ""),
-            None => (cut(&data::plain(fill.notice, setting, ALERTS_MAX), TEXT_CHARS_MAX), ""),
+            Some(text) if fits(&text) => (text, self.parse_mode.as_str()),
+            Some(text) => (fitting(&text), ""),
+            None => (fitting(&data::plain(fill.notice, setting, ALERTS_MAX)), ""),
         };
         let mut message = json!({
             "chat_id": self.chat_id.parse::<i64>().map_or_else(|_| json!(self.chat_id), |id| json!(id)),
@@ -110,5 +121,20 @@ impl Telegram {
         let token = (setting.reveal)(&self.bot_token)?;
         let url = below(&self.api_url, &format!("bot{token}/sendMessage"));
         Ok(Request::json(url, fill.notice, &message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_as_it_is_counted() {
+        for text in ["a".repeat(4096), "a".repeat(9000), "🚨".repeat(9000), format!("🚨{}", "a".repeat(4095))]
+        {
+            let cut = fitting(&text);
+            assert!(fits(&cut) && cut.encode_utf16().count() >= TEXT_UNITS_MAX / 2);
+        }
+        assert_eq!(fitting("🚨 short"), "🚨 short");
     }
 }

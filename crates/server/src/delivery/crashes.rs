@@ -214,7 +214,9 @@ impl Life<'_> {
         let incident = self.world.chance.pick(&open).clone();
         let keys = self.world.open.remove(&incident).unwrap_or_default();
         // Even if that fails, they need not arrive any more.
-        keys.iter().for_each(|key| drop(self.world.decided.remove(key)));
+        for key in &keys {
+            self.world.decided.remove(key);
+        }
         self.pages(&[], &[incident.clone()], |world| {
             world.totals.acknowledged += 1;
             world.totals.taken_back += keys.iter().filter(|key| !world.arrived.contains_key(*key)).count();
@@ -284,14 +286,17 @@ impl Life<'_> {
 
     fn keep(&mut self) -> Result<(), Crash> {
         let prunes = self.world.chance.once_in(20);
-        self.delivery.note_all(&self.unkept, prunes).map_err(|_| Crash)?;
-        for (entry, outcome, _) in self.unkept.drain(..) {
-            let key = idempotency_key(&entry.notice);
-            self.unnoted.values_mut().for_each(|keys| {
-                keys.remove(&key);
-            });
+        // Even if noting that fails, what is given up need not arrive: whether it was noted is not known then.
+        for (entry, outcome, _) in &self.unkept {
             if matches!(outcome, Outcome::Dead(_)) {
                 self.world.given_up(&entry.notice);
+            }
+        }
+        self.delivery.note_all(&self.unkept, prunes).map_err(|_| Crash)?;
+        for (entry, ..) in self.unkept.drain(..) {
+            let key = idempotency_key(&entry.notice);
+            for keys in self.unnoted.values_mut() {
+                keys.remove(&key);
             }
         }
         self.may_end()
