@@ -41,7 +41,7 @@ pub struct OneRule {
 /// Everything that is wrong in it.
 pub fn parse_one(text: &str, name: &str) -> Result<OneRule, Faults> {
     check_length(text.len(), name)?;
-    barograph_yaml::read(text, name, |root, findings| read(root, findings))?.ok_or_else(|| nothing(name))
+    barograph_yaml::read(text, name, read)?.ok_or_else(|| nothing(name))
 }
 
 /// Reads a rule that is a document; paths of messages begin with `below`, if that is not empty.
