@@ -26,7 +26,13 @@ const RULES: &str = "groups:
 
 fn config(folder: &Path) -> Config {
     fs::write(folder.join("rules.yml"), RULES).unwrap();
-    Config::parse("collectors: {built_in: false}\nrule_files: ['*.yml']\nready_rules: {enabled: false}\n", "b.yaml", folder, []).unwrap()
+    Config::parse(
+        "collectors: {built_in: false}\nrule_files: ['*.yml']\nready_rules: {enabled: false}\n",
+        "b.yaml",
+        folder,
+        [],
+    )
+    .unwrap()
 }
 
 /// What one program may ask of another.
