@@ -260,7 +260,8 @@ impl Within {
             (_, Some(rest)) => (Wild::Something, rest),
             _ => {
                 let literal = rest.trim_end_matches('.');
-                let literal = &rest[..literal.len() + usize::from(ends_escaped(literal))];
+                // A backslash at the very end has nothing to escape.
+                let literal = &rest[..(literal.len() + usize::from(ends_escaped(literal))).min(rest.len())];
                 match rest.len() - literal.len() {
                     0 => (Wild::Nothing, rest),
                     count => (Wild::Exactly(count), literal),
@@ -310,6 +311,13 @@ mod tests {
         }
         for value in fails {
             assert!(!matcher.matches(value), "{matcher} should not match {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_at_the_end_is_no_pattern() {
+        for pattern in ["d=\\", "\\", ".*a\\", "..\\"] {
+            assert!(Matcher::new("a", MatchOp::Regex, pattern).is_err(), "{pattern}");
         }
     }
 
