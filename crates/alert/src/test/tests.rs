@@ -188,7 +188,7 @@ fn who_is_told_when_can_be_tested() {
   - {eval_time: 60m}
   escalation_test:
   - {eval_time: 12m}
-  - {eval_time: 13m, exp_escalations: [{level: 2, to: [boss]}]}
+  - {eval_time: 13m, exp_escalations: [{level: 2, to: ['receiver:boss']}]}
   - {eval_time: 60m}
 ",
         &[],
@@ -215,7 +215,7 @@ fn who_is_told_otherwise_is_shown() {
             "    name: n, escalations, up to: 13m,
         exp: [],
         got: [
-            0: level: 2, to: [boss]
+            0: level: 2, to: [receiver:boss]
         ]",
         ],
     );
