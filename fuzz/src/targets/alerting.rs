@@ -209,7 +209,7 @@ pub(super) const SMTP_REPLIES: Target = Target {
             for chunk in input.chunks(size) {
                 replies.take(chunk);
                 loop {
-                    match replies.next() {
+                    match replies.reply() {
                         Ok(Some(reply)) => found.push(reply),
                         Ok(None) => break,
                         Err(error) => return (found, Some(error)),

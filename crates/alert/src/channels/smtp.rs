@@ -53,7 +53,7 @@ impl Replies {
     ///
     /// # Errors
     /// What came is none.
-    pub fn next(&mut self) -> Result<Option<Reply>, BadReply> {
+    pub fn reply(&mut self) -> Result<Option<Reply>, BadReply> {
         loop {
             let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') else {
                 return if self.bytes.len() > LINE_BYTES_MAX { Err(BadReply::TooLong) } else { Ok(None) };
@@ -129,7 +129,7 @@ mod tests {
         let (mut replies, mut found) = (Replies::default(), Vec::new());
         for part in parts {
             replies.take(part);
-            while let Some(one) = replies.next().transpose() {
+            while let Some(one) = replies.reply().transpose() {
                 let is_bad = one.is_err();
                 found.push(one);
                 if is_bad {

@@ -60,7 +60,7 @@ impl Teams {
         match fill.given(self.text.as_ref()) {
             // Each character may take four bytes.
             Some(text) if text.len() > ALERTS_BYTES_MAX => {
-                body.push(block(&cut(&text, ALERTS_BYTES_MAX / 4)))
+                body.push(block(&cut(&text, ALERTS_BYTES_MAX / 4)));
             }
             Some(text) => body.push(block(&text)),
             None => {

@@ -217,7 +217,7 @@ impl Life<'_> {
         for key in &keys {
             self.world.decided.remove(key);
         }
-        self.pages(&[], &[incident.clone()], |world| {
+        self.pages(&[], std::slice::from_ref(&incident), |world| {
             world.totals.acknowledged += 1;
             world.totals.taken_back += keys.iter().filter(|key| !world.arrived.contains_key(*key)).count();
             world.acknowledged.insert(incident);

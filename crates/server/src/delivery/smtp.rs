@@ -253,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     /// A reply, if it is one of those that were hoped for.
     async fn expect(&mut self, codes: &[u16]) -> Result<Reply, Failure> {
         loop {
-            if let Some(reply) = self.replies.next().map_err(|error| Failure::later(error.to_string()))? {
+            if let Some(reply) = self.replies.reply().map_err(|error| Failure::later(error.to_string()))? {
                 return if codes.contains(&reply.code) { Ok(reply) } else { Err(Failure::said(&reply)) };
             }
             let mut chunk = [0; CHUNK_BYTES];
