@@ -220,7 +220,7 @@ impl Life<'_> {
         self.pages(&[], std::slice::from_ref(&incident), |world| {
             world.totals.acknowledged += 1;
             world.totals.taken_back += keys.iter().filter(|key| !world.arrived.contains_key(*key)).count();
-            world.acknowledged.insert(incident);
+            world.acknowledged.insert(incident.clone());
         })
     }
 
