@@ -56,6 +56,11 @@ fn serving(app: &App) -> Vec<Check> {
 fn readiness(app: &App) -> Vec<Check> {
     let mut checks = serving(app);
     if let Some(engine) = app.ready() {
+        // What `/health` knows at once need not wait for a check.
+        if engine.store.stats().read_only {
+            checks.retain(|(name, _)| name != "store");
+            checks.push(("store".into(), Some("it is read-only after its disk failed")));
+        }
         let essential = engine.health.essential().into_iter();
         let failure = |status| (status == Status::Unhealthy).then_some("it fails");
         checks.extend(essential.map(|(name, status)| (name.into(), failure(status))));
