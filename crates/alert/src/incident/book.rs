@@ -15,7 +15,7 @@ use super::{
     state::alert_id,
     timeline::{Kind, NOBODY},
 };
-use crate::routing::{Alert, Fingerprint, LabelSet};
+use crate::routing::{Alert, Fingerprint, Flush, LabelSet};
 use barograph_model::Timestamp;
 
 /// So many incidents that are over are kept, the newest.
@@ -290,6 +290,29 @@ impl Book {
     /// That such an acknowledgement is taken back, or counts no more; what it was.
     pub fn forget_early(&mut self, fingerprint: Fingerprint) -> Option<Early> {
         self.early.remove(&fingerprint)
+    }
+
+    /// A look at a group: how its incident stands, if it is in one. What only says that all is well is nothing that
+    /// somebody has to take.
+    pub fn flushed(
+        &mut self,
+        flush: &Flush,
+        policies: &BTreeMap<String, Policy>,
+        now: i64,
+    ) -> (Option<Standing>, Option<Change>) {
+        if !flush.alerts.is_empty() && flush.alerts.iter().all(|told| told.alert.says_all_is_well()) {
+            return (None, None);
+        }
+        let alerts: Vec<(&Alert, bool)> =
+            flush.alerts.iter().map(|told| (&told.alert, !told.muted_by.is_empty())).collect();
+        let fired = Fired {
+            group_key: &flush.group_key,
+            group_labels: &flush.group_labels,
+            receiver: &flush.receiver,
+            escalation: flush.escalation.as_deref(),
+            alerts: &alerts,
+        };
+        self.fired(fired, policies, now)
     }
 
     /// A group at a flush: an incident begins, changes or ends. `None` if nobody needs to know.

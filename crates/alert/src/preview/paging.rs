@@ -14,7 +14,7 @@ use super::Firing;
 use crate::{
     RuleSpec,
     config::Config,
-    incident::{Book, Change, Fired, Schedule, Surrounding, recipients},
+    incident::{Book, Change, Schedule, Surrounding, recipients},
     notice::Reason,
     routing::{Alert, Cause, Dispatcher, Flush, Inhibitor, LabelSet, Log, Muting, Silences},
 };
@@ -136,16 +136,7 @@ impl Play<'_> {
 
     fn follow(&mut self, flush: &Flush, now: i64) {
         let config = self.by.config;
-        let alerts: Vec<(&Alert, bool)> =
-            flush.alerts.iter().map(|told| (&told.alert, !told.muted_by.is_empty())).collect();
-        let fired = Fired {
-            group_key: &flush.group_key,
-            group_labels: &flush.group_labels,
-            receiver: &flush.receiver,
-            escalation: flush.escalation.as_deref(),
-            alerts: &alerts,
-        };
-        let (_, change) = self.book.fired(fired, &config.policies, now);
+        let (_, change) = self.book.flushed(flush, &config.policies, now);
         if let Some(change) = change {
             self.paged.incidents += usize::from(change.before.is_none());
             self.escalated(&change, now);

@@ -8,7 +8,7 @@ use barograph_model::Labels;
 use super::expected::{ExpectedEscalation, Noticed};
 use crate::{
     config::Config,
-    incident::{Book, Change, Fired, Surrounding, recipients},
+    incident::{Book, Change, Surrounding, recipients},
     routing::{Alert, Alerts, Dispatcher, Inhibitor, LabelSet, Log, Muting, Silences},
 };
 
@@ -84,16 +84,7 @@ impl Travel {
         let flushes = self.dispatcher.flush(now, &muting);
         let (mut standings, mut changes) = (Vec::with_capacity(flushes.len()), Vec::new());
         for flush in &flushes {
-            let alerts: Vec<(&Alert, bool)> =
-                flush.alerts.iter().map(|told| (&told.alert, !told.muted_by.is_empty())).collect();
-            let fired = Fired {
-                group_key: &flush.group_key,
-                group_labels: &flush.group_labels,
-                receiver: &flush.receiver,
-                escalation: flush.escalation.as_deref(),
-                alerts: &alerts,
-            };
-            let (standing, change) = self.book.fired(fired, &config.policies, now);
+            let (standing, change) = self.book.flushed(flush, &config.policies, now);
             standings.push(standing);
             changes.extend(change);
         }

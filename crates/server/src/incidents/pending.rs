@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 
 use barograph_alert::{
-    incident::{Book, Change, Fired, Page, Standing, document},
+    incident::{Book, Change, Page, Standing, document},
     notice::Notice,
     routing::{Alert, Flush},
 };
@@ -44,21 +44,7 @@ impl<'i> Pending<'i> {
         let refused = book.refused();
         let (mut standings, mut changes) = (Vec::with_capacity(flushes.len()), Vec::new());
         for flush in flushes {
-            // A heartbeat is nothing that somebody has to take.
-            if !flush.alerts.is_empty() && flush.alerts.iter().all(|told| told.alert.says_all_is_well()) {
-                standings.push(None);
-                continue;
-            }
-            let alerts: Vec<(&Alert, bool)> =
-                flush.alerts.iter().map(|told| (&told.alert, !told.muted_by.is_empty())).collect();
-            let fired = Fired {
-                group_key: &flush.group_key,
-                group_labels: &flush.group_labels,
-                receiver: &flush.receiver,
-                escalation: flush.escalation.as_deref(),
-                alerts: &alerts,
-            };
-            let (standing, change) = book.fired(fired, &config.policies, now);
+            let (standing, change) = book.flushed(flush, &config.policies, now);
             standings.push(standing);
             changes.extend(change);
         }
