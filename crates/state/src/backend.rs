@@ -4,13 +4,28 @@ use std::{fmt, io, sync::Arc};
 
 use barograph_disk::{Disk, Edit, Error};
 
+/// Bytes of a page of the database; its file is made of whole ones.
+const PAGE: u64 = 4096;
+/// How a file that is a database begins.
+const MAGIC: &[u8] = b"redb";
+
 /// The file of the database.
 pub(crate) struct Backend(Box<dyn Edit>);
 
 impl Backend {
-    /// Opens the file, or makes an empty one whose name is durable.
+    /// Opens the file, or makes an empty one whose name is durable. A crash while it grew may leave a part of a page at its
+    /// end, which is in no committed transaction and is cut off.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &str) -> Result<Self, Error> {
         let file = disk.edit(path)?;
+        let (bytes, part) = (file.len()?, file.len()? % PAGE);
+        if bytes > PAGE && part != 0 {
+            let mut start = [0; MAGIC.len()];
+            file.read_at(0, &mut start)?;
+            if start == MAGIC {
+                file.set_len(bytes - part)?;
+                file.sync()?;
+            }
+        }
         if file.is_empty()? {
             disk.sync_dir("")?;
         }

@@ -103,7 +103,8 @@ impl Delivery {
                 error = chain(&error),
                 "notices that wait cannot be read; there are none for now"
             );
-            (Vec::new(), 1)
+            // What is there keeps its numbers for when it can be read.
+            (Vec::new(), now.millis().max(1).cast_unsigned())
         });
         let dice = now.millis().cast_unsigned();
         let standing =

@@ -51,6 +51,20 @@ fn a_copy_is_of_one_moment_and_leaves_no_file() {
 }
 
 #[test]
+fn a_part_of_a_page_at_the_end_is_cut_off() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let state = State::open(disk.clone()).unwrap();
+    put(&state, 0..100).unwrap();
+    drop(state);
+    let file = disk.edit(State::PATH).unwrap();
+    for part in [1, 511, 3_904, 3 * 4096 + 7] {
+        file.set_len(file.len().unwrap() + part).unwrap();
+        let state = State::open(disk.clone()).unwrap();
+        assert_eq!((numbers(&state).len(), state.take_set_aside()), (100, None), "{part}");
+    }
+}
+
+#[test]
 fn a_batch_is_written_whole_or_not_at_all() {
     let state = State::open(Arc::new(MemoryDisk::new())).unwrap();
     put(&state, 0..3).unwrap();
