@@ -10,6 +10,8 @@ use crate::channels::Verdict;
 pub struct Machine {
     queues: BTreeMap<(String, usize), Queue>,
     places: BTreeMap<u64, (String, usize)>,
+    /// Notices that are sent or given up, which is not written down yet: after a crash they would be here again.
+    unnoted: BTreeMap<u64, Entry>,
 }
 
 /// A notice that is to be sent now.
@@ -59,6 +61,7 @@ impl Machine {
         }
         for entry in &old {
             self.places.remove(&entry.id);
+            self.unnoted.insert(entry.id, entry.clone());
         }
         (jobs, old)
     }
@@ -67,16 +70,28 @@ impl Machine {
     pub fn done(&mut self, id: u64, verdict: &Verdict, now: i64, die: f64) -> Option<(Entry, Outcome)> {
         let place = self.places.get(&id)?;
         let done = self.queues.get_mut(place)?.done(id, verdict, now, die);
-        if !matches!(done, Some((_, Outcome::Again(_)))) {
-            self.places.remove(&id);
+        match &done {
+            Some((_, Outcome::Again(_))) => {}
+            Some((entry, _)) => {
+                self.places.remove(&id);
+                self.unnoted.insert(id, entry.clone());
+            }
+            None => {
+                self.places.remove(&id);
+            }
         }
         done
     }
 
-    /// The notices that a test picks out.
+    /// What came of a notice is written down.
+    pub fn noted(&mut self, id: u64) {
+        self.unnoted.remove(&id);
+    }
+
+    /// The notices that a test picks out of all that would be here after a crash.
     pub fn pick(&self, test: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let entries = self.queues.values().flat_map(Queue::entries).map(|(entry, _)| entry);
-        entries.filter(|entry| test(entry)).cloned().collect()
+        entries.chain(self.unnoted.values()).filter(|entry| test(entry)).cloned().collect()
     }
 
     /// Takes a notice back: it is not sent, or if it is just being sent, not again.

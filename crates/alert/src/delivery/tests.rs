@@ -136,6 +136,17 @@ fn whoever_was_away_is_told_of_a_group_once() {
 }
 
 #[test]
+fn what_is_sent_can_be_picked_until_that_is_noted() {
+    let mut machine = Machine::default();
+    machine.push(entry(1, "a", "x", "info"), 60_000, 0);
+    machine.due(0);
+    machine.done(1, &Verdict::Sent, 0, 0.5);
+    assert_eq!((machine.pick(|_| true).len(), machine.len()), (1, 0));
+    machine.noted(1);
+    assert!(machine.pick(|_| true).is_empty());
+}
+
+#[test]
 fn whoever_wants_to_be_left_alone_is() {
     let mut machine = Machine::default();
     machine.push(entry(1, "a", "x", "info"), 60_000, 0);

@@ -231,7 +231,10 @@ impl Delivery {
                 self.note(batch, entry, outcome, *at)?;
             }
             if prunes { outbox::prune(batch) } else { Ok(()) }
-        })
+        })?;
+        let mut standing = self.standing();
+        outcomes.iter().for_each(|(entry, ..)| standing.machine.noted(entry.id));
+        Ok(())
     }
 
     /// What a try came to.
