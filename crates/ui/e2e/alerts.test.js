@@ -135,6 +135,7 @@ test("an incident: taken, commented, given back, escalated, assigned and resolve
   await page.waitForURL(/\/ui\/alerts\/incidents\/inc-0001/);
   await page.getByRole("heading", { name: "CheckoutSlow in eu-west", level: 2 }).waitFor();
   await page.getByText("Nobody has it").waitFor();
+  await page.getByText("CheckoutSlow at web-1:8080 for too long and 2 others").waitFor();
   const timeline = page.getByRole("region", { name: "Timeline" });
   await timeline.getByText("web-team was told by webhook").waitFor();
   await page.keyboard.press("a");
@@ -288,6 +289,10 @@ test("ten thousand alerts are scrolled through, and only those in sight are ther
   await arrange("?count=10000");
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/alerts`);
+  await list(page).getByRole("link", { name: /more of CheckoutSlow in eu-west/ }).waitFor({ timeout: 30_000 });
+  await list(page).getByRole("link", { name: "MemoryHigh on db-2" }).waitFor();
+  await page.getByRole("combobox", { name: "Alerts of each" }).selectOption("all");
+  await page.waitForURL(/members=all/);
   await page.getByText("4 incidents, 10 k alerts").waitFor({ timeout: 30_000 });
   await page.keyboard.press("End");
   await page.mouse.wheel(0, 2_000_000);

@@ -12,6 +12,14 @@ test("the worst incident is first, with its alerts below; then what is in none",
   expect(rows.map(({ id }) => id)).toEqual(["i2", "c", "i1", "a", "b", "d"]);
 });
 
+test("of many alerts the worst few stand below their incident, unless all are wanted", () => {
+  const many = Array.from({ length: 9 }, (_, i) => alert(`m${i}`, "i1", i === 8 ? "critical" : "warning"));
+  const ids = (text: string) => rowsOf([incident("i1", "warning")], many, asked(text)).map(({ id }) => id);
+  expect(ids("")).toEqual(["i1", "m8", "m0", "m1", "m2", "m3", "i1 more"]);
+  expect(ids("members=all").length).toBe(10);
+  expect(rowsOf([incident("i1", "warning")], many.slice(0, 6), asked("")).length).toBe(7);
+});
+
 test("filters of the address", () => {
   const incidents = [incident("i1", "warning"), incident("i2", "critical")];
   expect(rowsOf(incidents, [alert("a", "i1")], asked("severity=warning&members=no")).map(({ id }) => id)).toEqual(["i1"]);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
+import type { Alert } from "../../api/alerts";
+import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -52,4 +53,16 @@ test("what a receiver gets, channel by channel", () => {
   const channels = [{ kind: "email", target: "a@b", words: { subject: "S", text: "T", html: "" } }, { kind: "webhook", target: "https://x/…", words: { a: 1 } }, { kind: "slack", target: "#c", error: "the template has no end" }];
   expect(previewText({ channels })).toBe('email a@b\n\nS\n\nT\n\n\nwebhook https://x/…\n\n{\n  "a": 1\n}\n\n\nslack #c\n\nthe template has no end');
   expect(previewText({ channels: [] })).toContain("no channel");
+});
+
+test("an incident speaks in the words of its worst alert that fires", () => {
+  const alert = (severity: string, message: string, state = "firing") => ({ severity, message, state, annotations: {} }) as unknown as Alert;
+  expect(saidBy([alert("info", "slow"), alert("critical", "down"), alert("critical", "down"), alert("critical", "gone", "resolved")])).toEqual({ text: "down", others: 1 });
+  expect(saidBy([alert("warning", "", "resolved")])).toEqual({ text: "", others: 0 });
+});
+
+test("what all labels share, and what answered", () => {
+  expect(sharedOf([{ a: "1", b: "2" }, { a: "1", b: "3" }])).toEqual({ a: "1" });
+  expect(sharedOf([])).toEqual({});
+  expect([statusText("email", 250), statusText("webhook", 200), statusText("sms", null), reasonText("group"), reasonText("test")]).toEqual(["SMTP 250", "HTTP 200", "", "firing", "test"]);
 });

@@ -4,6 +4,7 @@ import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
 import type { IconName } from "../../ui/icons";
 import type { Level } from "../../ui/level";
+import { rankOf } from "../../ui/severity";
 import { duration } from "../../units/format";
 import { secondsOf } from "../health/words";
 
@@ -37,6 +38,29 @@ export function labelsText(labels: Labels, without: Labels = {}): string {
     .sort()
     .join(" ");
 }
+
+/** What all of these label sets have. */
+export function sharedOf(sets: readonly Labels[]): Labels {
+  const [first, ...rest] = sets;
+  return Object.fromEntries(Object.entries(first ?? {}).filter(([name, value]) => rest.every((labels) => labels[name] === value)));
+}
+
+/** What an incident is about, in the words of its worst alert, and of how many others that say something else. */
+export function saidBy(alerts: readonly Alert[]): { text: string; others: number } {
+  const firing = alerts.filter(({ state }) => state === "firing");
+  const told = [...(firing.length > 0 ? firing : alerts)]
+    .sort((a, b) => rankOf(a.severity) - rankOf(b.severity))
+    .map(({ message, annotations }) => message || (annotations.summary ?? annotations.description ?? ""))
+    .filter((text) => text !== "");
+  return { text: told[0] ?? "", others: new Set(told).size - Math.min(1, told.length) };
+}
+
+const REASONS: Readonly<Record<string, string>> = { group: "firing", acknowledged: "acknowledgment" };
+/** Why a notice was sent. */
+export const reasonText = (reason: string): string => REASONS[reason] ?? reason;
+
+/** What answered: `HTTP 200`, of mails `SMTP 250`. */
+export const statusText = (channel: string, status: number | null): string => (status === null ? "" : `${channel === "email" ? "SMTP" : "HTTP"} ${status}`);
 
 /** `3 m`: how long something has been. */
 export function since(time: string | null, now: number): string {
@@ -93,10 +117,7 @@ function unquoted(text: string): string {
 
 /** Matchers that are met by all of these label sets, and by as little else as can be: the pairs that they share. */
 export function matchersFor(sets: readonly Labels[]): Matcher[] {
-  const [first, ...rest] = sets;
-  if (first === undefined) return [];
-  const shared = Object.entries(first).filter(([name, value]) => rest.every((labels) => labels[name] === value));
-  return shared.map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
+  return Object.entries(sharedOf(sets)).map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
 }
 
 /** What each channel would be sent, one below the other: a mail as a mail, all else as it is. */
