@@ -41,7 +41,7 @@ fn read(root: &Node, findings: &mut Findings) -> Config {
     for (key, _) in entries {
         let Some(policy) = policies.get(&key.text) else { continue };
         let missing =
-            policy.missing(|name| schedules.contains_key(name), |name| receivers.contains_key(name));
+            policy.missing(|name| schedules.get(name).map(Schedule::people), |name| receivers.contains_key(name));
         missing.into_iter().for_each(|text| findings.add(&key.place, text));
     }
     let names = Names {
@@ -111,6 +111,13 @@ mod tests {
         let policies = "route: {receiver: a, escalation: none}\nreceivers: [{name: a}]\n\
                         escalation_policies: {p: {levels: [{targets: ['schedule:s', 'user:u']}]}}\n";
         let policies = faults(policies);
+        let nights = "route: {receiver: a}\nreceivers: [{name: a}, {name: b}]\n\
+                      escalation_policies: {p: {levels: [{targets: ['schedule:s']}]}}\n\
+                      schedules: {s: {layers: [{users: [b, c], start: 2026-01-05T09:00}]}}\n";
+        assert_eq!(
+            faults(nights),
+            "a.yml:3:23: there is no receiver `c` by which the user `c` is told; add it to `receivers`"
+        );
         for part in ["there is no schedule `s`", "there is no receiver `u` by which the user `u` is told"] {
             assert!(policies.contains(part), "{part}\n{policies}");
         }

@@ -19,7 +19,12 @@
 //!     ack_timeout: 2h
 //! ```
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    time::Duration,
+};
 
 use barograph_yaml::{
     section::{Findings, Section, count, text},
@@ -29,7 +34,7 @@ use barograph_yaml::{
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::routing::Severity;
+use crate::{config::Receiver, routing::Severity};
 
 /// How long somebody has to acknowledge unless a policy says otherwise.
 const DELAY: Duration = Duration::from_secs(15 * 60);
@@ -223,23 +228,43 @@ impl Policy {
         (!levels.is_empty()).then_some(Self { levels, repeat, then, ack_timeout_ms })
     }
 
-    /// The schedules and receivers it names that are not there, in words.
-    pub fn missing(&self, schedule: impl Fn(&str) -> bool, receiver: impl Fn(&str) -> bool) -> Vec<String> {
-        let targets = self.levels.iter().flat_map(|level| &level.targets);
-        let missing = targets.filter_map(|target| match target {
-            Target::Schedule(name) if !schedule(name) => {
-                Some(format!("there is no schedule `{name}`; add it to `schedules`"))
+    /// The schedules and receivers it needs that are not there, in words, each once. `people` are those of a schedule.
+    pub fn missing<'a>(
+        &self,
+        people: impl Fn(&str) -> Option<BTreeSet<&'a str>>,
+        receiver: impl Fn(&str) -> bool,
+    ) -> BTreeSet<String> {
+        let mut missing = BTreeSet::new();
+        for target in self.levels.iter().flat_map(|level| &level.targets) {
+            match target {
+                Target::Schedule(name) => match people(name) {
+                    Some(people) => missing
+                        .extend(people.into_iter().filter(|person| !receiver(person)).map(no_receiver_of)),
+                    None => {
+                        missing.insert(format!("there is no schedule `{name}`; add it to `schedules`"));
+                    }
+                },
+                Target::User(name) if !receiver(name) => {
+                    missing.insert(no_receiver_of(name));
+                }
+                Target::Receiver(name) if !receiver(name) => {
+                    missing.insert(format!("there is no receiver `{name}`; add it to `receivers`"));
+                }
+                _ => {}
             }
-            Target::User(name) if !receiver(name) => Some(format!(
-                "there is no receiver `{name}` by which the user `{name}` is told; add it to `receivers`"
-            )),
-            Target::Receiver(name) if !receiver(name) => {
-                Some(format!("there is no receiver `{name}`; add it to `receivers`"))
-            }
-            _ => None,
-        });
-        missing.collect()
+        }
+        missing
     }
+
+    /// Whether it asks whoever is on call by a schedule.
+    pub fn asks(&self, schedule: &str) -> bool {
+        let mut targets = self.levels.iter().flat_map(|level| &level.targets);
+        targets.any(|target| matches!(target, Target::Schedule(name) if name == schedule))
+    }
+}
+
+fn no_receiver_of(user: &str) -> String {
+    format!("there is no receiver `{user}` by which the user `{user}` is told; add it to `receivers`")
 }
 
 fn read_level(node: &Node, findings: &mut Findings) -> Option<Level> {
@@ -295,6 +320,8 @@ pub struct Surrounding<'a> {
     pub root: &'a str,
     /// Schedules by name.
     pub schedules: &'a BTreeMap<String, Schedule>,
+    /// Receivers by name.
+    pub receivers: &'a BTreeMap<String, Receiver>,
     /// The time, in milliseconds since the epoch.
     pub now: i64,
 }
@@ -308,9 +335,12 @@ pub struct Recipients {
     pub receivers: BTreeMap<String, Vec<String>>,
     /// Schedules by which nobody is on call.
     pub vacant: Vec<String>,
+    /// Who would be told, but has no receiver.
+    pub unreachable: Vec<String>,
 }
 
-/// Whom a level tells. If that is nobody, since nobody is on call, the receiver of the root route is told: a page is never lost.
+/// Whom a level tells. If that is nobody, since nobody is on call or whoever is has no receiver, the receiver of the root route
+/// is told: a page is never lost.
 pub fn recipients(level: &Level, around: Surrounding<'_>) -> Recipients {
     let mut found = Recipients::default();
     let mut add = |told: String, receiver: &str, channel: Option<&String>| {
@@ -325,20 +355,31 @@ pub fn recipients(level: &Level, around: Surrounding<'_>) -> Recipients {
             found.told.push(told);
         }
     };
+    let mut unreachable = Vec::new();
+    let mut known = |name: &str| {
+        let is_known = around.receivers.contains_key(name);
+        if !is_known && !unreachable.iter().any(|it| it == name) {
+            unreachable.push(name.to_owned());
+        }
+        is_known
+    };
     for target in &level.targets {
         match target {
             Target::Route => add(format!("receiver:{}", around.route), around.route, None),
             Target::Root => add(format!("receiver:{}", around.root), around.root, None),
+            Target::User(name) | Target::Receiver(name) if !known(name) => {}
             Target::User(name) | Target::Receiver(name) => add(target.to_string(), name, None),
             Target::Channel(kind) => add(target.to_string(), around.route, Some(kind)),
             Target::Schedule(name) => {
                 match around.schedules.get(name).and_then(|schedule| schedule.on_call(around.now)) {
+                    Some(on_call) if !known(&on_call.user) => {}
                     Some(on_call) => add(format!("user:{}", on_call.user), &on_call.user, None),
                     None => found.vacant.push(name.clone()),
                 }
             }
         }
     }
+    found.unreachable = unreachable;
     if found.receivers.is_empty() {
         found.told.push(format!("receiver:{}", around.root));
         found.receivers.insert(around.root.to_owned(), Vec::new());
@@ -365,8 +406,10 @@ mod tests {
         assert_eq!(policy.levels[0].delay_ms, 900_000);
         assert_eq!(policy.levels[1].targets, [Target::User("b".to_owned()), Target::Route]);
         assert_eq!((policy.repeat, policy.then, policy.ack_timeout_ms), (2, Then::Last, Some(3_600_000)));
-        let missing = policy.missing(|_| false, |_| false);
+        assert_eq!(policy.missing(|_| None, |_| false).len(), 2);
+        let missing = policy.missing(|_| Some(BTreeSet::from(["b", "c", "d"])), |name| name == "c");
         assert_eq!(missing.len(), 2, "{missing:?}");
+        assert!(policy.asks("a") && !policy.asks("b"));
     }
 
     #[test]
@@ -406,8 +449,14 @@ mod tests {
 
     #[test]
     fn somebody_is_always_told() {
-        let schedules = BTreeMap::new();
-        let around = Surrounding { route: "team", root: "all", schedules: &schedules, now: 0 };
+        let receiver = |name: &str| Receiver { name: name.to_owned(), channels: Vec::new() };
+        let receivers = ["team", "all", "ann"].map(|name| (name.to_owned(), receiver(name))).into();
+        let text = "layers: [{users: [bo], start: 2020-01-06T09:00}]";
+        let schedule = barograph_yaml::read(text, "s.yml", |node, findings| Schedule::read(&node, findings));
+        let schedules = BTreeMap::from([("s".to_owned(), schedule.unwrap().unwrap())]);
+        let now = 1_600_000_000_000;
+        let around =
+            Surrounding { route: "team", root: "all", schedules: &schedules, receivers: &receivers, now };
         let level = |targets: &[&str], channels: &[&str]| Level {
             delay_ms: 1,
             targets: targets.iter().map(|target| target.parse().unwrap()).collect(),
@@ -418,6 +467,14 @@ mod tests {
             (&found.told[..], &found.vacant[..]),
             (&["receiver:all".to_owned()][..], &["gone".to_owned()][..])
         );
+        // Nobody hears of what is told to somebody without a receiver.
+        let found = recipients(&level(&["schedule:s", "user:bo"], &[]), around);
+        assert_eq!(
+            (&found.told[..], &found.unreachable[..]),
+            (&["receiver:all".to_owned()][..], &["bo".to_owned()][..])
+        );
+        let found = recipients(&level(&["schedule:s", "user:ann"], &[]), around);
+        assert_eq!((found.told, found.unreachable.len()), (vec!["user:ann".to_owned()], 1));
         let found = recipients(&level(&["channel:sms", "channel:email", "user:ann"], &[]), around);
         assert_eq!(found.receivers["team"], ["sms", "email"]);
         assert!(found.receivers["ann"].is_empty());

@@ -159,7 +159,8 @@ impl Play<'_> {
         let root = &self.by.config.route.receiver;
         let mut told: Vec<BTreeSet<String>> = Vec::new();
         for page in &change.pages {
-            let around = Surrounding { route: &receiver, root, schedules: self.by.schedules, now };
+            let (schedules, receivers) = (self.by.schedules, &self.by.config.receivers);
+            let around = Surrounding { route: &receiver, root, schedules, receivers, now };
             told.push(recipients(&page.level, around).receivers.into_keys().collect());
         }
         told.into_iter().flatten().for_each(|name| self.count(&name));

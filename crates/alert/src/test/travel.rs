@@ -120,6 +120,7 @@ impl Travel {
                 route: &incident.receiver,
                 root: &config.route.receiver,
                 schedules: &config.schedules,
+                receivers: &config.receivers,
                 now,
             };
             let at = now.saturating_sub(self.start);

@@ -33,6 +33,8 @@ pub(crate) struct Kept {
 pub(crate) enum OverrideRefused {
     #[error("there is no schedule {0:?}; `schedules` of the file of `alertmanager_config` has them")]
     Schedule(String),
+    #[error("there is no receiver `{0}` by which the user `{0}` is told; add it to `receivers`")]
+    User(String),
     #[error("there is no override {0:?}; those of the file are taken back there")]
     Unknown(String),
     #[error("{0}")]
@@ -76,6 +78,12 @@ impl Incidents {
         }
         if user.is_empty() || user.len() > 256 {
             return Err(OverrideRefused::Wrong("user: a name of 1 to 256 bytes is needed"));
+        }
+        let config = self.config();
+        // Where nobody is paged by it, it is there to be read.
+        let is_paged = config.policies.values().any(|policy| policy.asks(schedule));
+        if is_paged && !config.receivers.contains_key(user) {
+            return Err(OverrideRefused::User(user.to_owned()));
         }
         if end <= start || end - start > LENGTH_MAX_MS {
             return Err(OverrideRefused::Wrong("end: it is after start, by at most 366 days"));

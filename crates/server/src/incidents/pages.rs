@@ -39,6 +39,9 @@ pub(super) fn notices(
                 if !found.vacant.is_empty() {
                     row.data["nobody_on_call"] = found.vacant.into();
                 }
+                if !found.unreachable.is_empty() {
+                    row.data["without_receiver"] = found.unreachable.into();
+                }
             }
             for (receiver, kinds) in found.receivers {
                 let of = |integration| {
@@ -63,7 +66,8 @@ fn around<'a>(
     schedules: &'a BTreeMap<String, Schedule>,
     now: i64,
 ) -> Surrounding<'a> {
-    Surrounding { route: &incident.receiver, root: &config.route.receiver, schedules, now }
+    let (route, root, receivers) = (&incident.receiver, &config.route.receiver, &config.receivers);
+    Surrounding { route, root, schedules, receivers, now }
 }
 
 /// The integrations of a receiver that are of one of some kinds; all of them if none is named, or none is of these: a page is

@@ -45,6 +45,7 @@ route: {receiver: team}
 receivers:
 - {name: team, webhook_configs: [{url: 'http://127.0.0.1:9/team'}]}
 - {name: ann, webhook_configs: [{url: 'http://127.0.0.1:9/ann'}]}
+- {name: di, webhook_configs: [{url: 'http://127.0.0.1:9/di'}]}
 escalation_policies:
   default:
     levels: [{targets: [route]}, {targets: ['schedule:weeks']}]
@@ -232,4 +233,6 @@ fn overrides_are_kept() {
     assert_eq!(on_call(&world), "ann");
     assert!(world.incidents.set_override("none", "di", (0, 1), "bo").is_err());
     assert!(world.incidents.set_override("weeks", "di", (1, 1), "bo").is_err());
+    let nobody = world.incidents.set_override("weeks", "nobody", (0, 1), "bo").unwrap_err();
+    assert!(nobody.to_string().contains("there is no receiver `nobody`"), "{nobody}");
 }

@@ -28,6 +28,8 @@
 mod layer;
 mod read;
 
+use std::collections::BTreeSet;
+
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +87,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Everybody it names.
+    pub fn people(&self) -> BTreeSet<&str> {
+        let turns = self.layers.iter().flat_map(|layer| &layer.users);
+        turns.chain(self.overrides.iter().map(|it| &it.user)).map(String::as_str).collect()
+    }
+
     /// Who is on call at a time.
     pub fn on_call(&self, at: i64) -> Option<OnCall> {
         let overridden = self.overrides.iter().rev().find(|it| it.start <= at && at < it.end);

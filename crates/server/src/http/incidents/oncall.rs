@@ -160,7 +160,7 @@ pub(super) async fn remove(
 fn refused(error: &OverrideRefused) -> Problem {
     let status = match error {
         OverrideRefused::Schedule(_) | OverrideRefused::Unknown(_) => StatusCode::NOT_FOUND,
-        OverrideRefused::Wrong(_) => StatusCode::BAD_REQUEST,
+        OverrideRefused::Wrong(_) | OverrideRefused::User(_) => StatusCode::BAD_REQUEST,
         OverrideRefused::TooMany => StatusCode::CONFLICT,
         OverrideRefused::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
