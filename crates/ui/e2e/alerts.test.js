@@ -332,6 +332,31 @@ test("a silence and the incidents lie over charts, and lead to their pages", asy
   await done(page);
 });
 
+test("Overview names the worst that fires, and leads there", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/`);
+  const now = page.getByRole("region", { name: "Firing now" });
+  await now.getByRole("listitem").nth(3).waitFor();
+  assert.match(await now.getByRole("listitem").first().innerText(), /critical\s+CheckoutSlow in eu-west\s+nobody has it/);
+  await now.getByRole("link", { name: "CheckoutSlow in eu-west" }).click();
+  await page.waitForURL(/\/ui\/alerts\/incidents\/inc-0001/);
+  await done(page);
+});
+
+test("links that were written for Alertmanager lead to the page that answers the same", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/#/alerts?receiver=db-team`);
+  await page.waitForURL(/\/ui\/alerts\?receiver=db-team/);
+  await page.getByText("1 incident, 1 alert").waitFor();
+  await page.goto(`${to.url}/ui/?new#/silences/new?filter=${encodeURIComponent('{job="search"}')}`);
+  const dialog = page.getByRole("dialog", { name: "New silence" });
+  await dialog.waitFor();
+  assert.deepEqual(await dialog.getByPlaceholder("label").evaluateAll((fields) => fields.map(({ value }) => value)), ["job"]);
+  await page.keyboard.press("Escape");
+  await page.waitForURL(/\/ui\/alerts\/silences$/);
+  await done(page);
+});
+
 test("a lost connection shows the banner and keeps what was there", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/alerts`);

@@ -49,6 +49,11 @@ class View {
     this.#go(url, "replace");
   }
 
+  /** Another page in place of this one: for an address that is none of ours. */
+  become(path: string, params: Patch): void {
+    this.#go(patched(new URL(path, BASE), params), "replace");
+  }
+
   /** Sets all parameters of this page at once: for what has an order, or comes more than once. */
   write(params: URLSearchParams, how: "push" | "replace" = "push"): void {
     const url = new URL(this.#url);
