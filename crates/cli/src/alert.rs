@@ -193,15 +193,33 @@ fn print<const N: usize>(
     Ok(())
 }
 
-/// A field as text; nothing that a terminal would obey.
+/// A field as text; nothing that a terminal would obey. Labels and their like are `name="value"`.
 fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let pairs = fields.iter().filter(|(_, value)| !value.is_null());
+            let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={:?}", text(value))).collect();
+            pairs.join(", ")
+        }
         other => other.to_string(),
     };
     text.chars().filter(|c| !c.is_control()).collect()
 }
+
+/// A text that leaves room for the others of its line.
+fn cut(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// The widest name of a table, and the widest words about it.
+const NAME_CHARS_MAX: usize = 40;
+const ABOUT_CHARS_MAX: usize = 100;
 
 fn items<'v>(document: &'v Value, key: &str) -> &'v [Value] {
     document[key].as_array().map_or(&[], Vec::as_slice)
@@ -218,18 +236,34 @@ fn list(args: &ListArgs, terminal: &mut Terminal) -> Result<(), Error> {
     let row = |one: &Value| {
         let since = if args.incidents { &one["opened_at"] } else { &one["starts_at"] };
         let name = if args.incidents { &one["title"] } else { &one["labels"]["alertname"] };
+        let about = if args.incidents { said(one) } else { text(&one["message"]) };
+        let is_table = matches!(args.place.output, Format::Table);
+        let fit = |text, chars_max| if is_table { cut(text, chars_max) } else { text };
         [
             text(&one["id"]),
-            text(name),
+            fit(text(name), NAME_CHARS_MAX),
             text(&one["state"]),
             text(&one["severity"]),
             text(since),
             text(&one["ack"]["acknowledged_by"]),
+            fit(about, ABOUT_CHARS_MAX),
         ]
     };
     let rows: Vec<_> = items(&document, what).iter().map(row).collect();
-    let headings = ["ID", "NAME", "STATE", "SEVERITY", "SINCE", "ACKNOWLEDGED BY"];
-    print(terminal, args.place.output, &reply, headings, &rows)
+    let headings = ["ID", "NAME", "STATE", "SEVERITY", "SINCE", "ACKNOWLEDGED BY", "ABOUT"];
+    print(terminal, args.place.output, &reply, headings, &rows)?;
+    if rows.is_empty() && matches!(args.place.output, Format::Table) {
+        terminal.message(Role::Info, &format!("there are no {what} like that"));
+    }
+    Ok(())
+}
+
+/// How many alerts an incident has, and what the first says.
+fn said(incident: &Value) -> String {
+    let count = incident["alert_count"].as_u64().unwrap_or(0);
+    let first = text(&incident["alerts"][0]["message"]);
+    let alerts = if count == 1 { "alert" } else { "alerts" };
+    if first.is_empty() { format!("{count} {alerts}") } else { format!("{count} {alerts}: {first}") }
 }
 
 fn show(args: &OneArgs, terminal: &mut Terminal) -> Result<(), Error> {
@@ -262,10 +296,29 @@ fn act(action: &str, args: &ActArgs, to: Option<&str>, terminal: &mut Terminal) 
     let reply = client.post_json(&format!("{}/{action}", path_of(&args.id)), &said)?;
     let document = answer::document(&reply)?;
     match args.place.output {
-        Format::Table => terminal.message(Role::Good, &format!("{action}: {}", text(&document["state"]))),
+        Format::Table => terminal.message(Role::Good, &outcome(action, &args.id, to, &document)),
         format => print_one(terminal, format, &reply, &document)?,
     }
     Ok(())
+}
+
+/// What came of it, in a line.
+fn outcome(action: &str, id: &str, to: Option<&str>, document: &Value) -> String {
+    match action {
+        "ack" | "takeover" => {
+            let who = text(&document["ack"]["acknowledged_by"]);
+            if who.is_empty() { format!("{id} is acknowledged") } else { format!("{who} has {id}") }
+        }
+        "unack" => format!("nobody has {id} now; others are asked again"),
+        "comment" => format!("noted in the timeline of {id}"),
+        "assign" if to.is_some_and(str::is_empty) => format!("{id} is assigned to nobody"),
+        "assign" => format!("{id} is assigned to {}", to.unwrap_or_default()),
+        "escalate" => match document["level"].as_u64() {
+            Some(level) => format!("level {level} is asked about {id}"),
+            None => format!("others are asked about {id}"),
+        },
+        _ => format!("{id} is {}", text(&document["state"])),
+    }
 }
 
 fn silence(args: &SilenceArgs, terminal: &mut Terminal) -> Result<(), Error> {
@@ -325,7 +378,16 @@ fn oncall(args: &OncallArgs, terminal: &mut Terminal) -> Result<(), Error> {
             ]);
         }
     }
-    print(terminal, args.place.output, &reply, ["SCHEDULE", "USER", "FROM", "UNTIL"], &rows)
+    print(terminal, args.place.output, &reply, ["SCHEDULE", "USER", "FROM", "UNTIL"], &rows)?;
+    if rows.is_empty() && matches!(args.place.output, Format::Table) {
+        let told = if items(&document, "schedules").is_empty() {
+            "there are no schedules; they stand under `schedules` in the file that `alertmanager_config` names"
+        } else {
+            "nobody is on call in that time"
+        };
+        terminal.message(Role::Info, told);
+    }
+    Ok(())
 }
 
 /// Whether all channels took it is the exit code.
@@ -374,6 +436,29 @@ mod tests {
         for wrong in ["job", "=x", "job!x"] {
             assert!(matcher(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_was_done_is_said() {
+        let check = |action: &str, document: Value, expected: &str| {
+            assert_eq!(outcome(action, "incident_1", Some("bo"), &document), expected);
+        };
+        check("ack", json!({"state": "firing", "ack": {"acknowledged_by": "ann"}}), "ann has incident_1");
+        check("assign", json!({}), "incident_1 is assigned to bo");
+        check("escalate", json!({"level": 2}), "level 2 is asked about incident_1");
+        check("resolve", json!({"state": "resolved"}), "incident_1 is resolved");
+    }
+
+    #[test]
+    fn fields_are_read_by_people() {
+        assert_eq!(text(&json!({"job": "api", "by": null, "n": 3})), "job=\"api\", n=\"3\"");
+        assert_eq!(text(&json!(["a", "b\u{1b}"])), "a, b");
+        assert_eq!(
+            (cut("añb".to_owned(), 2), cut("añb".to_owned(), 3)),
+            ("añ…".to_owned(), "añb".to_owned())
+        );
+        let one = json!({"alert_count": 2, "alerts": [{"message": "slow"}]});
+        assert_eq!(said(&one), "2 alerts: slow");
     }
 
     #[test]

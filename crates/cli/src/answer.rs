@@ -122,7 +122,8 @@ pub(crate) fn document(reply: &Reply) -> Result<Value, Error> {
     let document: Value = serde_json::from_slice(&reply.body).map_err(|e| foreign(e.to_string()))?;
     match reply.status {
         200 | 201 => Ok(document),
-        _ => match document["detail"].as_str() {
+        // Alertmanager's API answers with a bare text.
+        _ => match document["detail"].as_str().or(document.as_str()) {
             Some(detail) => {
                 Err(Error::Refused { kind: String::new(), message: detail.to_owned(), query: None })
             }

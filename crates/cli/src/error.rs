@@ -7,7 +7,7 @@ use crate::{
     exit, pointer,
     terminal::{Role, Terminal},
 };
-use barograph_server::config::ConfigError;
+use barograph_server::{StartError, config::ConfigError};
 use std::{io, process::ExitCode};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -69,6 +69,13 @@ impl Error {
             && let Some(position) = pointer::locate(message, query)
         {
             terminal.note(&pointer::draw(query, position, terminal.messages_paint()));
+        }
+        if let Self::Failed { source, .. } = self
+            && matches!(source.downcast_ref(), Some(StartError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse)
+        {
+            let told = "another program has that address, perhaps a server that runs already; name another one, as with \
+                        --http-addr (`barograph serve --help` has them all)";
+            terminal.message(Role::Info, told);
         }
         if let Self::Unreachable { .. } = self {
             terminal.message(Role::Info, "start a server with `barograph serve`, or name one with --url");

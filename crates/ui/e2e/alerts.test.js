@@ -58,7 +58,7 @@ test("the inbox: filtered, and the link shows the same", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/alerts`);
   await page.getByText("4 incidents, 6 alerts").waitFor();
-  await list(page).getByText("level 2 in").waitFor();
+  await list(page).getByText("escalates in").first().waitFor();
   await page.getByRole("combobox", { name: "Severity" }).selectOption("critical");
   await page.waitForURL(/severity=critical/);
   await page.getByText("2 incidents").waitFor();
@@ -148,6 +148,7 @@ test("an incident: taken, commented, given back, escalated, assigned and resolve
   await page.getByText("Nobody has it", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Escalate" }).click();
   await timeline.getByText("Escalated to level 2").waitFor();
+  await timeline.getByText("Level 2: managers").waitFor();
   await page.getByRole("button", { name: "Assign" }).click();
   await page.getByRole("dialog", { name: "Assign" }).getByLabel("To").fill("bo");
   await page.getByRole("dialog").getByRole("button", { name: "Assign" }).click();

@@ -80,8 +80,8 @@ function start() {
   ];
 }
 
-function note(incident, kind, actor, text, at = now()) {
-  incident.timeline.push({ seq: incident.timeline.length + 1, at: iso(at), kind, actor, text, data: {} });
+function note(incident, kind, actor, text, at = now(), data = {}) {
+  incident.timeline.push({ seq: incident.timeline.length + 1, at: iso(at), kind, actor, text, data });
 }
 
 start();
@@ -234,7 +234,7 @@ function acting(one, act, { message = "", assignee = "" }) {
       break;
     case "escalate":
       one.level = (one.level ?? 1) + 1;
-      note(one, "escalated", ACTOR, `Escalated to level ${one.level}`);
+      note(one, "escalated", ACTOR, `Escalated to level ${one.level}`, now(), { level: one.level, escalated_to: ["receiver:managers"] });
       break;
     case "resolve":
       Object.assign(one, { state: "resolved", resolved_at: iso(now()), ttr_seconds: (now() - Date.parse(one.opened_at)) / 1000 });

@@ -164,14 +164,15 @@ pub(super) fn plain(notice: &Notice, setting: &Setting<'_>, most: usize) -> Stri
         text.push_str(&format!("\n\nAcknowledge: {url}"));
     }
     if !setting.external_url.is_empty() {
-        text.push_str(&format!("\n{}", alerts_page(setting)));
+        text.push_str(&format!("\n{}", alerts_page(notice, setting)));
     }
     text
 }
 
-/// The page on which alerts are looked at.
-pub(super) fn alerts_page(setting: &Setting<'_>) -> String {
-    format!("{}/ui/alerts", setting.external_url.trim_end_matches('/'))
+/// The page on which it is looked at: that of the incident, else that of all alerts.
+pub(super) fn alerts_page(notice: &Notice, setting: &Setting<'_>) -> String {
+    let all = format!("{}/ui/alerts", setting.external_url.trim_end_matches('/'));
+    notice.incident.as_ref().map_or_else(|| all.clone(), |incident| format!("{all}/incidents/{incident}"))
 }
 
 /// The fields that templates know.

@@ -129,7 +129,7 @@ impl PagerDuty {
         }
         event["payload"] = payload;
         event["client"] = field("client", "Barograph".to_owned()).into();
-        event["client_url"] = field("client_url", data::alerts_page(setting)).into();
+        event["client_url"] = field("client_url", data::alerts_page(notice, setting)).into();
         event["links"] = self.links(fill).into();
         Ok(event)
     }

@@ -236,7 +236,7 @@ impl Slack {
             button
         }));
         if !setting.external_url.is_empty() {
-            buttons.push(button("Open", &data::alerts_page(setting), None));
+            buttons.push(button("Open", &data::alerts_page(notice, setting), None));
         }
         for (label, address, style) in &self.actions {
             if let (Some(label), Some(address)) = (fill.given(Some(label)), fill.given(Some(address))) {
@@ -257,7 +257,7 @@ impl Slack {
         for name in INNER {
             let plain = || match name {
                 "title" | "fallback" => data::subject(notice),
-                "title_link" => data::alerts_page(setting),
+                "title_link" => data::alerts_page(notice, setting),
                 "color" => color.to_owned(),
                 _ => String::new(),
             };

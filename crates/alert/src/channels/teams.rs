@@ -93,7 +93,7 @@ impl Teams {
         let mut actions: Vec<Value> =
             setting.ack_url.map(|url| action("Acknowledge", url)).into_iter().collect();
         if !setting.external_url.is_empty() {
-            actions.push(action("Open", &data::alerts_page(setting)));
+            actions.push(action("Open", &data::alerts_page(notice, setting)));
         }
         let card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

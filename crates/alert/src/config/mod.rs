@@ -3,6 +3,7 @@
 //! A plain file of Alertmanager works. Ours may also have `escalation_policies` and `schedules`, and `escalation: NAME` on a
 //! route. A key that is not known, a receiver or interval that is not there: each is a mistake with its place.
 
+mod called;
 mod intervals;
 mod read;
 mod receivers;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub use crate::channels::Channel;
 use crate::incident::{Policy, Schedule};
 pub use crate::routing::{InhibitRule, Route, TimeInterval};
+pub use called::check_called;
 pub use read::parse;
 pub use receivers::Receiver;
 

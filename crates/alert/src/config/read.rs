@@ -40,8 +40,8 @@ fn read(root: &Node, findings: &mut Findings) -> Config {
     let policies = named(entries, Policy::read, findings);
     for (key, _) in entries {
         let Some(policy) = policies.get(&key.text) else { continue };
-        let missing =
-            policy.missing(|name| schedules.get(name).map(Schedule::people), |name| receivers.contains_key(name));
+        let missing = policy
+            .missing(|name| schedules.get(name).map(Schedule::people), |name| receivers.contains_key(name));
         missing.into_iter().for_each(|text| findings.add(&key.place, text));
     }
     let names = Names {

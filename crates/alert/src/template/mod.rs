@@ -24,7 +24,10 @@ mod telling;
 mod tree;
 mod value;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use barograph_model::{Labels, Timestamp};
 use barograph_query::Datum;
@@ -118,6 +121,11 @@ impl Template {
     pub fn parse_as(text: &str, dialect: Dialect) -> Result<Self, TemplateError> {
         let tree = parser::parse(text, dialect).map_err(|mistake| mistake.placed(text))?;
         Ok(Self { text: text.into(), tree: Arc::new(tree) })
+    }
+
+    /// The names of the templates that it calls and does not define itself.
+    pub fn called(&self) -> BTreeSet<&str> {
+        self.tree.called()
     }
 
     /// The text as it was written.

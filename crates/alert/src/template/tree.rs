@@ -1,6 +1,6 @@
 //! A template as a tree. Nodes know the byte at which they begin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A template, and those that it defines by name.
 #[derive(Debug, Default)]
@@ -10,6 +10,25 @@ pub(super) struct Tree {
 }
 
 impl Tree {
+    /// The names of the templates that it calls and does not define.
+    pub(super) fn called(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        let mut left: Vec<&Node> = self.body.iter().chain(self.defined.values().flatten()).collect();
+        while let Some(node) = left.pop() {
+            match node {
+                Node::If { then, otherwise, .. } | Node::With { then, otherwise, .. } => {
+                    left.extend(then.iter().chain(otherwise));
+                }
+                Node::Range { each, otherwise, .. } => left.extend(each.iter().chain(otherwise)),
+                Node::Call { name, .. } if !self.defined.contains_key(name) => {
+                    names.insert(name.as_str());
+                }
+                Node::Call { .. } | Node::Text { .. } | Node::Action(_) | Node::Break | Node::Continue => {}
+            }
+        }
+        names
+    }
+
     /// Whether there is nothing to fill in.
     pub(super) fn is_plain(&self) -> bool {
         match self.body.as_slice() {

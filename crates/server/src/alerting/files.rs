@@ -68,14 +68,15 @@ impl Setup {
         let text = read(path)?;
         let config =
             config::parse(&text, &path.display().to_string()).map_err(|faults| faults.to_string())?;
-        let templates = templates(path, &config)?;
+        let templates = templates(path, &text, &config)?;
         let (path, shown) = (Some(path.to_owned()), masked(&text).into());
         Ok(Self { path, config: Arc::new(config), shown, stamp, templates })
     }
 }
 
-/// The templates of the files that `alertmanager.yml` names, relative to it, after those that are there anyway.
-fn templates(path: &Path, config: &AlertConfig) -> Result<Library, String> {
+/// The templates of the files that `alertmanager.yml` names, relative to it, after those that are there anyway. All that `text`,
+/// which is that file, calls are among them.
+fn templates(path: &Path, text: &str, config: &AlertConfig) -> Result<Library, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut library = barograph_alert::channels::library();
     let mut files: Vec<PathBuf> =
@@ -86,6 +87,8 @@ fn templates(path: &Path, config: &AlertConfig) -> Result<Library, String> {
         let text = read(&file)?;
         library.add(&text).map_err(|error| format!("{}:{error}", file.display()))?;
     }
+    let name = path.display().to_string();
+    config::check_called(text, &name, &library).map_err(|faults| faults.to_string())?;
     Ok(library)
 }
 
@@ -109,7 +112,7 @@ fn read(path: &Path) -> Result<String, String> {
 pub fn check(path: &Path) -> Result<AlertConfig, String> {
     let text = read(path)?;
     let config = config::parse(&text, &path.display().to_string()).map_err(|faults| faults.to_string())?;
-    templates(path, &config)?;
+    templates(path, &text, &config)?;
     Ok(config)
 }
 

@@ -43,6 +43,7 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/login", Open, Open),
     ("/favicon.ico", Open, Open),
     ("/runbooks/{alert}", Open, Open),
+    ("/graph", Open, Open),
     ("/ui", Open, Open),
     ("/ui/", May(Read), May(Read)),
     ("/ui/{*path}", May(Read), May(Read)),

@@ -213,6 +213,16 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
+/// Whoever comes from Prometheus is told what takes the place of `alerting`.
+fn alerting_is_here(root: &Node, findings: &mut Findings) {
+    let Kind::Map(entries) = &root.kind else { return };
+    for (key, _) in entries.iter().filter(|(key, node)| key.text == "alerting" && !node.is_void()) {
+        let message = "this server routes alerts and tells of them itself; name the file of Alertmanager under \
+                       `alertmanager_config`";
+        findings.add(&key.place, message);
+    }
+}
+
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
@@ -252,6 +262,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let alertmanager_config = section.value("alertmanager_config", |path| rule_files(path, folder), findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
+    alerting_is_here(root, findings);
     Config {
         global,
         rule_files,

@@ -218,6 +218,7 @@ storage:
   retention: 1d
   durability: always
 frobnicate: true
+alerting: {alertmanagers: [{static_configs: [{targets: [localhost:9093]}]}]}
 ",
         &[
             "b.yml:2:3: unknown key `scrape_intervall` in `global`; did you mean `scrape_interval`?",
@@ -234,6 +235,9 @@ frobnicate: true
             "b.yml:17:3: unknown key `retention` in `storage`; remove it",
             "b.yml:18:15: `durability`: expected `batch`, `sync` or `relaxed`, found `always`",
             "b.yml:19:1: unknown key `frobnicate` in the configuration; remove it",
+            "b.yml:20:1: key `alerting` of the configuration is not supported yet; remove it",
+            "b.yml:20:1: this server routes alerts and tells of them itself; name the file of Alertmanager under \
+             `alertmanager_config`",
         ],
     );
 }

@@ -21,6 +21,7 @@ mod federate;
 pub(crate) mod figures;
 mod flat;
 mod follow;
+mod graph;
 mod guard;
 pub(crate) mod health;
 mod histograms;
@@ -383,6 +384,7 @@ pub(crate) fn router(app: App, address: SocketAddr) -> Router {
         .merge(service::routes())
         .merge(alertmanager::routes())
         .merge(auth::routes())
+        .merge(graph::routes())
         .merge(pages::routes(external.path()));
     prefix::behind(layered(all, app, address), &external)
 }

@@ -36,6 +36,7 @@ const EACH: &[&str] = &[
     "/login",
     "/favicon.ico",
     "/runbooks/{alert}",
+    "/graph",
     "/ui",
     "/ui/",
     "/ui/{*path}",

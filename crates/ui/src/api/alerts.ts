@@ -83,6 +83,7 @@ export interface TimelineRow {
   kind: string;
   actor: string | null;
   text: string;
+  data?: Readonly<Record<string, unknown>> | null;
 }
 
 export interface Matcher {

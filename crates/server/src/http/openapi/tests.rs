@@ -11,7 +11,7 @@ use regex::Regex;
 use super::*;
 
 /// Pages, and what answers for paths that are not there.
-const NOT_DESCRIBED: [&str; 4] = ["/", "/ui", "/favicon.ico", "/api/v1/{*unknown}"];
+const NOT_DESCRIBED: [&str; 5] = ["/", "/graph", "/ui", "/favicon.ico", "/api/v1/{*unknown}"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

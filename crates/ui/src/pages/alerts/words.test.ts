@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alert } from "../../api/alerts";
-import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
+import { askedText, conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -59,6 +59,12 @@ test("an incident speaks in the words of its worst alert that fires", () => {
   const alert = (severity: string, message: string, state = "firing") => ({ severity, message, state, annotations: {} }) as unknown as Alert;
   expect(saidBy([alert("info", "slow"), alert("critical", "down"), alert("critical", "down"), alert("critical", "gone", "resolved")])).toEqual({ text: "down", others: 1 });
   expect(saidBy([alert("warning", "", "resolved")])).toEqual({ text: "", others: 0 });
+});
+
+test("an escalation says whom it asked, and why", () => {
+  expect(askedText({ level: 2, escalated_to: ["user:bo", "receiver:managers", "channel:sms"] })).toBe("Level 2: bo, managers, channel:sms");
+  expect(askedText({ level: 3, escalated_to: ["receiver:all"], nobody_on_call: ["nights"], without_receiver: ["cy"] })).toBe("Level 3: all, as nobody is on call by nights, as cy has no receiver");
+  for (const none of [null, undefined, {}, { escalated_to: "x" }]) expect(askedText(none)).toBe("");
 });
 
 test("what all labels share, and what answered", () => {

@@ -56,6 +56,17 @@ export function saidBy(alerts: readonly Alert[]): { text: string; others: number
 }
 
 const REASONS: Readonly<Record<string, string>> = { group: "firing", acknowledged: "acknowledgment" };
+const textsOf = (given: unknown): string[] => (Array.isArray(given) ? given.filter((one): one is string => typeof one === "string") : []);
+
+/** Whom an escalation asked, and why not whom it should have. */
+export function askedText(data: Readonly<Record<string, unknown>> | null | undefined): string {
+  const people = textsOf(data?.escalated_to).map((target) => target.replace(/^(?:user|receiver):/, ""));
+  if (data === null || data === undefined || people.length === 0) return "";
+  const vacant = textsOf(data.nobody_on_call).map((name) => `, as nobody is on call by ${name}`);
+  const unreachable = textsOf(data.without_receiver).map((name) => `, as ${name} has no receiver`);
+  return `Level ${String(data.level)}: ${people.join(", ")}${[...vacant, ...unreachable].join("")}`;
+}
+
 /** Why a notice was sent. */
 export const reasonText = (reason: string): string => REASONS[reason] ?? reason;
 
