@@ -58,7 +58,7 @@ mod tests {
         check(r#"title: '{{ template'"#, "");
         check(
             r#"fields: [{value: '{{ if .Status }}{{ template "nosuch" . }}{{ end }}'}]"#,
-            "a.yml:3:21: `value`: there is no template \"nosuch\"; `define` it in a file that `templates` names",
+            "a.yml:3:22: `value`: there is no template \"nosuch\"; `define` it in a file that `templates` names",
         );
     }
 }
