@@ -116,6 +116,10 @@ pub(crate) fn refusal(reply: &Reply) -> Error {
     Error::Refused { kind: String::new(), message, query: None }
 }
 
+/// What helps whoever is not known.
+const HOW_TO_SAY_WHO: &str =
+    "; a token is given by --token-file or BAROGRAPH_TOKEN, a user by --user and --password-file";
+
 /// The document of a reply; an error is told in the words of the server.
 pub(crate) fn document(reply: &Reply) -> Result<Value, Error> {
     let foreign = |why: String| Error::Foreign { url: reply.url.clone(), status: reply.status, why };
@@ -125,7 +129,8 @@ pub(crate) fn document(reply: &Reply) -> Result<Value, Error> {
         // Alertmanager's API answers with a bare text.
         _ => match document["detail"].as_str().or(document.as_str()) {
             Some(detail) => {
-                Err(Error::Refused { kind: String::new(), message: detail.to_owned(), query: None })
+                let how = if reply.status == 401 { HOW_TO_SAY_WHO } else { "" };
+                Err(Error::Refused { kind: String::new(), message: format!("{detail}{how}"), query: None })
             }
             None => Err(foreign("there is no `detail`".to_owned())),
         },

@@ -139,7 +139,7 @@ test("an incident: taken, commented, given back, escalated, assigned and resolve
   const timeline = page.getByRole("region", { name: "Timeline" });
   await timeline.getByText("web-team was told by webhook").waitFor();
   await page.keyboard.press("a");
-  await page.getByText(/^ann has it since/).waitFor();
+  await page.getByText(/^ann took it/).waitFor();
   await page.getByRole("button", { name: "Comment" }).click();
   await page.getByRole("dialog", { name: "Comment" }).getByLabel("Message").fill("looks like the new version");
   await page.getByRole("button", { name: "Add the comment" }).click();
@@ -155,7 +155,7 @@ test("an incident: taken, commented, given back, escalated, assigned and resolve
   await page.getByText("Assigned to bo, not acknowledged").waitFor();
   await page.getByRole("button", { name: "Resolve" }).click();
   await page.getByRole("button", { name: "Resolve the incident" }).click();
-  await page.getByText(/^Over since/).waitFor();
+  await page.getByText(/^It ended/).waitFor();
   assert.equal(await page.getByRole("button", { name: "Escalate" }).count(), 0);
   assert.equal(await page.getByRole("region", { name: "Its alerts" }).getByRole("row").count(), 4);
   await page.getByRole("region", { name: "Notices" }).getByText("connection refused").waitFor();
@@ -183,7 +183,7 @@ test("woken up: on a phone Acknowledge is in sight at once, and large", async ()
   assert.ok(box.y + box.height < 400 && box.height >= 48 && box.width > 300, JSON.stringify(box));
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
   await button.tap();
-  await page.getByText(/^ann has it since/).waitFor();
+  await page.getByText(/^ann took it/).waitFor();
   await done(page);
 });
 
