@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_told_in_its_words_with_what_helps() {
+        let told = |status, body: &'static str| {
+            let reply = Reply { url: "http://a".into(), status, body: body.into() };
+            document(&reply).unwrap_err().to_string()
+        };
+        assert_eq!(told(404, r#"{"detail":"there is no alert"}"#), "there is no alert");
+        // As Alertmanager's API has it.
+        assert_eq!(told(400, r#""bad matcher""#), "bad matcher");
+        assert!(told(401, r#"{"detail":"say who you are"}"#).contains("--token-file"));
+        assert!(told(400, "{}").contains("there is no `detail`"));
+    }
+
+    #[test]
     fn a_vector_with_a_histogram() {
         let body = r#"{"status":"success","data":{"resultType":"vector","result":[
             {"metric":{"__name__":"a"},"value":[1.5,"NaN"]},
