@@ -1,6 +1,7 @@
 //! Our own server as a child process, with a data directory that outlives it.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -8,6 +9,9 @@ use std::{
 use anyhow::{Result, ensure};
 
 use crate::{place, server::Server, shell};
+
+/// The file of settings of a server without the rules that come with it.
+const QUIET: &str = "barograph.yml";
 
 /// How the tasks start `barograph serve`; starting again continues with the same data.
 #[derive(Clone, Debug)]
@@ -27,6 +31,12 @@ impl Barograph {
     pub(crate) fn with(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
         self
+    }
+
+    /// With no rules but those it is given: what is stored is then what was sent, and what it says of itself.
+    pub(crate) fn without_ready_rules(self) -> Result<Self> {
+        fs::write(self.folder.join(QUIET), "ready_rules: {enabled: false}\n")?;
+        Ok(self.with(&["--config", QUIET]))
     }
 
     /// Starts it on a free port and waits until it is ready.

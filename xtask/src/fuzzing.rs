@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::{place, simulation::build_checked};
+use crate::{place, progress, simulation::build_checked};
 
 /// Inputs in the kept corpus of a target at most, and the longest of them.
 const CORPUS_MAX: (usize, u64) = (48, 2048);
@@ -131,14 +131,11 @@ impl Progress {
     }
 
     fn read(target: &str) -> Result<Self> {
-        match fs::read(Self::file(target)) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            Err(_) => Ok(Self::default()),
-        }
+        Ok(progress::read(&Self::file(target))?.unwrap_or_default())
     }
 
     fn write(&self, target: &str) -> Result<()> {
-        Ok(fs::write(Self::file(target), serde_json::to_vec(self)?)?)
+        progress::write(&Self::file(target), self)
     }
 
     fn print(&self, name: &str) {

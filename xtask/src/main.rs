@@ -17,6 +17,7 @@ mod npm;
 mod outbox;
 mod peers;
 mod place;
+mod progress;
 mod promqltest;
 mod python;
 mod random;

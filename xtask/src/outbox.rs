@@ -2,8 +2,7 @@
 //! where it stopped. What is played is a test of the server (`crates/server/src/delivery/crashes.rs`), with more points.
 
 use std::{
-    fmt, fs,
-    path::Path,
+    fmt,
     process::Command,
     time::{Duration, Instant},
 };
@@ -12,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::{place, shell};
+use crate::{place, progress, shell};
 
 /// Points of one part, after which progress is written.
 const PART: u64 = 2_000;
@@ -53,16 +52,16 @@ pub(crate) struct Totals {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let file = place::target().join("xtask/outbox/progress.json");
     let mut totals = Totals { seed: arguments.seed, ..Totals::default() };
-    if !arguments.restart && file.is_file() {
-        let known: Totals = serde_json::from_slice(&fs::read(&file)?)?;
-        if known.seed == arguments.seed {
-            totals = known;
-        }
+    if !arguments.restart
+        && let Some(known) = progress::read::<Totals>(&file)?
+        && known.seed == arguments.seed
+    {
+        totals = known;
     }
     println!("{} of {} points from seed {} are done", totals.points, arguments.points, totals.seed);
     while totals.points < arguments.points {
         totals.add(&part(totals.seed + totals.points, PART.min(arguments.points - totals.points))?);
-        write(&file, &totals)?;
+        progress::write(&file, &totals)?;
         println!("{totals}");
     }
     Ok(())
@@ -95,13 +94,6 @@ fn part(seed: u64, points: u64) -> Result<Totals> {
     let totals = Totals::read(line)?;
     ensure!(totals.points == points, "{} points of {points}", totals.points);
     Ok(totals)
-}
-
-fn write(file: &Path, totals: &Totals) -> Result<()> {
-    fs::create_dir_all(file.parent().context("the file lies in a folder")?)?;
-    let fresh = file.with_extension("new");
-    fs::write(&fresh, serde_json::to_vec(totals)?)?;
-    Ok(fs::rename(&fresh, file)?)
 }
 
 impl Totals {

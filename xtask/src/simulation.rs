@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: many histories of the store under seeds, in parts, so that a long run goes on where it stopped.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::{place, shell};
+use crate::{place, progress, shell};
 
 /// Seeds of one part, after which progress is written.
 const PART: u64 = 1_000;
@@ -63,17 +63,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     }
     let file = place::target().join("xtask/sim/progress.json");
     let mut totals = Totals { from: arguments.from, ..Totals::default() };
-    if !arguments.restart && file.is_file() {
-        let known: Totals = serde_json::from_slice(&fs::read(&file)?)?;
-        if known.from == arguments.from {
-            totals = known;
-        }
+    if !arguments.restart
+        && let Some(known) = progress::read::<Totals>(&file)?
+        && known.from == arguments.from
+    {
+        totals = known;
     }
     println!("{} of {} seeds from {} are done", totals.seeds, arguments.seeds, totals.from);
     while totals.seeds < arguments.seeds {
         let count = PART.min(arguments.seeds - totals.seeds);
         totals.add(&part(&program, totals.from + totals.seeds, count, threads)?);
-        write(&file, &totals)?;
+        progress::write(&file, &totals)?;
         println!("{totals}");
     }
     Ok(totals.failed == 0)
@@ -121,13 +121,6 @@ fn part(program: &Path, from: u64, count: u64, threads: usize) -> Result<Totals>
         println!("{before}");
     }
     Totals::read(last).with_context(|| format!("the simulation ended with {} and {last:?}", output.status))
-}
-
-fn write(file: &Path, totals: &Totals) -> Result<()> {
-    fs::create_dir_all(file.parent().context("the file lies in a folder")?)?;
-    let fresh = file.with_extension("new");
-    fs::write(&fresh, serde_json::to_vec(totals)?)?;
-    Ok(fs::rename(&fresh, file)?)
 }
 
 impl Totals {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use barograph_model::Timestamp;
+use barograph_model::{Labels, Timestamp};
 
 use crate::{
     BELIEVED, Rule, State as RuleState,
@@ -34,6 +34,12 @@ pub fn valid_until(at: Timestamp, interval: Duration) -> i64 {
     at.millis().saturating_add(interval.max(RESEND).saturating_mul(BELIEVED))
 }
 
+/// The labels of an alert as it is routed: an empty one is none.
+pub fn labels(labels: &Labels) -> LabelSet {
+    let pairs = labels.iter().filter(|(_, value)| !value.is_empty());
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// The alerts of a rule as they are after an evaluation, those that are over for less than a while among them.
 pub fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
     let valid_until = valid_until(raised.at, raised.interval);
@@ -42,12 +48,7 @@ pub fn told(rule: &Rule, raised: Raised<'_>) -> Vec<Alert> {
     let kind = spec.map_or("threshold", |spec| spec.watches.as_str());
     let threshold = spec.and_then(|spec| spec.threshold.as_ref()?.evidence());
     let alert = |alert: &crate::Alert| {
-        let labels: LabelSet = alert
-            .labels
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let labels = labels(&alert.labels);
         let over = alert.state == RuleState::Inactive;
         let mut annotations = alert.annotations.clone();
         let escalation = handling.and_then(|handling| handling.escalation.clone());

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     barograph,
     peers::{self, Alertmanager},
-    place,
+    place, progress,
     random::Random,
 };
 pub(crate) use play::start_theirs;
@@ -85,7 +85,7 @@ pub(crate) struct Totals {
 /// Runs what is asked for. Whether nothing differs.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let file = folder().join("progress.json");
-    let known = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Totals>(&bytes).ok());
+    let known = progress::read::<Totals>(&file).ok().flatten();
     let known = known.filter(|known| known.seed == arguments.seed && !arguments.restart);
     let mut totals = known.unwrap_or(Totals { seed: arguments.seed, ..Totals::default() });
     if arguments.report {
@@ -105,8 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     while totals.trees < arguments.trees {
         let count = BATCH.min(arguments.trees - totals.trees);
         totals.batch(&programs, count)?;
-        fs::create_dir_all(folder())?;
-        fs::write(&file, serde_json::to_vec(&totals)?)?;
+        progress::write(&file, &totals)?;
         println!("{totals}");
     }
     Ok(totals.different.is_empty())

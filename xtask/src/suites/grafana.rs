@@ -23,8 +23,7 @@ const STEPS_MAX: i64 = 11_000;
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let folder = place::fresh("grafana")?;
-    std::fs::write(folder.join("barograph.yml"), "ready_rules: {enabled: false}\n")?;
-    let server = Barograph::new(&ground.binary, &folder).with(&["--config", "barograph.yml"]).start()?;
+    let server = Barograph::new(&ground.binary, &folder).without_ready_rules()?.start()?;
     let at_s = load::now_ms()? / 1000 - 120;
     fill(&server, at_s)?;
     let call = Calls { server, at_s };

@@ -52,7 +52,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let snapshot = snapshot(peers, &folder)?;
     let theirs = dump(peers, &snapshot)?;
     // All the past that is moved in is looked at sample by sample.
-    let barograph = Barograph::new(&ground.binary, &folder).with(&["--retention-raw", "60d"]);
+    let barograph =
+        Barograph::new(&ground.binary, &folder).with(&["--retention-raw", "60d"]).without_ready_rules()?;
     let ours = barograph.start()?;
     let url = ours.url();
     let import = |from: &Path| {

@@ -6,13 +6,7 @@
 //!
 //! A long campaign keeps its data directory and a file of its progress, and goes on where it was stopped.
 
-use std::{
-    fs,
-    ops::Range,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{ops::Range, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use barograph_model::Labels;
@@ -26,7 +20,7 @@ use crate::{
     barograph::Barograph,
     http::Client,
     load::{self, REMOTE_WRITE_HEADERS},
-    place,
+    place, progress,
     random::Random,
     server::Server,
     tally::Tally,
@@ -268,14 +262,11 @@ impl Progress {
     }
 
     fn read(file: &Path) -> Result<Self> {
-        serde_json::from_str(&fs::read_to_string(file)?).with_context(|| format!("{}", file.display()))
+        progress::read(file)?.with_context(|| format!("there is no {}", file.display()))
     }
 
-    /// Written whole beside the old one and put in its place, as this task may be stopped at any time too.
     fn write(&self, file: &Path) -> Result<()> {
-        let beside: PathBuf = file.with_extension("new");
-        fs::write(&beside, serde_json::to_string(self)?)?;
-        Ok(fs::rename(&beside, file)?)
+        progress::write(file, self)
     }
 
     fn acknowledged(&self) -> i64 {

@@ -70,16 +70,11 @@ impl Machine {
     pub fn done(&mut self, id: u64, verdict: &Verdict, now: i64, die: f64) -> Option<(Entry, Outcome)> {
         let place = self.places.get(&id)?;
         let done = self.queues.get_mut(place)?.done(id, verdict, now, die);
-        match &done {
-            Some((_, Outcome::Again(_))) => {}
-            Some((entry, _)) => {
-                self.places.remove(&id);
-                self.unnoted.insert(id, entry.clone());
-            }
-            None => {
-                self.places.remove(&id);
-            }
+        if let Some((_, Outcome::Again(_))) = done {
+            return done;
         }
+        self.places.remove(&id);
+        self.unnoted.extend(done.iter().map(|(entry, _)| (id, entry.clone())));
         done
     }
 

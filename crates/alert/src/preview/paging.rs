@@ -16,7 +16,8 @@ use crate::{
     config::Config,
     incident::{Book, Change, Schedule, Surrounding, recipients},
     notice::Reason,
-    routing::{Alert, Cause, Dispatcher, Flush, Inhibitor, LabelSet, Log, Muting, Silences},
+    raised,
+    routing::{Alert, Cause, Dispatcher, Flush, Inhibitor, Log, Muting, Silences},
 };
 
 /// Looks at groups and incidents of one preview at most.
@@ -58,8 +59,7 @@ pub fn paged(spec: &RuleSpec, firings: &[Firing], until: Timestamp, by: Paging<'
     for firing in firings {
         let alert = alert(spec, firing);
         if let Some(end) = firing.end {
-            let over = Alert { ends_at: Some(end.0), updated_at: end.0, ..alert.clone() };
-            events.push((end.0, over));
+            events.push((end.0, alert.clone().ended(end.0)));
         }
         events.push((firing.start.0, alert));
     }
@@ -73,16 +73,10 @@ pub fn paged(spec: &RuleSpec, firings: &[Firing], until: Timestamp, by: Paging<'
 }
 
 fn alert(spec: &RuleSpec, firing: &Firing) -> Alert {
-    let labels: LabelSet = firing
-        .labels
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
     let named = spec.alerting().and_then(|alert| alert.handling.escalation.clone());
     let escalation = named.or_else(|| firing.annotations.get("escalation").cloned());
     Alert {
-        labels,
+        labels: raised::labels(&firing.labels),
         annotations: firing.annotations.clone(),
         starts_at: firing.start.0,
         ends_at: None,

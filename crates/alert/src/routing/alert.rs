@@ -131,6 +131,12 @@ impl Alert {
         self.labels.get("severity").is_some_and(|severity| severity == "none")
     }
 
+    /// It as it is over at a time, as its rule says.
+    #[must_use]
+    pub fn ended(self, at: i64) -> Self {
+        Self { ends_at: Some(at), timeout: false, updated_at: at, ..self }
+    }
+
     /// Whether it is over at a time.
     pub fn resolved(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now.millis())

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -11,6 +12,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tempfile::TempDir;
 
 /// What a run of the binary left behind.
 pub(crate) struct Run {
@@ -34,6 +36,20 @@ pub(crate) fn barograph_with(words: &[&str], environment: &[(&str, &str)]) -> Ru
         out: String::from_utf8(stdout).expect("output is text"),
         err: String::from_utf8(stderr).expect("messages are text"),
     }
+}
+
+/// A folder with these files, and what the binary says in it; `FOLDER` stands for the folder.
+pub(crate) fn run_among(files: &[(&str, &str)], words: &[&str]) -> (TempDir, Run) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let path = folder.path().display().to_string();
+    let words: Vec<String> = words.iter().map(|word| word.replace("FOLDER", &path)).collect();
+    let mut run = barograph(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    run.out = run.out.replace(&path, "FOLDER");
+    run.err = run.err.replace(&path, "FOLDER");
+    (folder, run)
 }
 
 /// The binary, not yet started.

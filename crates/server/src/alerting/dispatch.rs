@@ -165,7 +165,6 @@ impl Alerting {
         if flushes.is_empty() && ended.is_empty() && !prunes {
             return;
         }
-        engine.incidents.configure(self.config());
         let (pending, incidents) = Pending::flushed(&engine.incidents, &flushes, now);
         let (notices, log) = {
             let mut standing = self.standing();

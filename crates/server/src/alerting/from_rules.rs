@@ -46,15 +46,8 @@ impl Alerting {
     /// Ends alerts of a rule that is gone. Blocks on the disk.
     pub(crate) fn end(&self, alerts: &[LabelSet], now: Timestamp) {
         let at = now.millis();
-        let over: Vec<Alert> = {
-            let standing = self.standing();
-            let fires = |labels: &LabelSet| {
-                let alert = standing.alerts.one(Fingerprint::of(labels))?;
-                alert.ends_at.is_none_or(|end| end > at).then(|| alert.clone())
-            };
-            let over = alerts.iter().filter_map(fires);
-            over.map(|alert| Alert { ends_at: Some(at), timeout: false, updated_at: at, ..alert }).collect()
-        };
+        let fires = |labels: &LabelSet| self.firing(Fingerprint::of(labels), at);
+        let over = alerts.iter().filter_map(fires).map(|alert| alert.ended(at)).collect();
         if let Err(error) = self.post(over, now) {
             tracing::warn!(error = chain(&error), "alerts of a rule that is gone are not ended yet");
         }

@@ -61,7 +61,6 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             () = tokio::time::sleep(EVERY) => {}
         }
         let incidents = engine.incidents.clone();
-        incidents.configure(engine.alerting.config());
         let _ = tokio::task::spawn_blocking(move || {
             incidents.tick();
             if round % PRUNE_ROUNDS == 30 {

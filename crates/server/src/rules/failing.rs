@@ -52,12 +52,7 @@ pub(super) fn alerts(evaluated: &[Evaluated], from: From<'_>, known: &Alerting) 
         match (error, was_good) {
             (Some(_), _) => Some(new),
             (None, true) => None,
-            (None, false) => known.firing(new.fingerprint(), from.at).map(|before| Alert {
-                ends_at: Some(from.at),
-                timeout: false,
-                updated_at: from.at,
-                ..before
-            }),
+            (None, false) => known.firing(new.fingerprint(), from.at).map(|before| before.ended(from.at)),
         }
     };
     by_name.into_iter().filter_map(one).collect()

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use barograph_alert::{Alert, Defaults, Group, Rule, Surroundings, routing::LabelSet};
+use barograph_alert::{Defaults, Group, Rule, Surroundings, raised, routing::LabelSet};
 use barograph_model::{Labels, stale_marker};
 use barograph_tsdb::Row;
 use tokio::{
@@ -302,11 +302,7 @@ fn over(before: &[Arc<Running>], now: &[Arc<Running>]) -> Vec<LabelSet> {
     for running in before {
         let group = running.group();
         for rule in group.rules.iter().filter(|rule| !there.contains(&key(rule))) {
-            let labels = |alert: &Alert| {
-                let pairs = alert.labels.iter().filter(|(_, value)| !value.is_empty());
-                pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<LabelSet>()
-            };
-            over.extend(rule.active().map(labels));
+            over.extend(rule.active().map(|alert| raised::labels(&alert.labels)));
         }
     }
     over

@@ -41,6 +41,18 @@ async fn deliveries(running: &Running, query: &str) -> Vec<Value> {
     reply["deliveries"].as_array().unwrap().clone()
 }
 
+/// A receiver's channels of the services that the fakes play.
+fn services(url: &str) -> String {
+    format!(
+        "  slack_configs: [{{api_url: '{url}/slack'}}]\n  \
+         pagerduty_configs: [{{routing_key: k, url: '{url}/v2/enqueue'}}]\n  \
+         telegram_configs: [{{bot_token: '1:abc', chat_id: -5, api_url: '{url}'}}]\n  \
+         sms_configs: [{{account_sid: AC1, auth_token: t, from: '+1', to: '+2', api_url: '{url}'}}]\n  \
+         opsgenie_configs: [{{api_key: k, api_url: '{url}'}}]\n  \
+         msteamsv2_configs: [{{webhook_url: '{url}/teams'}}]\n"
+    )
+}
+
 #[tokio::test]
 async fn each_channel_is_told_in_its_form_and_a_dead_one_delays_none() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,13 +64,8 @@ async fn each_channel_is_told_in_its_form_and_a_dead_one_delays_none() {
         listener.local_addr().unwrap()
     };
     let receivers = format!(
-        "- name: team\n  webhook_configs: [{{url: 'http://{dead}/'}}, {{url: '{url}/hook', signing_secret: key}}]\n  \
-         slack_configs: [{{api_url: '{url}/slack'}}]\n  \
-         pagerduty_configs: [{{routing_key: k, url: '{url}/v2/enqueue'}}]\n  \
-         telegram_configs: [{{bot_token: '1:abc', chat_id: -5, api_url: '{url}'}}]\n  \
-         sms_configs: [{{account_sid: AC1, auth_token: t, from: '+1', to: '+2', api_url: '{url}'}}]\n  \
-         opsgenie_configs: [{{api_key: k, api_url: '{url}'}}]\n  \
-         msteamsv2_configs: [{{webhook_url: '{url}/teams'}}]\n"
+        "- name: team\n  webhook_configs: [{{url: 'http://{dead}/'}}, {{url: '{url}/hook', signing_secret: key}}]\n{}",
+        services(&url)
     );
     let running = running(folder.path(), &receivers, "team").await;
     post(&running, "node_failure", false).await;
@@ -160,14 +167,7 @@ async fn ten_related_alerts_are_one_message_within_the_limits_of_each_channel() 
     let folder = tempfile::tempdir().unwrap();
     let fakes = Fakes::default();
     let url = fakes.listen().await;
-    let receivers = format!(
-        "- name: team\n  webhook_configs: [{{url: '{url}/hook'}}]\n  slack_configs: [{{api_url: '{url}/slack'}}]\n  \
-         pagerduty_configs: [{{routing_key: k, url: '{url}/v2/enqueue'}}]\n  \
-         telegram_configs: [{{bot_token: '1:abc', chat_id: -5, api_url: '{url}'}}]\n  \
-         sms_configs: [{{account_sid: AC1, auth_token: t, from: '+1', to: '+2', api_url: '{url}'}}]\n  \
-         opsgenie_configs: [{{api_key: k, api_url: '{url}'}}]\n  \
-         msteamsv2_configs: [{{webhook_url: '{url}/teams'}}]\n"
-    );
+    let receivers = format!("- name: team\n  webhook_configs: [{{url: '{url}/hook'}}]\n{}", services(&url));
     let running = running(folder.path(), &receivers, "team").await;
     post_many(&running, 10, "critical", &"🚨 \"it\" is <b>down</b> & out ".repeat(200)).await;
     let hook = fakes.wait("/hook", 1).await[0].json();

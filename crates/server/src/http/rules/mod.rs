@@ -31,7 +31,7 @@ use crate::{
     Engine,
     auth::gate::{self, Who},
     errors::chain,
-    rules::own::{self, By, Given, Own, Refusal},
+    rules::own::{self, By, Given, Own, OwnRules, Refusal},
     tenants::scope,
 };
 use document::Facts;
@@ -101,9 +101,7 @@ async fn change(
     if own.name() != given.rule.spec.name() {
         not_of_a_file(&engine, &given)?;
     }
-    let (rules, now, by, of) = (engine.own_rules.clone(), engine.clock.now(), who.0.user.clone(), id.clone());
-    let changed = blocking(move || rules.change(&of, given, By { who: &by, now })).await?;
-    settled(&app, &who.0, peer, ("rule.change", &id), changed).await?;
+    act(&app, &who.0, peer, ("rule.change", &id), move |rules, id, by| rules.change(id, given, by)).await?;
     document_of(&engine, &id).map(Json)
 }
 
@@ -125,10 +123,8 @@ async fn enable(
     let (peer, (_, body)) = (peer(&request), body(request).await?);
     let Enabled { enabled } = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("expected {{\"enabled\": true}} or false: {error}")))?;
-    let (rules, now, by, of) = (engine.own_rules.clone(), engine.clock.now(), who.0.user.clone(), id.clone());
-    let switched = blocking(move || rules.enable(&of, enabled, By { who: &by, now })).await?;
-    let act = if enabled { "rule.enable" } else { "rule.disable" };
-    settled(&app, &who.0, peer, (act, &id), switched).await?;
+    let what = if enabled { "rule.enable" } else { "rule.disable" };
+    act(&app, &who.0, peer, (what, &id), move |rules, id, by| rules.enable(id, enabled, by)).await?;
     document_of(&engine, &id).map(Json)
 }
 
@@ -142,9 +138,7 @@ async fn remove(
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     editable(&engine, &id)?;
     let peer = peer(&request);
-    let (rules, now, by, of) = (engine.own_rules.clone(), engine.clock.now(), who.0.user.clone(), id.clone());
-    let removed = blocking(move || rules.remove(&of, By { who: &by, now })).await?;
-    settled(&app, &who.0, peer, ("rule.delete", &id), removed).await?;
+    act(&app, &who.0, peer, ("rule.delete", &id), |rules, id, by| rules.remove(id, by)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -262,6 +256,21 @@ fn faulty(faults: &Faults) -> Problem {
         Some(Place::Path(path)) => problem.at(path.clone()),
         _ => problem,
     }
+}
+
+/// Does something with the rule of an id, which blocks, and notes who did.
+async fn act(
+    app: &App,
+    who: &Identity,
+    peer: Option<Peer>,
+    (name, id): (&str, &str),
+    change: impl FnOnce(&OwnRules, &str, By<'_>) -> Result<Arc<Own>, Refusal> + Send + 'static,
+) -> Result<Arc<Own>, Problem> {
+    let engine = app.ready().ok_or_else(Problem::not_ready)?;
+    let (rules, now, by, of) =
+        (engine.own_rules.clone(), engine.clock.now(), who.user.clone(), id.to_owned());
+    let done = blocking(move || change(&rules, &of, By { who: &by, now })).await?;
+    settled(app, who, peer, (name, id), done).await
 }
 
 /// Notes what became of a change, and answers with why it was not made.
