@@ -115,14 +115,19 @@ fn explicit_histograms_are_buckets() {
         ],
     );
     check(&of(r#""count":2"#), &["h_seconds_count 2 @1", r#"h_seconds_bucket{le="+Inf"} 2 @1"#]);
-    check(
-        &of(r#""flags":1,"explicitBounds":[1],"bucketCounts":[0,0]"#),
-        &[
-            "h_seconds_count stale @1",
-            r#"h_seconds_bucket{le="1"} stale @1"#,
-            r#"h_seconds_bucket{le="+Inf"} stale @1"#,
-        ],
-    );
+    for ended in
+        [r#""flags":1,"explicitBounds":[1],"bucketCounts":[0,0]"#, r#""flags":1,"explicitBounds":[1]"#]
+    {
+        check(
+            &of(ended),
+            &[
+                "h_seconds_sum stale @1",
+                "h_seconds_count stale @1",
+                r#"h_seconds_bucket{le="1"} stale @1"#,
+                r#"h_seconds_bucket{le="+Inf"} stale @1"#,
+            ],
+        );
+    }
     check(
         &of(r#""count":2,"bucketCounts":[1],"explicitBounds":[1,2]"#),
         &[r#"!1 metric "h": 2 bounds do not fit 1 counts"#],
