@@ -190,17 +190,17 @@ async fn limits_may_be_changed() {
         at += 1;
         server.write_series(labels, &[(t - 60_000 + at, 1.0)]).await
     };
-    assert_eq!(write(&[("__name__", "m"), ("a", "long enough")]).await.status, 204);
+    assert_eq!(write(&[("__name__", "m"), ("a", "long enough for all")]).await.status, 204);
     let told = reload(
         &server,
         dir.path(),
         &format!(
-            "{FIRST}limits: {{label_value: 5, labels_per_series: 3, values_per_label: 3, samples_per_request: 2, body: 200, connections: 9}}\n"
+            "{FIRST}limits: {{label_value: 12, labels_per_series: 3, values_per_label: 3, samples_per_request: 2, body: 200, connections: 9}}\n"
         ),
     )
     .await;
     assert_eq!(told["needs_restart"], json!(["limits.connections"]), "{told}");
-    let refused = write(&[("__name__", "m"), ("a", "longer")]).await;
+    let refused = write(&[("__name__", "m"), ("a", "longer than that too")]).await;
     assert_eq!(
         (refused.status.as_u16(), refused.text.contains("label value")),
         (400, true),
@@ -210,11 +210,11 @@ async fn limits_may_be_changed() {
     let many = [("__name__", "m"), ("a", "1"), ("b", "1"), ("c", "1")];
     assert_eq!(write(&many).await.status, 400);
     // What is known goes on, whatever it is called.
-    assert_eq!(write(&[("__name__", "m"), ("a", "long enough")]).await.status, 204);
+    assert_eq!(write(&[("__name__", "m"), ("a", "long enough for all")]).await.status, 204);
     for value in ["1", "2", "3"] {
         assert_eq!(write(&[("__name__", "v"), ("a", value)]).await.status, 204);
     }
-    let over = server.data("/api/v1/query?query=v{a=\"__overflow__\"}").await;
+    let over = server.data("/api/v1/query?query=v%7Ba%3D%22__overflow__%22%7D").await;
     assert_eq!(over["result"].as_array().unwrap().len(), 1, "{over}");
     let samples: Vec<_> = (1..=3).map(|n| (t - 1_000 + n, 0.0)).collect();
     let refused = server.write_series(&[("__name__", "s")], &samples).await;

@@ -83,7 +83,14 @@ impl<'a> Walk<'a, '_> {
 
     #[inline]
     fn attribute(&mut self, pair: Reader<'a>) -> Result<(), Malformed> {
-        self.labels.add(self.label_names, &Attribute::read(pair)?)
+        let attribute = Attribute::read(pair)?;
+        if !self.labels.add(self.label_names, &attribute)? {
+            let shown = || String::from_utf8_lossy(attribute.key);
+            self.out.tell(|| {
+                format!("attribute {:?} has no name that a label can have; it is left out", shown())
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn number(
