@@ -638,7 +638,6 @@ pub(crate) fn keeping(config: &Config) -> Keeping {
 }
 
 fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options {
-    let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut options = barograph_tsdb::Options::default();
     let keeping = keeping(config);
     options.retention = keeping.retention;
@@ -652,17 +651,31 @@ fn store_options(config: &Config, memory_bytes: u64) -> barograph_tsdb::Options 
     options.cache_bytes = memory::cache_share(memory_bytes);
     options.index_bytes_max = memory::index_share(memory_bytes);
     options.pending_bytes_max = memory::pending_share(memory_bytes);
-    options.series_max = count(config.limits.active_series);
+    let limits = series_limits(config);
+    options.series_max = limits.series;
     // Fewer where memory would not hold them.
     options.series_bytes_max = memory::series_share(memory_bytes);
     options.aliases_bytes_max = memory::aliases_share(memory_bytes);
-    options.metric_series_max = count(config.limits.series_per_metric);
-    options.label_values_max = count(config.limits.values_per_label);
-    options.labels_max = count(config.limits.labels_per_series);
+    options.metric_series_max = limits.series_per_metric;
+    options.label_values_max = limits.values_per_label;
+    options.labels_max = limits.labels;
     options.owner_label = config.tenancy.enabled.then(|| barograph_tenancy::LABEL.to_owned());
-    options.label_name_bytes_max = count(config.limits.label_name_bytes);
-    options.label_value_bytes_max = count(config.limits.label_value_bytes);
+    options.label_name_bytes_max = limits.label_name_bytes;
+    options.label_value_bytes_max = limits.label_value_bytes;
     options
+}
+
+/// How many series there may be, and what they may be called.
+pub(crate) fn series_limits(config: &Config) -> barograph_tsdb::SeriesLimits {
+    let (limits, count) = (&config.limits, |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX));
+    barograph_tsdb::SeriesLimits {
+        series: count(limits.active_series),
+        series_per_metric: count(limits.series_per_metric),
+        values_per_label: count(limits.values_per_label),
+        labels: count(limits.labels_per_series),
+        label_name_bytes: count(limits.label_name_bytes),
+        label_value_bytes: count(limits.label_value_bytes),
+    }
 }
 
 /// Waits until the server is told to stop.

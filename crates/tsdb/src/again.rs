@@ -151,9 +151,10 @@ impl Store {
             due.push(Again { row, meant, new: false });
             return;
         }
-        let size = spelling::check_size(bytes, &self.options);
+        let limits = self.series_limits();
+        let size = spelling::check_size(bytes, &limits);
         let parsed = size.and_then(|()| spelling::parse(bytes)).and_then(|labels| {
-            spelling::check(&labels, &self.options)?;
+            spelling::check(&labels, &limits)?;
             Ok(labels)
         });
         match parsed {

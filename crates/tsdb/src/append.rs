@@ -132,7 +132,8 @@ impl Store {
     pub(crate) fn append_rows(&self, rows: &[Row<'_>], bounds: Bounds, scratch: &mut Scratch) -> u64 {
         let Scratch { groups, verdicts, definitions, samples, late } = scratch;
         let Bounds { now, latest, oldest, window } = bounds;
-        let late_bytes_max = self.options.late_bytes_max / self.head.lanes();
+        let (late_bytes_max, limits) =
+            (self.options.late_bytes_max / self.head.lanes(), self.series_limits());
         verdicts.reset();
         groups.resize_with(self.head.lanes(), Vec::new);
         groups.iter_mut().for_each(Vec::clear);
@@ -148,7 +149,7 @@ impl Store {
             let mut lane = self.head.lane(number);
             let mut segment = self.wal.segment();
             let group = Group { rows, members, latest, oldest, window, late_bytes_max, segment };
-            lane.append(&self.head, &self.histograms, &self.options, &group, verdicts);
+            lane.append(&self.head, &self.histograms, &limits, &group, verdicts);
             let mut records = [(DEFINITIONS, &[][..]), (SAMPLES, &[]), (LATE, &[])];
             let (mut first_at, mut last_at) = (i64::MAX, i64::MIN);
             for (bytes, accepted) in [(&mut *samples, &verdicts.accepted), (&mut *late, &verdicts.late)] {

@@ -53,6 +53,7 @@ mod keeping;
 mod known;
 mod late;
 mod levels;
+mod limits;
 mod log;
 mod maintain;
 mod merge;
@@ -81,6 +82,7 @@ pub use guard::{
 };
 pub use histograms::HistogramRow;
 pub use levels::{InMemory, Level};
+pub use limits::SeriesLimits;
 pub use log::{LogEntry, LogFollower, LogPosition, LogRead};
 pub use maintain::{Maintenance, Sizes};
 pub use metrics::MetricInfo;

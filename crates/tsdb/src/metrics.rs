@@ -121,7 +121,7 @@ impl Store {
 
     /// Notes that a query named these metrics. Kept in memory, and with the catalog when that is written.
     pub fn note_queried<'a>(&self, names: impl IntoIterator<Item = &'a str>, now: Timestamp) {
-        let longest = self.options.label_value_bytes_max;
+        let longest = self.series_limits().label_value_bytes;
         self.catalog.note_queried(names.into_iter().filter(|name| name.len() <= longest), now);
     }
 

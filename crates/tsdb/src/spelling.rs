@@ -6,7 +6,7 @@
 use barograph_codec::varint;
 use barograph_model::{LabelError, Labels, METRIC_NAME};
 
-use crate::{Options, Reason};
+use crate::{Reason, limits::SeriesLimits};
 
 /// Reads label bytes in any spelling.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Labels, Reason> {
@@ -65,15 +65,14 @@ fn skip<'a>(rest: &mut &[u8], len: usize) -> Option<Option<&'a [u8]>> {
 }
 
 /// Refuses label bytes that are longer than any label set within limits, before anything is made of them.
-pub(crate) fn check_size(bytes: &[u8], options: &Options) -> Result<(), Reason> {
+pub(crate) fn check_size(bytes: &[u8], limits: &SeriesLimits) -> Result<(), Reason> {
     // Names, values, and what stands before them.
-    let label_max =
-        options.label_name_bytes_max.saturating_add(options.label_value_bytes_max).saturating_add(32);
-    if bytes.len() <= label_max.saturating_mul(options.labels_max.saturating_add(1)) {
+    let label_max = limits.label_name_bytes.saturating_add(limits.label_value_bytes).saturating_add(32);
+    if bytes.len() <= label_max.saturating_mul(limits.labels.saturating_add(1)) {
         return Ok(());
     }
     let mut rest = bytes;
-    for _ in 0..=options.labels_max {
+    for _ in 0..=limits.labels {
         match field(&mut rest).ok_or(Reason::Malformed)? {
             Field { content: Some(label), .. } if label.len() > label_max => {
                 return Err(Reason::LabelValueTooLong);
@@ -85,19 +84,19 @@ pub(crate) fn check_size(bytes: &[u8], options: &Options) -> Result<(), Reason> 
 }
 
 /// Whether a label set may become a series.
-pub(crate) fn check(labels: &Labels, options: &Options) -> Result<(), Reason> {
+pub(crate) fn check(labels: &Labels, limits: &SeriesLimits) -> Result<(), Reason> {
     let (mut count, mut named) = (0, false);
     for label in labels.raw() {
         count += 1;
         named |= label.name == METRIC_NAME.as_bytes();
-        if label.name.len() > options.label_name_bytes_max {
+        if label.name.len() > limits.label_name_bytes {
             return Err(Reason::LabelNameTooLong);
         }
-        if label.value.len() > options.label_value_bytes_max {
+        if label.value.len() > limits.label_value_bytes {
             return Err(Reason::LabelValueTooLong);
         }
     }
-    match (named, count > options.labels_max) {
+    match (named, count > limits.labels) {
         (false, _) => Err(Reason::NoMetricName),
         (_, true) => Err(Reason::TooManyLabels),
         _ => Ok(()),
@@ -152,14 +151,10 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        let options = Options {
-            labels_max: 2,
-            label_name_bytes_max: 8,
-            label_value_bytes_max: 3,
-            ..Options::default()
-        };
+        let all = SeriesLimits::of(&crate::Options::default());
+        let limits = SeriesLimits { labels: 2, label_name_bytes: 8, label_value_bytes: 3, ..all };
         let assert_check = |pairs: &[(&str, &str)], expected| {
-            assert_eq!(check(&Labels::from_pairs(pairs.iter().copied()).unwrap(), &options), expected);
+            assert_eq!(check(&Labels::from_pairs(pairs.iter().copied()).unwrap(), &limits), expected);
         };
         assert_check(&[("__name__", "up"), ("a", "1")], Ok(()));
         assert_check(&[("a", "1")], Err(Reason::NoMetricName));

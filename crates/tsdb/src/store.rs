@@ -144,7 +144,8 @@ impl Store {
 
     /// Describes a metric. Durable with the next commit. Beyond the limits of the options it is refused and counted.
     pub fn set_metadata(&self, name: &str, metadata: &Metadata) {
-        let too_long = |text: &str| text.len() > self.options.label_value_bytes_max;
+        let longest = self.series_limits().label_value_bytes;
+        let too_long = |text: &str| text.len() > longest;
         if [name, &metadata.unit, &metadata.help].into_iter().any(too_long) {
             stats::add(&self.counters.metadata_refused, 1);
             return;
@@ -242,7 +243,7 @@ impl Store {
             histogram_series: self.histograms.series(),
             histogram_bytes: self.histograms.bytes(),
             histograms_appended: count(&self.counters.histograms),
-            series_max: self.options.series_max,
+            series_max: self.series_limits().series,
             series_created: count(&self.counters.series),
             chunk_bytes: self.head.chunk_bytes(),
             head_bytes: self.head.memory(),

@@ -6,6 +6,7 @@ health, events, deadlines, compression, errors.
     grpc.py listen ADDRESS URL     subscribes to events for ever
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import urllib.request
 sys.path = [folder for folder in sys.path if not folder.endswith("suites")]
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
@@ -29,6 +31,10 @@ LONG = 60
 # A query that takes longer than anybody waits.
 ENDLESS = "sum_over_time((sum_over_time(vector(1)[11000s:1s]))[11000s:1s])"
 SERVICES = ["Admin", "Events", "Health", "Ingest", "Query"]
+OTLP = [
+    "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "opentelemetry.proto.collector.trace.v1.TraceService",
+]
 
 
 class Api:
@@ -101,6 +107,7 @@ def values(answer):
 def reflection_lists_services(api, url):
     listed = set(api.known.get_services())
     wanted = {f"barograph.v1.{service}" for service in SERVICES}
+    wanted |= set(OTLP)
     wanted |= {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"}
     assert wanted <= listed, listed
 
@@ -114,7 +121,7 @@ def reflection_is_there_in_both_versions(api, url):
         )
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         answer = next(iter(ask(iter([request]), timeout=LONG)))
-        assert len(answer.list_services_response.service) >= 7, answer
+        assert len(answer.list_services_response.service) >= 9, answer
 
 
 def services_are_described(api, url):
@@ -124,6 +131,41 @@ def services_are_described(api, url):
         for method in service.methods:
             GetMessageClass(method.input_type)()
             GetMessageClass(method.output_type)()
+
+
+def otlp_is_sent_by_its_description(api, url):
+    """As somebody does who has nothing but an address: messages are made of what reflection says."""
+
+    def export(service, fields):
+        method = api.pool.FindServiceByName(service).FindMethodByName("Export")
+        request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        call = api.channel.unary_unary(f"/{service}/Export", request.SerializeToString, answer.FromString)
+        return call(ParseDict(fields, request()), timeout=LONG)
+
+    at = {"time_unix_nano": time.time_ns(), "start_time_unix_nano": time.time_ns() - 60_000_000_000}
+    text = lambda key, value: {"key": key, "value": {"string_value": value}}
+    resource = {"attributes": [text("service.name", "reflected")]}
+    total = {"aggregation_temporality": "AGGREGATION_TEMPORALITY_CUMULATIVE"}
+    wide = {"scale": 0, "positive": {"bucket_counts": [1, 2]}, "count": 3, "sum": 5.0, **at}
+    metrics = [
+        {"name": "py.level", "gauge": {"data_points": [{"as_double": 2.5, "attributes": [text("k", "v")], **at}]}},
+        {"name": "py.sent", "sum": {"data_points": [{"as_int": 7, **at}], "is_monotonic": True, **total}},
+        {"name": "py.wide", "exponential_histogram": {"data_points": [wide], **total}},
+        {"name": "py.none", "sum": {"data_points": [{"as_int": 7, **at}], "is_monotonic": True}},
+    ]
+    answer = export(OTLP[0], {"resource_metrics": [{"resource": resource, "scope_metrics": [{"metrics": metrics}]}]})
+    assert answer.partial_success.rejected_data_points == 1, answer
+    assert "py.none" in answer.partial_success.error_message, answer
+    for query, value in [('py_level{job="reflected",k="v"}', 2.5), ("py_sent_total", 7.0)]:
+        assert values(api.call("Query/Instant", query=query)) == [value], query
+    assert values(api.call("Query/Instant", query="histogram_sum(py_wide)")) == [5.0]
+    ids = {"trace_id": base64.b64encode(bytes(range(1, 17))), "span_id": base64.b64encode(bytes(range(1, 9)))}
+    end = {"start_time_unix_nano": time.time_ns() - 1000, "end_time_unix_nano": time.time_ns()}
+    span = {"name": "said", "kind": "SPAN_KIND_SERVER", "status": {"code": "STATUS_CODE_OK"}, **ids, **end}
+    answer = export(OTLP[1], {"resource_spans": [{"resource": resource, "scope_spans": [{"spans": [span]}]}]})
+    assert answer.partial_success.rejected_spans == 0, answer
+    received = lambda: values(api.call("Query/Instant", query="barograph_spans_received_total"))
+    until("the span is counted", lambda: received() == [1.0])
 
 
 def what_is_written_is_read(api, url):
@@ -165,7 +207,7 @@ def records_become_metrics(api, url):
 
 def health_is_standard(api, url):
     stub = health_pb2_grpc.HealthStub(api.channel)
-    for service in ["", "barograph.v1.Query", "barograph.v1.Ingest"]:
+    for service in ["", "barograph.v1.Query", "barograph.v1.Ingest", *OTLP]:
         answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=LONG)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING, answer
     try:
@@ -185,7 +227,7 @@ def health_is_standard(api, url):
         GetMessageClass(method.output_type).FromString,
     )
     listed = ask(GetMessageClass(method.input_type)(), timeout=LONG).statuses
-    assert len(listed) == 7 and all(status.status == 1 for status in listed.values()), listed
+    assert len(listed) == 9 and all(status.status == 1 for status in listed.values()), listed
     with urllib.request.urlopen(url + "/-/ready", timeout=LONG) as reply:
         assert reply.status == 200
 
@@ -327,6 +369,7 @@ TESTS = [
     reflection_lists_services,
     reflection_is_there_in_both_versions,
     services_are_described,
+    otlp_is_sent_by_its_description,
     what_is_written_is_read,
     batches_are_answered_in_turn,
     records_become_metrics,

@@ -1,4 +1,5 @@
-// The SDK of OpenTelemetry for Node, exporting to Barograph: `otlp.mjs GRPC HTTP MAIN_GRPC URL`.
+// The SDK of OpenTelemetry for Node, exporting to Barograph: `otlp.mjs GRPC HTTP MAIN_GRPC URL [often]`; with the last, at a server
+// that lets nobody come often.
 //
 // A line `ok NAME` or `FAILED NAME: WHY` a test, and `end COUNT` at last.
 
@@ -20,7 +21,7 @@ import { OTLPTraceExporter as GrpcSpans } from "@opentelemetry/exporter-trace-ot
 // Longest wait for anything that has to come, in milliseconds.
 const LONG = 60_000;
 
-const [grpc, http, mainGrpc, url] = process.argv.slice(2);
+const [grpc, http, mainGrpc, url, often] = process.argv.slice(2);
 const { CUMULATIVE, DELTA } = AggregationTemporality;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -95,7 +96,58 @@ async function spansArrive(exporter) {
     await expect("barograph_spans_received_total", before + 1);
 }
 
-const tests = {
+// Deltas, each in an export of its own and all at once: whoever is told to come again has to bring all of them.
+async function losesNothing(service, exporter) {
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+    const provider = new MeterProvider({
+        resource: resourceFromAttributes({ "service.name": service }),
+        readers: [reader],
+    });
+    const orders = provider.getMeter("shop").createCounter("shop.orders");
+    const limited = "sum(barograph_auth_limited_total)";
+    const before = (await ask(limited))[0] ?? 0;
+    for (const amount of [1, 20, 300]) {
+        orders.add(amount);
+        await provider.forceFlush();
+        await pause(10);
+    }
+    await expect(`shop_orders_total{job="${service}"}`, 321);
+    await expect(`${limited} - ${before} >= bool 2`, 1);
+    await provider.shutdown();
+}
+
+async function spansComeAgain(exporter) {
+    const before = (await ask("barograph_spans_received_total"))[0] ?? 0;
+    const provider = new BasicTracerProvider({
+        resource: resourceFromAttributes({ "service.name": "often" }),
+        spanProcessors: [new BatchSpanProcessor(exporter)],
+    });
+    for (const name of ["one", "two"]) {
+        provider.getTracer("shop").startSpan(name).end();
+        await provider.forceFlush();
+    }
+    await expect("barograph_spans_received_total", before + 2);
+    await provider.shutdown();
+}
+
+// By gRPC the SDK for Node does not come again by itself; it brings totals with the next export.
+const oftenTests = {
+    "who comes too often by HTTP with JSON comes again and loses nothing": () =>
+        losesNothing(
+            "often-json",
+            new JsonMetrics({ url: `http://${http}/v1/metrics`, temporalityPreference: DELTA }),
+        ),
+    "who comes too often by HTTP with protobuf comes again and loses nothing": () =>
+        losesNothing(
+            "often-protobuf",
+            new ProtobufMetrics({ url: `${url}/v1/metrics`, temporalityPreference: DELTA, compression: "gzip" }),
+        ),
+    "so do spans by HTTP with JSON": () => spansComeAgain(new JsonSpans({ url: `http://${http}/v1/traces` })),
+    "so do spans by HTTP with protobuf": () =>
+        spansComeAgain(new ProtobufSpans({ url: `${url}/v1/traces` })),
+};
+
+const plainTests = {
     "metrics by HTTP with JSON": () =>
         metricsArrive(
             "node-json",
@@ -119,6 +171,7 @@ const tests = {
     "spans by gRPC": () => spansArrive(new GrpcSpans({ url: `http://${grpc}` })),
 };
 
+const tests = often ? oftenTests : plainTests;
 for (const [name, test] of Object.entries(tests)) {
     try {
         await test();

@@ -1,6 +1,7 @@
-"""The SDK of OpenTelemetry for Python, exporting to Barograph: `otlp.py GRPC HTTP MAIN_GRPC URL [AUTHORITY USER:PASSWORD]`.
+"""The SDK of OpenTelemetry for Python, exporting to Barograph: `otlp.py GRPC HTTP MAIN_GRPC URL [often | AUTHORITY USER:PASSWORD]`.
 
-Each way is tried with totals and with deltas; with an authority, over TLS and as that user, who may not come often. A line `ok NAME` or `FAILED NAME: WHY` a test, and `end COUNT` at last.
+Each way is tried with totals and with deltas; with `often`, at a server that lets nobody come often; with an authority, over
+TLS and as that user, who may not come often. A line `ok NAME` or `FAILED NAME: WHY` a test, and `end COUNT` at last.
 """
 
 import base64
@@ -30,7 +31,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 LONG = 60
 
 GRPC, HTTP, MAIN_GRPC, URL = sys.argv[1:5]
-GUARDED = sys.argv[5:]
+OFTEN = sys.argv[5:] == ["often"]
+GUARDED = [] if OFTEN else sys.argv[5:]
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 WAYS = {
     "gRPC": (lambda **o: GrpcMetrics(endpoint=f"http://{GRPC}", insecure=True, **o), False),
@@ -207,6 +209,57 @@ class Guarded:
             yield f"{way}: who comes too often comes again", lambda way=way: self.comes_again(way)
 
 
+def loses_nothing(number, way):
+    """Deltas, each in an export of its own and all at once: whoever is told to come again has to bring all of them."""
+    make, _ = WAYS[way]
+    service = f"often-{number}"
+    reader = PeriodicExportingMetricReader(
+        make(preferred_temporality=DELTA), export_interval_millis=3_600_000, export_timeout_millis=1000 * LONG
+    )
+    provider = MeterProvider([reader], resource=Resource.create({"service.name": service}))
+    orders = provider.get_meter("shop").create_counter("shop.orders")
+    before = sum(ask("barograph_auth_limited_total"))
+    for amount in [1, 20, 300]:
+        orders.add(amount)
+        assert provider.force_flush(), "an export failed for good"
+        time.sleep(0.01)
+    expect(f'shop_orders_total{{job="{service}"}}', 321)
+    expect(f"sum(barograph_auth_limited_total) - {before} >= bool 2", 1)
+    provider.shutdown()
+
+
+def spans_come_again(way):
+    make = SPANS[way]
+    before = sum(ask("barograph_spans_received_total"))
+    exporter = make()
+    results = []
+
+    class Exporter:
+        def export(self, spans):
+            results.append(exporter.export(spans))
+            return results[-1]
+
+        def shutdown(self):
+            exporter.shutdown()
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "often"}))
+    provider.add_span_processor(SimpleSpanProcessor(Exporter()))
+    for name in ["one", "two"]:
+        with provider.get_tracer("shop").start_as_current_span(name):
+            pass
+    assert results == [SpanExportResult.SUCCESS] * 2, results
+    expect("barograph_spans_received_total", before + 2)
+    provider.shutdown()
+
+
+def often():
+    tests = [
+        (f"who comes too often by {way} comes again and loses nothing", lambda n=n, way=way: loses_nothing(n, way))
+        for n, way in enumerate(["gRPC", "gRPC, main port, deltas", "HTTP", "HTTP, gzip, main port, deltas"])
+    ]
+    return tests + [(f"so do spans by {way}", lambda way=way: spans_come_again(way)) for way in SPANS]
+
+
 def wait_ready():
     end = time.monotonic() + LONG
     while True:
@@ -228,7 +281,7 @@ def plain():
 
 def main():
     wait_ready()
-    tests = list(Guarded().tests()) if GUARDED else plain()
+    tests = list(Guarded().tests()) if GUARDED else often() if OFTEN else plain()
     for name, test in tests:
         try:
             test()

@@ -1,5 +1,5 @@
 //! OTLP from the SDKs of OpenTelemetry: Python's over gRPC and HTTP, and that of Node over gRPC, HTTP with protobuf, and
-//! HTTP with JSON, and Python's once more over TLS, with a token, and told to come again; each with what it brings by its package manager, in a folder under the target folder. The scripts
+//! HTTP with JSON, and Python's once more over TLS, with a token, and both told to come again; each with what it brings by its package manager, in a folder under the target folder. The scripts
 //! (`otlp.py`, `otlp.mjs`) measure, export, and then ask us by PromQL for what they measured.
 
 use std::{fs, path::PathBuf, process::Command};
@@ -30,8 +30,9 @@ const PASSWORD: &str = "correct horse battery";
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let server = Barograph::new(&ground.binary, &place::fresh("otlp")?).start()?;
-    clients(tally, &server, "the SDK of Python", bring_python())?;
-    clients(tally, &server, "the SDK of Node", bring_node())?;
+    clients(tally, &server, "the SDK of Python", bring_python(), &[])?;
+    clients(tally, &server, "the SDK of Node", bring_node(), &[])?;
+    often(ground, tally)?;
     guarded(ground, tally)?;
     tally.check(
         "the server ends in order",
@@ -41,6 +42,22 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         }),
     );
     Ok(())
+}
+
+/// A server that lets nobody come often: by `Retry-After` and `RetryInfo` the SDKs come again with what was refused, and nothing of
+/// it is lost.
+fn often(ground: &Ground, tally: &mut Tally) -> Result<()> {
+    let folder = place::fresh("otlp-often")?;
+    let config = folder.join("barograph.yml");
+    fs::write(
+        &config,
+        "collectors: {built_in: false}\n\
+         rate_limit: {write: {per_address: {requests_per_second: 0.5, burst: 1}}}\n",
+    )?;
+    let flags = ["--config", &config.display().to_string()];
+    let server = Barograph::new(&ground.binary, &folder).with(&flags).start()?;
+    clients(tally, &server, "the SDK of Python, told to come again", bring_python(), &["often"])?;
+    clients(tally, &server, "the SDK of Node, told to come again", bring_node(), &["often"])
 }
 
 /// A server that speaks TLS, asks who calls, and lets nobody call too often: the SDK of Python is heard with a token, and
@@ -82,7 +99,13 @@ fn guarded(ground: &Ground, tally: &mut Tally) -> Result<()> {
 }
 
 /// Runs a script against a server.
-fn clients(tally: &mut Tally, server: &Server, name: &str, script: Result<Command>) -> Result<()> {
+fn clients(
+    tally: &mut Tally,
+    server: &Server,
+    name: &str,
+    script: Result<Command>,
+    more: &[&str],
+) -> Result<()> {
     let mut script = match script {
         Ok(script) => script,
         Err(error) => {
@@ -91,7 +114,7 @@ fn clients(tally: &mut Tally, server: &Server, name: &str, script: Result<Comman
         }
     };
     script.args([server.announced("otlp_grpc")?, server.announced("otlp_http")?]);
-    script.args([server.grpc_address()?, server.url()]);
+    script.args([server.grpc_address()?, server.url()]).args(more);
     script::run(script, name, tally)
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{
     Ground,
@@ -43,6 +44,9 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     };
     let folder = place::fresh("remote")?;
     let receiver = start_prometheus(peers, &folder, "receiver", "scrape_configs: []\n")?;
+    // Another takes what is sent by 2.0.
+    let second = start_prometheus(peers, &folder, "second", "scrape_configs: []\n")?;
+    let shop = remote_second::shop()?;
     let config = folder.join("barograph.yml");
     fs::write(
         &config,
@@ -50,10 +54,14 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, external_labels: {{via: us}}}}\n\
              collectors: {{built_in: false}}\n\
              scrape_configs:\n- {{job_name: ours, static_configs: [{{targets: ['{}']}}]}}\n\
-             remote_write:\n- url: {}/api/v1/write\n  name: back\n  queue_config: {{batch_send_deadline: 200ms}}\n  \
-             metadata_config: {{send_interval: 2s}}\n",
+             - {{job_name: shop, static_configs: [{{targets: ['{shop}']}}]}}\n\
+             remote_write:\n- url: {}/api/v1/write\n  name: back\n  send_exemplars: true\n  \
+             queue_config: {{batch_send_deadline: 200ms}}\n  metadata_config: {{send_interval: 2s}}\n\
+             - url: {}/api/v1/write\n  name: second\n  protobuf_message: io.prometheus.write.v2.Request\n  \
+             send_exemplars: true\n  queue_config: {{batch_send_deadline: 200ms}}\n",
             receiver.address,
-            receiver.url()
+            receiver.url(),
+            second.url()
         ),
     )?;
     let barograph =
@@ -67,6 +75,10 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let at_s = load::now_ms()? / 1000 - 1;
     let mut sides = (ours.client(), receiver.client());
     tally.check("what we stored arrives, over a kill", arrives(&mut sides, at_s));
+    for (name, other) in [("1.0", receiver.client()), ("2.0", second.client())] {
+        let mut sides = (ours.client(), other);
+        tally.check(&format!("exemplars arrive by {name}"), exemplars_arrive(&mut sides, at_s));
+    }
     tally.check("metadata arrives", {
         let fields = [("metric", "prometheus_http_requests_total")];
         ask(&mut sides.1, "/api/v1/metadata", &fields).map(drop)
@@ -117,6 +129,7 @@ fn start_prometheus(peers: &Peers, folder: &Path, name: &str, text: &str) -> Res
     command.current_dir(folder).arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", folder.join(name).display()));
     command.arg(format!("--web.listen-address={address}")).arg("--web.enable-remote-write-receiver");
+    command.arg("--enable-feature=exemplar-storage");
     let mut prometheus = Server::start(command, &address, &folder.join(format!("{name}.log")))?;
     prometheus.wait_ready("/-/ready")?;
     Ok(prometheus)
@@ -132,6 +145,27 @@ fn arrives(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
         if outcome.is_ok() || Instant::now() > deadline {
             return outcome;
         }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Waits until the other side has every exemplar of the last seconds that we have.
+fn exemplars_arrive(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
+    let (start, end) = ((at_s - 4).to_string(), at_s.to_string());
+    let fields = [("query", "shop_orders_total"), ("start", start.as_str()), ("end", end.as_str())];
+    let mut exemplars = |client: &mut Client| -> Result<Vec<Value>> {
+        let found = ask(client, "/api/v1/query_exemplars", &fields)?;
+        Ok(found[0]["exemplars"].as_array().cloned().unwrap_or_default())
+    };
+    let ours = exemplars(&mut sides.0)?;
+    ensure!(ours.len() >= 3, "we have {ours:?}");
+    let deadline = Instant::now() + ARRIVE_MAX;
+    loop {
+        let theirs = exemplars(&mut sides.1).context("Prometheus")?;
+        if theirs == ours {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "we have {ours:?}, and Prometheus {theirs:?}");
         thread::sleep(Duration::from_millis(200));
     }
 }

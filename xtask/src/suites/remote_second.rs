@@ -85,7 +85,7 @@ pub(super) fn run(ground: &Ground, peers: &Peers, tally: &mut Tally) -> Result<(
 }
 
 /// An exporter whose counter has another exemplar each time; its address.
-fn shop() -> Result<String> {
+pub(super) fn shop() -> Result<String> {
     let pages = AtomicU64::new(0);
     exporters::serve(move |_| {
         let page = pages.fetch_add(1, Ordering::Relaxed) + 1;

@@ -10,7 +10,6 @@ use axum::{
 };
 use barograph_auth::{Scope, audit::Outcome};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
     Asked,
@@ -18,6 +17,7 @@ use super::{
     table::{Need, of_call},
 };
 use crate::{
+    grpc::later,
     http::{App, Caller},
     tenants::{self, scope},
 };
@@ -63,11 +63,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
 }
 
 fn status_of(refused: &Refused) -> Status {
-    let again = |code: Code, wait: Duration| {
-        let mut details = ErrorDetails::new();
-        details.set_retry_info(Some(wait));
-        Status::with_error_details(code, refused.text(), details)
-    };
+    let again = |code: Code, wait: Duration| later(code, refused.text(), wait);
     match refused {
         Refused::Unauthenticated(text) => Status::unauthenticated(text),
         Refused::Forbidden(text) => Status::permission_denied(text),

@@ -10,6 +10,7 @@
 mod admin;
 mod admitted;
 mod answers;
+mod bounded;
 mod events;
 mod gate;
 mod health;
@@ -24,11 +25,11 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
 use barograph_proto::{
-    DESCRIPTORS,
+    DESCRIPTORS, OTLP_DESCRIPTORS,
     health::health_server::HealthServer as StandingServer,
     v1::{
         admin_server::AdminServer, events_server::EventsServer, health_server::HealthServer,
-        ingest_server::IngestServer, query_server::QueryServer,
+        query_server::QueryServer,
     },
 };
 use futures_util::Stream;
@@ -42,6 +43,7 @@ use crate::{
     server::stopped,
 };
 use standing::Standing;
+pub(crate) use status::later;
 
 /// A message of a service that takes no samples is no larger.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -138,11 +140,11 @@ fn router(
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(OTLP_DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
-    let ingest_bytes = api.app.limits().body_bytes();
-    let routes = Routes::new(service!(IngestServer, ingest::Ingest(api.clone()), ingest_bytes))
+    let routes = Routes::new(bounded::Bounded(api.clone()))
         .add_service(service!(QueryServer, query::Query(api.clone()), MESSAGE_BYTES_MAX))
         .add_service(service!(EventsServer, events::Events(api.clone()), MESSAGE_BYTES_MAX))
         .add_service(service!(HealthServer, health::Health(api.clone()), MESSAGE_BYTES_MAX))

@@ -18,14 +18,19 @@ use crate::{
     otlp::{Coding, NO_LOGS, metrics, retryable, traces},
 };
 
+/// Takes metrics.
+pub(super) const METRICS: &str = "opentelemetry.proto.collector.metrics.v1.MetricsService";
+/// Takes spans.
+pub(super) const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
+
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route(
-            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            &format!("/{METRICS}/Export"),
             post(|State(app), request| export(app, Some(Signal::Metrics), request)),
         )
         .route(
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            &format!("/{TRACES}/Export"),
             post(|State(app), request| export(app, Some(Signal::Traces), request)),
         )
         .route(

@@ -21,7 +21,11 @@ use futures_util::stream;
 use tokio::sync::{Notify, watch};
 use tonic::{Request, Response, Status};
 
-use super::{Answers, Api, Open, status};
+use super::{
+    Answers, Api, Open,
+    otlp::{METRICS, TRACES},
+    status,
+};
 use crate::{
     http::{App, health::serves},
     memory::Step,
@@ -32,7 +36,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The services, the first of which is the whole server.
-const SERVICES: [&str; 7] = ["", INGEST, QUERY, EVENTS, HEALTH, ADMIN, STANDING];
+const SERVICES: [&str; 9] = ["", INGEST, METRICS, TRACES, QUERY, EVENTS, HEALTH, ADMIN, STANDING];
 
 type Statuses = [ServingStatus; SERVICES.len()];
 
@@ -80,7 +84,7 @@ fn statuses(app: &App) -> Statuses {
     let whole = serves(app);
     SERVICES.map(|service| {
         let standing = match service {
-            INGEST => whole && !sheds(Step::Ingest),
+            INGEST | METRICS | TRACES => whole && !sheds(Step::Ingest),
             QUERY => engine.is_some() && !sheds(Step::Queries),
             ADMIN => engine.is_some(),
             EVENTS | HEALTH | STANDING => !stopping,

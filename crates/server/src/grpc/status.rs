@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use prost::Message;
+use tonic::{Code, Status, metadata::MetadataValue};
+use tonic_types::{ErrorDetails, StatusExt, pb::RetryInfo};
 
 use crate::http::{ApiError, Problem};
 
 /// Whoever is told to come again is told when.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The trailer that says when.
+const RETRY_INFO: &str = "google.rpc.retryinfo-bin";
 
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
@@ -39,9 +42,18 @@ pub(super) fn wrong(field: &str, why: impl Into<String>) -> Status {
 
 /// What a server says that has too much to do; when to come again is told.
 pub(super) fn busy(text: &str, after: Duration) -> Status {
+    later(Code::ResourceExhausted, text, after)
+}
+
+/// A refusal that passes, with when to come again: in the details of the status, and once more in a trailer of its own, which
+/// is where the exporters of OpenTelemetry for Python look for it.
+pub(crate) fn later(code: Code, text: &str, after: Duration) -> Status {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(after));
-    Status::with_error_details(Code::ResourceExhausted, text, details)
+    let mut status = Status::with_error_details(code, text, details);
+    let told = RetryInfo { retry_delay: after.try_into().ok() }.encode_to_vec();
+    status.metadata_mut().insert_bin(RETRY_INFO, MetadataValue::from_bytes(&told));
+    status
 }
 
 /// What a server says that stops.
@@ -50,16 +62,14 @@ pub(super) fn stopping() -> Status {
 }
 
 fn told(code: Code, text: &str, again: bool, field: Option<&str>) -> Status {
-    let mut details = ErrorDetails::new();
-    if again {
-        details.set_retry_info(Some(RETRY_AFTER));
-    }
-    if let Some(field) = field {
-        details.add_bad_request_violation(field, text);
-    }
-    match again || field.is_some() {
-        true => Status::with_error_details(code, text, details),
-        false => Status::new(code, text),
+    match field {
+        _ if again => later(code, text, RETRY_AFTER),
+        Some(field) => {
+            let mut details = ErrorDetails::new();
+            details.add_bad_request_violation(field, text);
+            Status::with_error_details(code, text, details)
+        }
+        None => Status::new(code, text),
     }
 }
 
@@ -94,6 +104,7 @@ mod tests {
         let check = |status: Status, code: Code, again: bool| {
             assert_eq!(status.code(), code, "{status:?}");
             assert_eq!(status.get_details_retry_info().is_some(), again, "{status:?}");
+            assert_eq!(status.metadata().get_bin(RETRY_INFO).is_some(), again, "{status:?}");
         };
         check(ApiError::bad_data("x").into(), Code::InvalidArgument, false);
         check(ApiError::late(Duration::from_secs(1)).into(), Code::DeadlineExceeded, false);

@@ -70,7 +70,9 @@ pub(crate) struct Heartbeats(Arc<Mutex<Jobs>>);
 
 #[derive(Default)]
 struct Jobs {
-    by_key: BTreeMap<String, (HeartbeatConfig, Beat)>,
+    configured: BTreeMap<String, HeartbeatConfig>,
+    /// What was heard of jobs by their keys, of those that are not configured for now, too.
+    beats: BTreeMap<String, Beat>,
     /// Keys of which something is not kept yet.
     changed: BTreeSet<String>,
 }
@@ -82,8 +84,15 @@ pub(crate) fn check_name(key: &str) -> String {
 
 impl Heartbeats {
     pub(super) fn new(configured: &[HeartbeatConfig]) -> Self {
-        let by_key = configured.iter().map(|job| (job.key.clone(), (job.clone(), Beat::default())));
-        Self(Arc::new(Mutex::new(Jobs { by_key: by_key.collect(), ..Jobs::default() })))
+        let jobs = Self(Arc::default());
+        jobs.configure(configured);
+        jobs
+    }
+
+    /// From now on these are the jobs. What was heard of one that was configured before counts.
+    pub(super) fn configure(&self, configured: &[HeartbeatConfig]) {
+        let configured = configured.iter().map(|job| (job.key.clone(), job.clone()));
+        lock(&self.0).configured = configured.collect();
     }
 
     /// Reads what was kept. Blocks on the disk.
@@ -91,23 +100,25 @@ impl Heartbeats {
         let kept = state.read(|view| view.all(&BEATS))?;
         let mut jobs = lock(&self.0);
         for (key, beat) in kept {
-            if let Some((_, known)) = jobs.by_key.get_mut(&key).filter(|(_, known)| known.signals == 0) {
-                *known = beat;
-            }
+            // What was heard meanwhile is newer.
+            jobs.beats.entry(key).or_insert(beat);
         }
         Ok(())
     }
 
     /// All jobs with what was heard of them.
     pub(crate) fn all(&self) -> Vec<(HeartbeatConfig, Beat)> {
-        lock(&self.0).by_key.values().cloned().collect()
+        let jobs = lock(&self.0);
+        let beat = |job: &HeartbeatConfig| jobs.beats.get(&job.key).cloned().unwrap_or_default();
+        jobs.configured.values().map(|job| (job.clone(), beat(job))).collect()
     }
 
     /// Takes a signal; what is to be kept of it, or `None` if there is no such job.
     pub(super) fn take(&self, key: &str, signal: Signal, mut text: String, at: Timestamp) -> Option<Ping> {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         let mut jobs = lock(&self.0);
-        let (_, beat) = jobs.by_key.get_mut(key)?;
+        jobs.configured.get(key)?;
+        let beat = jobs.beats.entry(key.to_owned()).or_default();
         beat.signals += 1;
         beat.text.clone_from(&text);
         match signal {
@@ -130,7 +141,7 @@ impl Heartbeats {
     pub(super) fn take_changed(&self) -> Vec<(String, Beat)> {
         let mut jobs = lock(&self.0);
         let changed = std::mem::take(&mut jobs.changed);
-        changed.into_iter().filter_map(|key| Some((key.clone(), jobs.by_key.get(&key)?.1.clone()))).collect()
+        changed.into_iter().filter_map(|key| Some((key.clone(), jobs.beats.get(&key)?.clone()))).collect()
     }
 
     /// It was not kept.
@@ -172,7 +183,7 @@ impl HealthCheck for HeartbeatCheck {
 
     fn check(self: Arc<Self>) -> Checking {
         Box::pin(async move {
-            let beat = lock(&self.jobs.0).by_key.get(&self.config.key).map(|(_, beat)| beat.clone());
+            let beat = lock(&self.jobs.0).beats.get(&self.config.key).cloned();
             judge(&self.config, &beat.unwrap_or_default(), self.now.now())
         })
     }
@@ -255,5 +266,21 @@ mod tests {
         assert_eq!(jobs.all()[0].1.took_ms, Some(3_000));
         assert_eq!(jobs.take_changed().len(), 1);
         assert_eq!(jobs.take_changed().len(), 0);
+    }
+
+    #[test]
+    fn what_was_heard_of_a_job_counts_when_it_is_configured_again() {
+        let jobs = Heartbeats::new(&[job()]);
+        jobs.take("k", Signal::Success, String::new(), Timestamp(1_000)).unwrap();
+        jobs.configure(&[]);
+        assert_eq!(
+            (jobs.take("k", Signal::Fail, String::new(), Timestamp(2_000)), jobs.all()),
+            (None, vec![])
+        );
+        assert_eq!(jobs.take_changed().len(), 1, "what was heard before is kept all the same");
+        let longer = HeartbeatConfig { period: Duration::from_secs(3_600), ..job() };
+        jobs.configure(&[longer.clone()]);
+        let all = jobs.all();
+        assert_eq!((&all[0].0, all[0].1.succeeded, all[0].1.failing), (&longer, Some(1_000), false));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     CheckRefused, HISTORY, Health, HealthCheck, LIVES, PINGS, RECOVERIES,
     availability::{self, Availability},
     built_in,
-    heartbeats::HeartbeatCheck,
+    heartbeats::{HeartbeatCheck, check_name},
     lock,
     peers::Peer,
     probes::Probe,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Engine,
-    config::{HealthConfig, ProbeConfig},
+    config::{HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig},
     errors::chain,
     scrape::TargetStatus,
     server::stopped,
@@ -48,8 +48,7 @@ impl Health {
             checks.push((None, Arc::new(Probe::new(probe, self.0.clock.clone()))));
         }
         for job in &config.heartbeats {
-            let check = HeartbeatCheck::new(job.clone(), self.0.heartbeats.clone(), self.0.clock.clone());
-            checks.push((None, Arc::new(check)));
+            checks.push((None, self.heartbeat(job)));
         }
         for node in &config.cluster {
             checks.push((Some(node.name.as_str()), Arc::new(Peer::new(node))));
@@ -70,6 +69,31 @@ impl Health {
         for new in after.iter().filter(|probe| !before.contains(probe)) {
             self.add_or_say(None, Arc::new(Probe::new(new, self.0.clock.clone())));
         }
+    }
+
+    /// Has jobs that another configuration says heard of elsewhere; of a job that stays, what was heard counts.
+    pub(crate) fn replace_heartbeats(&self, before: &[HeartbeatConfig], after: &[HeartbeatConfig]) {
+        for gone in before.iter().filter(|job| !after.contains(job)) {
+            self.remove(&check_name(&gone.key));
+        }
+        self.0.heartbeats.configure(after);
+        for new in after.iter().filter(|job| !before.contains(job)) {
+            self.add_or_say(None, self.heartbeat(new));
+        }
+    }
+
+    /// Has other nodes asked how they fare.
+    pub(crate) fn replace_nodes(&self, before: &[NodeConfig], after: &[NodeConfig]) {
+        for gone in before.iter().filter(|node| !after.contains(node)) {
+            self.remove(Peer::new(gone).name());
+        }
+        for new in after.iter().filter(|node| !before.contains(node)) {
+            self.add_or_say(Some(&new.name), Arc::new(Peer::new(new)));
+        }
+    }
+
+    fn heartbeat(&self, job: &HeartbeatConfig) -> Arc<dyn HealthCheck> {
+        Arc::new(HeartbeatCheck::new(job.clone(), self.0.heartbeats.clone(), self.0.clock.clone()))
     }
 
     /// Has the targets of scrapes looked at.

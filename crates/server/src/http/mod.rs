@@ -118,7 +118,6 @@ struct Shared {
     state: Arc<State>,
     started: Timestamp,
     address: Option<SocketAddr>,
-    limits: RequestLimits,
     events: Events,
     peaks: Peaks,
     stats: Stats,
@@ -196,7 +195,6 @@ impl App {
             clock,
             state,
             address,
-            limits: (&config.limits).into(),
             events,
             peaks: Peaks::default(),
             stats: config.stats.clone(),
@@ -241,9 +239,9 @@ impl App {
         self.0.started
     }
 
-    /// What one request may bring.
+    /// What one request may bring now.
     pub(crate) fn limits(&self) -> RequestLimits {
-        self.0.limits
+        (&self.0.configured.current().limits).into()
     }
 
     /// The clients of this server.

@@ -13,7 +13,8 @@ pub(super) fn keep_fixed(mut config: Config, before: &Config) -> Config {
     config.storage.out_of_order = before.storage.out_of_order;
     config.storage.aggregation_interval = before.storage.aggregation_interval;
     config.query.cache = before.query.cache;
-    config.limits = before.limits.clone();
+    config.limits.connections = before.limits.connections;
+    config.limits.connections_per_address = before.limits.connections_per_address;
     config.external.clone_from(&before.external);
     config.stats = before.stats.clone();
     config.per_client = before.per_client;
@@ -25,8 +26,6 @@ pub(super) fn keep_fixed(mut config: Config, before: &Config) -> Config {
     health.node.clone_from(&before.health.node);
     (health.built_in, health.preset, health.history) =
         (before.health.built_in, before.health.preset, before.health.history);
-    health.heartbeats.clone_from(&before.health.heartbeats);
-    health.cluster.clone_from(&before.health.cluster);
     config
 }
 
@@ -34,6 +33,10 @@ pub(super) fn apply(engine: &Arc<Engine>, before: &Config, config: &Config) {
     let keeping = server::keeping(config);
     if keeping != server::keeping(before) {
         engine.store.set_keeping(keeping);
+    }
+    if config.limits != before.limits {
+        // What one request may bring is looked up for each.
+        engine.store.limit_series(server::series_limits(config));
     }
     if config.query != before.query {
         engine.queries.configure(&config.query);
@@ -46,6 +49,12 @@ pub(super) fn apply(engine: &Arc<Engine>, before: &Config, config: &Config) {
     }
     if config.health.checks != before.health.checks {
         engine.health.replace_probes(&before.health.checks, &config.health.checks);
+    }
+    if config.health.heartbeats != before.health.heartbeats {
+        engine.health.replace_heartbeats(&before.health.heartbeats, &config.health.heartbeats);
+    }
+    if config.health.cluster != before.health.cluster {
+        engine.health.replace_nodes(&before.health.cluster, &config.health.cluster);
     }
     if config.diagnostics.thresholds != before.diagnostics.thresholds {
         engine.diagnostics.watch(&config.diagnostics.thresholds);

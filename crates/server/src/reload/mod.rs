@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 28] = [
+pub(crate) const LIVE: [&str; 31] = [
     "scrape_configs",
     "rule_files",
     "ready_rules",
@@ -45,6 +45,9 @@ pub(crate) const LIVE: [&str; 28] = [
     "query.experimental",
     "collectors",
     "health.checks",
+    "health.heartbeats",
+    "health.cluster",
+    "limits",
     "rate_limit",
     "diagnostics.thresholds",
     "tenancy.limits",
@@ -55,8 +58,14 @@ pub(crate) const LIVE: [&str; 28] = [
 ];
 
 /// What of these waits for a restart all the same.
-const FIXED: [&str; 4] =
-    ["collectors.data.hot", "collectors.data.warm", "collectors.data.cold", "collectors.business.preset"];
+const FIXED: [&str; 6] = [
+    "collectors.data.hot",
+    "collectors.data.warm",
+    "collectors.data.cold",
+    "collectors.business.preset",
+    "limits.connections",
+    "limits.connections_per_address",
+];
 
 /// The running configuration, and how the last reload went.
 #[derive(Debug)]
@@ -205,9 +214,14 @@ mod tests {
         {
             assert!(is_live(path), "{path}");
         }
-        for path in
-            ["storage.durability", "query.cache", "limits.body", "collectors.data.hot", "queryx", "otlp.x"]
-        {
+        for path in [
+            "storage.durability",
+            "query.cache",
+            "limits.connections",
+            "collectors.data.hot",
+            "queryx",
+            "otlp.x",
+        ] {
             assert!(!is_live(path), "{path}");
         }
     }

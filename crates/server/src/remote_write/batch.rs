@@ -86,8 +86,8 @@ fn encode_v1(items: &[Item]) -> Result<Vec<u8>, SnappyError> {
     writer.compressed()
 }
 
-/// A series of 2.0 has samples or histograms, and exemplars only beside these: those of a series that has neither in the
-/// request are left out.
+/// A series of 2.0 has samples or histograms, and exemplars only beside these: whoever makes a batch sees to it that there are
+/// such (`beside.rs`).
 fn encode_v2(items: &[Item], describe: impl Fn(&str) -> Option<Metadata>) -> Result<Vec<u8>, SnappyError> {
     let mut exemplars: HashMap<&Labels, Vec<Exemplar>> = HashMap::new();
     for item in items {

@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     Positions, Told,
     batch::{Data, Item},
+    beside::Moved,
     shard,
     sharding::{self, Load},
 };
@@ -81,6 +82,12 @@ impl Meter {
         self.settled.fetch_add(items as u64, Ordering::Relaxed);
         self.sending_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.waiting.fetch_sub(i64::try_from(items).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Exemplars that wait for their series are not among those that wait to be sent.
+    pub(super) fn moved(&self, moved: Moved) {
+        let count = |items: usize| i64::try_from(items).unwrap_or(i64::MAX);
+        self.waiting.fetch_add(count(moved.back) - count(moved.aside), Ordering::Relaxed);
     }
 
     pub(super) fn sent_to(&self, at: Timestamp, gauge: &Gauge) {

@@ -13,6 +13,7 @@ pub(crate) struct Instruments {
     failed: [Family<Counter, 1>; 3],
     retried: [Family<Counter, 1>; 3],
     dropped: Family<Counter, 2>,
+    dropped_exemplars: Family<Counter, 1>,
     metadata: Family<Counter, 1>,
     metadata_failed: Family<Counter, 1>,
     bytes: Family<Counter, 1>,
@@ -37,6 +38,7 @@ pub(crate) struct Endpoint {
     pub(super) dropped_old: Counter,
     pub(super) dropped_histograms: Counter,
     pub(super) dropped_again: Counter,
+    pub(super) dropped_exemplars: Counter,
     pub(super) metadata: Counter,
     pub(super) metadata_failed: Counter,
     pub(super) bytes: Counter,
@@ -79,6 +81,10 @@ impl Instruments {
                 .counter("barograph_remote_storage_samples_dropped_total")
                 .help("Samples that were read and not sent, by reason.")
                 .family(["remote_name", "reason"])?,
+            dropped_exemplars: counter(
+                "barograph_remote_storage_exemplars_dropped_total",
+                "Exemplars that were not sent, because too many waited for a sample of their series.",
+            )?,
             metadata: counter("barograph_remote_storage_metadata_total", "Descriptions of metrics sent on.")?,
             metadata_failed: counter(
                 "barograph_remote_storage_metadata_failed_total",
@@ -135,6 +141,7 @@ impl Instruments {
             dropped_old: self.dropped.with([name, "too_old"]),
             dropped_histograms: self.dropped.with([name, "native_histogram"]),
             dropped_again: self.dropped.with([name, "sent_before"]),
+            dropped_exemplars: self.dropped_exemplars.with([name]),
             metadata: self.metadata.with([name]),
             metadata_failed: self.metadata_failed.with([name]),
             bytes: self.bytes.with([name]),

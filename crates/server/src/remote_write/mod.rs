@@ -13,6 +13,7 @@
 //! counted.
 
 mod batch;
+mod beside;
 mod endpoint;
 mod instruments;
 mod positions;

@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     Told,
     batch::{Counts, Item, encode},
+    beside::Waiting,
     endpoint::Meter,
 };
 use crate::{
@@ -43,7 +44,7 @@ pub(super) async fn run(
     meter: Arc<Meter>,
 ) {
     let most = usize::try_from(told.config.queue.max_samples_per_send).unwrap_or(usize::MAX);
-    let mut refused = 0;
+    let (mut refused, mut waiting) = (0, Waiting::default());
     while let Some(first) = items.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + told.config.queue.batch_send_deadline;
@@ -56,6 +57,12 @@ pub(super) async fn run(
         // The next part is last.
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
+            let moved = waiting.pair(&mut part);
+            meter.moved(moved);
+            told.measured.dropped_exemplars.add(moved.dropped as u64);
+            if part.is_empty() {
+                continue;
+            }
             match send(&engine, &told, &mut part, &meter, &mut refused).await {
                 Sent::Settled => part.into_iter().for_each(Item::settle),
                 Sent::InHalves => {

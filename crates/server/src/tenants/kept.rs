@@ -243,6 +243,7 @@ mod tests {
         "levels",
         "limit_cache",
         "limit_owners",
+        "limit_series",
         "log_end",
         "maintain",
         "maintain_all",

@@ -8,7 +8,10 @@ use barograph_server::config::{Config, Sources};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Running, start};
+use crate::{
+    checks_stand_alone::until,
+    support::{Running, now_ms, start},
+};
 
 const FIRST: &str = "config: {lifecycle: true}\ncollectors: {built_in: false}\nquery: {lookback: 5m}\n";
 
@@ -167,4 +170,91 @@ fn flags_come_over_the_environment_and_that_over_the_file() {
     sources.environment.retain(|(name, _)| name != "WAIT");
     let error = sources.load().unwrap_err().to_string();
     assert!(error.contains("b.yml:1:32: environment variable WAIT is not set"), "{error}");
+}
+
+/// Has a text take the place of the configuration.
+async fn reload(server: &Running, dir: &Path, text: &str) -> serde_json::Value {
+    std::fs::write(dir.join("b.yml"), text).unwrap();
+    let reply = server.call(Method::POST, "/-/reload", &[], b"").await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    reply.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_may_be_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = running(dir.path(), FIRST).await;
+    let t = now_ms();
+    let mut at = 0;
+    let mut write = async |labels: &[(&str, &str)]| {
+        at += 1;
+        server.write_series(labels, &[(t - 60_000 + at, 1.0)]).await
+    };
+    assert_eq!(write(&[("__name__", "m"), ("a", "long enough for all")]).await.status, 204);
+    let told = reload(
+        &server,
+        dir.path(),
+        &format!(
+            "{FIRST}limits: {{label_value: 12, labels_per_series: 3, values_per_label: 3, samples_per_request: 2, body: 200, connections: 9}}\n"
+        ),
+    )
+    .await;
+    assert_eq!(told["needs_restart"], json!(["limits.connections"]), "{told}");
+    let refused = write(&[("__name__", "m"), ("a", "longer than that too")]).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.text.contains("label value")),
+        (400, true),
+        "{}",
+        refused.text
+    );
+    let many = [("__name__", "m"), ("a", "1"), ("b", "1"), ("c", "1")];
+    assert_eq!(write(&many).await.status, 400);
+    // What is known goes on, whatever it is called.
+    assert_eq!(write(&[("__name__", "m"), ("a", "long enough for all")]).await.status, 204);
+    for value in ["1", "2", "3"] {
+        assert_eq!(write(&[("__name__", "v"), ("a", value)]).await.status, 204);
+    }
+    let over = server.data("/api/v1/query?query=v%7Ba%3D%22__overflow__%22%7D").await;
+    assert_eq!(over["result"].as_array().unwrap().len(), 1, "{over}");
+    let samples: Vec<_> = (1..=3).map(|n| (t - 1_000 + n, 0.0)).collect();
+    let refused = server.write_series(&[("__name__", "s")], &samples).await;
+    assert!(!refused.status.is_success() && refused.text.contains("more than 2 samples"), "{}", refused.text);
+    let body = format!("m {}\n", "1".repeat(300));
+    let large = server.call(Method::POST, "/api/v1/import/prometheus", &[], body.as_bytes()).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", large.text);
+
+    let told = reload(&server, dir.path(), FIRST).await;
+    assert_eq!(told["needs_restart"], json!([]));
+    assert_eq!(write(&many).await.status, 204);
+    assert_eq!(server.write_series(&[("__name__", "s")], &samples).await.status, 204);
+    server.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_and_nodes_may_be_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = |key: &str, name: &str| format!("{{key: {key}, name: {name}, period: 24h}}");
+    let of = |jobs: &[String], nodes: &str| {
+        format!("{FIRST}health: {{heartbeats: [{}], cluster: [{nodes}]}}\n", jobs.join(", "))
+    };
+    let server = running(dir.path(), &of(&[job("k", "first")], "")).await;
+    assert_eq!(server.get("/ping/k").await.status, 200);
+    assert_eq!(server.get("/ping/l").await.status, 404);
+    until(&server, "/health/components/first", |it| it["status"] == "healthy").await;
+
+    let both = of(&[job("k", "renamed"), job("l", "second")], "{name: other, url: 'http://127.0.0.1:9'}");
+    assert_eq!(reload(&server, dir.path(), &both).await["needs_restart"], json!([]));
+    // What was heard of a job before counts.
+    until(&server, "/health/components/renamed", |it| it["status"] == "healthy").await;
+    assert_eq!(server.get("/health/components/first").await.status, 404);
+    assert_eq!(server.get("/ping/l/fail").await.status, 200);
+    until(&server, "/health/components/second", |it| it["status"] == "unhealthy").await;
+    let node = |it: &serde_json::Value| it.to_string().contains("\"other\"");
+    until(&server, "/health/cluster", |it| node(it)).await;
+
+    assert_eq!(reload(&server, dir.path(), FIRST).await["needs_restart"], json!([]));
+    assert_eq!(server.get("/ping/k").await.status, 404);
+    assert_eq!(server.get("/health/components/second").await.status, 404);
+    until(&server, "/health/cluster", |it| !node(it)).await;
+    server.server.stop().await;
 }

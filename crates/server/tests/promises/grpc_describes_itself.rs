@@ -72,7 +72,12 @@ async fn grpc_describes_itself() {
         let rows = guide.lines().filter(|line| line.starts_with(&format!("| `{service}`")));
         assert!(rows.into_iter().any(|row| row.contains(&format!("`{name}`"))), "the guide misses {method}");
     }
-    for other in ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"] {
+    for other in [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "opentelemetry.proto.collector.metrics.v1.MetricsService",
+        "opentelemetry.proto.collector.trace.v1.TraceService",
+    ] {
         assert!(services.contains(other), "{services:?}");
     }
     running.server.stop().await;

@@ -32,7 +32,7 @@ async fn grpc_health_says_what_readiness_says() {
 
     let mut ours = barograph_proto::health::health_client::HealthClient::new(channel.clone());
     let listed = ours.list(HealthListRequest {}).await.unwrap().into_inner().statuses;
-    assert_eq!(listed.len(), 7);
+    assert_eq!(listed.len(), 9);
     assert!(listed.values().all(|one| one.status == ServingStatus::Serving as i32), "{listed:?}");
     let mut health = barograph_proto::v1::health_client::HealthClient::new(channel);
     assert!(health.status(StatusRequest {}).await.unwrap().into_inner().serving);

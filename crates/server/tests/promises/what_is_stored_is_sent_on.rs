@@ -15,7 +15,8 @@ use axum::{
     routing::post,
 };
 use barograph_disk::MemoryDisk;
-use barograph_wire::remote_write::{DECODED_BYTES_MAX, Entry, decompress, entries, parse_labels, v2};
+use barograph_model::{Exemplar, Labels, Sample, Timestamp};
+use barograph_wire::remote_write::{DECODED_BYTES_MAX, Entry, Writer, decompress, entries, parse_labels, v2};
 use bytes::Bytes;
 use hyper::Method;
 
@@ -29,6 +30,8 @@ struct Receiver(Arc<Mutex<Received>>);
 struct Received {
     /// Series, time and value, in the order of arrival.
     samples: Vec<(String, i64, f64)>,
+    /// Series and time of exemplars; each beside a sample of its series in the same request.
+    exemplars: Vec<(String, i64)>,
     metadata: Vec<String>,
     headers: Vec<HeaderMap>,
     /// What is answered before anything is taken: a status, and how long to wait.
@@ -65,7 +68,7 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
     let mut received = receiver.0.lock().unwrap();
     let mut scratch = Vec::new();
     let body = decompress(&body, &mut scratch, DECODED_BYTES_MAX).unwrap();
-    let mut samples = Vec::new();
+    let (mut samples, mut exemplars) = (Vec::new(), Vec::new());
     if headers["content-type"].to_str().unwrap().contains("v2") {
         let request = v2::Request::read(body).unwrap();
         for series in request.series() {
@@ -77,6 +80,8 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
                 let sample = entry.unwrap().sample;
                 samples.push((labels.clone(), sample.at.0, sample.value));
             }
+            assert!(series.samples > 0, "a series of 2.0 has samples: {labels}");
+            exemplars.extend(series.exemplars().map(|it| (labels.clone(), it.unwrap().sample.at.0)));
         }
     } else {
         for entry in entries(body) {
@@ -85,7 +90,17 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
                     samples.push((parse_labels(labels).unwrap().to_string(), sample.at.0, sample.value));
                 }
                 Entry::Metadata(entry) => received.metadata.push(entry.name),
-                Entry::Series(_) => {}
+                Entry::Series(series) => {
+                    let labels = parse_labels(&series.labels).unwrap().to_string();
+                    assert_eq!(series.samples().count(), 0);
+                    for exemplar in series.exemplars() {
+                        assert!(
+                            samples.iter().any(|sample| sample.0 == labels),
+                            "a sample of {labels} first"
+                        );
+                        exemplars.push((labels.clone(), exemplar.unwrap().sample.at.0));
+                    }
+                }
             }
         }
     }
@@ -99,6 +114,7 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
         return response;
     }
     received.samples.extend(samples);
+    received.exemplars.extend(exemplars);
     received.headers.push(headers);
     StatusCode::NO_CONTENT.into_response()
 }
@@ -182,6 +198,56 @@ async fn what_is_stored_is_sent_on() {
         let metrics = running.get("/metrics").await.text;
         let failed = "barograph_remote_storage_samples_failed_total{remote_name=\"far\"} 1\n";
         assert!(metrics.contains(failed), "{metrics}");
+        running.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn exemplars_go_beside_samples_of_their_series() {
+    for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] {
+        let receiver = Receiver::default();
+        // What is told to come again comes again with its exemplars.
+        receiver.0.lock().unwrap().refusals = [(503, Some("0"))].into();
+        let url = receiver.listen().await;
+        let dir = tempfile::tempdir().unwrap();
+        let more = format!("{DROP}  protobuf_message: {message}\n  send_exemplars: true\n");
+        let running = start(dir.path(), configured(&sending(&url, &more))).await;
+        let t = now_ms() - 60_000;
+        let labels = |series| Labels::from_pairs([("__name__", "m"), ("series", series)]).unwrap();
+        let sample = |at| Sample { at: Timestamp(at), value: 1.0 };
+        let mut expected = Vec::new();
+        for n in 0..20 {
+            for series in ["a", "b", "noise"] {
+                let mut writer = Writer::new();
+                let trace = Labels::from_pairs([("trace_id", format!("{n}").as_str())]).unwrap();
+                let exemplar = Exemplar { labels: trace, sample: sample(t + n) };
+                // Some come with a sample and some after it, as senders of both kinds do.
+                let samples = if n % 2 == 0 { vec![sample(t + n)] } else { Vec::new() };
+                writer.series_with_exemplars(labels(series).as_bytes(), &samples, &[exemplar]);
+                assert_eq!(running.write(&writer.compressed().unwrap()).await.status, 204);
+                if series != "noise" {
+                    expected.push((format!("m{{region=\"north\", series=\"{series}\"}}"), t + n));
+                }
+            }
+        }
+        // The last ones have nothing beside them until this comes.
+        for series in ["a", "b"] {
+            let labels = [("__name__", "m"), ("series", series)];
+            assert_eq!(running.write_series(&labels, &[(t + 100, 1.0)]).await.status, 204);
+        }
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            seen = receiver.0.lock().unwrap().exemplars.clone();
+        }
+        let by_series = |mut list: Vec<(String, i64)>| {
+            list.sort_by(|a, b| a.0.cmp(&b.0));
+            list
+        };
+        assert_eq!(by_series(seen), by_series(expected), "each in order, nothing twice: {message}");
+        let metrics = running.get("/metrics").await.text;
+        let sent = "barograph_remote_storage_exemplars_total{remote_name=\"far\"} 40\n";
+        assert!(metrics.contains(sent), "{metrics}");
         running.server.stop().await;
     }
 }

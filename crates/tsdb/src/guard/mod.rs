@@ -15,7 +15,7 @@ mod report;
 mod top;
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard, PoisonError, RwLock,
     atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
@@ -29,7 +29,7 @@ use owners::Owners;
 pub(crate) use report::Seen;
 pub use report::{Cardinality, LabelValues, MetricLabel, MetricSeries, PairSeries};
 
-use crate::{Options, Reason};
+use crate::{Options, Reason, limits::SeriesLimits};
 
 /// The value that stands in for those a limit keeps out.
 pub const OVERFLOW: &str = "__overflow__";
@@ -42,7 +42,9 @@ const LABEL_NAMES_MAX: usize = 1024;
 
 /// See the module.
 pub(crate) struct Guard {
-    limits: Limits,
+    limits: RwLock<SeriesLimits>,
+    /// Bytes of the series themselves, at most.
+    series_bytes_max: usize,
     series: AtomicUsize,
     /// Bytes of the series themselves, without their chunks.
     series_bytes: AtomicUsize,
@@ -51,15 +53,6 @@ pub(crate) struct Guard {
     /// The time of the last append, for the growth of metrics.
     now: AtomicI64,
     pub(crate) overflows: Overflows,
-}
-
-/// What is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) series: usize,
-    pub(crate) series_bytes: usize,
-    pub(crate) series_per_metric: usize,
-    pub(crate) values_per_label: usize,
 }
 
 /// Why a series was not admitted.
@@ -105,16 +98,23 @@ impl Room {
 
 impl Guard {
     pub(crate) fn new(options: &Options) -> Self {
-        let limits = Limits {
-            series: options.series_max,
-            series_bytes: options.series_bytes_max,
-            series_per_metric: options.metric_series_max,
-            values_per_label: options.label_values_max,
-        };
+        let limits = RwLock::new(SeriesLimits::of(options));
+        let series_bytes_max = options.series_bytes_max;
         let shards = std::array::from_fn(|_| Mutex::default());
         let (series, series_bytes, now) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicI64::new(0));
         let owners = Owners::new(options.owner_label.clone());
-        Self { limits, series, series_bytes, shards, owners, now, overflows: Overflows::default() }
+        let overflows = Overflows::default();
+        Self { limits, series_bytes_max, series, series_bytes, shards, owners, now, overflows }
+    }
+
+    /// Holds what comes from now on to these limits.
+    pub(crate) fn limit(&self, limits: SeriesLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    /// The limits that hold now.
+    pub(crate) fn limits(&self) -> SeriesLimits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many series there are.
@@ -150,9 +150,9 @@ impl Guard {
     fn let_in(&self, labels: &Labels, created_at: Option<i64>) -> Result<(), Excess> {
         let name = labels.metric_name().unwrap_or_default();
         let hash = hash_of_metric(name);
-        let room = Room::of(labels, self.owners.label());
+        let (room, limits) = (Room::of(labels, self.owners.label()), self.limits());
         let mut book = self.shard(hash);
-        let look = book.look(hash, name, labels, self.limits.values_per_label, self.owners.label());
+        let look = book.look(hash, name, labels, limits.values_per_label, self.owners.label());
         if look.names > LABEL_NAMES_MAX {
             return Err(Excess::Hopeless(Reason::TooManyLabels));
         }
@@ -163,16 +163,16 @@ impl Guard {
             Some(index) => Excess::Label { index, limit },
             None => Excess::Hopeless(Reason::TooManySeries),
         };
-        if look.series >= room.within(self.limits.series_per_metric) {
+        if look.series >= room.within(limits.series_per_metric) {
             return Err(over(Limit::SeriesPerMetric));
         }
-        if self.series_bytes.load(Ordering::Relaxed) >= room.within(self.limits.series_bytes) {
+        if self.series_bytes.load(Ordering::Relaxed) >= room.within(self.series_bytes_max) {
             return Err(over(Limit::Series));
         }
         if !self.owners.admit(labels, |limit| room.within(limit)) {
             return Err(over(Limit::SeriesPerOwner));
         }
-        let most = room.within(self.limits.series);
+        let most = room.within(limits.series);
         let add = |count| (count < most).then_some(count + 1);
         if self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
             self.owners.release(std::slice::from_ref(labels));

@@ -187,11 +187,12 @@ impl Store {
             let value = self.head.value_of_hash(&label, hash)?;
             Some(PairSeries { label, value, series: usize::try_from(series).unwrap_or(usize::MAX) })
         });
+        let limits = guard.limits();
         Cardinality {
             series: guard.series(),
-            series_max: guard.limits.series,
-            metric_series_max: guard.limits.series_per_metric,
-            label_values_max: guard.limits.values_per_label,
+            series_max: limits.series,
+            metric_series_max: limits.series_per_metric,
+            label_values_max: limits.values_per_label,
             matched,
             examined,
             created: lists.created,

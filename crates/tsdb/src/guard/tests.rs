@@ -129,3 +129,23 @@ fn owners_have_more_values_than_other_labels_may() {
         assert_eq!(guard.admit(&labels), Ok(()), "{n}");
     }
 }
+
+#[test]
+fn limits_may_change_under_what_is_there() {
+    let guard = Guard::new(&options(100, 100, 3));
+    let to = |values_per_label, series| {
+        guard.limit(SeriesLimits { values_per_label, series, ..guard.limits() });
+    };
+    check(&guard, ("m", "1", "x"), Ok(()));
+    check(&guard, ("m", "2", "x"), Ok(()));
+    check(&guard, ("m", "3", "x"), Err(("a", Limit::ValuesPerLabel)));
+    to(4, 100);
+    check(&guard, ("m", "3", "x"), Ok(()));
+    // What is there stays, and is one too many for anything new.
+    to(2, 2);
+    check(&guard, ("m", "4", "x"), Err(("a", Limit::ValuesPerLabel)));
+    check(&guard, ("other", "1", "x"), Err(("a", Limit::Series)));
+    assert_eq!(guard.series(), 3);
+    guard.release(&[labels("m", "1", "x"), labels("m", "2", "x"), labels("m", "3", "x")]);
+    check(&guard, ("other", "1", "x"), Ok(()));
+}

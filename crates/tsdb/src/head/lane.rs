@@ -16,7 +16,7 @@ use super::{
     verdicts::{Accepted, Group, Verdicts},
     window_range,
 };
-use crate::{Options, Reason, Rejected, again::Over, guard::Excess, histograms, spelling};
+use crate::{Reason, Rejected, again::Over, guard::Excess, histograms, limits::SeriesLimits, spelling};
 
 /// Slots are visited in parts of this many, so that the lock is free in between.
 pub(super) const PART: usize = 4096;
@@ -87,7 +87,7 @@ impl Lane {
         &mut self,
         head: &Head,
         histograms: &histograms::Head,
-        options: &Options,
+        limits: &SeriesLimits,
         group: &Group<'_, '_>,
         out: &mut Verdicts,
     ) {
@@ -95,7 +95,7 @@ impl Lane {
         self.guess(group, &mut guesses);
         for (&(hash, number), &guess) in group.members.iter().zip(&guesses) {
             if let Err(reason) =
-                self.append_row((head, histograms), options, group, (hash, number, guess), out)
+                self.append_row((head, histograms), limits, group, (hash, number, guess), out)
             {
                 out.rejected.push(Rejected { row: number as usize, reason });
             }
@@ -125,7 +125,7 @@ impl Lane {
     fn append_row(
         &mut self,
         (head, histograms): (&Head, &histograms::Head),
-        options: &Options,
+        limits: &SeriesLimits,
         group: &Group<'_, '_>,
         (hash, number, guess): (u64, u32, u32),
         out: &mut Verdicts,
@@ -138,13 +138,13 @@ impl Lane {
         let slot = match if guessed { Some(guess) } else { self.find(hash, row.labels) } {
             Some(slot) => slot,
             None => {
-                spelling::check_size(row.labels, options)?;
+                spelling::check_size(row.labels, limits)?;
                 let alias = head.aliases.has(hash, row.labels);
                 let Some(labels) = Labels::from_canonical_bytes(row.labels).filter(|_| !alias) else {
                     out.odd.push(number);
                     return Ok(());
                 };
-                spelling::check(&labels, options)?;
+                spelling::check(&labels, limits)?;
                 if row.at < group.oldest {
                     return Err(Reason::TooOld);
                 }

@@ -120,12 +120,13 @@ impl Store {
         if at > latest {
             return Err(Reason::TooFarAhead);
         }
-        spelling::check_size(labels, &self.options)?;
+        let limits = self.series_limits();
+        spelling::check_size(labels, &limits)?;
         let labels = match Labels::from_canonical_bytes(labels) {
             Some(labels) => labels,
             None => spelling::parse(labels)?,
         };
-        spelling::check(&labels, &self.options)?;
+        spelling::check(&labels, &limits)?;
         Ok(labels)
     }
 }

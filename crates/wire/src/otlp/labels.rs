@@ -77,15 +77,15 @@ impl PointLabels {
         self.pairs.clear();
     }
 
-    /// Takes an attribute. One that has no name left, or would be the metric's name, is left out.
+    /// Takes an attribute; whether it has a name. One that has none left, or would be the metric's name, is left out.
     #[inline]
-    pub(crate) fn add(&mut self, names: LabelNames, attribute: &Attribute<'_>) -> Result<(), Malformed> {
+    pub(crate) fn add(&mut self, names: LabelNames, attribute: &Attribute<'_>) -> Result<bool, Malformed> {
         let key = self.push(attribute.key);
         let before = self.text.len();
-        if names.put(attribute.key, &mut self.text).is_err() || self.text[before..] == *METRIC_NAME.as_bytes()
-        {
+        let named = names.put(attribute.key, &mut self.text).is_ok();
+        if !named || self.text[before..] == *METRIC_NAME.as_bytes() {
             self.text.truncate(key.start);
-            return Ok(());
+            return Ok(named);
         }
         let name = before..self.text.len();
         match attribute.plain() {
@@ -96,7 +96,7 @@ impl PointLabels {
         if !value.is_empty() {
             self.pairs.push(Pair { key, name, value });
         }
-        Ok(())
+        Ok(true)
     }
 
     fn push(&mut self, bytes: &[u8]) -> Range<usize> {

@@ -83,7 +83,14 @@ impl<'a> Walk<'a, '_> {
 
     #[inline]
     fn attribute(&mut self, pair: Reader<'a>) -> Result<(), Malformed> {
-        self.labels.add(self.label_names, &Attribute::read(pair)?)
+        let attribute = Attribute::read(pair)?;
+        if !self.labels.add(self.label_names, &attribute)? {
+            let shown = || String::from_utf8_lossy(attribute.key);
+            self.out.tell(|| {
+                format!("attribute {:?} has no name that a label can have; it is left out", shown())
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn number(
@@ -218,11 +225,15 @@ impl<'a> Walk<'a, '_> {
         stale: bool,
     ) -> Result<Said, Error> {
         let or_stale = |value| if stale { stale_marker() } else { value };
-        if let Some(sum) = sum {
+        // A point without a value has no sum either, and may name its bounds alone.
+        if let Some(sum) = sum.or(stale.then_some(0.0)) {
             self.sample(metric, (&metric.names.sum, None), (point, at, or_stale(sum)));
         }
         self.sample(metric, (&metric.names.count, None), (point, at, or_stale(count as f64)));
         self.write_bounds();
+        if stale {
+            self.scratch.counts.resize(self.scratch.bounds.len(), 0);
+        }
         let texts = std::mem::take(&mut self.scratch.texts);
         let first = self.out.samples.len();
         let mut within = 0u64;

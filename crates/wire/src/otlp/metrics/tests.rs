@@ -74,6 +74,12 @@ fn numbers_are_samples() {
     };
     check(&gauge(&format!(r#""asDouble":2.5,{A}"#)), &[r#"a_b_ratio{x_y="1"} 2.5 @1"#]);
     check(&gauge(r#""asInt":"-3""#), &["a_b_ratio -3 @1"]);
+    check(
+        &gauge(
+            r#""asDouble":1,"attributes":[{"key":"ü","value":{"stringValue":"1"}},{"key":"__name__","value":{"stringValue":"1"}}]"#,
+        ),
+        &["a_b_ratio 1 @1", r#"!0 attribute "ü" has no name that a label can have; it is left out"#],
+    );
     check(&gauge(r#""flags":1"#), &["a_b_ratio stale @1"]);
     check(&gauge(r#""flags":0"#), &[r#"!1 metric "a.b": a point has no value"#]);
     let sum = |about: &str, value: i64| {
@@ -115,14 +121,19 @@ fn explicit_histograms_are_buckets() {
         ],
     );
     check(&of(r#""count":2"#), &["h_seconds_count 2 @1", r#"h_seconds_bucket{le="+Inf"} 2 @1"#]);
-    check(
-        &of(r#""flags":1,"explicitBounds":[1],"bucketCounts":[0,0]"#),
-        &[
-            "h_seconds_count stale @1",
-            r#"h_seconds_bucket{le="1"} stale @1"#,
-            r#"h_seconds_bucket{le="+Inf"} stale @1"#,
-        ],
-    );
+    for ended in
+        [r#""flags":1,"explicitBounds":[1],"bucketCounts":[0,0]"#, r#""flags":1,"explicitBounds":[1]"#]
+    {
+        check(
+            &of(ended),
+            &[
+                "h_seconds_sum stale @1",
+                "h_seconds_count stale @1",
+                r#"h_seconds_bucket{le="1"} stale @1"#,
+                r#"h_seconds_bucket{le="+Inf"} stale @1"#,
+            ],
+        );
+    }
     check(
         &of(r#""count":2,"bucketCounts":[1],"explicitBounds":[1,2]"#),
         &[r#"!1 metric "h": 2 bounds do not fit 1 counts"#],
