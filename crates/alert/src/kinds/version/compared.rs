@@ -139,8 +139,9 @@ impl Compared {
         answered: Vec<(Labels, Vec<Point>)>,
         totals: Option<Vec<(Labels, Vec<Point>)>>,
     ) -> BTreeMap<Labels, BTreeMap<String, Strata>> {
-        let unnamed = |labels: &Labels| labels.without(|name| name == METRIC_NAME.as_bytes());
+        // A part and what it is of are called differently; other series that differ by their name are groups of their own.
         let counted = totals.is_some();
+        let unnamed = |labels: &Labels| labels.without(|name| counted && name == METRIC_NAME.as_bytes());
         let totals: BTreeMap<Labels, Vec<Point>> =
             totals.into_iter().flatten().map(|(labels, points)| (unnamed(&labels), points)).collect();
         // Nothing was counted of what has no series yet: that is none of them.
