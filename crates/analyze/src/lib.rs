@@ -5,10 +5,13 @@
 //! 1. [`trend`]: whether something grows or falls, and how fast.
 //! 2. [`correlation`]: how two things move together.
 //! 3. [`anomaly`]: values that are unlike those before them.
+//! 4. [`comparison`]: whether one sample is worse than another.
 
 pub mod anomaly;
+pub mod comparison;
 mod correlation;
 mod normal;
+mod random;
 mod slices;
 mod trend;
 

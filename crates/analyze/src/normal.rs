@@ -8,6 +8,17 @@ pub fn two_sided(z: f64) -> f64 {
     complementary_error(z.abs() / std::f64::consts::SQRT_2)
 }
 
+/// How far from zero a standard normal variable is at least, with this likelihood: the inverse of [`two_sided`], to about
+/// 1e-12. What is no likelihood is taken as the nearest one there is.
+pub(crate) fn two_sided_bound(likelihood: f64) -> f64 {
+    let (mut near, mut far) = (0.0, 38.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(near, far);
+        if two_sided(middle) > likelihood { near = middle } else { far = middle }
+    }
+    f64::midpoint(near, far)
+}
+
 /// The complementary error function of what is not negative: its power series near zero, its continued fraction
 /// (Abramowitz and Stegun 7.1.5, 7.1.14) farther out. To about 1e-14, relatively.
 pub(crate) fn complementary_error(x: f64) -> f64 {
@@ -32,6 +43,21 @@ pub(crate) fn complementary_error(x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::tests::near;
+
+    #[test]
+    fn bounds_of_the_normal_distribution() {
+        // As `scipy.stats.norm.ppf` tells them.
+        for (likelihood, expected) in [
+            (0.05, NORMAL_95),
+            (0.2, 1.281_551_565_544_600_4),
+            (0.4, 0.841_621_233_572_914_3),
+            (0.01, 2.575_829_303_548_900_4),
+            (2e-9, 5.997_807_015_007_686_5),
+            (1.0, 0.0),
+        ] {
+            near(two_sided_bound(likelihood), expected, 1e-9);
+        }
+    }
 
     #[test]
     fn the_error_function() {

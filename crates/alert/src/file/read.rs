@@ -112,7 +112,7 @@ pub(super) fn read_rule(
     labels.extend(read_labels(entries, "a rule", findings));
     let annotations = section.entries("annotations", findings);
     let watches = kinds::read(&mut section, findings);
-    let plain = matches!(watches, Kind::Threshold | Kind::Health | Kind::Version);
+    let plain = matches!(watches, Kind::Threshold | Kind::Health | Kind::Version(None));
     let threshold = expr.as_ref().filter(|_| plain).and_then(Threshold::of);
     let (threshold, missing) = read_condition(&mut section, threshold, findings);
     let handling = Handling {
@@ -355,6 +355,9 @@ mod tests {
             ("anomaly: {q: 1e-5, cycle: 1d, direction: up, rest: 30m}", "anomaly"),
             ("kind: correlation, correlation: {conditions: [n > 1], at_least: 1, on: [job]}", "correlation"),
             ("correlation: {with: n, window: 30m, baseline: 6h}", "correlation"),
+            ("version: {baseline: previous, window: 1h, direction: higher_is_better, bound: 0.1}", "version"),
+            ("version: {baseline: 1.4.2, of: n, strata: [route], label: service_version}", "version"),
+            ("kind: version, version: {at_least: '2.10', deprecated: ['1\\..*']}", "version"),
         ] {
             let file = parse(&rule(keys), "r.yml").unwrap();
             assert_eq!(file.groups[0].rules[0].alerting().unwrap().watches.as_str(), kind);
@@ -372,6 +375,30 @@ mod tests {
             ("kind: trend, anomaly: {}", "r.yml:4:25: `kind` says trend, and `anomaly` is there; remove one"),
             ("anomaly: {points: 4}", "r.yml:4:34: `points` cannot be more than `of`"),
             ("correlation: {conditions: [n], at_least: 3}", "r.yml:4:56: there are only 2 conditions"),
+            (
+                "version: {label: v}",
+                "r.yml:4:34: `version` needs `baseline`, as `baseline: previous`, or `at_least`, or `deprecated`",
+            ),
+            (
+                "version: {baseline: previous, window: 10m}",
+                "r.yml:4:55: `window` should hold 30 to 5000 values, one `every` so often; with these it holds 10",
+            ),
+            (
+                "version: {baseline: previous, look_back: 1h}",
+                "r.yml:4:55: `look_back` should be at least as long as `window`",
+            ),
+            (
+                "version: {at_least: 2, window: 1h}",
+                "r.yml:4:48: `window` compares versions, and `at_least` and `deprecated` say which are not to be used; write two rules",
+            ),
+            (
+                "version: {baseline: previous, direction: down}",
+                "r.yml:4:66: `direction`: expected `lower_is_better` or `higher_is_better`, found `down`",
+            ),
+            (
+                "version: {at_least: 2}, kind: health",
+                "r.yml:4:49: `kind` says health, and `version` is there; remove one",
+            ),
             ("anomaly: {qq: 1}", "r.yml:4:35: unknown key `qq` in `anomaly`; did you mean `q`?"),
         ] {
             check_refused(&rule(keys), &[expected]);

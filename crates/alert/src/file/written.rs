@@ -142,6 +142,10 @@ mod tests {
             "{alert: A, expr: m, correlation: {conditions: [n > 1, 'o == 2'], at_least: 2, on: [job]}}",
             "{alert: A, expr: m, correlation: {with: 'n{a=\"b\"}', window: 30m, baseline: 6h}}",
             "{alert: A, expr: m > 1, kind: version}",
+            "{alert: A, expr: m, version: {baseline: previous}}",
+            "{alert: A, expr: m, version: {baseline: '1.10', window: 12h, of: 'sum by (version) (n)', bound: 0.02, alpha: 0.01}}",
+            "{alert: A, expr: m, version: {direction: higher_is_better, strata: [route], label: v, look_back: 2d, every: 5m}}",
+            "{alert: A, expr: m > 0, version: {at_least: '2.10', deprecated: ['3\\.0\\..*']}}",
         ] {
             let rule = parse_one(text, "r").unwrap();
             let document = rule.spec.document();

@@ -78,7 +78,7 @@ impl Correlation {
                             "within_seconds": within_ms / 1_000,
                         });
                         let (value, threshold) = (held.len() as f64, Some(*at_least as f64));
-                        Finding { labels, value, threshold, evidence }
+                        Finding { labels, value, threshold, evidence, annotation: None }
                     })
                     .collect())
             }
@@ -109,7 +109,8 @@ impl Correlation {
                         "now": told(&now), "before": told(&before), "p_value": p,
                         "window_seconds": window_ms / 1_000, "baseline_seconds": baseline_ms / 1_000,
                     });
-                    findings.push(Finding { labels, value: now.r, threshold: Some(before.r), evidence });
+                    let threshold = Some(before.r);
+                    findings.push(Finding { labels, value: now.r, threshold, evidence, annotation: None });
                 }
                 findings.sort_by(|a, b| a.labels.cmp(&b.labels));
                 findings.dedup_by(|a, b| a.labels == b.labels);

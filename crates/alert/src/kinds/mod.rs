@@ -6,13 +6,17 @@
 //! | anomaly | values are unlike those before them | its expression, now; once, what came before |
 //! | trend | something grows or falls for certain, or will cross a threshold soon | its expression over a window |
 //! | correlation | several conditions held lately, or two things move together no more | two or more expressions over a window |
+//! | version | the newest version is worse than the one before | its expression over a window |
+//! | version | a version is in use that should not be any more | its expression, now |
 //! | health, version | the expression has an answer, which tells of health or of versions | its expression, now |
 
 mod anomaly;
 mod correlation;
 mod read;
+mod read_version;
 mod threshold;
 mod trend;
+pub mod version;
 mod written;
 
 use barograph_analyze::Point;
@@ -26,6 +30,7 @@ pub use correlation::Correlation;
 pub(crate) use read::{KEYS, read};
 pub use threshold::{Missing, Side, Standing, Threshold};
 pub use trend::Trend;
+pub use version::Version;
 
 /// What a rule watches for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,8 +46,9 @@ pub enum Kind {
     Correlation(Box<Correlation>),
     /// As [`Kind::Threshold`], of something that tells how well a part is.
     Health,
-    /// As [`Kind::Threshold`], of something that tells of versions.
-    Version,
+    /// A version that is worse than another, or out of date. As [`Kind::Threshold`], of something that tells of versions, if
+    /// no more is said.
+    Version(Option<Box<Version>>),
 }
 
 impl Kind {
@@ -54,7 +60,7 @@ impl Kind {
             Self::Trend(_) => "trend",
             Self::Correlation(_) => "correlation",
             Self::Health => "health",
-            Self::Version => "version",
+            Self::Version(_) => "version",
         }
     }
 }
@@ -88,4 +94,6 @@ pub(crate) struct Finding {
     pub(crate) threshold: Option<f64>,
     /// What it follows from.
     pub(crate) evidence: Value,
+    /// What its alert says besides, unless the rule says something else under the same name.
+    pub(crate) annotation: Option<(&'static str, String)>,
 }

@@ -9,15 +9,15 @@ use barograph_yaml::{
     units::parse_duration,
 };
 
-use super::{Anomaly, Correlation, Kind, Side, Trend};
+use super::{Anomaly, Correlation, Kind, Side, Trend, read_version::read_version};
 
 /// The keys that are read here.
-pub(crate) const KEYS: [&str; 4] = ["kind", "anomaly", "trend", "correlation"];
+pub(crate) const KEYS: [&str; 5] = ["kind", "anomaly", "trend", "correlation", "version"];
 
 /// Conditions of one rule at most.
 const CONDITIONS_MAX: usize = 20;
 /// A window is as long at most.
-const WINDOW_MAX_MS: i64 = 90 * 86_400_000;
+pub(super) const WINDOW_MAX_MS: i64 = 90 * 86_400_000;
 /// A cycle is as long at most.
 const CYCLE_MAX_MS: i64 = 8 * 86_400_000;
 
@@ -39,6 +39,12 @@ pub(crate) fn read(section: &mut Section<'_>, findings: &mut Findings) -> Kind {
         let mut section = Section::open(node, "`correlation`", findings);
         let read = read_correlation(&mut section, findings);
         found.extend(read.map(|read| ("correlation", Kind::Correlation(Box::new(read)))));
+        section.finish(&[], findings);
+    }
+    if let Some(node) = section.node("version") {
+        let mut section = Section::open(node, "`version`", findings);
+        let read = read_version(&mut section, findings);
+        found.push(("version", Kind::Version(read.map(Box::new))));
         section.finish(&[], findings);
     }
     for (key, _) in found.iter().skip(1) {
@@ -72,7 +78,7 @@ fn named(name: &str) -> Result<Kind, String> {
         "trend" => Kind::Trend(trend()),
         "correlation" => Kind::Correlation(Box::new(conditions(Vec::new()))),
         "health" => Kind::Health,
-        "version" => Kind::Version,
+        "version" => Kind::Version(None),
         _ => {
             let known = "`threshold`, `anomaly`, `trend`, `correlation`, `health` or `version`";
             return Err(format!("expected {known}, found `{name}`"));
@@ -189,11 +195,11 @@ fn read_correlation(section: &mut Section<'_>, findings: &mut Findings) -> Optio
     }
 }
 
-fn expr(text: &str) -> Result<Expr, String> {
+pub(super) fn expr(text: &str) -> Result<Expr, String> {
     barograph_query::parse(text).map_err(|error| error.to_string())
 }
 
-fn millis(text: &str, most: i64) -> Result<i64, String> {
+pub(super) fn millis(text: &str, most: i64) -> Result<i64, String> {
     let length: Duration = parse_duration(text)?;
     match i64::try_from(length.as_millis()) {
         Ok(millis @ 1_000..) if millis <= most => Ok(millis),
@@ -201,7 +207,7 @@ fn millis(text: &str, most: i64) -> Result<i64, String> {
     }
 }
 
-fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+pub(super) fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value >= least && value <= most => Ok(value),
         _ if most == f64::MAX => Err(format!("expected a number, found `{text}`")),

@@ -62,7 +62,13 @@ impl Trend {
                     "window_seconds": self.window_ms / 1_000,
                 });
                 let Some((threshold, horizon_ms)) = self.crossing else {
-                    return Some(Finding { labels, value: per_hour, threshold: None, evidence });
+                    return Some(Finding {
+                        labels,
+                        value: per_hour,
+                        threshold: None,
+                        evidence,
+                        annotation: None,
+                    });
                 };
                 // Where the line of all points is now, not where the last of them happens to be.
                 let level = level(&points, found.slope, at);
@@ -72,7 +78,7 @@ impl Trend {
                 }
                 evidence["level"] = json!(level);
                 evidence["hours_until"] = json!(hours);
-                Some(Finding { labels, value: hours, threshold: Some(threshold), evidence })
+                Some(Finding { labels, value: hours, threshold: Some(threshold), evidence, annotation: None })
             })
             .collect())
     }

@@ -2,20 +2,27 @@
 
 use std::time::Duration;
 
-use barograph_analyze::anomaly::Watched;
+use barograph_analyze::{anomaly::Watched, comparison::Better};
 use barograph_yaml::units::format_duration;
 use serde_json::{Map, Value, json};
 
-use super::{Anomaly, Correlation, Kind, Side, Trend, read};
+use super::{
+    Anomaly, Correlation, Kind, Side, Trend, Version, read, read_version,
+    version::{Compared, LABEL, Outdated},
+};
 
 impl Kind {
     /// The mapping that is called like it, with what is not as it is by default; `None` if there is nothing to say.
     pub(crate) fn written(&self) -> Option<Value> {
         let map = match self {
-            Self::Threshold | Self::Health | Self::Version => Map::new(),
+            Self::Threshold | Self::Health | Self::Version(None) => Map::new(),
             Self::Anomaly(anomaly) => of_anomaly(anomaly),
             Self::Trend(trend) => of_trend(trend),
             Self::Correlation(correlation) => of_correlation(correlation),
+            Self::Version(Some(version)) => match &**version {
+                Version::Compared(compared) => of_compared(compared),
+                Version::Outdated(outdated) => of_outdated(outdated),
+            },
         };
         (!map.is_empty()).then_some(Value::Object(map))
     }
@@ -67,6 +74,39 @@ fn of_trend(trend: &Trend) -> Map<String, Value> {
         map.insert("horizon".to_owned(), length(horizon));
     }
     map
+}
+
+fn of_compared(rule: &Compared) -> Map<String, Value> {
+    let usual = read_version::compared();
+    let (settings, of) = (&rule.settings, &usual.settings);
+    let bound = read_version::bound(rule.of.is_some(), of.bound);
+    let baseline = rule.baseline.as_deref().unwrap_or(read_version::PREVIOUS);
+    let total = rule.of.as_ref().map(ToString::to_string);
+    // What is looked back by default follows from the window, so that both are said or none.
+    let window = (rule.window_ms, rule.look_back_ms) != (usual.window_ms, usual.look_back_ms);
+    let all = [
+        ("label", json!(rule.label), rule.label != LABEL),
+        ("baseline", json!(baseline), true),
+        ("window", length(rule.window_ms), window),
+        ("look_back", length(rule.look_back_ms), window),
+        ("every", length(rule.every_ms), rule.every_ms != usual.every_ms),
+        ("direction", json!("higher_is_better"), settings.better == Better::Higher),
+        ("bound", json!(settings.bound), settings.bound.to_bits() != bound.to_bits()),
+        ("alpha", json!(settings.alpha), settings.alpha.to_bits() != of.alpha.to_bits()),
+        ("strata", json!(rule.strata), !rule.strata.is_empty()),
+        ("of", json!(total), total.is_some()),
+    ];
+    all.into_iter().filter(|(.., said)| *said).map(|(key, value, _)| (key.to_owned(), value)).collect()
+}
+
+fn of_outdated(rule: &Outdated) -> Map<String, Value> {
+    let patterns: Vec<&str> = rule.deprecated.iter().map(|pattern| pattern.text()).collect();
+    let all = [
+        ("label", json!(rule.label), rule.label != LABEL),
+        ("at_least", json!(rule.at_least), rule.at_least.is_some()),
+        ("deprecated", json!(patterns), !patterns.is_empty()),
+    ];
+    all.into_iter().filter(|(.., said)| *said).map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
 fn of_correlation(correlation: &Correlation) -> Map<String, Value> {

@@ -11,7 +11,7 @@ use barograph_query::{
 use super::{Alert, Moment, RuleError, State, alerts};
 use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
-    kinds::{Kind, Span, Standing, Threshold},
+    kinds::{Kind, Span, Standing, Threshold, Version, version::GROUPS_MAX},
     template::{self, Subject, Template},
 };
 
@@ -153,9 +153,23 @@ impl RuleSpec {
         let at = moment.asked();
         let ranges = |expr: &Expr, span: Span| reader.ranges(expr, span);
         let found = match &spec.watches {
-            Kind::Threshold | Kind::Health | Kind::Version => return Ok(None),
+            Kind::Threshold | Kind::Health | Kind::Version(None) => return Ok(None),
             Kind::Trend(trend) => trend.find(&self.expr, at, &ranges)?,
             Kind::Correlation(correlation) => correlation.find(&self.expr, at, &ranges)?,
+            Kind::Version(Some(version)) => match &**version {
+                Version::Compared(compared) => {
+                    let found = compared.find(&self.expr, at, moment.interval_ms, &ranges)?;
+                    let (limit, what) = (GROUPS_MAX, "groups whose versions are compared");
+                    found.map_err(|found| RuleError::Limit { limit, found, what })?
+                }
+                Version::Outdated(outdated) => {
+                    let vector = reader.vector(&self.expr, at)?;
+                    vector
+                        .into_iter()
+                        .filter_map(|(labels, datum)| outdated.finding(labels, &datum))
+                        .collect()
+                }
+            },
             Kind::Anomaly(anomaly) => {
                 let vector = reader.vector(&self.expr, at)?;
                 let mut past: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
@@ -174,7 +188,11 @@ impl RuleSpec {
         let found = found.into_iter().map(|finding| {
             let datum = Datum::Float(Sample { at, value: finding.value });
             let new = alert(spec, &(finding.labels, datum), moment, reader, surroundings);
-            Alert { threshold: finding.threshold, evidence: Some(finding.evidence), ..new }
+            let mut annotations = new.annotations;
+            if let Some((name, text)) = finding.annotation {
+                annotations.entry(name.to_owned()).or_insert(text);
+            }
+            Alert { threshold: finding.threshold, evidence: Some(finding.evidence), annotations, ..new }
         });
         let found: Vec<Alert> = found.collect();
         alerts::check_unique(found.iter())?;

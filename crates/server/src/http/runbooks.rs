@@ -27,6 +27,7 @@ macro_rules! pages {
 const PAGES: &[(&str, &str)] = pages![
     "Watchdog",
     "cache-hit-rate-low",
+    "client-health-low",
     "commits-failing",
     "commits-slow",
     "disk-full-soon",
@@ -56,6 +57,7 @@ const PAGES: &[(&str, &str)] = pages![
     "storage-damaged",
     "storage-read-only",
     "target-down",
+    "version-regression",
 ];
 
 /// The route.

@@ -83,6 +83,7 @@ mod the_server_lives_under_a_path;
 mod the_server_looks_at_itself;
 mod three_faces_are_one;
 mod tiers_can_be_asked;
+mod versions_have_verdicts;
 mod what_fires_is_taken;
 mod what_is_moved_in_can_be_moved_out;
 mod what_is_scraped_can_be_asked;
