@@ -16,7 +16,7 @@ use axum::{
 };
 use barograph_model::{Exemplar, Histogram, Timestamp};
 use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
-use barograph_wire::remote_write::{self, Cut, Entry, SnappyError, Unpacked};
+use barograph_wire::remote_write::{self, Bounds, Cut, Entry, SnappyError, Unpacked};
 
 use super::{
     App, RequestLimits,
@@ -160,7 +160,7 @@ pub(super) fn store(
     body: &[u8],
 ) -> Result<Stored, (StatusCode, String)> {
     DECODED.with_borrow_mut(|scratch| {
-        let stored = remote_write::unpack(body, scratch, limits.decoded_bytes)
+        let stored = remote_write::unpack(body, scratch, limits.decoded_bytes, Bounds::default())
             .map_err(|error| undecoded(&error))
             .and_then(|unpacked| store_decoded(engine, origin, limits, unpacked));
         // A large request must not hold its memory for ever: there are many threads.

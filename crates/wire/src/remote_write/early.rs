@@ -19,6 +19,23 @@ pub const LARGE: usize = 4 << 20;
 /// Bytes that the labels of a series of a larger request may take.
 pub const LABEL_BYTES_MAX: usize = 1 << 20;
 
+/// From which size on what is looked at early. The defaults are [`LARGE`], [`LABEL_BYTES_MAX`] and [`SYMBOLS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Requests of so many bytes are unpacked whole.
+    pub large: usize,
+    /// Bytes that the labels of a series of a larger request may take.
+    pub label_bytes: usize,
+    /// Symbols that a larger request may have.
+    pub symbols: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { large: LARGE, label_bytes: LABEL_BYTES_MAX, symbols: SYMBOLS_MAX }
+    }
+}
+
 /// Unpacked at a time.
 const STEP: usize = 64 << 10;
 /// A key and a length take no more.
@@ -62,8 +79,13 @@ impl From<SnappyError> for Unreadable {
 ///
 /// # Errors
 /// See [`SnappyError`].
-pub fn unpack<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Result<Unpacked<'s>, SnappyError> {
-    if declared(body, limit)? <= LARGE {
+pub fn unpack<'s>(
+    body: &[u8],
+    scratch: &'s mut Vec<u8>,
+    limit: usize,
+    bounds: Bounds,
+) -> Result<Unpacked<'s>, SnappyError> {
+    if declared(body, limit)? <= bounds.large {
         return Ok(Unpacked { bytes: decompress(body, scratch, limit)?, cut: None });
     }
     let mut unpacker = Unpacker::begin(body, scratch, limit)?;
@@ -75,7 +97,7 @@ pub fn unpack<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Result
         }
         series += 1;
         let bytes = field.end - field.content;
-        if bytes > LABEL_BYTES_MAX && labels_are_long(&mut unpacker, &field)? {
+        if bytes > bounds.label_bytes && labels_are_long(&mut unpacker, &field, bounds.label_bytes)? {
             return Ok(Unpacked {
                 bytes: unpacker.into_bytes(field.start),
                 cut: Some(Cut { series, bytes }),
@@ -90,8 +112,13 @@ pub fn unpack<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Result
 ///
 /// # Errors
 /// It is no block, or has too many symbols.
-pub fn unpack_v2<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Result<&'s [u8], Unreadable> {
-    if declared(body, limit)? <= LARGE {
+pub fn unpack_v2<'s>(
+    body: &[u8],
+    scratch: &'s mut Vec<u8>,
+    limit: usize,
+    bounds: Bounds,
+) -> Result<&'s [u8], Unreadable> {
+    if declared(body, limit)? <= bounds.large {
         return Ok(decompress(body, scratch, limit)?);
     }
     let mut unpacker = Unpacker::begin(body, scratch, limit)?;
@@ -99,7 +126,7 @@ pub fn unpack_v2<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Res
     while let Some(field) = next_field(&mut unpacker, at)? {
         at = field.end;
         symbols += usize::from(field.key == SYMBOL);
-        if symbols > SYMBOLS_MAX {
+        if symbols > bounds.symbols {
             return Err(Unreadable::Message(Malformed { offset: field.start, what: TOO_MANY_SYMBOLS }));
         }
     }
@@ -135,8 +162,12 @@ fn next_field(unpacker: &mut Unpacker<'_, '_>, start: usize) -> Result<Option<Fi
 }
 
 /// Whether the labels with which a series begins take more than they may. Not more than that is unpacked to see it.
-fn labels_are_long(unpacker: &mut Unpacker<'_, '_>, series: &Field) -> Result<bool, SnappyError> {
-    let enough = series.content + LABEL_BYTES_MAX;
+fn labels_are_long(
+    unpacker: &mut Unpacker<'_, '_>,
+    series: &Field,
+    most: usize,
+) -> Result<bool, SnappyError> {
+    let enough = series.content + most;
     unpacker.reach(enough + 1)?;
     let bytes = unpacker.bytes();
     let mut labels = Reader::new(&bytes[series.content..series.end.min(bytes.len())]);
@@ -148,7 +179,7 @@ fn labels_are_long(unpacker: &mut Unpacker<'_, '_>, series: &Field) -> Result<bo
             break;
         }
     }
-    Ok(labels.is_at(label) && series.end > enough || labels.offset() > LABEL_BYTES_MAX)
+    Ok(labels.is_at(label) && series.end > enough || labels.offset() > most)
 }
 
 #[cfg(test)]
@@ -191,7 +222,7 @@ mod tests {
         let message = parts.concat();
         let body = packed(&message);
         let mut scratch = Vec::new();
-        let unpacked = unpack(&body, &mut scratch, LIMIT).unwrap();
+        let unpacked = unpack(&body, &mut scratch, LIMIT, Bounds::default()).unwrap();
         let expected = cut.map(|number| Cut {
             series: number,
             bytes: { parts[number - 1].len() - 1 - varint_len(parts[number - 1].len()) },
@@ -226,7 +257,7 @@ mod tests {
             let message = [&series(3, 1, 400_000)[..], tail].concat();
             let mut scratch = Vec::new();
             let body = packed(&message);
-            let unpacked = unpack(&body, &mut scratch, LIMIT).unwrap();
+            let unpacked = unpack(&body, &mut scratch, LIMIT, Bounds::default()).unwrap();
             assert!(unpacked.cut.is_none() && unpacked.bytes == message, "{tail:?}");
         }
     }
@@ -240,11 +271,11 @@ mod tests {
         };
         let most = symbols(SYMBOLS_MAX);
         let mut scratch = Vec::new();
-        assert!(unpack_v2(&packed(&most), &mut scratch, LIMIT).unwrap() == most);
+        assert!(unpack_v2(&packed(&most), &mut scratch, LIMIT, Bounds::default()).unwrap() == most);
         assert!(v2::Request::read(&most).is_ok());
         let many = symbols(4 * SYMBOLS_MAX);
         let mut scratch = Vec::new();
-        let refused = unpack_v2(&packed(&many), &mut scratch, LIMIT).unwrap_err();
+        let refused = unpack_v2(&packed(&many), &mut scratch, LIMIT, Bounds::default()).unwrap_err();
         let expected = v2::Request::read(&many).unwrap_err();
         assert!(matches!(refused, Unreadable::Message(malformed) if malformed == expected), "{refused:?}");
         assert!(scratch.len() < many.len() / 3);

@@ -32,7 +32,7 @@ mod v2_writer;
 mod walk;
 mod writer;
 
-pub use early::{Cut, LABEL_BYTES_MAX, LARGE, Unpacked, Unreadable, unpack, unpack_v2};
+pub use early::{Bounds, Cut, LABEL_BYTES_MAX, LARGE, Unpacked, Unreadable, unpack, unpack_v2};
 pub use histogram::HistogramEntry;
 pub use snappy::{DECODED_BYTES_MAX, SnappyError, declared_len, decompress};
 pub use v2_writer::{SeriesV2, WriterV2};

@@ -20,7 +20,7 @@ use axum::{
 use barograph_model::{Exemplar, Histogram, Metadata, MetricType, Timestamp};
 use barograph_tsdb::{Appended, ExemplarFate, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{
-    self, Malformed, Unreadable,
+    self, Bounds, Malformed, Unreadable,
     v2::{Request, SampleEntry, Series},
 };
 
@@ -111,8 +111,8 @@ struct Outcome {
 
 fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<(u64, Outcome), Refused> {
     let mut decoded = Vec::new();
-    let decoded =
-        remote_write::unpack_v2(body, &mut decoded, limits.decoded_bytes).map_err(|error| match error {
+    let decoded = remote_write::unpack_v2(body, &mut decoded, limits.decoded_bytes, Bounds::default())
+        .map_err(|error| match error {
             Unreadable::Message(error) => malformed(error),
             Unreadable::Block(error) => undecoded(&error),
             _ => (StatusCode::BAD_REQUEST, "cannot decode the body".to_owned()),
