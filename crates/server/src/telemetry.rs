@@ -7,7 +7,7 @@ use std::time::Duration;
 use barograph::{
     Counter, Error, Family, Gauge, Histogram, Registry, Unit, UpDownCounter, transactions::Transactions,
 };
-use barograph_tsdb::{Appended, Level, Overflow, Stats};
+use barograph_tsdb::{Appended, Level, Overflow, Reason, Stats};
 
 use crate::{
     auth, events,
@@ -347,6 +347,11 @@ impl Telemetry {
         for rejected in &appended.rejected {
             self.rejected.with([rejected.reason.as_str()]).inc();
         }
+    }
+
+    /// Counts a sample that was refused before it was read.
+    pub fn rejected(&self, reason: Reason) {
+        self.rejected.with([reason.as_str()]).inc();
     }
 
     /// Counts a query that met a limit.

@@ -12,6 +12,7 @@ use std::{borrow::Cow, fmt};
 
 /// A longer line is an error.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
+const TOO_LONG: &str = "the line is too long";
 /// A point has no more tags than this.
 pub const TAGS_MAX: usize = 256;
 /// A point has no more fields than this.
@@ -86,24 +87,26 @@ impl<'a> Iterator for Points<'a> {
                     self.at += 1;
                     self.line += 1;
                 }
-                b'#' => self.skip(|byte| byte != b'\n'),
+                b'#' => self.at = self.line_end(),
                 _ => break,
             }
         }
         let (start, line) = (self.at, self.line);
-        let read = self.point(start, line);
+        let end = self.line_end();
+        let read = match end - start {
+            len if len > LINE_BYTES_MAX => Err(TOO_LONG),
+            _ => self.point(start, line),
+        };
         if read.is_err() {
             // What was a text may have gone over lines; the next line is that after where it began.
-            (self.at, self.line) = (start, line);
-            self.skip(|byte| byte != b'\n');
+            (self.at, self.line) = (end, line);
         } else {
             let passed = self.text[start..self.at].iter().filter(|&&byte| byte == b'\n').count();
             self.line += passed;
         }
         let shown = || {
-            let end = self.text[start..].iter().position(|&byte| byte == b'\n');
-            let end = end.unwrap_or(self.text.len() - start).min(80);
-            String::from_utf8_lossy(&self.text[start..start + end]).trim_end().to_owned()
+            let shown = &self.text[start..end.min(start + 80)];
+            String::from_utf8_lossy(shown).trim_end().to_owned()
         };
         Some(read.map_err(|what| LineError { line, text: shown(), what }))
     }
@@ -118,6 +121,11 @@ impl<'a> Points<'a> {
         while self.peek().is_some_and(&which) {
             self.at += 1;
         }
+    }
+
+    /// Where the line ends that this stands in.
+    fn line_end(&self) -> usize {
+        memchr::memchr(b'\n', &self.text[self.at..]).map_or(self.text.len(), |len| self.at + len)
     }
 
     fn point(&mut self, start: usize, line: usize) -> Result<Point<'a>, &'static str> {
@@ -164,14 +172,14 @@ impl<'a> Points<'a> {
         }
         self.skip(|byte| byte == b' ');
         let from = self.at;
-        self.skip(|byte| byte != b'\n');
+        self.at = self.line_end();
         let rest = std::str::from_utf8(&self.text[from..self.at]).map_err(|_| "bad timestamp")?.trim_end();
         let at = match rest {
             "" => None,
             digits => Some(digits.parse().map_err(|_| "bad timestamp")?),
         };
         if self.at - start > LINE_BYTES_MAX {
-            return Err("the line is too long");
+            return Err(TOO_LONG);
         }
         Ok(Point { line, measurement, tags, fields, at })
     }
@@ -239,7 +247,7 @@ impl<'a> Points<'a> {
         self.at += 1;
         while let Some(byte) = self.peek() {
             if self.at - start > LINE_BYTES_MAX {
-                return Err("the line is too long");
+                return Err(TOO_LONG);
             }
             match byte {
                 b'\\' => self.at += 1,

@@ -13,6 +13,9 @@ use crate::{
     protobuf::{put_bytes, put_fixed64, put_message, put_number},
 };
 
+/// In a text of more bytes, a span that is too large ends the request.
+pub const LARGE: usize = 4 << 20;
+
 /// A request has no more spans than this.
 pub const SPANS_MAX: usize = 1_000_000;
 
@@ -74,17 +77,17 @@ struct Annotation<'a> {
     value: Cow<'a, str>,
 }
 
-/// Reads a list of spans.
+/// Reads a list of spans. In a text of more than [`LARGE`] bytes nothing is read from a span on that is too large.
 ///
 /// # Errors
 /// The text is no list, or has too many spans.
 pub fn convert(json: &[u8]) -> Result<Converted, String> {
-    let texts: Vec<&RawValue> =
-        serde_json::from_slice(json).map_err(|error| format!("expected a list of Zipkin spans: {error}"))?;
-    if texts.len() > SPANS_MAX {
-        return Err(format!("more than {SPANS_MAX} spans in one request; send them in several"));
-    }
+    let (texts, is_whole) = texts(json)?;
     let mut converted = Converted::default();
+    if !is_whole {
+        let why = "it is larger than 1 MiB; it and what follows were not read, send those in other requests";
+        converted.faults.push((texts.len(), why.to_owned()));
+    }
     let mut of_one: Vec<u8> = Vec::new();
     let mut from: Option<Endpoint<'_>> = None;
     for (place, text) in texts.iter().enumerate() {
@@ -112,6 +115,41 @@ pub fn convert(json: &[u8]) -> Result<Converted, String> {
     }
     end(&mut converted.request, from.as_ref(), &mut of_one);
     Ok(converted)
+}
+
+/// The text of each span, and whether these are all.
+fn texts(json: &[u8]) -> Result<(Vec<&RawValue>, bool), String> {
+    let wrong = |what: &dyn std::fmt::Display| format!("expected a list of Zipkin spans: {what}");
+    let too_many = || format!("more than {SPANS_MAX} spans in one request; send them in several");
+    if json.len() <= LARGE {
+        let texts: Vec<&RawValue> = serde_json::from_slice(json).map_err(|error| wrong(&error))?;
+        return if texts.len() > SPANS_MAX { Err(too_many()) } else { Ok((texts, true)) };
+    }
+    let (mut rest, mut texts) = (json.trim_ascii(), Vec::new());
+    rest = rest.strip_prefix(b"[").ok_or_else(|| wrong(&"it does not begin with `[`"))?.trim_ascii_start();
+    if rest == b"]" {
+        return Ok((texts, true));
+    }
+    loop {
+        // No more is looked at than a span may have, and what ends it.
+        let window = &rest[..rest.len().min(SPAN_BYTES_MAX + 2)];
+        let mut values = serde_json::Deserializer::from_slice(window).into_iter::<&RawValue>();
+        match values.next() {
+            Some(Ok(text)) => texts.push(text),
+            Some(Err(error)) if error.is_eof() && window.len() < rest.len() => return Ok((texts, false)),
+            Some(Err(error)) => return Err(wrong(&format_args!("span {}: {error}", texts.len()))),
+            None => return Err(wrong(&"it ends before its `]`")),
+        }
+        if texts.len() > SPANS_MAX {
+            return Err(too_many());
+        }
+        rest = rest[values.byte_offset()..].trim_ascii_start();
+        rest = match rest.split_first() {
+            Some((b',', rest)) => rest.trim_ascii_start(),
+            Some((b']', [])) => return Ok((texts, true)),
+            _ => return Err(wrong(&format_args!("after span {} there is no `,` or `]`", texts.len() - 1))),
+        };
+    }
 }
 
 /// Writes the spans of one endpoint, if there are any.
@@ -235,6 +273,28 @@ mod tests {
             ("bank".into(), "v".into(), "80".into())
         );
         assert_eq!((seen[1].0.as_ref(), seen[1].1.kind), ("bank", Kind::Internal));
+    }
+
+    #[test]
+    fn a_large_text_ends_before_a_span_that_is_too_large() {
+        let good = r#"{"traceId":"1","id":"2"}"#;
+        let check = |json: String, spans: usize, faults: &[(usize, &str)]| {
+            let converted = convert(json.as_bytes()).unwrap();
+            assert_eq!((converted.spans, converted.faults.len()), (spans, faults.len()));
+            for ((place, why), (expected, said)) in converted.faults.iter().zip(faults) {
+                assert!(place == expected && why.contains(said), "{place}: {why}");
+            }
+        };
+        let of = |bytes: usize| format!(r#"{{"traceId":"1","id":"2","name":"{}"}}"#, "x".repeat(bytes));
+        let room = " ".repeat(LARGE);
+        check(format!("[{good},{},{good}]", of(2 << 20)), 2, &[(1, "larger than 1 MiB")]);
+        check(format!("[{good}, {} ,{good}]", of(8 << 20)), 1, &[(1, "what follows were not read")]);
+        check(format!("{room}[ {good} ,{{}},{} ,\n{good}]\n", of(1 << 19)), 3, &[(1, "missing field")]);
+        check(format!("[{good}{room},{good}]"), 2, &[]);
+        check(format!("{room}[ ]"), 0, &[]);
+        for wrong in ["[7 8]", "[", "[7", "[7,", "[7,]", "[7]8", "{}", "[{]", "\"", "[\"\\x\"]"] {
+            assert!(convert(format!("{room}{wrong}").as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

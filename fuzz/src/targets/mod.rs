@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     tiers::MANIFEST,
     tiers::TIER_BLOCK,
     wire::SNAPPY,
+    wire::SNAPPY_EARLY,
     wire::REMOTE_WRITE,
     wire::REMOTE_WRITE_V2,
     wire::REMOTE_READ,

@@ -8,7 +8,8 @@ use barograph_wire::{
     prometheus_tsdb::{Frame, Index, Meta, Tombstones, check_segment, frame},
     remote_read,
     remote_write::{
-        DECODED_BYTES_MAX, Entry, SeriesV2, Writer, WriterV2, decompress, entries, parse_labels, v2,
+        Bounds, DECODED_BYTES_MAX, Entry, SeriesV2, Unreadable, Writer, WriterV2, decompress, entries,
+        parse_labels, unpack, unpack_v2, v2,
     },
 };
 
@@ -19,6 +20,36 @@ pub(super) const SNAPPY: Target = Target {
     run: |input, shape| match decompress(input, &mut Vec::new(), DECODED_BYTES_MAX) {
         Ok(bytes) => shape.size(bytes.len()),
         Err(error) => shape.message(error),
+    },
+    seeds: || vec![writer().compressed().expect("it is small")],
+};
+
+/// A large request, in small: what is not given up early comes out as it does whole.
+pub(super) const SNAPPY_EARLY: Target = Target {
+    name: "snappy_early",
+    run: |input, shape| {
+        let bounds = Bounds { large: 0, label_bytes: 64, symbols: 8 };
+        let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
+        let whole = decompress(input, &mut first, DECODED_BYTES_MAX).ok();
+        match unpack(input, &mut second, DECODED_BYTES_MAX, bounds) {
+            Ok(unpacked) => {
+                shape.kind(unpacked.cut.is_some());
+                shape.size(unpacked.bytes.len());
+                let whole = whole.filter(|_| unpacked.cut.is_none());
+                whole.inspect(|whole| assert_eq!(unpacked.bytes, *whole));
+                // Of what is cut, the rest may be no block.
+                assert!(whole.is_some() || unpacked.cut.is_some());
+            }
+            Err(error) => {
+                assert!(whole.is_none());
+                shape.message(error);
+            }
+        }
+        match unpack_v2(input, &mut third, DECODED_BYTES_MAX, bounds) {
+            Ok(bytes) => assert_eq!(Some(bytes), whole),
+            Err(Unreadable::Message(error)) => shape.message(error),
+            Err(_) => assert!(whole.is_none()),
+        }
     },
     seeds: || vec![writer().compressed().expect("it is small")],
 };

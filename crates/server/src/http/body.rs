@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Bytes a second that a body must bring once its grace is over.
 const RATE_MIN: u64 = 1024;
 
+/// The room for a body grows so many times at once, if that much is said to come.
+const GROWTH: usize = 8;
+
 /// A body, read whole.
 pub(crate) struct Whole(pub(crate) Bytes);
 
@@ -108,6 +111,12 @@ async fn read(mut body: Body, limit: usize, grace: Duration) -> Result<Bytes, Bo
         if received == 0 {
             first = data;
         } else {
+            if whole.capacity() < received + data.len() {
+                // What is said to come is believed as far as some of it came, so that little is moved as it grows.
+                let more = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+                let come = received + data.len();
+                whole.reserve((come - whole.len() + more.min(GROWTH * come)).min(limit - whole.len()));
+            }
             whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&data);
         }

@@ -3,7 +3,7 @@
 //! Lines that can be read and stored are; the others are listed with their line in a 400. A sample without a time
 //! gets the time of the request. Text 0.0.4 unless the content type says OpenMetrics.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 use axum::{
     Router,
@@ -112,11 +112,15 @@ fn read(
 }
 
 /// The text of a body that may be compressed with gzip.
-pub(super) fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
+pub(super) fn decoded<'b>(
+    headers: &HeaderMap,
+    body: &'b [u8],
+    limit: usize,
+) -> Result<Cow<'b, [u8]>, Refused> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     match coding {
-        None | Some("identity") => Ok(body.to_vec()),
-        Some("gzip") => unpack::gzip(body, limit),
+        None | Some("identity") => Ok(Cow::Borrowed(body)),
+        Some("gzip") => unpack::gzip(body, limit).map(Cow::Owned),
         Some(other) => {
             let why = format!("content encoding {other:?} is not supported; send gzip or none");
             Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why))

@@ -16,14 +16,15 @@ use axum::{
 };
 use barograph_model::{Exemplar, Histogram, Timestamp};
 use barograph_tsdb::{Appended, Error as StoreError, HistogramRow, Reason, Row};
-use barograph_wire::remote_write::{self, Entry};
+use barograph_wire::remote_write::{self, Bounds, Cut, Entry, SnappyError, Unpacked};
 
 use super::{
     App, RequestLimits,
     body::{BodyError, Whole},
 };
 use crate::{
-    Engine, commits::CommitError, config::Durability, current, errors::chain, memory::Step, telemetry::Origin,
+    Engine, commits::CommitError, config::Durability, current, errors::chain, intake::Refused, memory::Step,
+    telemetry::Origin,
 };
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
@@ -159,9 +160,9 @@ pub(super) fn store(
     body: &[u8],
 ) -> Result<Stored, (StatusCode, String)> {
     DECODED.with_borrow_mut(|scratch| {
-        let stored = remote_write::decompress(body, scratch, limits.decoded_bytes)
-            .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))
-            .and_then(|decoded| store_decoded(engine, origin, limits, decoded));
+        let stored = remote_write::unpack(body, scratch, limits.decoded_bytes, Bounds::default())
+            .map_err(|error| undecoded(&error))
+            .and_then(|unpacked| store_decoded(engine, origin, limits, unpacked));
         // A large request must not hold its memory for ever: there are many threads.
         if scratch.capacity() > 1 << 20 {
             *scratch = Vec::new();
@@ -170,11 +171,16 @@ pub(super) fn store(
     })
 }
 
+/// Of a body that is no snappy block, or none that is taken.
+fn undecoded(error: &SnappyError) -> Refused {
+    (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(error)))
+}
+
 fn store_decoded(
     engine: &Engine,
     origin: Origin,
     limits: RequestLimits,
-    decoded: &[u8],
+    Unpacked { bytes: decoded, cut }: Unpacked<'_>,
 ) -> Result<Stored, (StatusCode, String)> {
     let malformed = |e| (StatusCode::BAD_REQUEST, format!("cannot read prometheus.WriteRequest: {e}"));
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(decoded.len() / 128);
@@ -229,8 +235,11 @@ fn store_decoded(
         return Err((StatusCode::TOO_MANY_REQUESTS, Reason::TooManyLate.to_string()));
     }
     let ticket = appended.ticket.max(kept.ticket);
-    let (sent, stored) = (rows.len() + kept.sent, appended.stored + kept.stored);
-    Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept) })
+    if cut.is_some() {
+        engine.telemetry.rejected(Reason::TooManyLabels);
+    }
+    let (sent, stored) = (rows.len() + kept.sent + usize::from(cut.is_some()), appended.stored + kept.stored);
+    Ok(Stored { ticket, sent, stored, complaint: complaint(&rows, &appended, &kept, cut) })
 }
 
 /// Refuses a request of more samples than one may bring.
@@ -330,11 +339,13 @@ impl Histograms {
 }
 
 /// What was not stored, by reason, with a few examples; `None` when all was.
-fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept) -> Option<String> {
-    if appended.rejected.is_empty() && kept.refused.is_empty() {
+fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept, cut: Option<Cut>) -> Option<String> {
+    if appended.rejected.is_empty() && kept.refused.is_empty() && cut.is_none() {
         return None;
     }
-    let (stored, total) = (appended.stored + kept.stored, rows.len() + kept.sent);
+    // Of a series that was not read it is known only that it has something.
+    let (stored, total) =
+        (appended.stored + kept.stored, rows.len() + kept.sent + usize::from(cut.is_some()));
     let mut text = format!("{stored} of {total} samples stored");
     let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
     for rejected in &appended.rejected {
@@ -343,8 +354,18 @@ fn complaint(rows: &[Row<'_>], appended: &Appended, kept: &Kept) -> Option<Strin
     for reason in &kept.refused {
         *by_reason.entry(format!("native histogram: {reason}")).or_default() += 1;
     }
+    if cut.is_some() {
+        *by_reason.entry(Reason::TooManyLabels.to_string()).or_default() += 1;
+    }
     for (reason, count) in by_reason {
         let _ = write!(text, "\n{count} × {reason}");
+    }
+    if let Some(Cut { series, bytes }) = cut {
+        let _ = write!(
+            text,
+            "\nseries {series} has {bytes} bytes and more than 1 MiB of labels; it and what follows were not read, send \
+             those in other requests"
+        );
     }
     for rejected in appended.rejected.iter().take(EXAMPLES_MAX) {
         let row = &rows[rejected.row];

@@ -173,7 +173,8 @@ fn labels(at: i64) -> Vec<Bomb> {
         let add = |all: &mut Vec<Bomb>, to, body: Vec<u8>, refused| {
             all.push(Bomb { beside: true, ..bomb(name, to, body, refused) });
         };
-        let wrong = if is_many { "too many labels" } else { "label value is too long" };
+        let wrong = if is_many { "it and what follows were not read" } else { "label value is too long" };
+        let large = if is_many { "it and what follows were not read" } else { "larger than 1 MiB" };
         add(&mut all, ("/api/v1/write", WRITE), snappy(&written_1(labels, at, name)), (400, wrong));
         add(&mut all, ("/api/v1/import/prometheus", TEXT), text.into_bytes(), (400, "at most 1 MiB"));
         add(&mut all, ("/v1/metrics", PROTOBUF), gauge(labels, at, name), (200, "larger than"));
@@ -184,7 +185,7 @@ fn labels(at: i64) -> Vec<Bomb> {
             true => all.push(bomb(name, ("/api/v1/write", WRITE_2), body, (400, "too many symbols"))),
             false => add(&mut all, ("/api/v1/write", WRITE_2), body, (400, "")),
         }
-        all.push(bomb(name, ("/api/v2/spans", JSON), span.into_bytes(), (400, "larger than 1 MiB")));
+        all.push(bomb(name, ("/api/v2/spans", JSON), span.into_bytes(), (400, large)));
         let resource = labels.iter().map(|(name, value)| attribute_of(name.as_bytes(), &text_of(value)));
         let resource: Vec<u8> = resource.flat_map(|attribute| message(1, &attribute)).collect();
         let spans = message(1, &[message(1, &resource), message(2, &message(2, &span_of()))].concat());

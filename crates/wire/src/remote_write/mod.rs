@@ -22,14 +22,17 @@
 //!
 //! Specifications: <https://prometheus.io/docs/specs/prw/remote_write_spec/> and `remote_write_spec_2_0` beside it.
 
+mod early;
 mod histogram;
 mod histogram_writer;
 mod snappy;
+mod unpacker;
 pub mod v2;
 mod v2_writer;
 mod walk;
 mod writer;
 
+pub use early::{Bounds, Cut, LABEL_BYTES_MAX, LARGE, Unpacked, Unreadable, unpack, unpack_v2};
 pub use histogram::HistogramEntry;
 pub use snappy::{DECODED_BYTES_MAX, SnappyError, declared_len, decompress};
 pub use v2_writer::{SeriesV2, WriterV2};

@@ -61,6 +61,18 @@ pub fn declared_len(body: &[u8]) -> usize {
 /// # Errors
 /// See [`SnappyError`]; nothing is allocated for a body whose declared length is over `limit` or impossible.
 pub fn decompress<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Result<&'s [u8], SnappyError> {
+    let declared = declared(body, limit)?;
+    if scratch.len() < declared {
+        scratch.resize(declared, 0);
+    }
+    let decoded = &mut scratch[..declared];
+    let malformed = |error: snap::Error| SnappyError::Malformed { reason: error.to_string() };
+    snap::raw::Decoder::new().decompress(body, decoded).map_err(malformed)?;
+    Ok(decoded)
+}
+
+/// The length that a block declares, if it may be so and is allowed.
+pub(super) fn declared(body: &[u8], limit: usize) -> Result<usize, SnappyError> {
     if body.starts_with(FRAMED_START) {
         return Err(SnappyError::Framed);
     }
@@ -75,12 +87,7 @@ pub fn decompress<'s>(body: &[u8], scratch: &'s mut Vec<u8>, limit: usize) -> Re
     if declared / EXPANSION_MAX > body.len() {
         return Err(malformed(format!("{} bytes cannot hold the {declared} it declares", body.len())));
     }
-    if scratch.len() < declared {
-        scratch.resize(declared, 0);
-    }
-    let decoded = &mut scratch[..declared];
-    snap::raw::Decoder::new().decompress(body, decoded).map_err(|error| malformed(error.to_string()))?;
-    Ok(decoded)
+    Ok(declared)
 }
 
 #[cfg(test)]

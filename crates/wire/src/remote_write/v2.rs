@@ -24,7 +24,7 @@ use super::{
 };
 use crate::protobuf::{FIXED64, LEN, Malformed, Reader, VARINT, key, put_varint, varint_len};
 
-const SYMBOL: u32 = key(4, LEN);
+pub(super) const SYMBOL: u32 = key(4, LEN);
 const SERIES: u32 = key(5, LEN);
 const REFS: u32 = key(1, LEN);
 const REF: u32 = key(1, VARINT);
@@ -34,6 +34,8 @@ const EXEMPLAR: u32 = key(4, LEN);
 const METADATA: u32 = key(5, LEN);
 const CREATED: u32 = key(6, VARINT);
 const WRONG_TYPE: &str = "a field has the wrong type";
+const FAR: &str = "a symbol stands after the first 4 GiB; send the series in several requests";
+pub(super) const TOO_MANY_SYMBOLS: &str = "too many symbols; send the series in several requests";
 
 /// Symbols of a request at most.
 pub const SYMBOLS_MAX: usize = 1 << 20;
@@ -47,14 +49,22 @@ pub const LABEL_BYTES_MAX: usize = 512 << 10;
 /// A request with its table of symbols.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    symbols: Vec<&'a [u8]>,
+    symbols: Symbols<'a>,
     body: Reader<'a>,
+}
+
+/// The table of symbols, as the places where they stand: a quarter of what the texts themselves would take.
+#[derive(Clone, Debug)]
+struct Symbols<'a> {
+    body: Reader<'a>,
+    /// Bytes before the length of each.
+    at: Vec<u32>,
 }
 
 /// A series of a request. Its fields were found whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'r, 'a> {
-    symbols: &'r [&'a [u8]],
+    symbols: &'r Symbols<'a>,
     fields: Reader<'a>,
     /// How many float samples it has.
     pub samples: usize,
@@ -117,20 +127,23 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The message is malformed, has more than [`SYMBOLS_MAX`] symbols, or its first symbol is not the empty one.
     pub fn read(body: &'a [u8]) -> Result<Self, Malformed> {
-        let mut request = Self { symbols: Vec::new(), body: Reader::new(body) };
+        let body = Reader::new(body);
+        let mut request = Self { symbols: Symbols { body, at: Vec::new() }, body };
         let mut rest = request.body;
         while !rest.is_done() {
             let before = rest;
             match rest.key()? {
                 SYMBOL => {
+                    let at = rest.offset();
                     let symbol = rest.bytes()?;
-                    if request.symbols.is_empty() && !symbol.is_empty() {
+                    let table = &mut request.symbols.at;
+                    if table.is_empty() && !symbol.is_empty() {
                         return Err(before.malformed("the first symbol is not empty"));
                     }
-                    if request.symbols.len() >= SYMBOLS_MAX {
-                        return Err(before.malformed("too many symbols; send the series in several requests"));
+                    if table.len() >= SYMBOLS_MAX {
+                        return Err(before.malformed(TOO_MANY_SYMBOLS));
                     }
-                    request.symbols.push(symbol);
+                    table.push(u32::try_from(at).map_err(|_| before.malformed(FAR))?);
                 }
                 SERIES => drop(rest.message()?),
                 key if matches!(key >> 3, 4 | 5) => return Err(before.malformed(WRONG_TYPE)),
@@ -157,7 +170,7 @@ impl<'a> Request<'a> {
 }
 
 impl<'r, 'a> Series<'r, 'a> {
-    fn read(symbols: &'r [&'a [u8]], fields: Reader<'a>) -> Result<Self, Malformed> {
+    fn read(symbols: &'r Symbols<'a>, fields: Reader<'a>) -> Result<Self, Malformed> {
         let mut series =
             Self { symbols, fields, samples: 0, histograms: 0, exemplars: 0, created: None, metadata: None };
         let mut rest = fields;
@@ -243,14 +256,20 @@ impl<'r, 'a> Series<'r, 'a> {
     }
 }
 
-fn symbol<'a>(symbols: &[&'a [u8]], number: u64) -> Result<&'a [u8], RefError> {
-    let found = usize::try_from(number).ok().and_then(|number| symbols.get(number));
-    found.copied().ok_or(RefError::OutOfRange(number))
+#[inline]
+fn symbol<'a>(symbols: &Symbols<'a>, number: u64) -> Result<&'a [u8], RefError> {
+    let found = usize::try_from(number).ok().and_then(|number| symbols.at.get(number));
+    let text = found.and_then(|at| {
+        let mut symbol = symbols.body;
+        symbol.advance(*at as usize);
+        symbol.bytes().ok()
+    });
+    text.ok_or(RefError::OutOfRange(number))
 }
 
 /// Appends the labels that the numbers of a message stand for.
 fn put_labels(
-    symbols: &[&[u8]],
+    symbols: &Symbols<'_>,
     mut fields: Reader<'_>,
     to: &mut Vec<u8>,
 ) -> Result<Result<(), RefError>, Malformed> {
@@ -325,7 +344,7 @@ fn read_sample(mut message: Reader<'_>) -> Result<SampleEntry, Malformed> {
     Ok(entry)
 }
 
-fn read_exemplar(symbols: &[&[u8]], mut message: Reader<'_>) -> Result<ExemplarEntry, Malformed> {
+fn read_exemplar(symbols: &Symbols<'_>, mut message: Reader<'_>) -> Result<ExemplarEntry, Malformed> {
     const VALUE: u32 = key(2, FIXED64);
     const TIME: u32 = key(3, VARINT);
     let mut labels = Vec::new();

@@ -21,7 +21,7 @@ use barograph_model::{LabelError, Labels, Metadata, MetricType, Sample, Timestam
 use super::histogram::{self, HistogramEntry};
 use crate::protobuf::{FIXED64, LEN, Malformed, Reader, VARINT, key, put_bytes};
 
-const REQUEST_SERIES: u32 = key(1, LEN);
+pub(super) const REQUEST_SERIES: u32 = key(1, LEN);
 const REQUEST_METADATA: u32 = key(3, LEN);
 const SERIES_LABEL: u32 = key(1, LEN);
 const SERIES_SAMPLE: u32 = key(2, LEN);

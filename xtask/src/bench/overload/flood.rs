@@ -1,7 +1,7 @@
 //! Ten times the samples that the server takes, by OTLP and gzip, with heavy questions all the while.
 //!
-//! What it takes is measured first, on a few connections that wait for each answer. The flood has hundreds, and none waits
-//! longer when it is refused. Bodies come again when all were sent.
+//! What it takes is measured first, on a few connections that wait for each answer. The flood has more connections than may
+//! wait, and whoever is refused sends the next at once ([`Torrent`]). Bodies come again when all were sent.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use super::{
     callers::{self, CRITICAL, Kind, ORDINARY, Seen},
     percentile,
+    torrent::{self, Torrent},
 };
 use crate::{
     bench::{Arguments, Better, Report, contender, otlp},
@@ -28,9 +29,8 @@ use crate::{
 
 /// Connections that measure what the server takes.
 const FEW: usize = 4;
-/// Connections of the flood: more than have a place or wait for one.
-const MANY: usize = 600;
-const STACK_BYTES: usize = 128 << 10;
+/// Connections of the flood: twice as many as may ever have a place or wait for one.
+const MANY: usize = 2_400;
 /// How much more is sent than is taken.
 const TIMES: f64 = 10.0;
 /// Connections that ask heavy questions.
@@ -77,16 +77,20 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
     let next = AtomicUsize::new(0);
     let phase = time.min(Duration::from_secs(20));
     // Once through makes the series and wakes the server.
-    send(server, &bodies, (&next, FEW), Pace { time: phase / 4, per_second: None }, &Statuses::default());
+    send(server, &bodies, &next, phase / 4, &Statuses::default());
     let taken = Statuses::default();
-    let took = send(server, &bodies, (&next, FEW), Pace { time: phase, per_second: None }, &taken);
+    let took = send(server, &bodies, &next, phase, &taken);
     let capacity = load::to_f64(taken.count(|status| status / 100 == 2)) / took.as_secs_f64();
     let before = callers::call_for(server, phase)?;
     let before_p99 = p99(&before)?;
 
     server.forget_peak()?;
-    let (sent, asked, over) = (Statuses::default(), Statuses::default(), AtomicBool::new(false));
-    let (took, critical, resident) = thread::scope(|scope| -> Result<_> {
+    let requests: Vec<_> = bodies
+        .iter()
+        .map(|body| torrent::request(&server.address, "/v1/metrics", Packing::Gzip.headers(), &body.bytes))
+        .collect();
+    let (asked, over) = (Statuses::default(), AtomicBool::new(false));
+    let (sent, critical, resident) = thread::scope(|scope| -> Result<_> {
         let over = &over;
         let critical = CRITICAL.map(|kind| scope.spawn(move || callers::call(&server.address, kind, over)));
         let watching = scope.spawn(move || most_resident(server, over));
@@ -94,16 +98,21 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
             let asked = &asked;
             scope.spawn(move || ask(&server.address, asker, asked, over));
         }
-        let pace = Pace { time, per_second: Some(TIMES * capacity) };
-        let took = send(server, &bodies, (&next, MANY), pace, &sent);
+        let torrent = Torrent {
+            address: &server.address,
+            requests: &requests,
+            connections: MANY,
+            per_second: TIMES * capacity,
+            time,
+        };
+        let sent = torrent.send();
         over.store(true, Relaxed);
         let critical = critical.map(|caller| caller.join().expect("a caller does not panic"));
-        Ok((took, critical, watching.join().expect("it does not panic")?))
+        Ok((sent?, critical, watching.join().expect("it does not panic")?))
     })?;
     let recovered = recovery(server, before_p99);
 
-    let all = load::to_f64(sent.count(|_| true));
-    let good = load::to_f64(sent.count(|status| status / 100 == 2));
+    let (took, all, good) = (sent.took, sent.count(|_| true), sent.count(|status| status / 100 == 2));
     let (answered, failed): (usize, usize) = critical.iter().fold((0, 0), |(good, bad), seen| {
         (good + seen.took_ms.len() + seen.unwell, bad + seen.refused + seen.failed)
     });
@@ -114,6 +123,7 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
     row("taken before it", "requests/s", Better::Higher, capacity);
     row("sent", "times that", Better::Higher, all / took.as_secs_f64() / capacity);
     row("taken in it", "requests/s", Better::Higher, good / took.as_secs_f64());
+    row("sent", "times what is taken in it", Better::Higher, all / good.max(1.0));
     row("most resident", "of budget", Better::Lower, resident.max(server.peak_bytes()?) / budget);
     row("health and alerts answered", "share", Better::Higher, share);
     row("health and alerts", "ms p99", Better::Lower, p99(&critical)?);
@@ -126,9 +136,11 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
         ));
     }
     report.note(format!(
-        "{:.0} s: of {all:.0} requests of samples {}; of heavy questions {}; {:.0} MiB resident at most of {:.0}",
+        "{:.0} s: of {all:.0} requests of samples {}, sent {} times less than due as all connections were at work; of heavy \
+         questions {}; {:.0} MiB resident at most of {:.0}",
         took.as_secs_f64(),
         sent.text(),
+        sent.held_up,
         asked.text(),
         resident / 1_048_576.0,
         budget / 1_048_576.0
@@ -136,46 +148,26 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
     Ok(())
 }
 
-/// For how long something is sent, and how much of it a second if not as much as is taken.
-#[derive(Clone, Copy)]
-struct Pace {
-    time: Duration,
-    per_second: Option<f64>,
-}
-
-/// Sends over so many connections; how long that took.
+/// Sends over few connections that wait for each answer; how long that took.
 fn send(
     server: &Server,
     bodies: &[&Body],
-    (next, connections): (&AtomicUsize, usize),
-    pace: Pace,
+    next: &AtomicUsize,
+    time: Duration,
     statuses: &Statuses,
 ) -> Duration {
     let began = Instant::now();
-    let interval = pace.per_second.map(|rate| Duration::from_secs_f64(load::to_f64(connections) / rate));
-    let one = |first: Duration| {
+    let one = || {
         let mut client = Client::new(&server.address);
-        let mut due = first;
-        while began.elapsed() < pace.time {
-            if let Some(interval) = interval {
-                thread::sleep(due.saturating_sub(began.elapsed()).min(pace.time));
-                // Who is late by far does not catch up at once.
-                due = due.max(began.elapsed().saturating_sub(interval * 10)) + interval;
-            }
+        while began.elapsed() < time {
             let body = bodies[next.fetch_add(1, Relaxed) % bodies.len()];
             let reply = client.send("POST", "/v1/metrics", Packing::Gzip.headers(), &body.bytes);
             statuses.note(reply.map_or(0, |reply| reply.status));
         }
     };
     thread::scope(|scope| {
-        for place in 0..connections {
-            let first = interval.map_or(Duration::ZERO, |interval| {
-                interval.mul_f64(load::to_f64(place) / load::to_f64(connections))
-            });
-            let thread = thread::Builder::new().stack_size(STACK_BYTES);
-            if thread.spawn_scoped(scope, move || one(first)).is_err() {
-                statuses.note(0);
-            }
+        for _ in 0..FEW {
+            scope.spawn(one);
         }
     });
     began.elapsed()

@@ -7,6 +7,7 @@
 mod callers;
 mod crowd;
 mod flood;
+mod torrent;
 
 use std::{fs, thread, time::Duration};
 
@@ -19,7 +20,7 @@ use callers::Seen;
 /// Rounds of callers alone and beside slow clients.
 const ROUNDS: usize = 3;
 /// Descriptors that both sides need.
-const DESCRIPTORS: u64 = 4_096;
+const DESCRIPTORS: u64 = 6_000;
 
 pub(crate) fn run(arguments: &Arguments, contenders: &[Contender], report: &mut Report) -> Result<()> {
     let ours = contenders.iter().find(|contender| contender.name == contender::BAROGRAPH);

@@ -20,7 +20,7 @@ use axum::{
 use barograph_model::{Exemplar, Histogram, Metadata, MetricType, Timestamp};
 use barograph_tsdb::{Appended, ExemplarFate, HistogramRow, Reason, Row};
 use barograph_wire::remote_write::{
-    self, Malformed,
+    self, Bounds, Malformed, Unreadable,
     v2::{Request, SampleEntry, Series},
 };
 
@@ -29,11 +29,10 @@ use super::{
         App, RequestLimits,
         body::{BodyError, Whole},
     },
-    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, spelled, supported,
+    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, spelled, supported, undecoded,
 };
 use crate::{
     Engine,
-    errors::chain,
     intake::{self, Refused},
     telemetry::Origin,
     zeros::Zeros,
@@ -112,8 +111,12 @@ struct Outcome {
 
 fn store(engine: &Engine, limits: RequestLimits, body: &[u8]) -> Result<(u64, Outcome), Refused> {
     let mut decoded = Vec::new();
-    let decoded = remote_write::decompress(body, &mut decoded, limits.decoded_bytes)
-        .map_err(|e| (StatusCode::BAD_REQUEST, format!("cannot decode the body: {}", chain(&e))))?;
+    let decoded = remote_write::unpack_v2(body, &mut decoded, limits.decoded_bytes, Bounds::default())
+        .map_err(|error| match error {
+            Unreadable::Message(error) => malformed(error),
+            Unreadable::Block(error) => undecoded(&error),
+            _ => (StatusCode::BAD_REQUEST, "cannot decode the body".to_owned()),
+        })?;
     let request = Request::read(decoded).map_err(malformed)?;
     let mut storing = Storing::of(engine);
     let stored = storing.request(&request, limits);
