@@ -18,6 +18,7 @@ mod book;
 pub mod document;
 mod link;
 mod policy;
+mod recipients;
 mod schedule;
 mod state;
 pub mod statistics;
@@ -25,7 +26,8 @@ mod timeline;
 
 pub use book::{Book, Change, Early, Fired, KEPT_MAX, Page, Refused, Standing};
 pub use link::{BadLink, Link, LinkKey};
-pub use policy::{Level, Policy, Recipients, Surrounding, Target, Then, built_in_policies, recipients};
+pub use policy::{Level, Policy, Target, Then, built_in_policies};
+pub use recipients::{Recipients, Surrounding, recipients};
 pub use schedule::{Layer, OnCall, Override, Restriction, Rotation, Schedule, Shift};
 pub use state::{Ack, Act, Deadline, Escalation, Incident, Member, State};
 pub use timeline::{Kind, Row};
