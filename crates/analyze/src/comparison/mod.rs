@@ -37,7 +37,8 @@ pub use together::{holm, pool};
 pub const SAMPLES_MIN: usize = 30;
 /// Of more values on a side, the last ones are taken.
 pub const SAMPLES_MAX: usize = 5_000;
-/// Nor is anything said of values that are worth fewer independent ones.
+/// Nor is anything said of values that are worth fewer independent ones: how few they are is not known well then, and intervals
+/// would miss what is true more often than they say.
 pub const EFFECTIVE_MIN: f64 = 8.0;
 /// How likely a difference of as much as the bound is to be found with as many samples as are said to be needed: 80 %.
 const MISSED: f64 = 0.2;

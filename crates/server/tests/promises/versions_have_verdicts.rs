@@ -38,7 +38,7 @@ async fn serve(dir: &Path) -> Running {
 /// Some hours of two versions: the second takes over in the middle.
 async fn write(running: &Running) {
     let now = now_ms();
-    let noisy = |level: f64, i: i64| level * (0.95 + 0.1 * (i * 7_919 % 101) as f64 / 100.0);
+    let noisy = |level: f64, i: i64| level * (0.95 + 0.1 * (i * i * 7_919).rem_euclid(101) as f64 / 100.0);
     let old = |level: f64| (-200..=-100).map(|i| (now + i * 60_000, noisy(level, i))).collect::<Vec<_>>();
     // Time goes on while it is looked.
     let new = |level: f64| (-99..=3).map(|i| (now + i * 60_000, noisy(level, i + 13))).collect::<Vec<_>>();
