@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
+import { conditionOf, durationText, heldText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, since, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -52,4 +52,11 @@ test("what a receiver gets, channel by channel", () => {
   const channels = [{ kind: "email", target: "a@b", words: { subject: "S", text: "T", html: "" } }, { kind: "webhook", target: "https://x/…", words: { a: 1 } }, { kind: "slack", target: "#c", error: "the template has no end" }];
   expect(previewText({ channels })).toBe('email a@b\n\nS\n\nT\n\n\nwebhook https://x/…\n\n{\n  "a": 1\n}\n\n\nslack #c\n\nthe template has no end');
   expect(previewText({ channels: [] })).toContain("no channel");
+});
+
+test("what held firings back is a sentence", () => {
+  const held = { by: "silence", id: "s1", about: "known", firings: 3, untold: 3 } as const;
+  expect(heldText(held)).toBe("A silence (known) held back 3 firings; nobody was told.");
+  expect(heldText({ ...held, by: "interval", about: "", firings: 1, untold: 0 })).toBe("The time interval (s1) held back 1 firing; somebody was told of each all the same.");
+  expect(heldText({ ...held, untold: 1 })).toContain("nobody was told of 1 of them");
 });
