@@ -127,17 +127,17 @@ impl Queue {
         if self.waiting.len() > QUEUE_MAX { self.shrink() } else { Overflow::default() }
     }
 
-    /// An earlier state of a group that still waits when there is a newer one.
+    /// An earlier state of a group that still waits when there is a newer one: that it fires, or that it is over.
     fn outdated_by(&self, newest: usize) -> Option<usize> {
         let newer = &self.waiting[newest].entry.notice;
         let is_outdated = |waiting: &Waiting| {
             let notice = &waiting.entry.notice;
             Some(waiting.entry.id) != self.sending
-                && notice.reason == Reason::Group
+                && notice.reason == newer.reason
                 && notice.dedup_key == newer.dedup_key
                 && notice.level == newer.level
         };
-        if newer.reason != Reason::Group {
+        if !matches!(newer.reason, Reason::Group | Reason::Resolved) {
             return None;
         }
         self.waiting.iter().take(newest).position(is_outdated)

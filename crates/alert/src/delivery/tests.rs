@@ -137,6 +137,21 @@ fn whoever_was_away_is_told_of_a_group_once() {
 }
 
 #[test]
+fn whoever_was_away_is_told_once_that_a_group_is_over() {
+    let mut machine = Machine::default();
+    let over = |id| {
+        let mut entry = entry(id, "a", "x", "critical");
+        entry.notice.reason = Reason::Resolved;
+        entry.notice.alerts[0].ends_at = Some(1);
+        entry
+    };
+    machine.push(entry(1, "a", "x", "critical"), 60_000, 0);
+    machine.push(over(2), 60_000, 0);
+    assert_eq!(machine.push(over(3), 60_000, 0).merged, [2]);
+    assert_eq!(ids(&machine.due(0).0), [1], "that it fires is told before");
+}
+
+#[test]
 fn a_clock_that_is_set_makes_nothing_older_and_no_wait_longer() {
     const DAY: i64 = AGE_MS_MAX;
     for by in [5 * DAY, -5 * DAY] {

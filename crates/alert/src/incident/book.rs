@@ -380,7 +380,7 @@ impl Book {
             Some(incident) => (Some(incident.id.clone()), false),
             None => (self.open(fired, now), false),
         };
-        let Some(id) = id else { return (None, None) };
+        let Some(id) = id else { return (self.ended(fired, now).map(standing), None) };
         if lingers {
             let standing = self.all.get(&id).map(standing);
             return (standing, None);
@@ -413,6 +413,20 @@ impl Book {
             Ok((standing, change)) => (Some(standing), Some(change)),
             Err(_) => (None, None),
         }
+    }
+
+    /// The incident that a group was in of which nothing fires any more: what is told of it later is about that one.
+    fn ended(&self, fired: Fired<'_>, now: i64) -> Option<&Incident> {
+        if fired.alerts.iter().any(|(alert, _)| !alert.resolved(Timestamp(now))) {
+            return None;
+        }
+        let of_group = self.all.values().filter(|incident| incident.group_key == fired.group_key);
+        let last = of_group.max_by_key(|incident| (incident.number, incident.resolved_at))?;
+        let was_in = |alert: &Alert| {
+            let member = last.members.get(&alert.fingerprint());
+            member.is_some_and(|member| member.starts_at == alert.starts_at)
+        };
+        fired.alerts.iter().any(|(alert, _)| was_in(alert)).then_some(last)
     }
 
     /// What fired when a person said that it is over does not any more.

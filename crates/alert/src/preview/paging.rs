@@ -369,10 +369,10 @@ inhibit_rules:
             firing(&[("host", "a")], 100, 110),
             // In the window of the next day; begun in that of another, and told when it is over.
             firing(&[("host", "b")], day + 5, day + 10),
-            firing(&[("host", "b")], 2 * day + 5, 2 * day + 50),
+            firing(&[("host", "b")], 2 * day + 5, 2 * day + 40),
             // One says it for all of its site.
-            firing(&[("host", "c"), ("kind", "all"), ("site", "x")], 3 * day, 3 * day + 30),
-            firing(&[("host", "d"), ("kind", "one"), ("site", "x")], 3 * day + 5, 3 * day + 20),
+            firing(&[("host", "c"), ("kind", "all"), ("site", "x")], 3 * day, 3 * day + 14),
+            firing(&[("host", "d"), ("kind", "one"), ("site", "x")], 3 * day + 5, 3 * day + 12),
         ];
         let by = Paging {
             config: &config,

@@ -137,11 +137,14 @@ impl World {
         (0..ALERTS).for_each(|which| self.step(Step::End(which)));
         for _ in 0..24 {
             self.pass(10 * MINUTE);
-            self.begin();
-            while !self.flying.is_empty() {
-                self.finish(0, Answer::Taken);
+            // Notices of one incident go one after the other.
+            for _ in 0..10 {
+                self.begin();
+                while !self.flying.is_empty() {
+                    self.finish(0, Answer::Taken);
+                }
+                self.note();
             }
-            self.note();
         }
         assert!(self.machine.is_empty(), "something is never sent: {:?}", self.disk.outbox);
         assert!(self.disk.outbox.is_empty());

@@ -216,6 +216,19 @@ fn the_last_that_a_person_resolved_counts_after_a_restart_whatever_the_ids_are()
 }
 
 #[test]
+fn what_is_told_late_is_about_the_incident_that_was() {
+    let mut world = World::new();
+    let one = alert("A", START, None);
+    let first = world.flush(&[&one]).0.unwrap();
+    let over = alert("A", START, Some(world.now));
+    assert_eq!(world.flush(&[&over]).0.unwrap().incident, first.incident);
+    world.restart();
+    let late = world.flush(&[&over]).0.unwrap();
+    assert_eq!(late.dedup_key("g", "r"), first.dedup_key("g", "r"));
+    assert_eq!(world.flush(&[&alert("A", START - 1, Some(world.now))]), (None, None));
+}
+
+#[test]
 fn what_was_to_open_and_could_not_be_stored_leaves_what_a_person_said() {
     let mut world = World::new();
     let (one, two) = (alert("A", START, None), alert("B", START + MINUTE, None));
