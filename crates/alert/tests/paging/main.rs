@@ -18,7 +18,7 @@ use steps::{setups, steps};
 use world::World;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_paged_in_vain_and_nobody_is_forgotten(setup in setups(), steps in steps()) {

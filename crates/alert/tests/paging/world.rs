@@ -26,7 +26,7 @@ const START: i64 = 1_700_000_000_000;
 const TURN: i64 = 3 * MINUTE;
 /// What is told is believed for so long.
 const BELIEVED: i64 = 4 * MINUTE;
-/// Looks of one span at most; what is longer is gone through in larger steps.
+/// Looks of one span at most, as if others were missed.
 const LOOKS_MAX: i64 = 12;
 
 /// What is durable, as text.
@@ -135,8 +135,8 @@ impl World {
     pub(crate) fn rest(&mut self) {
         self.fault = None;
         (0..ALERTS).for_each(|which| self.step(Step::End(which)));
-        for _ in 0..24 {
-            self.pass(10 * MINUTE);
+        for _ in 0..12 {
+            self.pass(20 * MINUTE);
             // Notices of one incident go one after the other.
             for _ in 0..10 {
                 self.begin();
@@ -226,10 +226,11 @@ impl World {
     /// Time goes by; rules tell what fires, and what is due is looked at.
     fn pass(&mut self, ms: i64) {
         let until = self.lived + ms;
-        let most = (ms / LOOKS_MAX).max(TURN);
+        let least = (ms / LOOKS_MAX).max(1);
+        let most = least.max(TURN);
         while self.lived < until {
             let due = [self.dispatcher.next(), self.book.next()].into_iter().flatten().min();
-            let wait = due.map_or(most, |due| (due - self.now).clamp(1, most)).min(until - self.lived);
+            let wait = due.map_or(most, |due| (due - self.now).clamp(least, most)).min(until - self.lived);
             (self.now, self.lived) = (self.now + wait, self.lived + wait);
             (0..ALERTS).for_each(|which| self.tell(which, None));
             self.look();
