@@ -44,6 +44,9 @@ pub struct Notice {
     pub truncated: usize,
     /// The incident it is about.
     pub incident: Option<String>,
+    /// Whether it says only what was said before.
+    #[serde(default)]
+    pub reminder: bool,
     /// The level of the policy that is asked, from 1.
     pub level: u32,
     /// Stable over the life of an incident at one receiver.
@@ -54,4 +57,12 @@ pub struct Notice {
     pub at: i64,
     /// When trying again ends: the next flush of the group.
     pub deadline: i64,
+}
+
+impl Notice {
+    /// Whether it asks again about one of some incidents: nobody has to be asked who has it, or once it is over.
+    pub fn asks_again(&self, incidents: &[String]) -> bool {
+        let asks = self.reason == Reason::Escalation || self.reason == Reason::Group && self.reminder;
+        asks && self.incident.as_ref().is_some_and(|incident| incidents.contains(incident))
+    }
 }

@@ -15,6 +15,39 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
+/// A wall clock that goes otherwise than the other by more than this jumped, in milliseconds.
+const JUMP_MS: i64 = 1_000;
+
+/// Notices when the wall clock jumps, so that waits go with it.
+#[derive(Debug)]
+pub(crate) struct Jumps {
+    /// How far the wall clock was from the one that only goes on.
+    drift: i64,
+}
+
+impl Jumps {
+    /// From now on.
+    pub(crate) fn since_now(clock: &dyn Clock) -> Self {
+        Self { drift: drift(clock.now(), clock) }
+    }
+
+    /// The wall time, and by how many milliseconds the clock jumped since it was asked last, if it did.
+    pub(crate) fn look(&mut self, clock: &dyn Clock) -> (Timestamp, Option<i64>) {
+        let now = clock.now();
+        let jumped = drift(now, clock).saturating_sub(self.drift);
+        if jumped.abs() <= JUMP_MS {
+            return (now, None);
+        }
+        self.drift = self.drift.saturating_add(jumped);
+        (now, Some(jumped))
+    }
+}
+
+fn drift(now: Timestamp, clock: &dyn Clock) -> i64 {
+    let steady = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+    now.millis().saturating_sub(steady)
+}
+
 /// The machine's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {

@@ -285,7 +285,7 @@ function ruling([id, more], method, given) {
     const [from, to] = [Date.parse(start), Date.parse(end)];
     const length = (to - from) / 40;
     const firings = [0.1, 0.32, 0.36, 0.71].map((share, i) => ({ labels: { instance: `web-${(i % 2) + 1}:8080` }, start: iso(from + share * (to - from)), end: iso(from + share * (to - from) + length * (1 + (i % 3))) }));
-    return found({ firings, fired: firings.length, would_page: [{ who: "web-team", times: 4 }, { who: "ann", times: 1 }], flapping: 2, suggested: text.for === "20m" ? null : { for: "20m", threshold: null, why: "Two of four firings were over within twenty minutes." }, series: [], warnings: [] });
+    return found({ firings, fired: firings.length, would_page: [{ who: "web-team", times: 4 }, { who: "ann", times: 1 }], held_back: [{ by: "maintenance", id: "m1", about: "Nightly backup", firings: 1, untold: 1 }], flapping: 2, suggested: text.for === "20m" ? null : { for: "20m", threshold: null, why: "Two of four firings were over within twenty minutes." }, series: [], warnings: [] });
   }
   const one = rules.find((rule) => rule.id === id);
   if (one === undefined) return missing(`rule "${id}"`);

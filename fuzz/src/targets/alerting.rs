@@ -37,6 +37,7 @@ fn notice() -> Notice {
         alerts: vec![alert("a", None), alert("b", Some(1_700_000_000_001))],
         truncated: 1,
         incident: Some("incident_0000000000000001".to_owned()),
+        reminder: false,
         level: 1,
         dedup_key: "d".to_owned(),
         seq: 1,

@@ -9,6 +9,7 @@
 mod dashboard;
 mod data;
 mod email;
+mod fields;
 mod fill;
 mod global;
 mod http;
@@ -36,6 +37,7 @@ use barograph_yaml::{
 
 pub use dashboard::Dashboard;
 pub use email::{Email, Mail};
+pub use fields::Fields;
 pub use fill::library;
 pub use global::Global;
 pub use http::{HttpAuth, HttpConfig, TlsConfig};
@@ -48,6 +50,7 @@ pub use sms::{Sms, segments};
 pub use smtp::{BadReply, Replies, Reply};
 pub use teams::Teams;
 pub use telegram::Telegram;
+pub(crate) use verdict::AFTER_MS_MAX;
 pub use verdict::{Verdict, judge, retry_after};
 pub use webhook::Webhook;
 

@@ -1,15 +1,16 @@
 //! Opsgenie: an alert that is opened, acknowledged and closed by its alias.
 
-use barograph_yaml::section::{Findings, Section, boolean, read_scalar};
+use barograph_yaml::section::{Findings, Section, boolean};
 use serde_json::{Map, Value, json};
 
 use super::{
     Global, Request, Secret, Settings, data,
+    fields::Fields,
     fill::Fill,
-    read::{below, cut, parsed, template, url},
+    read::{below, cut, url},
     sign,
 };
-use crate::{notice::Reason, routing::Severity, template::Template};
+use crate::{notice::Reason, routing::Severity};
 
 /// Characters of a message and of a description.
 const MESSAGE_CHARS_MAX: usize = 130;
@@ -25,11 +26,11 @@ pub struct Opsgenie {
     /// Who asks.
     pub api_key: Secret,
     /// The templates of its fields, as its keys are called.
-    pub fields: Vec<(&'static str, Template)>,
+    pub fields: Fields,
     /// What is told besides.
-    pub details: Vec<(String, Template)>,
+    pub details: Fields,
     /// Who is asked: the keys of each, as they are called there.
-    pub responders: Vec<Vec<(&'static str, Template)>>,
+    pub responders: Vec<Fields>,
 }
 
 const FIELDS: [&str; 7] = ["message", "description", "source", "tags", "note", "priority", "entity"];
@@ -37,23 +38,13 @@ const FIELDS: [&str; 7] = ["message", "description", "source", "tags", "note", "
 pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Findings) -> Option<Settings> {
     let api_key = Secret::read(section, ["api_key", "api_key_file"], findings);
     let api_url = section.value("api_url", url, findings).unwrap_or_else(|| global.opsgenie_api_url.clone());
-    let mut fields = Vec::new();
-    for key in FIELDS {
-        fields.extend(template(section, key, findings).map(|template| (key, template)));
-    }
-    let mut details = Vec::new();
-    for (name, node) in section.entries("details", findings) {
-        let template = read_scalar(node, "a detail", parsed, findings);
-        details.extend(template.map(|template| (name.text.clone(), template)));
-    }
+    let fields = Fields::of_keys(section, FIELDS, findings);
+    let details = Fields::details(section, findings);
     let mut responders = Vec::new();
     for node in section.items("responders", findings) {
         let mut section = Section::open(node, "a responder", findings);
-        let mut responder = Vec::new();
-        for key in ["id", "name", "username", "type"] {
-            responder.extend(template(&mut section, key, findings).map(|template| (key, template)));
-        }
-        if !responder.iter().any(|(key, _)| *key != "type") {
+        let responder = Fields::of_keys(&mut section, ["id", "name", "username", "type"], findings);
+        if !["id", "name", "username"].iter().any(|key| responder.of(key).is_some()) {
             findings.add(&node.place, "a responder needs an `id`, a `name` or a `username`");
         }
         section.value("type", responder_type, findings);
@@ -82,10 +73,7 @@ impl Opsgenie {
     pub(super) fn words(&self, fill: &Fill<'_>) -> Result<Request, String> {
         let (notice, setting) = (fill.notice, fill.setting);
         let alias = sign::short(&notice.dedup_key);
-        let field = |name: &str, plain: String| {
-            let template = self.fields.iter().find(|(key, _)| *key == name).map(|(_, template)| template);
-            fill.text(template, || plain)
-        };
+        let field = |name: &str, plain: String| self.fields.text(fill, name, || plain);
         let source = field("source", setting.external_url.to_owned());
         let (path, body) = match notice.reason {
             Reason::Acknowledged => {
@@ -120,17 +108,16 @@ impl Opsgenie {
         for (name, value) in data::common_labels(notice) {
             details.insert(name, value.into());
         }
-        for (name, template) in &self.details {
+        for (name, template) in self.details.iter() {
             if let Some(text) = fill.given(Some(template)) {
-                details.insert(name.clone(), text.into());
+                details.insert(name.to_owned(), text.into());
             }
         }
         let tags = field("tags", String::new());
         let tags: Vec<_> = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
-        let responder = |keys: &Vec<(&'static str, Template)>| {
-            let texts = keys
-                .iter()
-                .filter_map(|(key, text)| Some(((*key).to_owned(), fill.given(Some(text))?.into())));
+        let responder = |keys: &Fields| {
+            let texts =
+                keys.iter().filter_map(|(key, text)| Some((key.to_owned(), fill.given(Some(text))?.into())));
             Value::Object(texts.collect())
         };
         json!({

@@ -1,12 +1,13 @@
 //! PagerDuty, Events API version 2: `trigger`, `acknowledge` and `resolve` of one incident by its `dedup_key`.
 
-use barograph_yaml::section::{Findings, Section, read_scalar, text};
+use barograph_yaml::section::{Findings, Section, text};
 use serde_json::{Value, json};
 
 use super::{
     Global, Request, Secret, Settings, data,
+    fields::Fields,
     fill::Fill,
-    read::{cut, parsed, template, url},
+    read::{cut, template, url},
 };
 use crate::{
     notice::Reason,
@@ -31,9 +32,9 @@ pub struct PagerDuty {
     /// Where it is asked.
     pub url: String,
     /// The templates of its fields, as its keys are called.
-    pub fields: Vec<(&'static str, Template)>,
+    pub fields: Fields,
     /// What is told in place of the context of the alerts.
-    pub details: Vec<(String, Template)>,
+    pub details: Fields,
     /// Links, each with an address and a text.
     pub links: Vec<(Template, Template)>,
 }
@@ -49,15 +50,8 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
         return None;
     }
     let address = section.value("url", url, findings).unwrap_or_else(|| global.pagerduty_url.clone());
-    let mut fields = Vec::new();
-    for key in FIELDS {
-        fields.extend(template(section, key, findings).map(|template| (key, template)));
-    }
-    let mut details = Vec::new();
-    for (name, node) in section.entries("details", findings) {
-        let template = read_scalar(node, "a detail", parsed, findings);
-        details.extend(template.map(|template| (name.text.clone(), template)));
-    }
+    let fields = Fields::of_keys(section, FIELDS, findings);
+    let details = Fields::details(section, findings);
     let mut links = Vec::new();
     for node in section.items("links", findings) {
         let mut section = Section::open(node, "a link", findings);
@@ -101,10 +95,7 @@ impl PagerDuty {
         if action != "trigger" {
             return Ok(event);
         }
-        let field = |name: &str, plain: String| {
-            let template = self.fields.iter().find(|(key, _)| *key == name).map(|(_, template)| template);
-            fill.text(template, || plain)
-        };
+        let field = |name: &str, plain: String| self.fields.text(fill, name, || plain);
         let first = notice.alerts.first();
         let summary = match notice.alerts.as_slice() {
             [alert] => data::message(alert).to_owned(),
@@ -154,9 +145,9 @@ impl PagerDuty {
                 })
             }
         };
-        for (name, template) in &self.details {
+        for (name, template) in self.details.iter() {
             let text = fill.given(Some(template));
-            details[name.as_str()] = text.unwrap_or_else(|| template.text().to_owned()).into();
+            details[name] = text.unwrap_or_else(|| template.text().to_owned()).into();
         }
         details
     }

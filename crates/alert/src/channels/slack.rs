@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Global, Request, Secret, Settings, data,
+    fields::Fields,
     fill::Fill,
     global::secret_url,
     read::{cut, host, template},
@@ -37,7 +38,7 @@ pub struct Slack {
     /// What headings call this server.
     pub name: String,
     /// The templates of texts, as its keys are called.
-    pub texts: Vec<(&'static str, Template)>,
+    pub texts: Fields,
     /// Fields of the attachment: title, value, and whether it is short.
     pub fields: Vec<(Template, Template, bool)>,
     /// Buttons: text, address, style.
@@ -68,10 +69,7 @@ pub(super) fn read(section: &mut Section<'_>, global: &Global, findings: &mut Fi
     let own = secret_url(section, ["api_url", "api_url_file"], findings);
     let token = Secret::read(section, ["app_token", "app_token_file"], findings);
     let app_url = section.value("app_url", super::read::url, findings);
-    let mut texts = Vec::new();
-    for key in OUTER.into_iter().chain(INNER) {
-        texts.extend(template(section, key, findings).map(|template| (key, template)));
-    }
+    let texts = Fields::of_keys(section, OUTER.into_iter().chain(INNER), findings);
     let short = section.value("short_fields", boolean, findings).unwrap_or_default();
     let mut fields = Vec::new();
     for node in section.items("fields", findings) {
@@ -161,14 +159,14 @@ impl Slack {
         };
         put("channel", fill.given(self.channel.as_ref()));
         for name in ["username", "icon_emoji", "icon_url"] {
-            put(name, fill.given(self.template(name)));
+            put(name, fill.given(self.texts.of(name)));
         }
-        let has_texts = INNER.iter().any(|name| self.template(name).is_some()) || !self.fields.is_empty();
+        let has_texts = INNER.iter().any(|name| self.texts.of(name).is_some()) || !self.fields.is_empty();
         if has_texts {
-            put("text", fill.given(self.template("message_text")));
+            put("text", fill.given(self.texts.of("message_text")));
             message.insert("attachments".to_owned(), json!([self.attachment(fill)]));
         } else {
-            put("text", Some(fill.text(self.template("message_text"), || self.lines(fill))));
+            put("text", Some(fill.text(self.texts.of("message_text"), || self.lines(fill))));
             message.insert("blocks".to_owned(), self.blocks(fill).into());
         }
         if self.link_names {
@@ -179,10 +177,6 @@ impl Slack {
             request.headers.push(("Authorization", format!("Bearer {}", reveal(token)?)));
         }
         Ok(request)
-    }
-
-    fn template(&self, name: &str) -> Option<&Template> {
-        self.texts.iter().find(|(key, _)| *key == name).map(|(_, template)| template)
     }
 
     /// The heading: how bad it is, and whose alert it is.
@@ -261,7 +255,7 @@ impl Slack {
                 "color" => color.to_owned(),
                 _ => String::new(),
             };
-            let text = fill.text(self.template(name), plain);
+            let text = self.texts.text(fill, name, plain);
             if !text.is_empty() {
                 attachment.insert(name.to_owned(), cut(&text, 4 * TEXT_CHARS_MAX).into());
             }

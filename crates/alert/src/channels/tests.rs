@@ -34,6 +34,7 @@ pub(super) fn notice() -> Notice {
         alerts: vec![alert],
         truncated: 0,
         incident: Some("inc_1".to_owned()),
+        reminder: false,
         level: 1,
         dedup_key: "key".to_owned(),
         seq: 1,

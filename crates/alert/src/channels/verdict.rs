@@ -19,7 +19,7 @@ pub enum Verdict {
 }
 
 /// The longest that a receiver may ask to be left alone, in milliseconds.
-const AFTER_MS_MAX: i64 = 3_600_000;
+pub(crate) const AFTER_MS_MAX: i64 = 3_600_000;
 /// How much of an answer is shown.
 const SHOWN_CHARS: usize = 200;
 

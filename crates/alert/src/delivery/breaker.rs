@@ -42,6 +42,16 @@ impl Breaker {
         }
     }
 
+    /// No clock that was set makes it stay open for longer.
+    pub(super) fn reach(&mut self, now: i64) {
+        self.open_until = self.open_until.map(|until| until.min(now.saturating_add(OPEN_MS)));
+    }
+
+    /// A clock jumped by so much.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.open_until = self.open_until.map(|until| until.saturating_add(by));
+    }
+
     /// Somebody answered.
     pub fn succeeded(&mut self) {
         *self = Self::default();

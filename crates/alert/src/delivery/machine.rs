@@ -46,6 +46,13 @@ impl Machine {
         Pushed { merged, into, dropped }
     }
 
+    /// The wall clock jumped to `now` by so many milliseconds: what waits is given up no earlier and tried no later for that. The
+    /// notices that are to be kept as they are now.
+    pub fn shift(&mut self, by: i64, now: i64) -> Vec<Entry> {
+        self.queues.values_mut().for_each(|queue| queue.shift(by, now));
+        self.queues.values().flat_map(Queue::entries).map(|(entry, _)| entry.clone()).collect()
+    }
+
     /// When there may be something to do.
     pub fn next(&self) -> Option<i64> {
         self.queues.values().filter_map(Queue::next).min()

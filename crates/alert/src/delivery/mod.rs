@@ -10,6 +10,7 @@
 //! - A notice that is a day old is given up, and so is one that its receiver refuses.
 //! - The state of a group that waits goes into a newer one, so whoever is back after an hour is told once.
 //! - A queue that is full merges notices of a group; what is critical is never given up for that.
+//! - A clock that is set makes nothing older, and no wait longer than it was meant.
 //! - A notice that is taken back is not sent any more. One that is just being sent is not sent again.
 
 mod breaker;

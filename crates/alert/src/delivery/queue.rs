@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{AGE_MS_MAX, Breaker, Entry, Outcome, breaker::Standing, rate::Rate};
 use crate::{
-    channels::Verdict,
+    channels::{AFTER_MS_MAX, Verdict},
     notice::{Notice, Reason},
     routing::{Alert, Severity},
 };
@@ -15,6 +15,8 @@ pub const QUEUE_MAX: usize = 1_000;
 const BACKOFF_MS: f64 = 500.0;
 const BACKOFF_MS_MAX: f64 = 60_000.0;
 const GROWTH: f64 = 1.5;
+/// The longest wait between two tries, in milliseconds: that, off by half.
+const WAIT_MS_MAX: i64 = 90_000;
 
 /// What waits for one integration.
 #[derive(Clone, Debug)]
@@ -125,17 +127,17 @@ impl Queue {
         if self.waiting.len() > QUEUE_MAX { self.shrink() } else { Overflow::default() }
     }
 
-    /// An earlier state of a group that still waits when there is a newer one.
+    /// An earlier state of a group that still waits when there is a newer one: that it fires, or that it is over.
     fn outdated_by(&self, newest: usize) -> Option<usize> {
         let newer = &self.waiting[newest].entry.notice;
         let is_outdated = |waiting: &Waiting| {
             let notice = &waiting.entry.notice;
             Some(waiting.entry.id) != self.sending
-                && notice.reason == Reason::Group
+                && notice.reason == newer.reason
                 && notice.dedup_key == newer.dedup_key
                 && notice.level == newer.level
         };
-        if newer.reason != Reason::Group {
+        if !matches!(newer.reason, Reason::Group | Reason::Resolved) {
             return None;
         }
         self.waiting.iter().take(newest).position(is_outdated)
@@ -205,8 +207,34 @@ impl Queue {
         self.waiting.iter().filter(move |waiting| seen.insert(waiting.entry.notice.dedup_key.as_str()))
     }
 
+    /// The wall clock jumped to `now`: nothing is older for that, and nothing waits longer.
+    pub(super) fn shift(&mut self, by: i64, now: i64) {
+        for waiting in &mut self.waiting {
+            let queued_at = &mut waiting.entry.queued_at;
+            *queued_at = queued_at.saturating_add(by.max(0)).min(now);
+        }
+        // What was set by the clock as it is now would wait for as long as it jumped.
+        let back = by.min(0);
+        for waiting in &mut self.waiting {
+            waiting.next_at = waiting.next_at.saturating_add(back);
+        }
+        self.alone_until = self.alone_until.saturating_add(back);
+        self.breaker.shift(back);
+    }
+
+    /// No wait is longer than the longest there is, whatever the clock said when it began.
+    fn reach(&mut self, now: i64) {
+        let longest = |at: &mut i64, wait: i64| *at = (*at).min(now.saturating_add(wait));
+        for waiting in &mut self.waiting {
+            longest(&mut waiting.next_at, WAIT_MS_MAX);
+        }
+        longest(&mut self.alone_until, AFTER_MS_MAX);
+        self.breaker.reach(now);
+    }
+
     /// What is given up, and what is sent now.
     pub(super) fn due(&mut self, now: i64) -> (Vec<Entry>, Option<Entry>) {
+        self.reach(now);
         let mut old = Vec::new();
         let sending = self.sending;
         self.waiting.retain(|waiting| {
@@ -325,6 +353,7 @@ fn merge(later: &mut Notice, earlier: Notice) {
         .filter(|alert| alert.ends_at.is_some() && !known.contains(&alert.fingerprint()));
     later.alerts.extend(missing);
     later.truncated = later.truncated.max(earlier.truncated);
+    later.reminder &= earlier.reminder;
     // So that the size of what is kept stays within its bound.
     let most = crate::notice::ALERTS_MAX;
     if later.alerts.len() > most {

@@ -27,6 +27,7 @@ fn entry(id: u64, receiver: &str, key: &str, severity: &str) -> Entry {
         alerts: vec![alert],
         truncated: 0,
         incident: None,
+        reminder: false,
         level: 1,
         dedup_key: key.to_owned(),
         seq: id,
@@ -133,6 +134,67 @@ fn whoever_was_away_is_told_of_a_group_once() {
     assert_eq!(ids(&machine.due(60_000).0), [5]);
     machine.done(5, &Verdict::Sent, 60_000, 0.5);
     assert!(machine.is_empty());
+}
+
+#[test]
+fn whoever_was_away_is_told_once_that_a_group_is_over() {
+    let mut machine = Machine::default();
+    let over = |id| {
+        let mut entry = entry(id, "a", "x", "critical");
+        entry.notice.reason = Reason::Resolved;
+        entry.notice.alerts[0].ends_at = Some(1);
+        entry
+    };
+    machine.push(entry(1, "a", "x", "critical"), 60_000, 0);
+    machine.push(over(2), 60_000, 0);
+    assert_eq!(machine.push(over(3), 60_000, 0).merged, [2]);
+    assert_eq!(ids(&machine.due(0).0), [1], "that it fires is told before");
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_older_and_no_wait_longer() {
+    const DAY: i64 = AGE_MS_MAX;
+    for by in [5 * DAY, -5 * DAY] {
+        let mut machine = Machine::default();
+        let start = 10 * DAY;
+        machine.push(Entry { queued_at: start, ..entry(1, "a", "x", "critical") }, 60_000, start);
+        machine.due(start);
+        let busy = Verdict::Again { why: "no".to_owned(), after_ms: Some(60_000) };
+        machine.done(1, &busy, start, 0.5);
+        let now = start + by;
+        assert_eq!(machine.shift(by, now)[0].queued_at, now);
+        let (jobs, old) = machine.due(now + 60_000);
+        assert_eq!((ids(&jobs), old.len()), (vec![1], 0), "{by}");
+    }
+    // Nobody told of the jump: what was to come is within reach all the same.
+    let mut machine = Machine::default();
+    machine.push(entry(1, "a", "x", "critical"), 60_000, 10 * DAY);
+    assert!(machine.due(DAY / 2).0.is_empty());
+    assert_eq!(ids(&machine.due(DAY / 2 + 90_000).0), [1]);
+}
+
+#[test]
+fn reminders_are_taken_back_with_escalations() {
+    let mut machine = Machine::default();
+    let of = |id, reason, reminder| {
+        let mut entry = entry(id, "a", &format!("k{id}"), "critical");
+        (entry.notice.reason, entry.notice.reminder) = (reason, reminder);
+        entry.notice.incident = Some("i".to_owned());
+        entry
+    };
+    for entry in [
+        of(1, Reason::Group, false),
+        of(2, Reason::Group, true),
+        of(3, Reason::Escalation, false),
+        of(4, Reason::Acknowledged, false),
+    ] {
+        machine.push(entry, 60_000, 0);
+    }
+    let picked = |incident: &str| -> Vec<u64> {
+        let incidents = [incident.to_owned()];
+        machine.pick(|entry| entry.notice.asks_again(&incidents)).iter().map(|entry| entry.id).collect()
+    };
+    assert_eq!((picked("i"), picked("j")), (vec![2, 3], vec![]));
 }
 
 #[test]

@@ -158,13 +158,33 @@ impl Book {
         for incident in incidents {
             book.put(incident);
         }
+        book.by_group = book.currents(|_| true);
         book
     }
 
+    /// The incidents that some groups are in: the last of each, if it still matters.
+    fn currents(&self, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+        let mut last: BTreeMap<&str, &Incident> = BTreeMap::new();
+        let place = |incident: &Incident| (incident.is_live(), incident.number, incident.resolved_at);
+        for incident in self.all.values().filter(|incident| wanted(&incident.group_key)) {
+            let known = last.entry(&incident.group_key).or_insert(incident);
+            if place(known) < place(incident) {
+                *known = incident;
+            }
+        }
+        let matters = last.into_iter().filter(|(_, incident)| incident.is_live() || incident.lingers());
+        matters.map(|(group, incident)| (group.to_owned(), incident.id.clone())).collect()
+    }
+
+    /// Keeps an incident as it is now. Only the last of its group says how the group stands.
     fn put(&mut self, incident: Incident) {
+        let current = self.by_group.get(&incident.group_key);
+        let is_current = match self.all.contains_key(&incident.id) {
+            true => current == Some(&incident.id),
+            false => incident.is_live(),
+        };
         self.take_out(&incident.id.clone());
-        let is_last = incident.by_hand && !self.by_group.contains_key(&incident.group_key);
-        if incident.is_live() || is_last {
+        if is_current && (incident.is_live() || incident.lingers()) {
             self.by_group.insert(incident.group_key.clone(), incident.id.clone());
         }
         if incident.is_live() {
@@ -243,12 +263,28 @@ impl Book {
 
     /// What was before changes that could not be stored.
     pub fn undo(&mut self, changes: Vec<Change>) {
+        let mut groups = BTreeSet::new();
         for change in changes.into_iter().rev() {
-            self.take_out(&change.incident);
+            let gone = self.take_out(&change.incident);
+            groups.extend(gone.map(|incident| incident.group_key));
             if let Some(before) = change.before {
                 self.put(*before);
             }
         }
+        groups.iter().for_each(|group| drop(self.by_group.remove(group)));
+        let currents = self.currents(|group| groups.contains(group));
+        self.by_group.extend(currents);
+    }
+
+    /// The wall clock jumped by so many milliseconds: whoever has an incident has it for as long as before, and nobody is asked
+    /// earlier or later. The incidents that are to be kept as they are now.
+    pub fn shift(&mut self, by: i64) -> Vec<String> {
+        let waits = self.all.values_mut().filter(|incident| incident.next().is_some());
+        let shifted = waits.map(|incident| {
+            incident.shift(by);
+            incident.id.clone()
+        });
+        shifted.collect()
     }
 
     /// What somebody does with an incident. What changes nothing has no rows.
@@ -330,23 +366,21 @@ impl Book {
                 let id = incident.id.clone();
                 let known = |alert: &Alert| {
                     let member = incident.members.get(&alert.fingerprint());
-                    member.is_some_and(|member| member.starts_at == alert.starts_at)
+                    member
+                        .is_some_and(|member| member.ends_at.is_none() && member.starts_at == alert.starts_at)
                 };
                 let any = fired.alerts.iter().any(|(alert, _)| firing(alert));
                 let new = fired.alerts.iter().any(|(alert, muted)| firing(alert) && !muted && !known(alert));
-                if new {
-                    (self.open(fired, now), false)
-                } else {
-                    if !any {
-                        self.by_group.remove(fired.group_key);
-                    }
-                    (Some(id), true)
+                match (new, any) {
+                    (true, _) => (self.open(fired, now), false),
+                    (false, true) => (Some(id), true),
+                    (false, false) => return self.lay_down(&id, now),
                 }
             }
             Some(incident) => (Some(incident.id.clone()), false),
             None => (self.open(fired, now), false),
         };
-        let Some(id) = id else { return (None, None) };
+        let Some(id) = id else { return (self.ended(fired, now).map(standing), None) };
         if lingers {
             let standing = self.all.get(&id).map(standing);
             return (standing, None);
@@ -381,6 +415,30 @@ impl Book {
         }
     }
 
+    /// The incident that a group was in of which nothing fires any more: what is told of it later is about that one.
+    fn ended(&self, fired: Fired<'_>, now: i64) -> Option<&Incident> {
+        if fired.alerts.iter().any(|(alert, _)| !alert.resolved(Timestamp(now))) {
+            return None;
+        }
+        let of_group = self.all.values().filter(|incident| incident.group_key == fired.group_key);
+        let last = of_group.max_by_key(|incident| (incident.number, incident.resolved_at))?;
+        let was_in = |alert: &Alert| {
+            let member = last.members.get(&alert.fingerprint());
+            member.is_some_and(|member| member.starts_at == alert.starts_at)
+        };
+        fired.alerts.iter().any(|(alert, _)| was_in(alert)).then_some(last)
+    }
+
+    /// What fired when a person said that it is over does not any more.
+    fn lay_down(&mut self, id: &str, now: i64) -> (Option<Standing>, Option<Change>) {
+        let laid = self.change(id, |incident, _| {
+            let open = incident.members.values_mut().filter(|member| member.ends_at.is_none());
+            open.for_each(|member| member.ends_at = Some(now));
+            Ok(standing(incident))
+        });
+        laid.ok().unzip()
+    }
+
     /// A new incident without a row, if something fires that is not muted and there is room.
     fn open(&mut self, fired: Fired<'_>, now: i64) -> Option<String> {
         let firing = |(alert, muted): &&(&Alert, bool)| !alert.resolved(Timestamp(now)) && !muted;
@@ -403,8 +461,10 @@ impl Book {
             }
             id = incident_id(fired.group_key, now, salt);
         }
+        let number = self.all.values().map(|incident| incident.number).max().unwrap_or_default() + 1;
         let incident = Incident {
             id: id.clone(),
+            number,
             group_key: fired.group_key.to_owned(),
             group_labels: fired.group_labels.clone(),
             receiver: fired.receiver.to_owned(),

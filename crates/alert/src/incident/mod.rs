@@ -6,7 +6,7 @@
 //! 2. [`Schedule`]: who is on call when, from layers that rotate and overrides.
 //! 3. [`Incident`]: its state, its acknowledgement, its deadline. It changes by [`Act`]s of people, by what fires, and by time.
 //! 4. [`Book`]: all incidents; the one way to change them. Each [`Change`] says what to store, whom to page, and which queued
-//!    pages are off.
+//!    pages are off; [`notices`] are what those who are paged are told.
 //! 5. [`Row`]: what happened, one line each, never changed: the timeline. [`statistics`] are made of incidents.
 //! 6. [`document`]: what others are told, field by field.
 //! 7. [`Link`]: signed, acknowledges one incident in one name.
@@ -17,6 +17,7 @@
 mod book;
 pub mod document;
 mod link;
+mod pages;
 mod policy;
 mod recipients;
 mod schedule;
@@ -26,6 +27,7 @@ mod timeline;
 
 pub use book::{Book, Change, Early, Fired, KEPT_MAX, Page, Refused, Standing};
 pub use link::{BadLink, Link, LinkKey};
+pub use pages::notices;
 pub use policy::{Level, Policy, Target, Then, built_in_policies};
 pub use recipients::{Recipients, Surrounding, recipients};
 pub use schedule::{Layer, OnCall, Override, Restriction, Rotation, Schedule, Shift};

@@ -128,6 +128,9 @@ impl Deadline {
 pub struct Incident {
     /// What tells it apart.
     pub id: String,
+    /// Counts incidents in the order in which they began.
+    #[serde(default)]
+    pub number: u64,
     /// Path of the route and labels of the group.
     pub group_key: String,
     /// Labels that all its alerts have by grouping.
@@ -214,6 +217,12 @@ impl Incident {
         self.state != State::Resolved
     }
 
+    /// Whether a person said that it is over while something fires that has not ended since.
+    pub(super) fn lingers(&self) -> bool {
+        let fires = || self.members.values().any(|member| member.ends_at.is_none());
+        !self.is_live() && self.by_hand && fires()
+    }
+
     /// The alert that stands for it.
     pub fn alert_id(&self) -> String {
         let firing = self.members.iter().find(|(_, member)| member.ends_at.is_none());
@@ -224,6 +233,13 @@ impl Incident {
     /// When it has to be looked at next.
     pub fn next(&self) -> Option<i64> {
         [self.due, self.lapse].into_iter().flatten().map(|deadline| deadline.at).min()
+    }
+
+    /// A clock jumped by so much: deadlines go with it.
+    pub(super) fn shift(&mut self, by: i64) {
+        for deadline in [&mut self.due, &mut self.lapse].into_iter().flatten() {
+            deadline.at = deadline.at.saturating_add(by);
+        }
     }
 
     /// Whether it has to be looked at: a deadline has passed, or a clock that was set back has moved it out of reach.

@@ -14,7 +14,7 @@ use crate::{
     kinds::{Side, Threshold},
 };
 
-pub use paging::{Paged, Paging, paged};
+pub use paging::{HeldBack, Paged, Paging, paged};
 
 /// Evaluations of one preview at most.
 pub const EVALUATIONS_MAX: usize = 50_000;

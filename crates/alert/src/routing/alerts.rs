@@ -41,13 +41,21 @@ pub struct Taken {
 pub struct TooMany;
 
 impl Alerts {
-    /// Those that were kept. One that fired then gets as much time to be told again as it had.
+    /// Those that were kept. One that fired then gets as much time to be told again as it had; one that was over is, wherever the
+    /// clock was set to meanwhile.
     pub fn restore(kept: impl IntoIterator<Item = (Alert, bool)>, resolve_timeout: i64, now: i64) -> Self {
         let held = |(mut alert, over): (Alert, bool)| {
-            if !over && let Some(end) = alert.ends_at {
-                let had = end.saturating_sub(alert.updated_at).max(resolve_timeout);
-                alert.ends_at = Some(end.max(now.saturating_add(had)));
+            match alert.ends_at {
+                Some(end) if over => alert.ends_at = Some(end.min(now)),
+                Some(end) => {
+                    let believed =
+                        now.saturating_add(end.saturating_sub(alert.updated_at).max(resolve_timeout));
+                    // An end that somebody told holds.
+                    alert.ends_at = Some(if alert.timeout { believed } else { end.max(believed) });
+                }
+                None => {}
             }
+            alert.updated_at = alert.updated_at.min(now);
             (alert.fingerprint(), Held { alert, kept: true, kept_over: over })
         };
         Self(kept.into_iter().map(held).collect())
@@ -136,12 +144,16 @@ pub(super) fn is_over(alert: &Alert, now: i64) -> bool {
     alert.ends_at.is_some_and(|end| end <= now)
 }
 
-/// Moves the end that follows if an alert is not told again with a clock that jumped to `now`, unless it was over before.
+/// Moves the end that follows if an alert is not told again with a clock that jumped to `now`. One that was over before is
+/// still.
 pub(super) fn shift(alert: &mut Alert, by: i64, now: i64) {
-    if alert.timeout && !is_over(alert, now.saturating_sub(by)) {
+    if is_over(alert, now.saturating_sub(by)) {
+        alert.ends_at = alert.ends_at.map(|end| end.min(now));
+    } else if alert.timeout {
         alert.ends_at = alert.ends_at.map(|end| end.saturating_add(by));
         alert.updated_at = alert.updated_at.saturating_add(by);
     }
+    alert.updated_at = alert.updated_at.min(now);
 }
 
 /// Whether one of two tellings begins or ends within the other.
@@ -251,6 +263,23 @@ mod tests {
             ends.sort_unstable();
             assert_eq!(ends, [500, now + by + 300]);
         }
+    }
+
+    #[test]
+    fn what_is_over_stays_so_when_a_clock_is_set_back() {
+        let (now, earlier) = (10_000_000, 6_400_000);
+        let over = alert(now - 5_000, Some(now - 1_000), false, now - 1_000);
+        let mut alerts = Alerts::default();
+        alerts.take(over.clone(), now).unwrap();
+        alerts.shift(earlier - now, earlier);
+        assert!(alerts.all().all(|alert| is_over(alert, earlier)));
+        let restored = Alerts::restore([(over, true)], 300_000, earlier);
+        assert!(restored.all().all(|alert| is_over(alert, earlier)));
+        // What is told next is the newer, though the clock shows less than when it was told before.
+        let fires = alert(0, Some(now + 240_000), true, now);
+        let mut restored = Alerts::restore([(fires, false)], 300_000, earlier);
+        let ended = restored.take(alert(0, Some(earlier + 10), false, earlier + 10), earlier + 10).unwrap();
+        assert!(is_over(&ended.alert, earlier + 10));
     }
 
     #[test]

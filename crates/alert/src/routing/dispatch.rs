@@ -411,6 +411,7 @@ impl Flush {
                 alerts,
                 truncated,
                 incident: incident.map(str::to_owned),
+                reminder: false,
                 level,
                 dedup_key: dedup_key.to_owned(),
                 seq,

@@ -28,6 +28,6 @@ pub use interval::TimeInterval;
 pub use log::{Entry, Log, LogKey, Sets};
 pub use maintenance::{Every, Kept as KeptMaintenance, MAINTENANCE_MAX, Maintenance, Recurrence};
 pub use matcher::{MatcherDocument, Matchers, shown};
-pub use muting::{InhibitRule, Inhibitor, MuteKind, MutedBy, Muting};
+pub use muting::{InhibitRule, Inhibitor, MuteKind, MutedBy, Mutes, Muting};
 pub use silence::{SILENCE_KEPT, SILENCES_MAX, Silence, SilenceError, SilenceState, Silences};
 pub use tree::{GROUP_INTERVAL, GROUP_WAIT, GroupBy, REPEAT_INTERVAL, Route};

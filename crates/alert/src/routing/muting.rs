@@ -110,17 +110,29 @@ fn values(names: &[String], labels: &LabelSet) -> Vec<String> {
     names.iter().map(|name| labels.get(name).cloned().unwrap_or_default()).collect()
 }
 
-/// All that mutes, at one moment.
+/// What mutes alerts, whatever their route.
+#[derive(Clone, Debug, Default)]
+pub struct Mutes {
+    /// Alerts that inhibit.
+    pub inhibitor: Inhibitor,
+    /// Silences.
+    pub silences: Silences,
+    /// Windows of maintenance by id.
+    pub maintenance: BTreeMap<String, Maintenance>,
+}
+
+impl Mutes {
+    /// With the intervals, by name, that routes go by.
+    pub fn with<'a>(&'a self, intervals: &'a BTreeMap<String, Vec<TimeInterval>>) -> Muting<'a> {
+        Muting { mutes: self, intervals }
+    }
+}
+
+/// All that mutes.
 #[derive(Clone, Copy, Debug)]
 pub struct Muting<'a> {
-    /// Alerts that inhibit.
-    pub inhibitor: &'a Inhibitor,
-    /// Silences.
-    pub silences: &'a Silences,
-    /// Windows of maintenance.
-    pub maintenance: &'a BTreeMap<String, Maintenance>,
-    /// Intervals by name.
-    pub intervals: &'a BTreeMap<String, Vec<TimeInterval>>,
+    mutes: &'a Mutes,
+    intervals: &'a BTreeMap<String, Vec<TimeInterval>>,
 }
 
 impl Muting<'_> {
@@ -128,10 +140,10 @@ impl Muting<'_> {
     pub fn of_alert(&self, labels: &LabelSet, now: i64) -> Vec<MutedBy> {
         let by = |kind, id: &str| MutedBy { kind, id: id.to_owned() };
         let mut muted: Vec<_> =
-            self.silences.of(labels, now).map(|silence| by(MuteKind::Silence, &silence.id)).collect();
-        let windows = self.maintenance.values().filter(|window| window.mutes(labels, now));
+            self.mutes.silences.of(labels, now).map(|silence| by(MuteKind::Silence, &silence.id)).collect();
+        let windows = self.mutes.maintenance.values().filter(|window| window.mutes(labels, now));
         muted.extend(windows.map(|window| by(MuteKind::Maintenance, &window.id)));
-        let inhibiting = self.inhibitor.inhibits(labels, now);
+        let inhibiting = self.mutes.inhibitor.inhibits(labels, now);
         muted.extend(inhibiting.map(|source| by(MuteKind::Inhibition, &source.to_string())));
         muted
     }

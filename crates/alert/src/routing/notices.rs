@@ -25,7 +25,8 @@ impl Dispatcher {
             };
             for mut notice in flush.notices(hears, id, level, &dedup_key, 0) {
                 // Who has it is not reminded.
-                if incident.as_ref().is_some_and(|standing| standing.quiet) && self.repeats(&notice) {
+                notice.reminder = self.repeats(&notice);
+                if notice.reminder && incident.as_ref().is_some_and(|standing| standing.quiet) {
                     self.sent_notice(&notice, now);
                     continue;
                 }

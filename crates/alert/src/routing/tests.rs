@@ -104,9 +104,7 @@ fn alert(labels: LabelSet, starts_at: i64, ends_at: Option<i64>, updated_at: i64
 struct Played {
     config: Arc<Config>,
     alerts: Alerts,
-    inhibitor: Inhibitor,
-    silences: Silences,
-    maintenance: BTreeMap<String, Maintenance>,
+    mutes: Mutes,
     dispatcher: Dispatcher,
     announcements: Announcements,
 }
@@ -116,9 +114,7 @@ impl Played {
         let config = Arc::new(config::parse(text, "a.yml").unwrap());
         Self {
             alerts: Alerts::default(),
-            inhibitor: Inhibitor::new(&config.inhibit_rules),
-            silences: Silences::default(),
-            maintenance: BTreeMap::new(),
+            mutes: Mutes { inhibitor: Inhibitor::new(&config.inhibit_rules), ..Mutes::default() },
             dispatcher: Dispatcher::new(config.clone(), Log::default()),
             announcements: Announcements::default(),
             config,
@@ -127,31 +123,20 @@ impl Played {
 
     fn post(&mut self, alert: Alert, now: i64) {
         let taken = self.alerts.take(alert, now).unwrap();
-        self.inhibitor.note(&taken.alert);
+        self.mutes.inhibitor.note(&taken.alert);
         self.announcements.note(&taken);
         self.dispatcher.insert([taken.alert], now);
     }
 
     /// What live streams are told now, by name.
     fn announced(&mut self, now: i64) -> Vec<String> {
-        let muting = Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &self.maintenance,
-            intervals: &self.config.time_intervals,
-        };
+        let muting = self.mutes.with(&self.config.time_intervals);
         let due = self.announcements.due(&self.alerts, &muting, now, true);
         due.iter().map(|alert| alert.name().to_owned()).collect()
     }
 
     fn flush(&mut self, now: i64) -> Vec<Flush> {
-        let muting = Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &self.maintenance,
-            intervals: &self.config.time_intervals,
-        };
-        self.dispatcher.flush(now, &muting)
+        self.dispatcher.flush(now, &self.mutes.with(&self.config.time_intervals))
     }
 
     fn notices(&mut self, now: i64) -> Vec<crate::notice::Notice> {
@@ -339,7 +324,7 @@ fn what_is_muted_is_not_told_and_is_told_when_it_is_not() {
         comment: String::new(),
         annotations: LabelSet::new(),
     };
-    played.silences.set(silence, "s".to_owned(), 0).unwrap();
+    played.mutes.silences.set(silence, "s".to_owned(), 0).unwrap();
     played.post(alert(named("a"), 0, Some(300_000), 0), 0);
     let flushes = played.flush(1_000);
     assert_eq!(flushes[0].alerts[0].muted_by, [MutedBy { kind: MuteKind::Silence, id: "s".to_owned() }]);
@@ -387,7 +372,7 @@ fn who_watches_live_waits_for_no_group() {
         comment: String::new(),
         annotations: LabelSet::new(),
     };
-    played.silences.set(silence(20_000), "s".to_owned(), 0).unwrap();
+    played.mutes.silences.set(silence(20_000), "s".to_owned(), 0).unwrap();
     for name in ["a", "b"] {
         played.post(alert(named(name), 1_000, Some(300_000), 1_000), 1_000);
     }

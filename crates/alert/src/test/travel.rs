@@ -9,7 +9,7 @@ use super::expected::{ExpectedEscalation, Noticed};
 use crate::{
     config::Config,
     incident::{Book, Change, Surrounding, recipients},
-    routing::{Alert, Alerts, Dispatcher, Inhibitor, LabelSet, Log, Muting, Silences},
+    routing::{Alert, Alerts, Dispatcher, Inhibitor, LabelSet, Log, Mutes},
 };
 
 /// Looks at groups and incidents in one test at most.
@@ -20,8 +20,7 @@ const LOOKS_MAX: usize = 1_000_000;
 pub(super) struct Travel {
     config: Arc<Config>,
     alerts: Alerts,
-    inhibitor: Inhibitor,
-    silences: Silences,
+    mutes: Mutes,
     dispatcher: Dispatcher,
     book: Book,
     looks: usize,
@@ -36,8 +35,7 @@ impl Travel {
     pub(super) fn new(config: Arc<Config>, start: i64) -> Self {
         Self {
             alerts: Alerts::default(),
-            inhibitor: Inhibitor::new(&config.inhibit_rules),
-            silences: Silences::default(),
+            mutes: Mutes { inhibitor: Inhibitor::new(&config.inhibit_rules), ..Mutes::default() },
             dispatcher: Dispatcher::new(config.clone(), Log::default()),
             book: Book::default(),
             looks: 0,
@@ -52,7 +50,7 @@ impl Travel {
     pub(super) fn post(&mut self, alerts: impl IntoIterator<Item = Alert>, now: i64) -> Result<(), String> {
         for alert in alerts {
             let taken = self.alerts.take(alert, now).map_err(|error| error.to_string())?;
-            self.inhibitor.note(&taken.alert);
+            self.mutes.inhibitor.note(&taken.alert);
             self.dispatcher.insert([taken.alert], now);
         }
         Ok(())
@@ -74,14 +72,8 @@ impl Travel {
     }
 
     fn look(&mut self, now: i64) {
-        let (config, maintenance) = (self.config.clone(), BTreeMap::new());
-        let muting = Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &maintenance,
-            intervals: &config.time_intervals,
-        };
-        let flushes = self.dispatcher.flush(now, &muting);
+        let config = self.config.clone();
+        let flushes = self.dispatcher.flush(now, &self.mutes.with(&config.time_intervals));
         let (mut standings, mut changes) = (Vec::with_capacity(flushes.len()), Vec::new());
         for flush in &flushes {
             let (standing, change) = self.book.flushed(flush, &config.policies, now);

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<(), Error> {
     Ok(())
 }
 
-/// A row for each rule; in a table, then what fired, what would be quieter, and what is to be known.
+/// A row for each rule; in a table, then what fired, what was held back, what would be quieter, and what is to be known.
 fn print(found: &[Value], format: Format, terminal: &mut Terminal) -> Result<(), Error> {
     let headings = ["RULE", "FIRED", "FLAPPED", "INCIDENTS", "WOULD WAKE"];
     let rows: Vec<[String; 5]> = found.iter().map(row).collect();
@@ -104,6 +104,11 @@ fn print(found: &[Value], format: Format, terminal: &mut Terminal) -> Result<(),
             )?;
             output::table::columns(terminal.out(), &rows, ["FROM", "UNTIL", "VALUE", "LABELS"], paint)?;
         }
+        let held: Vec<[String; 4]> = items(told, "held_back").iter().map(held_back).collect();
+        if !held.is_empty() {
+            writeln!(terminal.out(), "\n{}, held back", text(&told["rule"]))?;
+            output::table::columns(terminal.out(), &held, ["BY", "WHICH", "FIRINGS", "NEVER TOLD"], paint)?;
+        }
         let name = text(&told["rule"]);
         if let Some(advice) = advice(&told["suggested"]) {
             terminal.message(Role::Good, &format!("{name}: {advice}"));
@@ -129,6 +134,12 @@ fn row(told: &Value) -> [String; 5] {
     ]
 }
 
+/// What held how many firings back, and of how many of them nobody was told.
+fn held_back(held: &Value) -> [String; 4] {
+    let about = if text(&held["about"]).is_empty() { &held["id"] } else { &held["about"] };
+    [text(&held["by"]), text(about), held["firings"].to_string(), held["untold"].to_string()]
+}
+
 /// What would be quieter, and why.
 fn advice(suggested: &Value) -> Option<String> {
     let said = ["for", "keep_firing_for", "threshold"].into_iter().filter(|key| !suggested[*key].is_null());
@@ -145,6 +156,8 @@ mod tests {
         let told = json!({"rule": "A", "fired": 3, "flapping": 1, "incidents": 2, "would_page": [{"who": "ann", "times": 2}]});
         assert_eq!(row(&told), ["A", "3", "1", "2", "ann 2×"].map(str::to_owned));
         assert_eq!(row(&json!({"fired": 0, "flapping": 0, "incidents": 0, "would_page": []}))[4], "nobody");
+        let held = json!({"by": "silence", "id": "s1", "about": "known", "firings": 3, "untold": 2});
+        assert_eq!(held_back(&held), ["silence", "known", "3", "2"].map(str::to_owned));
         let suggested = json!({"for": "5m", "threshold": 0.5, "keep_firing_for": null, "why": "As said."});
         assert_eq!(advice(&suggested).unwrap(), "better for: 5m, threshold: 0.5. As said.");
         assert_eq!(advice(&Value::Null), None);

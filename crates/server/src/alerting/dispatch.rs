@@ -14,7 +14,7 @@ use super::{
     kept::{ALERTS, LOG, MAINTENANCE, SILENCE_BOUNDS, SILENCE_HISTORY, SILENCES, key},
     lock, put,
 };
-use crate::{Engine, clock::Clock, errors::chain, incidents::Pending, server::stopped};
+use crate::{Engine, clock::Jumps, errors::chain, incidents::Pending, server::stopped};
 
 /// How often the file is looked at, and nothing is waited for longer.
 const LOOK: Duration = Duration::from_secs(2);
@@ -24,15 +24,13 @@ const PRUNE: Duration = Duration::from_secs(60);
 const MUTED: i64 = 2_000;
 /// A look whose outcome could not be kept is repeated after this, in milliseconds.
 const AGAIN: i64 = 1_000;
-/// A wall clock that goes otherwise than the other by more than this jumped, in milliseconds.
-pub(crate) const JUMP: i64 = 1_000;
 
 /// Runs until told to stop.
 pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut configured = engine.configured.subscribe();
     engine.incidents.configure(engine.alerting.config());
     let mut looks = Looks::of(&engine.alerting);
-    let mut drift = drift(&*engine.clock);
+    let mut jumps = Jumps::since_now(&*engine.clock);
     let mut pruned = engine.clock.monotonic();
     let mut looked = pruned;
     loop {
@@ -50,11 +48,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
                 }
             }
         }
-        let jumped = self::drift(&*engine.clock).saturating_sub(drift);
-        if jumped.abs() > JUMP {
+        if let (now, Some(jumped)) = jumps.look(&*engine.clock) {
             tracing::warn!(jumped_ms = jumped, "the clock jumped; alerts go on with their waits");
-            drift = drift.saturating_add(jumped);
-            engine.alerting.standing().shift(jumped, engine.clock.now().millis());
+            engine.alerting.standing().shift(jumped, now.millis());
         }
         let prunes = engine.clock.monotonic().saturating_sub(pruned) >= PRUNE;
         if prunes {
@@ -80,12 +76,6 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.inspect_err(|_| tracing::error!("a part of alerting panicked; it is tried again")).ok()
-}
-
-/// How far the wall clock is from the one that only goes on.
-pub(crate) fn drift(clock: &dyn Clock) -> i64 {
-    let steady = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
-    clock.now().millis().saturating_sub(steady)
 }
 
 /// What was seen of the file.
@@ -223,7 +213,7 @@ impl Alerting {
             *count += 1;
         }
         let mut silences = [0; 3];
-        for silence in standing.silences.all() {
+        for silence in standing.mutes.silences.all() {
             silences[match silence.state(now) {
                 SilenceState::Active => 0,
                 SilenceState::Pending => 1,
@@ -277,40 +267,30 @@ impl super::Standing {
         if looks {
             self.looked = now;
         }
-        let muting = barograph_alert::routing::Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &self.maintenance,
-            intervals: &self.setup.config.time_intervals,
-        };
+        let muting = self.mutes.with(&self.setup.config.time_intervals);
         self.announcements.due(&self.alerts, &muting, now, looks)
     }
 
     /// Looks at the groups that are due.
     fn flush(&mut self, now: i64) -> Vec<Flush> {
-        let muting = barograph_alert::routing::Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &self.maintenance,
-            intervals: &self.setup.config.time_intervals,
-        };
-        self.dispatcher.flush(now, &muting)
+        self.dispatcher.flush(now, &self.mutes.with(&self.setup.config.time_intervals))
     }
 
     /// Forgets what was over for long.
     fn prune(&mut self, now: i64) -> Gone {
         let alerts = self.alerts.prune(now);
-        alerts.iter().for_each(|alert| self.inhibitor.forget(alert));
+        alerts.iter().for_each(|alert| self.mutes.inhibitor.forget(alert));
         let over: Vec<_> = self
+            .mutes
             .maintenance
             .values()
             .filter(|window| window.over(now))
             .map(|window| window.id.clone())
             .collect();
-        over.iter().for_each(|id| drop(self.maintenance.remove(id)));
+        over.iter().for_each(|id| drop(self.mutes.maintenance.remove(id)));
         Gone {
             alerts: alerts.iter().map(|alert| key(alert.fingerprint())).collect(),
-            silences: self.silences.prune(now),
+            silences: self.mutes.silences.prune(now),
             maintenance: over,
             prunes: true,
         }

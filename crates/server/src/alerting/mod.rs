@@ -20,17 +20,14 @@ mod kept;
 mod silences;
 mod told;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barograph::Registry;
 use barograph_alert::{
     config::Config as AlertConfig,
     routing::{
-        Alert, Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, Maintenance,
-        MutedBy, Muting, Silences,
+        Alert, Alerts, Announcements, Dispatcher, Fingerprint, GroupView, Inhibitor, Log, MutedBy, Mutes,
+        Muting, Silences,
     },
 };
 use barograph_model::Timestamp;
@@ -38,7 +35,7 @@ use barograph_state::{Error as StateError, State};
 use tokio::sync::Notify;
 
 use crate::errors::chain;
-pub(crate) use dispatch::{JUMP, drift, run};
+pub(crate) use dispatch::run;
 pub(crate) use files::Setup;
 pub use files::check;
 pub(crate) use firings::Fired;
@@ -63,9 +60,7 @@ pub(crate) struct Alerting {
 pub(super) struct Standing {
     setup: Setup,
     alerts: Alerts,
-    inhibitor: Inhibitor,
-    silences: Silences,
-    maintenance: BTreeMap<String, Maintenance>,
+    mutes: Mutes,
     dispatcher: Dispatcher,
     announcements: Announcements,
     /// When it was looked last whether what they hold is muted still.
@@ -117,9 +112,11 @@ impl Alerting {
         let standing = Standing {
             setup,
             alerts,
-            inhibitor,
-            silences: Silences::restore(silences.into_iter().map(|(_, silence)| silence)),
-            maintenance: maintenance.into_iter().collect(),
+            mutes: Mutes {
+                inhibitor,
+                silences: Silences::restore(silences.into_iter().map(|(_, silence)| silence)),
+                maintenance: maintenance.into_iter().collect(),
+            },
             dispatcher,
             announcements: Announcements::default(),
             looked: now,
@@ -155,7 +152,7 @@ impl Alerting {
                 match standing.alerts.take(alert, now) {
                     Ok(taken) => {
                         posted.taken += 1;
-                        standing.inhibitor.note(&taken.alert);
+                        standing.mutes.inhibitor.note(&taken.alert);
                         standing.announcements.note(&taken);
                         if taken.changed {
                             if !self.firings.note(before.as_ref(), &taken.alert, now) {
@@ -251,20 +248,15 @@ impl Alerting {
 
 impl Standing {
     fn muting(&self) -> Muting<'_> {
-        Muting {
-            inhibitor: &self.inhibitor,
-            silences: &self.silences,
-            maintenance: &self.maintenance,
-            intervals: &self.setup.config.time_intervals,
-        }
+        self.mutes.with(&self.setup.config.time_intervals)
     }
 
     /// Goes on with another configuration.
     fn configure(&mut self, setup: Setup, now: i64) {
         let config = setup.config.clone();
         self.setup = setup;
-        self.inhibitor = Inhibitor::new(&config.inhibit_rules);
-        self.alerts.all().for_each(|alert| self.inhibitor.note(alert));
+        self.mutes.inhibitor = Inhibitor::new(&config.inhibit_rules);
+        self.alerts.all().for_each(|alert| self.mutes.inhibitor.note(alert));
         self.dispatcher.configure(config, self.alerts.all().cloned(), now);
     }
 }

@@ -1,8 +1,10 @@
 //! Silences and windows of maintenance: made, changed and ended, and kept before anybody is told that they are.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
-use barograph_alert::routing::{KeptMaintenance, MAINTENANCE_MAX, Maintenance, Silence, SilenceError};
+use barograph_alert::routing::{
+    KeptMaintenance, MAINTENANCE_MAX, Maintenance, Silence, SilenceError, Silences,
+};
 use barograph_model::Timestamp;
 use barograph_state::{Error as StateError, Event};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -43,21 +45,21 @@ impl From<StateError> for Refusal {
 impl Alerting {
     /// All silences that are kept.
     pub(crate) fn silences(&self) -> Vec<Silence> {
-        self.standing().silences.all().cloned().collect()
+        self.standing().mutes.silences.all().cloned().collect()
     }
 
     /// One of them.
     pub(crate) fn silence(&self, id: &str) -> Option<Silence> {
-        self.standing().silences.one(id).cloned()
+        self.standing().mutes.silences.one(id).cloned()
     }
 
     /// Makes or changes a silence; its id. Blocks on the disk.
     pub(crate) fn set_silence(&self, silence: Silence, now: Timestamp) -> Result<String, Refusal> {
         let now = now.millis();
         let _turn = lock(&self.writing);
-        let before = self.standing().silences.clone();
-        let (id, changed) = self.standing().silences.set(silence, new_id(), now)?;
-        self.keep_silences(&changed, now).inspect_err(|_| self.standing().silences.undo(before))?;
+        let before = self.standing().mutes.silences.clone();
+        let (id, changed) = self.standing().mutes.silences.set(silence, new_id(), now)?;
+        self.keep_silences(&changed, now).inspect_err(|_| self.standing().mutes.silences.undo(before))?;
         self.wake.notify_one();
         Ok(id)
     }
@@ -66,12 +68,12 @@ impl Alerting {
     pub(crate) fn expire_silence(&self, id: &str, now: Timestamp) -> Result<(), Refusal> {
         let now = now.millis();
         let _turn = lock(&self.writing);
-        let before = self.standing().silences.clone();
-        let ended = match self.standing().silences.expire(id, now) {
+        let before = self.standing().mutes.silences.clone();
+        let ended = match self.standing().mutes.silences.expire(id, now) {
             Err(SilenceError::Expired(_)) => return Ok(()),
             ended => ended?,
         };
-        self.keep_silences(&[ended], now).inspect_err(|_| self.standing().silences.undo(before))?;
+        self.keep_silences(&[ended], now).inspect_err(|_| self.standing().mutes.silences.undo(before))?;
         Ok(())
     }
 
@@ -93,9 +95,15 @@ impl Alerting {
         Ok(events.into_iter().map(|event| event.value).collect())
     }
 
+    /// What mutes alerts and is known now: silences, those that are over among them, and windows of maintenance.
+    pub(crate) fn known_mutes(&self) -> (Silences, BTreeMap<String, Maintenance>) {
+        let standing = self.standing();
+        (standing.mutes.silences.clone(), standing.mutes.maintenance.clone())
+    }
+
     /// Windows of maintenance.
     pub(crate) fn maintenance(&self) -> Vec<Maintenance> {
-        self.standing().maintenance.values().cloned().collect()
+        self.standing().mutes.maintenance.values().cloned().collect()
     }
 
     /// Makes a window, or changes the one of its id; as it is now. Blocks on the disk.
@@ -105,11 +113,11 @@ impl Alerting {
         now: Timestamp,
     ) -> Result<Maintenance, Refusal> {
         let _turn = lock(&self.writing);
-        let known = self.standing().maintenance.contains_key(&wanted.id);
+        let known = self.standing().mutes.maintenance.contains_key(&wanted.id);
         if !wanted.id.is_empty() && !known {
             return Err(Refusal::Missing(format!("there is no window of maintenance {}", wanted.id)));
         }
-        if !known && self.standing().maintenance.len() >= MAINTENANCE_MAX {
+        if !known && self.standing().mutes.maintenance.len() >= MAINTENANCE_MAX {
             let text = format!("there are {MAINTENANCE_MAX} windows of maintenance already; delete some");
             return Err(Refusal::Invalid(text));
         }
@@ -121,7 +129,7 @@ impl Alerting {
             return Err(Refusal::Invalid("the window is over already".to_owned()));
         }
         self.state.write(|batch| batch.put(&MAINTENANCE, &window.id, &window))?;
-        self.standing().maintenance.insert(window.id.clone(), window.clone());
+        self.standing().mutes.maintenance.insert(window.id.clone(), window.clone());
         self.wake.notify_one();
         Ok(window)
     }
@@ -129,11 +137,11 @@ impl Alerting {
     /// Deletes a window. Blocks on the disk.
     pub(crate) fn delete_maintenance(&self, id: &str) -> Result<(), Refusal> {
         let _turn = lock(&self.writing);
-        if !self.standing().maintenance.contains_key(id) {
+        if !self.standing().mutes.maintenance.contains_key(id) {
             return Err(Refusal::Missing(format!("there is no window of maintenance {id}")));
         }
         self.state.write(|batch| batch.remove(&MAINTENANCE, &id.to_owned()))?;
-        self.standing().maintenance.remove(id);
+        self.standing().mutes.maintenance.remove(id);
         Ok(())
     }
 }

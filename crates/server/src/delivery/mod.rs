@@ -42,7 +42,7 @@ use barograph_model::Timestamp;
 use barograph_state::{Batch, Error as StateError, State};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::{Engine, errors::chain, server::stopped};
+use crate::{Engine, clock::Jumps, errors::chain, server::stopped};
 pub(crate) use instruments::Instruments;
 pub(crate) use links::Called;
 pub(crate) use outbox::{Fate, Record};
@@ -195,6 +195,18 @@ impl Delivery {
         self.wake.notify_one();
     }
 
+    /// The wall clock jumped: what waits is as old as it was, after a restart, too. Blocks on the disk.
+    fn shift(&self, by: i64, now: i64) {
+        let waiting = self.standing().machine.shift(by, now);
+        if waiting.is_empty() {
+            return;
+        }
+        if let Err(error) = self.state.write(|batch| outbox::aged(batch, &waiting)) {
+            self.instruments.unkept();
+            tracing::error!(error = chain(&error), "how old notices are cannot be noted as the clock jumped");
+        }
+    }
+
     fn called(&self) -> Arc<Called> {
         lock(&self.called).clone()
     }
@@ -297,6 +309,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
     let (outcomes, mut answers) = mpsc::channel(OUTCOMES_MAX);
     let mut unkept: Vec<(Entry, Outcome, i64)> = Vec::new();
     let mut settled = 0_usize;
+    let mut jumps = Jumps::since_now(&*engine.clock);
     engine.delivery.standing().machine.release();
     prepare_links(&engine).await;
     loop {
@@ -309,7 +322,11 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             settled = if prunes { 0 } else { settled };
         }
         if unkept.is_empty() {
-            let now = engine.clock.now().millis();
+            let (now, jumped) = jumps.look(&*engine.clock);
+            let now = now.millis();
+            if let Some(by) = jumped {
+                follow(&engine, by, now).await;
+            }
             let (jobs, old) = delivery.standing().machine.due(now);
             for job in jobs {
                 start(&engine, job.entry, outcomes.clone());
@@ -345,6 +362,15 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
                 }
             }
         }
+    }
+}
+
+/// What waits goes with a clock that jumped: it is as old as it was.
+async fn follow(engine: &Arc<Engine>, by: i64, now: i64) {
+    let work = engine.clone();
+    let followed = tokio::task::spawn_blocking(move || work.delivery.shift(by, now)).await;
+    if followed.is_err() {
+        tracing::error!("a part of delivery panicked as the clock jumped");
     }
 }
 

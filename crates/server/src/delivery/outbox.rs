@@ -104,6 +104,17 @@ pub(super) fn put(batch: &mut Batch<'_>, entry: &Entry) -> Result<(), StateError
     batch.put(&OUTBOX, &entry.id, entry)
 }
 
+/// Notes of notices when they would have been queued by the clock as it is now.
+pub(super) fn aged(batch: &mut Batch<'_>, waiting: &[Entry]) -> Result<(), StateError> {
+    for Entry { id, queued_at, .. } in waiting {
+        // It may have been settled since.
+        if let Some(kept) = batch.get(&OUTBOX, id)? {
+            batch.put(&OUTBOX, id, &Entry { queued_at: *queued_at, ..kept })?;
+        }
+    }
+    Ok(())
+}
+
 /// Leaves out of a notice what would be too much to be kept.
 pub(super) fn bounded(mut notice: Notice) -> Notice {
     let cut = |notice: &mut Notice, most: usize| {
@@ -144,9 +155,12 @@ pub(super) fn settle(
     at: i64,
 ) -> Result<(), StateError> {
     match outcome {
-        // It may have been taken back since.
-        Outcome::Again(_) if batch.get(&OUTBOX, &entry.id)?.is_none() => {}
-        Outcome::Again(_) => batch.put(&OUTBOX, &entry.id, entry)?,
+        // It may have been taken back since, or the clock set.
+        Outcome::Again(_) => {
+            if let Some(Entry { queued_at, .. }) = batch.get(&OUTBOX, &entry.id)? {
+                batch.put(&OUTBOX, &entry.id, &Entry { queued_at, ..entry.clone() })?;
+            }
+        }
         Outcome::Sent => {
             batch.remove(&OUTBOX, &entry.id)?;
             batch.put(&LOG, &entry.id, &Record::settled(entry, Fate::Sent, None, at))?;

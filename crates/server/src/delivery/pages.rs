@@ -1,12 +1,10 @@
-//! Pages of incidents: queued with the change that they are about, and taken back once somebody has the incident.
+//! Pages of incidents: queued with the change that they are about, and taken back, as are reminders, once somebody has the
+//! incident or it is over.
 //!
 //! One that is just being sent is taken back like the others: if it does not get through, it is not tried again, and a crash
 //! does not bring it back.
 
-use barograph_alert::{
-    delivery::Entry,
-    notice::{Notice, Reason},
-};
+use barograph_alert::{delivery::Entry, notice::Notice};
 use barograph_state::{Batch, Error as StateError};
 
 use super::{Delivery, lock, outbox};
@@ -31,11 +29,7 @@ impl Queue for std::sync::Arc<Delivery> {
         cancelled: &[String],
         at: i64,
     ) -> Result<(), StateError> {
-        let is_cancelled = |entry: &Entry| {
-            entry.notice.reason == Reason::Escalation
-                && entry.notice.incident.as_ref().is_some_and(|incident| cancelled.contains(incident))
-        };
-        let gone = self.standing().machine.pick(is_cancelled);
+        let gone = self.standing().machine.pick(|entry| entry.notice.asks_again(cancelled));
         for entry in &gone {
             outbox::taken_back(batch, entry, TAKEN_BACK, at)?;
         }

@@ -178,6 +178,7 @@ fn made_up(receiver: &str, integration: usize, message: Option<&str>, now: Times
         alerts: vec![alert],
         truncated: 0,
         incident: None,
+        reminder: false,
         level: 0,
         dedup_key,
         seq: 1,

@@ -30,6 +30,7 @@ pub(super) fn notice(number: u64) -> Notice {
         alerts: vec![alert],
         truncated: 0,
         incident: None,
+        reminder: false,
         level: 1,
         dedup_key: format!("d{number}"),
         seq: 1,

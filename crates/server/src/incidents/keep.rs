@@ -18,8 +18,8 @@ const PRUNE_MAX: usize = 200;
 impl Incidents {
     /// Asks what is due now. Blocks on the disk.
     pub(crate) fn tick(&self) {
-        let (now, config) = (self.now(), self.config());
-        let mut book = self.book();
+        let config = self.config();
+        let (mut book, now) = self.book();
         let changes = book.tick(&config.policies, now);
         if changes.is_empty() {
             return;
@@ -33,7 +33,7 @@ impl Incidents {
 
     /// Lets go of the oldest that are over and too many, and of acknowledgements that no incident came for. Blocks on the disk.
     fn prune(&self) {
-        let mut book = self.book();
+        let mut book = self.as_it_is();
         let kept = book.iter().count().saturating_sub(PRUNE_MAX).max(KEPT_MAX);
         let gone = book.prune(kept);
         let pruned = self.0.state.write(|batch| {

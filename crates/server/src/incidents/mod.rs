@@ -11,7 +11,6 @@ mod instruments;
 mod keep;
 pub(crate) mod links;
 mod overrides;
-mod pages;
 mod pending;
 
 use std::{
@@ -27,7 +26,11 @@ use barograph_alert::{
 };
 use barograph_state::{Batch, Error as StateError, State, Table};
 
-use crate::{clock::Clock, errors::chain, events::Events};
+use crate::{
+    clock::{Clock, Jumps},
+    errors::chain,
+    events::Events,
+};
 pub(crate) use instruments::Instruments;
 pub(crate) use keep::run;
 pub(crate) use overrides::OverrideRefused;
@@ -74,6 +77,7 @@ struct Inner {
     queue: OnceLock<Box<dyn Queue>>,
     state: Arc<State>,
     clock: Arc<dyn Clock>,
+    jumps: Mutex<Jumps>,
     events: Events,
     instruments: Instruments,
     /// Who tells it.
@@ -105,6 +109,7 @@ impl Incidents {
             config: RwLock::new(Arc::new(Config::default())),
             queue: OnceLock::new(),
             state,
+            jumps: Mutex::new(Jumps::since_now(&*clock)),
             clock,
             events,
             instruments,
@@ -127,8 +132,36 @@ impl Incidents {
         self.0.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    /// The book, and the time. Deadlines go with a clock that jumped. Blocks on the disk.
+    fn book(&self) -> (MutexGuard<'_, Book>, i64) {
+        let mut book = self.as_it_is();
+        let (now, jumped) = self.0.jumps.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.0.clock);
+        if let Some(by) = jumped {
+            self.shift(&mut book, by);
+        }
+        (book, now.millis())
+    }
+
+    fn as_it_is(&self) -> MutexGuard<'_, Book> {
         self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shift(&self, book: &mut Book, by: i64) {
+        let shifted = book.shift(by);
+        if shifted.is_empty() {
+            return;
+        }
+        let kept = self.0.state.write(|batch| {
+            let incidents = shifted.iter().filter_map(|id| book.get(id));
+            incidents.into_iter().try_for_each(|incident| batch.put(&INCIDENTS, &incident.id, incident))
+        });
+        if let Err(error) = kept {
+            self.0.instruments.not_stored.inc();
+            tracing::error!(
+                error = chain(&error),
+                "deadlines cannot be kept as the clock jumped; those before hold after a restart"
+            );
+        }
     }
 
     fn now(&self) -> i64 {
@@ -137,7 +170,7 @@ impl Incidents {
 
     /// Calls with all incidents.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Book) -> T) -> T {
-        look(&self.book())
+        look(&self.as_it_is())
     }
 
     /// What happened to an incident, the last `limit` rows in order. Blocks on the disk.
@@ -149,8 +182,8 @@ impl Incidents {
 
     /// What somebody does with an incident. Durable when it returns; blocks on the disk.
     pub(crate) fn act(&self, id: &str, act: Act, by: &str, message: &str) -> Result<Change, NotDone> {
-        let (now, config) = (self.now(), self.config());
-        let mut book = self.book();
+        let config = self.config();
+        let (mut book, now) = self.book();
         let change = book.act(id, act, by, message, &config.policies, now)?;
         let pending = Pending::of(self, book, vec![change], now);
         let changes = pending.store_alone()?;
@@ -166,8 +199,8 @@ impl Incidents {
         by: &str,
         message: &str,
     ) -> Result<Vec<Change>, NotDone> {
-        let (now, config) = (self.now(), self.config());
-        let mut book = self.book();
+        let config = self.config();
+        let (mut book, now) = self.book();
         let ids: Vec<String> = book.of_alert(fingerprint).map(|incident| incident.id.clone()).collect();
         let (mut changes, mut refused) = (Vec::new(), None);
         for id in ids {
@@ -185,7 +218,7 @@ impl Incidents {
 
     /// Somebody acknowledges an alert that is in no incident yet. Durable when it returns; blocks on the disk.
     pub(crate) fn acknowledge_early(&self, fingerprint: Fingerprint, early: Early) -> Result<(), NotDone> {
-        let mut book = self.book();
+        let mut book = self.as_it_is();
         let before = book.early(fingerprint).cloned();
         if before.as_ref().is_some_and(|it| it.starts_at == early.starts_at && it.ack.by == early.ack.by) {
             return Ok(());
@@ -206,7 +239,7 @@ impl Incidents {
 
     /// Such an acknowledgement is taken back, or counts no more; whether there was one. Blocks on the disk.
     pub(crate) fn forget_early(&self, fingerprint: Fingerprint) -> Result<bool, NotDone> {
-        let mut book = self.book();
+        let mut book = self.as_it_is();
         let Some(early) = book.forget_early(fingerprint) else { return Ok(false) };
         if let Err(error) = self.0.state.write(|batch| batch.remove(&EARLY, &fingerprint.0)) {
             let _ = book.acknowledge_early(fingerprint, early);

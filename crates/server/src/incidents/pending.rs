@@ -3,13 +3,13 @@
 use std::sync::MutexGuard;
 
 use barograph_alert::{
-    incident::{Book, Change, Page, Standing, document},
+    incident::{Book, Change, Page, Standing, document, notices},
     notice::Notice,
     routing::{Alert, Flush},
 };
 use barograph_state::Batch;
 
-use super::{EARLY, INCIDENTS, Incidents, TIMELINE, pages};
+use super::{EARLY, INCIDENTS, Incidents, TIMELINE};
 use crate::events::Bus;
 
 /// Changes that hold the book until they are stored: undone if this goes before [`Pending::committed`].
@@ -29,7 +29,11 @@ impl<'i> Pending<'i> {
         mut changes: Vec<Change>,
         now: i64,
     ) -> Self {
-        let notices = pages::notices(incidents, &mut book, &mut changes, now);
+        let asks = changes.iter().any(|change| !change.pages.is_empty() || !change.acks.is_empty());
+        let notices = match asks {
+            true => notices(&mut book, &mut changes, &incidents.config(), &incidents.schedules(), now),
+            false => Vec::new(),
+        };
         Self { incidents, book, changes, notices, now }
     }
 
@@ -40,7 +44,7 @@ impl<'i> Pending<'i> {
         now: i64,
     ) -> (Self, Vec<Option<Standing>>) {
         let config = incidents.config();
-        let mut book = incidents.book();
+        let (mut book, _) = incidents.book();
         let refused = book.refused();
         let (mut standings, mut changes) = (Vec::with_capacity(flushes.len()), Vec::new());
         for flush in flushes {

@@ -19,15 +19,20 @@ use super::*;
 const START: i64 = 1_700_000_000_000;
 const MINUTE: i64 = 60_000;
 
-struct Paused(AtomicI64);
+/// A clock that only the test moves, and what it shows more than time went by.
+#[derive(Default)]
+struct Paused {
+    steady: AtomicI64,
+    ahead: AtomicI64,
+}
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Relaxed))
+        Timestamp(START + self.steady.load(Relaxed) + self.ahead.load(Relaxed))
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_millis(self.steady.load(Relaxed).unsigned_abs())
     }
 }
 
@@ -85,7 +90,7 @@ impl Queue for Noted {
 
 impl World {
     fn new() -> Self {
-        let (disk, clock) = (Arc::new(MemoryDisk::new()), Arc::new(Paused(AtomicI64::new(START))));
+        let (disk, clock) = (Arc::new(MemoryDisk::new()), Arc::new(Paused::default()));
         let incidents = opened(&disk, &clock);
         let (queued, cancelled) = Default::default();
         let world = Self { disk, clock, incidents, queued, cancelled };
@@ -107,7 +112,13 @@ impl World {
     }
 
     fn after(&self, ms: i64) {
-        self.clock.0.fetch_add(ms, Relaxed);
+        self.clock.steady.fetch_add(ms, Relaxed);
+        self.incidents.tick();
+    }
+
+    /// The clock is set.
+    fn jump(&self, ms: i64) {
+        self.clock.ahead.fetch_add(ms, Relaxed);
         self.incidents.tick();
     }
 
@@ -177,6 +188,22 @@ fn after_15_minutes_who_is_on_call_is_asked_once_over_restarts() {
 }
 
 #[test]
+fn a_clock_that_is_set_asks_nobody_earlier_or_later_over_a_restart() {
+    for by in [3 * 24 * 60 * MINUTE, -3 * 24 * 60 * MINUTE, 10 * MINUTE, -10 * MINUTE] {
+        let mut world = World::new();
+        world.fire(None);
+        world.after(14 * MINUTE);
+        world.jump(by);
+        assert!(world.pages().is_empty(), "{by}");
+        world.restart();
+        world.after(MINUTE - 1);
+        assert!(world.pages().is_empty(), "{by}");
+        world.after(1);
+        assert_eq!(world.pages(), [(Reason::Escalation, "ann".to_owned(), 2)], "{by}");
+    }
+}
+
+#[test]
 fn an_acknowledgement_survives_a_restart_and_cancels() {
     let mut world = World::new();
     let id = world.fire(None);
@@ -215,7 +242,7 @@ fn links_stay_good_over_a_restart() {
     let link = path.strip_prefix(links::PATH).unwrap();
     world.restart();
     assert_eq!(world.incidents.read_link(link).unwrap().incident(), id);
-    world.clock.0.fetch_add(links::LIFETIME_MS + MINUTE, Relaxed);
+    world.clock.steady.fetch_add(links::LIFETIME_MS + MINUTE, Relaxed);
     assert_eq!(world.incidents.read_link(link), Err(BadLink::Expired));
     assert_eq!(World::new().incidents.read_link(link), Err(BadLink::Forged));
     assert_eq!(world.incidents.link_from_now("incident_1", "ann"), Ok(None));

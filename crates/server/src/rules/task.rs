@@ -24,7 +24,9 @@ use super::{
     kept,
 };
 use crate::{
-    Engine, alerting, current,
+    Engine,
+    clock::Jumps,
+    current,
     errors::chain,
     http::{ApiError, Caller},
     memory::Step,
@@ -60,7 +62,7 @@ pub(super) async fn run(
     let mut last: Option<Timestamp> = None;
     let tenant = work.running.group().spec.tenant.clone();
     scope::within(work.engine.tenants.of_task(tenant.as_deref()), work.restore()).await;
-    let mut drift = alerting::drift(&*clock);
+    let mut jumps = Jumps::since_now(&*clock);
     loop {
         let now = clock.now();
         let mut wait = first_wait(now, work.running.interval, hash);
@@ -72,10 +74,8 @@ pub(super) async fn run(
             _ = stopping.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let jumped = alerting::drift(&*clock).saturating_sub(drift);
-        if jumped.abs() > alerting::JUMP {
+        if let (_, Some(jumped)) = jumps.look(&*clock) {
             // It is due at another time now.
-            drift = drift.saturating_add(jumped);
             let before = at.saturating_add(jumped.saturating_sub(interval_ms));
             work.running.group().rules.iter_mut().for_each(|rule| rule.shift(jumped, before));
             last = None;

@@ -331,6 +331,31 @@ async fn a_preview_says_what_then_happens() {
 }
 
 #[tokio::test]
+async fn a_preview_says_what_was_held_back_by_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(&dir.path().join("data"), config(dir.path(), "http://127.0.0.1:9/")).await;
+    let now = now_ms();
+    // High for two minutes, in a window of maintenance that is still under way.
+    let samples: Vec<_> =
+        (0..30).map(|at| (now - 300_000 + at * 10_000, if at < 12 { 9.0 } else { 1.0 })).collect();
+    write(&running, "m", &samples).await;
+    let begins = barograph_model::Timestamp(now - 600_000).to_rfc3339();
+    let window =
+        json!({"name": "backup", "matchers": ["host=a"], "start": begins, "duration_seconds": 36_000});
+    let (status, made) = call(&running, Method::POST, "/api/barograph/v1/maintenance", &window).await;
+    assert_eq!(status, 201, "{made}");
+    let rule = json!({"alert": "A", "expr": "m > 5", "interval": "10s", "labels": {"severity": "critical"}});
+    let asked = json!({"rule": rule, "start": (now - 280_000) as f64 / 1e3});
+    let (status, found) = call(&running, Method::POST, &format!("{RULES}/preview"), &asked).await;
+    assert_eq!((status, &found["fired"], &found["incidents"]), (200, &json!(1), &json!(0)), "{found}");
+    assert_eq!(found["would_page"], json!([]), "{found}");
+    let held = &found["held_back"][0];
+    assert_eq!((&held["by"], &held["about"]), (&json!("maintenance"), &json!("backup")), "{found}");
+    assert_eq!((&held["firings"], &held["untold"]), (&json!(1), &json!(1)), "{found}");
+    running.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_preview_is_held_to_the_limits_of_queries() {
     let dir = tempfile::tempdir().unwrap();
     let config = configured("collectors: {built_in: false}\nquery: {max_samples: 50}\n");

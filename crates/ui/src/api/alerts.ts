@@ -163,10 +163,21 @@ export interface RuleVersion {
   rule?: unknown;
 }
 
+/** What kept firings from being told; `untold` is of how many nobody was told at all. */
+export interface HeldBack {
+  by: "silence" | "maintenance" | "inhibition" | "interval";
+  id: string;
+  about: string;
+  firings: number;
+  untold: number;
+}
+
 export interface Proof {
   firings: { labels: Labels; start: Time; end: Time | null }[];
   fired: number;
   would_page: { who: string; times: number }[];
+  /** The most first. */
+  held_back: HeldBack[];
   flapping: number | boolean;
   suggested: { for: string | number | null; threshold: number | null; keep_firing_for?: string | null; why: string } | null;
   warnings: string[];

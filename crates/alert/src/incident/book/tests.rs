@@ -190,6 +190,56 @@ fn what_a_person_resolved_stays_so_until_something_new_fires() {
 }
 
 #[test]
+fn the_last_that_a_person_resolved_counts_after_a_restart_whatever_the_ids_are() {
+    for round in 0..20 {
+        let mut world = World::new();
+        world.now += round * MINUTE;
+        let (one, two) = (alert("A", world.now, None), alert("B", world.now + MINUTE, None));
+        let resolve = |world: &mut World, id: &str| {
+            world.book.act(id, Act::Resolve, "ann", "", &world.policies, world.now).unwrap();
+        };
+        let first = world.flush(&[&one]).0.unwrap().incident;
+        resolve(&mut world, &first);
+        let second = world.flush(&[&one, &two]).0.unwrap().incident;
+        // The clock was set back meanwhile.
+        world.now -= 60 * MINUTE;
+        resolve(&mut world, &second);
+        world.restart();
+        assert_eq!(world.flush(&[&one, &two]).0.unwrap().incident, second);
+        // All of it ends; the same times later are another incident, over a restart, too.
+        let ended = |alert: &Alert| Alert { ends_at: Some(world.now), ..alert.clone() };
+        let (over, also) = (ended(&one), ended(&two));
+        world.flush(&[&over, &also]);
+        world.restart();
+        assert!(!world.flush(&[&one]).0.unwrap().quiet);
+    }
+}
+
+#[test]
+fn what_is_told_late_is_about_the_incident_that_was() {
+    let mut world = World::new();
+    let one = alert("A", START, None);
+    let first = world.flush(&[&one]).0.unwrap();
+    let over = alert("A", START, Some(world.now));
+    assert_eq!(world.flush(&[&over]).0.unwrap().incident, first.incident);
+    world.restart();
+    let late = world.flush(&[&over]).0.unwrap();
+    assert_eq!(late.dedup_key("g", "r"), first.dedup_key("g", "r"));
+    assert_eq!(world.flush(&[&alert("A", START - 1, Some(world.now))]), (None, None));
+}
+
+#[test]
+fn what_was_to_open_and_could_not_be_stored_leaves_what_a_person_said() {
+    let mut world = World::new();
+    let (one, two) = (alert("A", START, None), alert("B", START + MINUTE, None));
+    let first = world.flush(&[&one]).0.unwrap().incident;
+    world.act(Act::Resolve, "ann").unwrap();
+    let change = world.flush(&[&one, &two]).1.unwrap();
+    world.book.undo(vec![change]);
+    assert_eq!(world.flush(&[&one]).0.unwrap().incident, first);
+}
+
+#[test]
 fn what_is_muted_asks_nobody() {
     let mut world = World::new();
     let one = alert("A", START, None);

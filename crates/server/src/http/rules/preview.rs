@@ -11,7 +11,7 @@ use axum::{
 use barograph_alert::{
     Reader, RuleError, Surroundings,
     file::OneRule,
-    preview::{self, Change, EVALUATIONS_MAX, Paged, Paging, Preview, Trial},
+    preview::{self, Change, EVALUATIONS_MAX, HeldBack, Paged, Paging, Preview, Trial},
 };
 use barograph_model::{Labels, Timestamp};
 use barograph_query::Error;
@@ -123,7 +123,13 @@ async fn run(
                     error => Error::Execution(error.to_string()),
                 })?;
             let (config, schedules) = (engine.alerting.config(), engine.incidents.schedules());
-            let by = Paging { config: &config, schedules: &schedules };
+            let (silences, maintenance) = engine.alerting.known_mutes();
+            let by = Paging {
+                config: &config,
+                schedules: &schedules,
+                silences: &silences,
+                maintenance: &maintenance,
+            };
             let paged = preview::paged(&rule.spec, &found.firings, trial.end, by);
             Ok((found, paged))
         }
@@ -165,10 +171,21 @@ fn document(found: &Preview, paged: &Paged, tried: Tried) -> Value {
         "firings": firings.collect::<Vec<_>>(),
         "incidents": paged.incidents,
         "would_page": paged.times.iter().map(|(who, times)| json!({"who": who, "times": times})).collect::<Vec<_>>(),
+        "held_back": paged.held_back.iter().map(held_back).collect::<Vec<_>>(),
         "flapping": found.flapped,
         "suggested": suggested(found),
         "series": series.collect::<Vec<_>>(),
         "warnings": self::warnings(found, paged, warnings),
+    })
+}
+
+fn held_back(held: &HeldBack) -> Value {
+    json!({
+        "by": held.by,
+        "id": held.id,
+        "about": held.about,
+        "firings": held.firings,
+        "untold": held.untold,
     })
 }
 

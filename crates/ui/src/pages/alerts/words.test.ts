@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alert } from "../../api/alerts";
-import { askedText, conditionOf, durationText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
+import { askedText, conditionOf, durationText, heldText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -71,4 +71,11 @@ test("what all labels share, and what answered", () => {
   expect(sharedOf([{ a: "1", b: "2" }, { a: "1", b: "3" }])).toEqual({ a: "1" });
   expect(sharedOf([])).toEqual({});
   expect([statusText("email", 250), statusText("webhook", 200), statusText("sms", null), reasonText("group"), reasonText("test")]).toEqual(["SMTP 250", "HTTP 200", "", "firing", "test"]);
+});
+
+test("what held firings back is a sentence", () => {
+  const held = { by: "silence", id: "s1", about: "known", firings: 3, untold: 3 } as const;
+  expect(heldText(held)).toBe("A silence (known) held back 3 firings; nobody was told.");
+  expect(heldText({ ...held, by: "interval", about: "", firings: 1, untold: 0 })).toBe("The time interval (s1) held back 1 firing; somebody was told of each all the same.");
+  expect(heldText({ ...held, untold: 1 })).toContain("nobody was told of 1 of them");
 });

@@ -1,5 +1,5 @@
 /** What alerts and all around them are called, and how bad they are. Pure. */
-import type { Alert, Incident, Matcher, Member, Preview } from "../../api/alerts";
+import type { Alert, HeldBack, Incident, Matcher, Member, Preview } from "../../api/alerts";
 import { quote, type Labels } from "../../promql/series";
 import { parseDuration } from "../../time/range";
 import type { IconName } from "../../ui/icons";
@@ -140,6 +140,15 @@ export function previewText({ channels }: Preview): string {
   };
   if (channels.length === 0) return "It has no channel: what it gets is shown on these pages.";
   return channels.map(({ kind, target, words, error }) => `${kind} ${target}\n\n${error ?? wordsOf(words)}`).join("\n\n\n");
+}
+
+const HOLDERS: Readonly<Record<HeldBack["by"], string>> = { silence: "A silence", maintenance: "Maintenance", inhibition: "Another alert", interval: "The time interval" };
+
+/** What held how many firings back: whether anybody was told of them at all. */
+export function heldText({ by, id, about, firings, untold }: HeldBack): string {
+  const counted = `${firings} firing${firings === 1 ? "" : "s"}`;
+  const rest = untold === 0 ? "somebody was told of each all the same" : untold === firings ? "nobody was told" : `nobody was told of ${untold} of them`;
+  return `${HOLDERS[by]} (${about || id}) held back ${counted}; ${rest}.`;
 }
 
 /** The durations of a silence, one click away. */

@@ -2,35 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use barograph_alert::{
+use super::{Book, Change, Incident, Schedule, Standing, Surrounding, recipients};
+use crate::{
     config::Config,
-    incident::{Book, Change, Incident, Schedule, Standing, Surrounding, recipients},
     notice::{Notice, Reason},
     routing::Alert,
 };
-
-use super::Incidents;
 
 /// A notice that nobody can be told of is tried for so long.
 const DEADLINE_MS: i64 = 15 * 60_000;
 
 /// Looks up who is told of each page, records that, and makes notices of it; and of each acknowledgement, for channels that
 /// know of them.
-pub(super) fn notices(
-    incidents: &Incidents,
+pub fn notices(
     book: &mut Book,
     changes: &mut [Change],
+    config: &Config,
+    schedules: &BTreeMap<String, Schedule>,
     now: i64,
 ) -> Vec<Notice> {
-    if changes.iter().all(|change| change.pages.is_empty() && change.acks.is_empty()) {
-        return Vec::new();
-    }
-    let (config, schedules) = (incidents.config(), incidents.schedules());
     let mut notices = Vec::new();
     for change in changes {
         let Some(incident) = book.get(&change.incident).cloned() else { continue };
         for page in &mut change.pages {
-            let around = around(&config, &incident, &schedules, now);
+            let around = around(config, &incident, schedules, now);
             let found = recipients(&page.level, around);
             page.escalation.to = found.told;
             book.told(&incident.id, &page.escalation);
@@ -47,14 +42,14 @@ pub(super) fn notices(
                 let of = |integration| {
                     notice(&incident, &receiver, integration, Reason::Escalation, page.escalation.level, now)
                 };
-                notices.extend(integrations(&config, &receiver, &kinds).map(of));
+                notices.extend(integrations(config, &receiver, &kinds).map(of));
             }
         }
         if incident.ack.is_some() && !change.acks.is_empty() {
             let of = |integration| {
                 notice(&incident, &incident.receiver, integration, Reason::Acknowledged, incident.level, now)
             };
-            notices.extend(integrations(&config, &incident.receiver, &[]).map(of));
+            notices.extend(integrations(config, &incident.receiver, &[]).map(of));
         }
     }
     notices
@@ -101,6 +96,7 @@ fn notice(
         truncated: firing.count() - alerts.len() + incident.more,
         alerts,
         incident: Some(incident.id.clone()),
+        reminder: false,
         level,
         dedup_key: standing.dedup_key(&incident.group_key, receiver),
         // Whoever queues it counts.
