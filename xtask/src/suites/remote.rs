@@ -153,7 +153,7 @@ fn arrives(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
 fn exemplars_arrive(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
     let (start, end) = ((at_s - 4).to_string(), at_s.to_string());
     let fields = [("query", "shop_orders_total"), ("start", start.as_str()), ("end", end.as_str())];
-    let mut exemplars = |client: &mut Client| -> Result<Vec<Value>> {
+    let exemplars = |client: &mut Client| -> Result<Vec<Value>> {
         let found = ask(client, "/api/v1/query_exemplars", &fields)?;
         Ok(found[0]["exemplars"].as_array().cloned().unwrap_or_default())
     };

@@ -61,6 +61,7 @@ mod socket;
 mod status;
 pub(crate) mod storage;
 mod tenants;
+pub(crate) mod unread;
 mod write;
 mod zipkin;
 

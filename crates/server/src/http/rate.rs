@@ -113,6 +113,8 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, text).into_response();
     let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
     response.headers_mut().insert(RETRY_AFTER, seconds);
+    let version = request.version();
+    super::unread::settle(request.into_body(), version, &mut response).await;
     response
 }
 

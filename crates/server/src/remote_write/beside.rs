@@ -28,6 +28,11 @@ pub(super) struct Moved {
 }
 
 impl Waiting {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Leaves in a batch what may go, and adds those that waited for it.
     pub(super) fn pair(&mut self, batch: &mut Vec<Item>) -> Moved {
         let is_exemplar = |item: &Item| matches!(item.data, Data::Exemplar(_));

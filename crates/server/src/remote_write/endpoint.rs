@@ -202,8 +202,9 @@ impl Endpoint {
                 Ok(read) => {
                     self.behind = !read.caught_up;
                     let caught_up = read.caught_up;
-                    self.deal(read).await;
+                    // First: they wait for the samples, not for the samples after these.
                     self.deal_exemplars().await;
+                    self.deal(read).await;
                     if !caught_up {
                         continue;
                     }

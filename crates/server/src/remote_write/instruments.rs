@@ -83,7 +83,7 @@ impl Instruments {
                 .family(["remote_name", "reason"])?,
             dropped_exemplars: counter(
                 "barograph_remote_storage_exemplars_dropped_total",
-                "Exemplars that were not sent, because too many waited for a sample of their series.",
+                "Exemplars that were not sent: too many waited for a sample of their series, or the shard ended.",
             )?,
             metadata: counter("barograph_remote_storage_metadata_total", "Descriptions of metrics sent on.")?,
             metadata_failed: counter(

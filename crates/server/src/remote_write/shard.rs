@@ -72,6 +72,8 @@ pub(super) async fn run(
             }
         }
     }
+    // Nobody goes on with what waits here.
+    told.measured.dropped_exemplars.add(waiting.len() as u64);
 }
 
 /// What is to be done with a batch.

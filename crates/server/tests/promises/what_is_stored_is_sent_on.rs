@@ -230,13 +230,14 @@ async fn exemplars_go_beside_samples_of_their_series() {
                 }
             }
         }
-        // The last ones have nothing beside them until this comes.
-        for series in ["a", "b"] {
-            let labels = [("__name__", "m"), ("series", series)];
-            assert_eq!(running.write_series(&labels, &[(t + 100, 1.0)]).await.status, 204);
-        }
-        let mut seen = Vec::new();
+        let (mut seen, mut at) = (Vec::new(), t + 100);
         while seen.len() < expected.len() {
+            // The last ones wait for something to go beside.
+            at += 1;
+            for series in ["a", "b"] {
+                let labels = [("__name__", "m"), ("series", series)];
+                assert_eq!(running.write_series(&labels, &[(at, 1.0)]).await.status, 204);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             seen = receiver.0.lock().unwrap().exemplars.clone();
         }
