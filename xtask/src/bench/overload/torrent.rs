@@ -80,11 +80,11 @@ impl Torrent<'_> {
         let (began, mut last, mut closed_until) = (Instant::now(), Duration::ZERO, Duration::ZERO);
         let mut lost: Vec<usize> = Vec::new();
         while began.elapsed() < self.time {
-            for place in 0..lines.len() {
-                if lines[place].is_idle {
+            for (place, line) in lines.iter_mut().enumerate() {
+                if line.is_idle {
                     continue;
                 }
-                let status = match lines[place].look(self.requests) {
+                let status = match line.look(self.requests) {
                     Found::Nothing => continue,
                     Found::Answer(status) => {
                         idle.push(place);
@@ -95,7 +95,7 @@ impl Torrent<'_> {
                         0
                     }
                 };
-                lines[place].is_idle = true;
+                line.is_idle = true;
                 *outcome.statuses.entry(status).or_default() += 1;
             }
             let now = began.elapsed();
