@@ -33,7 +33,6 @@ use barograph_yaml::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
 use crate::routing::Severity;
 
 /// How long somebody has to acknowledge unless a policy says otherwise.
