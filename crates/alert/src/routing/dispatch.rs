@@ -243,6 +243,15 @@ impl Dispatcher {
         for integration in &flush.integrations {
             self.dropped(&flush.group_key, &flush.receiver, *integration);
         }
+        // What is over has left its group if there was nobody to tell; what follows from that could not be kept either.
+        let is_there = |alert: &Alert| {
+            let fingerprint = alert.fingerprint();
+            let mut same = self.groups.values().filter(|group| group.key == flush.group_key);
+            same.any(|group| group.alerts.contains_key(&fingerprint))
+        };
+        let over = flush.alerts.iter().map(|told| &told.alert).filter(|alert| alert.ends_at.is_some());
+        let left: Vec<Alert> = over.filter(|alert| !is_there(alert)).cloned().collect();
+        self.insert(left, at);
         let same = self.groups.values_mut().filter(|group| group.key == flush.group_key);
         same.for_each(|group| group.next = at);
     }

@@ -253,8 +253,7 @@ impl World {
             match self.commit(changes, notices, ended) {
                 Done::Durable => {}
                 Done::Refused => {
-                    let unsaid = flushes.iter().filter(|flush| flush.send);
-                    unsaid.for_each(|flush| self.dispatcher.again(flush, now + 1_000));
+                    flushes.iter().for_each(|flush| self.dispatcher.again(flush, now + 1_000));
                 }
                 Done::Ended => return,
             }

@@ -192,8 +192,7 @@ impl Alerting {
                     "what is to be told cannot be kept; it is decided anew"
                 );
                 let mut standing = self.standing();
-                let unsaid: Vec<&Flush> = flushes.iter().filter(|flush| flush.send).collect();
-                unsaid.into_iter().for_each(|flush| standing.dispatcher.again(flush, now + AGAIN));
+                flushes.iter().for_each(|flush| standing.dispatcher.again(flush, now + AGAIN));
             }
         }
         if prunes {
