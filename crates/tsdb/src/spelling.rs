@@ -108,6 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Options;
 
     fn check_parse(bytes: &[u8], expected: Result<&str, Reason>) {
         assert_eq!(parse(bytes).map(|labels| labels.to_string()), expected.map(str::to_owned));
@@ -130,14 +131,17 @@ mod tests {
                 .iter()
                 .flat_map(|pair| Labels::from_pairs([*pair]).unwrap().as_bytes().to_vec())
                 .collect();
-            assert_eq!(check_size(&bytes, &Options::default()), expected);
+            assert_eq!(check_size(&bytes, &SeriesLimits::of(&Options::default())), expected);
         };
         let value = |len: usize| "v".repeat(len);
         check(&[("a", "b")], Ok(()));
         check(&vec![("a", &*value(4096)); 64], Ok(()));
         check(&vec![("a", "b"); 100_000], Err(Reason::TooManyLabels));
         check(&[("a", &value(1 << 20))], Err(Reason::LabelValueTooLong));
-        assert_eq!(check_size(&vec![0xff; 1 << 20], &Options::default()), Err(Reason::Malformed));
+        assert_eq!(
+            check_size(&vec![0xff; 1 << 20], &SeriesLimits::of(&Options::default())),
+            Err(Reason::Malformed)
+        );
     }
 
     #[test]
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        let all = SeriesLimits::of(&crate::Options::default());
+        let all = SeriesLimits::of(&Options::default());
         let limits = SeriesLimits { labels: 2, label_name_bytes: 8, label_value_bytes: 3, ..all };
         let assert_check = |pairs: &[(&str, &str)], expected| {
             assert_eq!(check(&Labels::from_pairs(pairs.iter().copied()).unwrap(), &limits), expected);

@@ -47,10 +47,11 @@ impl Machine {
     }
 
     /// The wall clock jumped to `now` by so many milliseconds: what waits is given up no earlier and tried no later for that. The
-    /// notices that are to be kept as they are now.
+    /// notices that are to be kept as they are now, those among them that would be here after a crash only.
     pub fn shift(&mut self, by: i64, now: i64) -> Vec<Entry> {
         self.queues.values_mut().for_each(|queue| queue.shift(by, now));
-        self.queues.values().flat_map(Queue::entries).map(|(entry, _)| entry.clone()).collect()
+        self.unnoted.values_mut().for_each(|entry| entry.shift(by, now));
+        self.pick(|_| true)
     }
 
     /// When there may be something to do.

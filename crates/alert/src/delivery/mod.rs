@@ -53,6 +53,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The wall clock jumped to `now` by so many milliseconds: it is no older for that.
+    pub fn shift(&mut self, by: i64, now: i64) {
+        self.queued_at = self.queued_at.saturating_add(by.max(0)).min(now);
+    }
+
     /// Remembers a try.
     pub fn note(&mut self, mut attempt: Attempt) {
         self.taken.append(&mut attempt.taken);

@@ -209,10 +209,7 @@ impl Queue {
 
     /// The wall clock jumped to `now`: nothing is older for that, and nothing waits longer.
     pub(super) fn shift(&mut self, by: i64, now: i64) {
-        for waiting in &mut self.waiting {
-            let queued_at = &mut waiting.entry.queued_at;
-            *queued_at = queued_at.saturating_add(by.max(0)).min(now);
-        }
+        self.waiting.iter_mut().for_each(|waiting| waiting.entry.shift(by, now));
         // What was set by the clock as it is now would wait for as long as it jumped.
         let back = by.min(0);
         for waiting in &mut self.waiting {

@@ -225,17 +225,15 @@ impl Dispatcher {
 
     fn settled(&mut self, key: &LogKey, sets: Sets, at: i64) {
         let routes = self.config.route.all();
-        let mut repeat = super::tree::REPEAT_INTERVAL;
         for ((route, _), group) in &mut self.groups {
             let Some(route) = routes.get(*route) else { continue };
             if group.key != key.0 || route.receiver != key.1 {
                 continue;
             }
-            repeat = route.repeat_interval;
             group.waiting.remove(&key.2);
             group.leave();
         }
-        self.log.sent(key, sets, repeat, at);
+        self.log.sent(key, sets, at);
     }
 
     /// What was decided could not be kept: the group is looked at again at a time.
@@ -367,7 +365,7 @@ fn look(
         }
         if !channel.send_resolved && sets.firing.is_empty() {
             // It hears nothing of that, but is known not to be waiting for it.
-            log.sent(&key, sets.clone(), route.repeat_interval, now);
+            log.sent(&key, sets.clone(), now);
             continue;
         }
         log.queued(&key, sets.clone(), group.next);

@@ -42,8 +42,9 @@ pub struct Log {
     changed: BTreeSet<LogKey>,
 }
 
-/// An entry is kept as long as this at most, in milliseconds.
-const KEPT_MAX: i64 = 120 * 3_600_000;
+/// An entry is kept for so long after it changed, in milliseconds: longer than a group is muted, so that who has it is not told of it
+/// as of something new afterwards.
+const KEPT: i64 = 120 * 3_600_000;
 
 impl Log {
     /// What was kept.
@@ -94,15 +95,14 @@ impl Log {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.queued = Some((sets, deadline));
         entry.seq += 1;
-        entry.expires = entry.expires.max(deadline.saturating_add(KEPT_MAX));
+        entry.expires = entry.expires.max(deadline.saturating_add(KEPT));
         self.changed.insert(key.clone());
     }
 
     /// Notes what was sent.
-    pub fn sent(&mut self, key: &LogKey, sets: Sets, repeat: i64, at: i64) {
-        let expires = at.saturating_add(repeat.saturating_mul(2).clamp(60_000, KEPT_MAX));
+    pub fn sent(&mut self, key: &LogKey, sets: Sets, at: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
-        (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, expires);
+        (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, at.saturating_add(KEPT));
         self.changed.insert(key.clone());
     }
 
@@ -171,7 +171,7 @@ mod tests {
         for (sent, now_sets, send_resolved, now, expected) in cases {
             let mut log = Log::default();
             if let Some(sent) = sent.clone() {
-                log.sent(&key(), sent, 100, 0);
+                log.sent(&key(), sent, 0);
             }
             assert_eq!(
                 log.wants(&key(), &now_sets, send_resolved, 100, now),
@@ -190,9 +190,9 @@ mod tests {
         assert!(!log.wants(&key, &sets(&[1], &[]), true, 100, 49));
         assert!(log.wants(&key, &sets(&[1, 2], &[]), true, 100, 49));
         assert!(log.wants(&key, &sets(&[1], &[]), true, 100, 50));
-        log.sent(&key, sets(&[1], &[]), 100, 40);
+        log.sent(&key, sets(&[1], &[]), 40);
         assert!(!log.wants(&key, &sets(&[1], &[]), true, 100, 50));
-        log.prune(40 + 60_000);
+        log.prune(40 + KEPT);
         assert_eq!(log.changes(), [(key, None)]);
     }
 }

@@ -279,7 +279,7 @@ mod tests {
         );
         assert_eq!(jobs.take_changed().len(), 1, "what was heard before is kept all the same");
         let longer = HeartbeatConfig { period: Duration::from_secs(3_600), ..job() };
-        jobs.configure(&[longer.clone()]);
+        jobs.configure(std::slice::from_ref(&longer));
         let all = jobs.all();
         assert_eq!((&all[0].0, all[0].1.succeeded, all[0].1.failing), (&longer, Some(1_000), false));
     }
