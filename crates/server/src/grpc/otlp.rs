@@ -23,14 +23,15 @@ pub(super) const METRICS: &str = "opentelemetry.proto.collector.metrics.v1.Metri
 /// Takes spans.
 pub(super) const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
 
+// Routes stand whole in the source, as the table of who may call what is held against it.
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route(
-            &format!("/{METRICS}/Export"),
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
             post(|State(app), request| export(app, Some(Signal::Metrics), request)),
         )
         .route(
-            &format!("/{TRACES}/Export"),
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             post(|State(app), request| export(app, Some(Signal::Traces), request)),
         )
         .route(
