@@ -1,3 +1,5 @@
+//! What is said of two samples agrees with tables and with scipy, is seldom wrong of equal ones, and finds what differs.
+
 use super::*;
 use crate::{
     normal::two_sided_bound,
