@@ -12,6 +12,7 @@ use std::{
 use super::{
     Alert, Fingerprint, LabelSet, Log, LogKey, MutedBy, Muting, Route, Sets,
     alerts::{self, is_over},
+    log::Entry,
 };
 use crate::{
     config::Config,
@@ -206,6 +207,17 @@ impl Dispatcher {
             resolved: of(over).into_iter().collect(),
         });
         self.settled(&key, sets, at);
+    }
+
+    /// A notice says only what its reader knows, and is not sent. What was told and still fires stays told, though it is muted now:
+    /// otherwise it would be told as something new when it is muted no more.
+    pub(super) fn withheld(&mut self, notice: &Notice, flush: &Flush, at: i64) {
+        let key = key_of(notice);
+        let Some(Entry { sent, queued, .. }) = self.log.entry(&key).cloned() else { return };
+        let (told, queued) = (sent.unwrap_or_default().0, queued.unwrap_or_default().0);
+        let fires = flush.alerts.iter().map(|told| &told.alert).filter(|alert| !is_over(alert, flush.at));
+        let firing = fires.map(Alert::fingerprint).filter(|alert| told.firing.contains(alert)).collect();
+        self.settled(&key, Sets { firing, ..queued }, at);
     }
 
     /// Which notice of its group, receiver and integration one is that was just decided, from 1.

@@ -27,7 +27,7 @@ impl Dispatcher {
                 // Who has it is not reminded.
                 notice.reminder = self.repeats(&notice);
                 if notice.reminder && incident.as_ref().is_some_and(|standing| standing.quiet) {
-                    self.sent_notice(&notice, now);
+                    self.withheld(&notice, flush, now);
                     continue;
                 }
                 notice.seq = self.seq(&notice);

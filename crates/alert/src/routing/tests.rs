@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use serde_json::Value;
 
 use super::*;
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    incident::Standing,
+};
 
 /// A dataset; `None` where there is none.
 fn dataset(name: &str) -> Option<Value> {
@@ -311,25 +314,64 @@ fn a_group_that_is_empty_keeps_its_time_for_a_while() {
     assert_eq!(play(38_000), Some(39_000), "it was forgotten, and is a new one");
 }
 
-#[test]
-fn what_is_muted_is_not_told_and_is_told_when_it_is_not() {
-    let mut played = Played::new(PLAIN);
-    let silence = Silence {
+fn silence(matchers: &str, (starts_at, ends_at): (i64, i64)) -> Silence {
+    Silence {
         id: String::new(),
-        matchers: Matchers::parse("alertname=a").unwrap().documents(),
-        starts_at: 0,
-        ends_at: 3_000,
-        updated_at: 0,
+        matchers: Matchers::parse(matchers).unwrap().documents(),
+        starts_at,
+        ends_at,
+        updated_at: starts_at,
         created_by: String::new(),
         comment: String::new(),
         annotations: LabelSet::new(),
-    };
+    }
+}
+
+#[test]
+fn what_is_muted_is_not_told_and_is_told_when_it_is_not() {
+    let mut played = Played::new(PLAIN);
+    let silence = silence("alertname=a", (0, 3_000));
     played.mutes.silences.set(silence, "s".to_owned(), 0).unwrap();
     played.post(alert(named("a"), 0, Some(300_000), 0), 0);
     let flushes = played.flush(1_000);
     assert_eq!(flushes[0].alerts[0].muted_by, [MutedBy { kind: MuteKind::Silence, id: "s".to_owned() }]);
     assert!(!flushes[0].send);
     assert_eq!(played.notices(6_000).len(), 1);
+}
+
+#[test]
+fn who_has_it_hears_nothing_of_what_was_muted_for_a_while_and_fires_on() {
+    let host = |host: &str| {
+        let mut labels = named("a");
+        labels.insert("host".to_owned(), host.to_owned());
+        labels
+    };
+    for x_was_over in [false, true] {
+        let mut played = Played::new(&PLAIN.replace("1h", "10s"));
+        let quiet = Standing { incident: "i".to_owned(), level: 1, opened_at: 0, quiet: true };
+        let look = |played: &mut Played, at: i64| {
+            let flushes = played.flush(at);
+            let standings = vec![Some(quiet.clone()); flushes.len()];
+            played.dispatcher.notices(&flushes, &standings, at)
+        };
+        for name in ["x", "y"] {
+            played.post(alert(host(name), 0, Some(900_000), 0), 0);
+        }
+        let told = look(&mut played, 1_000);
+        played.dispatcher.sent_notice(&told[0], 1_000);
+        played.mutes.silences.set(silence("host=x", (2_000, 58_000)), "s".to_owned(), 2_000).unwrap();
+        for at in (6_000..60_000).step_by(5_000) {
+            assert_eq!(look(&mut played, at), [], "at {at}");
+            if x_was_over && at == 26_000 {
+                played.post(alert(host("x"), 0, Some(27_000), 27_000), 27_000);
+            }
+            if x_was_over && at == 46_000 {
+                played.post(alert(host("x"), 47_000, Some(900_000), 47_000), 47_000);
+            }
+        }
+        // What fires anew is news; what never ceased to is none.
+        assert_eq!(look(&mut played, 61_000).len(), usize::from(x_was_over));
+    }
 }
 
 #[test]

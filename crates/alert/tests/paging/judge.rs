@@ -155,6 +155,13 @@ impl Judge {
         told.is_none_or(|told| !firing.is_subset(&told.0) || !over.is_subset(&told.1))
     }
 
+    /// An alert is over: if it fires anew, that is news.
+    pub(crate) fn ended(&mut self, alert: Fingerprint) {
+        for (firing, _) in self.told.values_mut() {
+            firing.remove(&alert);
+        }
+    }
+
     pub(crate) fn queued(&mut self, entry: &Entry, lived: i64) {
         self.queued.insert(entry.id, lived);
     }

@@ -116,6 +116,7 @@ impl World {
                 if self.fires[which].is_some() {
                     self.tell(which, Some(self.now));
                     self.fires[which] = None;
+                    self.judge.ended(Fingerprint::of(&labels(which)));
                 }
             }
             Step::Silence(which) => self.silence(which),
