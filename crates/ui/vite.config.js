@@ -6,7 +6,7 @@ const api = process.env.BAROGRAPH_URL;
 
 /** The modules of the shell and of Overview. */
 const FIRST =
-  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!AccountMenu|FiringBadge|Help|Missing|Palette|palette|RangeForm|Reload)|time\/(?!typed)|units|panels\/(?!PlanTable|PanelActions|export|save|polled|firing)|api\/(?:client|live|me|query|sse|types)|pages\/(?:Overview|overview|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:fetched|Icon|icons|Mark|Notice|Popover|theme)\b)/;
+  /\/node_modules\/(?:svelte|uplot|esm-env|clsx)\/|\/src\/(?:base|main|routes|view|shell\/(?!AccountMenu|FiringBadge|Help|Missing|Palette|palette|RangeForm|Reload)|time\/(?!typed)|units|panels\/(?!PlanTable|PanelActions|attempt|export|save|polled|firing)|api\/(?:client|live|me|query|sse|types)|pages\/(?:Overview|overview|shown|Welcome)|promql\/(?:series|unit)|charts\/(?:Chart|Legend|Swatch|Sparkline|frame|legend|options|palette|spark)\.|ui\/(?:fetched|Icon|icons|Mark|Notice|Popover|theme)\b)/;
 
 export default defineConfig({
   base: "/ui/",

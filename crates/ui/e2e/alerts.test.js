@@ -239,6 +239,8 @@ test("maintenance is planned, and shows in the calendar of the month", async () 
   await page.goto(`${to.url}/ui/alerts/silences`);
   await page.getByRole("button", { name: "New maintenance" }).click();
   const dialog = page.getByRole("dialog", { name: "New maintenance" });
+  await dialog.getByText("That would silence everything").waitFor();
+  assert.ok(await dialog.getByRole("button", { name: "Plan it" }).isDisabled());
   await dialog.getByLabel("Name").fill("Move the racks");
   await dialog.getByLabel("Label 1").fill("rack");
   await dialog.getByLabel("Value 1").fill("7");
@@ -283,6 +285,56 @@ test("receivers: tested and previewed; each attempt is in the log, and what is d
   await page.waitForURL(/state=dead/);
   await page.getByRole("button", { name: "Retry escalation to managers" }).click();
   await page.getByText("No notice is like that.").waitFor();
+  await done(page);
+});
+
+test("a preview is copied also where the browser has no clipboard for pages", async () => {
+  const page = await open(chromium);
+  await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await page.goto(`${to.url}/ui/alerts/receivers`);
+  await page.getByRole("button", { name: "Preview what web-team gets" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Preview copied").waitFor();
+  await done(page);
+});
+
+test("on a phone rows of many cells are read without scrolling sideways", async () => {
+  const page = await open(chromium, PHONE);
+  for (const [path, tables] of Object.entries({ receivers: ["Receivers", "Delivery log"], silences: ["Silences", "Maintenance"], "incidents/inc-0001": ["Its alerts", "Notices"] })) {
+    await page.goto(`${to.url}/ui/alerts/${path}`);
+    for (const name of tables) {
+      const table = page.getByRole("region", { name, exact: true });
+      await table.getByRole("cell").first().waitFor();
+      assert.equal(await table.evaluate((box) => box.scrollWidth - box.clientWidth), 0, name);
+    }
+  }
+  await page.goto(`${to.url}/ui/alerts/receivers`);
+  await page.getByRole("region", { name: "Receivers", exact: true }).getByText("cut off").waitFor();
+  await page.getByRole("button", { name: "Send a test to managers" }).tap();
+  await page.getByRole("region", { name: "Test of managers" }).getByText("authenticate").waitFor();
+  await done(page);
+});
+
+test("a link opens in place and from the top, and in another tab if one wants", async () => {
+  const page = await open(chromium, { viewport: { width: 1000, height: 300 } });
+  await page.goto(`${to.url}/ui/alerts`);
+  await list(page).getByRole("link").first().waitFor();
+  await page.evaluate(() => {
+    window.is_same = true;
+    scrollTo(0, 200);
+  });
+  await page.waitForFunction(() => scrollY > 0);
+  await list(page).getByRole("link").last().click();
+  await page.getByRole("region", { name: "Timeline" }).waitFor();
+  assert.equal(await page.evaluate(() => scrollY), 0);
+  assert.equal(await page.getByRole("navigation", { name: "Alerts" }).getByRole("link", { name: "Inbox" }).getAttribute("aria-current"), "true");
+  const at = page.url();
+  const [other] = await Promise.all([page.context().waitForEvent("page"), page.getByRole("main").getByRole("link", { name: "Inbox" }).last().click({ modifiers: ["Control"] })]);
+  await other.getByRole("heading", { name: "Inbox", level: 1 }).waitFor();
+  assert.equal(page.url(), at);
+  await page.getByRole("main").getByRole("link", { name: "Inbox" }).last().click();
+  await page.getByRole("heading", { name: "Inbox", level: 1 }).waitFor();
+  assert.equal(await page.evaluate(() => window.is_same), true);
   await done(page);
 });
 

@@ -190,6 +190,18 @@ test("night and day: by the system, by choice, and kept", async () => {
   await page.context().close();
 });
 
+test("the first page says how the server is, and leads to what that is made of", async () => {
+  const page = await open(chromium);
+  await page.goto(`${to.url}/ui/`);
+  const health = page.getByRole("region", { name: "Health now" });
+  await health.getByText(/of 100/).waitFor();
+  await health.getByRole("listitem").first().waitFor();
+  await health.getByRole("link", { name: "Components" }).click();
+  await page.getByRole("heading", { name: "Components", level: 1 }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
 test("by keyboard only: help, ranges, the other page, and back", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/`);

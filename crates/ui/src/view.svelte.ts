@@ -34,7 +34,13 @@ class View {
   }
 
   open(path: string, params: Patch = {}): void {
-    this.#go(new URL(this.href(path, params)), "push");
+    this.follow(new URL(this.href(path, params)));
+  }
+
+  /** Opens the page of an address below the base, from its top. */
+  follow(url: URL): void {
+    this.#go(url, "push");
+    scrollTo(0, 0);
   }
 
   /** Changes parameters of this page. `replace` is for what nobody wants to step back through. */

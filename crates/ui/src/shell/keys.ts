@@ -19,6 +19,7 @@ export const KEYS: readonly (readonly [keys: readonly string[], meaning: string]
   [["-"], "Zoom out"],
   [["l"], "Live, or paused"],
   [["n"], "Theme: system, day, night"],
+  [["a"], "On Alerts: acknowledge what is chosen, or has the focus"],
   [["←", "→"], "Move the crosshair of a focused chart"],
   [["Esc"], "Close what is open"],
   [["?"], "This help"],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alert } from "../../api/alerts";
-import { askedText, conditionOf, durationText, heldText, holder, labelsText, matchersFor, matcherText, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
+import { askedText, conditionOf, durationText, heldText, holder, labelsText, matchersFor, matcherText, meetAll, previewText, readMatcher, readMatchers, reasonText, saidBy, sharedOf, since, statusText, typedDuration, until } from "./words";
 
 test("a comparison with a number is cut in two, and nothing else is", () => {
   const check = (expr: string, expected: [string, string, number] | null) => {
@@ -71,6 +71,12 @@ test("what all labels share, and what answered", () => {
   expect(sharedOf([{ a: "1", b: "2" }, { a: "1", b: "3" }])).toEqual({ a: "1" });
   expect(sharedOf([])).toEqual({});
   expect([statusText("email", 250), statusText("webhook", 200), statusText("sms", null), reasonText("group"), reasonText("test")]).toEqual(["SMTP 250", "HTTP 200", "", "firing", "test"]);
+});
+
+test("a condition that everything meets is known", () => {
+  const matcher = (value: string, isRegex = false, isEqual = true) => ({ name: "job", value, isRegex, isEqual });
+  for (const all of [[], [matcher("")], [matcher(".*", true)], [matcher(""), matcher(".*", true)]]) expect(meetAll(all)).toBe(true);
+  for (const some of [[matcher("api")], [matcher("", false, false)], [matcher("api.*", true)], [matcher(""), matcher("api")]]) expect(meetAll(some)).toBe(false);
 });
 
 test("what held firings back is a sentence", () => {

@@ -131,6 +131,9 @@ export function matchersFor(sets: readonly Labels[]): Matcher[] {
   return Object.entries(sharedOf(sets)).map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
 }
 
+/** Whether every alert there is meets these matchers. */
+export const meetAll = (matchers: readonly Matcher[]): boolean => matchers.every(({ value, isRegex, isEqual }) => (isRegex && isEqual && value === ".*") || (value === "" && isEqual));
+
 /** What each channel would be sent, one below the other: a mail as a mail, all else as it is. */
 export function previewText({ channels }: Preview): string {
   const wordsOf = (words: unknown): string => {

@@ -1,5 +1,6 @@
 /** Does something and says how it went, in the server's words if it did not. */
-import { toast } from "../../panels/toast.svelte";
+import { copyText } from "./save";
+import { toast } from "./toast.svelte";
 
 export async function attempt(work: () => Promise<unknown>, done: string): Promise<boolean> {
   try {
@@ -10,6 +11,11 @@ export async function attempt(work: () => Promise<unknown>, done: string): Promi
     toast.say(error instanceof Error ? error.message : String(error), 6_000);
     return false;
   }
+}
+
+/** Copies what is called so. */
+export async function copy(what: string, text: string): Promise<void> {
+  toast.say((await copyText(text)) ? `${what} copied` : `The browser refused to copy the ${what.toLowerCase()}`);
 }
 
 /** How many requests are under way at once. */
