@@ -7,24 +7,6 @@ export type Command =
   | { do: "shift"; direction: -1 | 1 }
   | { do: "scale"; factor: number };
 
-/** For the help: keys and what they do. */
-export const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
-  [["/"], "Search pages, commands and metrics"],
-  [["Ctrl", "K"], "The same, also while typing"],
-  ...ROUTES.flatMap((route) => (route.key === undefined ? [] : [[["g", route.key], `Go to ${route.rail ?? route.title}`] as const])),
-  [["t"], "Choose the time range"],
-  [["["], "Earlier by half the range"],
-  [["]"], "Later by half the range"],
-  [["+"], "Zoom in"],
-  [["-"], "Zoom out"],
-  [["l"], "Live, or paused"],
-  [["n"], "Theme: system, day, night"],
-  [["a"], "On Alerts: acknowledge what is chosen, or has the focus"],
-  [["←", "→"], "Move the crosshair of a focused chart"],
-  [["Esc"], "Close what is open"],
-  [["?"], "This help"],
-];
-
 /** How long `g` waits for its second key. */
 const SEQUENCE_MS = 1200;
 
