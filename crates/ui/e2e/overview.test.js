@@ -218,6 +218,11 @@ test("by keyboard only: help, ranges, the other page, and back", async () => {
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   await page.keyboard.press("t");
+  await page.getByRole("textbox", { name: "Range" }).waitFor();
+  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("Shift+Tab");
+  await page.getByRole("textbox", { name: "Range" }).waitFor({ state: "detached" });
+  await page.keyboard.press("t");
   await page.getByRole("textbox", { name: "Range" }).fill("2 hours");
   await page.keyboard.press("Enter");
   await page.waitForURL(/range=2h/);

@@ -114,10 +114,15 @@ export async function readEvents(source: EventSource, take: (event: ServerEvent)
   }
 }
 
-/** Waits longer the more attempts failed. */
+/** Waits longer the more attempts failed; leaves nothing on the signal, which may outlive any number of attempts. */
 export function waitAfter(failures: number, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    const timer = setTimeout(done, WAITS_MS[Math.min(failures, WAITS_MS.length - 1)] ?? 0);
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", over);
+      done();
+    };
+    const timer = setTimeout(over, WAITS_MS[Math.min(failures, WAITS_MS.length - 1)] ?? 0);
+    signal.addEventListener("abort", over);
   });
 }
