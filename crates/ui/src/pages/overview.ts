@@ -129,7 +129,8 @@ export const SECTIONS: readonly Section[] = [
         title: "Samples stored, by source",
         unit: "per-second",
         empty: NO_SERVER,
-        queries: [{ expr: "sum by (source) (rate(barograph_ingest_samples_total[$w]))" }],
+        // Ways in that nobody has used yet are left out.
+        queries: [{ expr: "sum by (source) (rate(barograph_ingest_samples_total[$w])) and on (source) (sum by (source) (barograph_ingest_samples_total) > 0)" }],
       },
       { id: "head-series", title: "Series in memory", unit: "number", empty: NO_SERVER, queries: [{ expr: "sum(barograph_head_series)", name: "series" }] },
       {
