@@ -60,7 +60,10 @@ test("a token is made, shown once, and revoked; the audit page tells it", async 
   await page.getByRole("button", { name: "Done" }).click();
   assert.equal(await page.getByText(/bgt_\w+/).count(), 0);
   const row = page.getByRole("region", { name: "Tokens" }).getByRole("row", { name: /grafana/ });
-  await row.getByRole("button", { name: "Revoke token grafana" }).click();
+  await row.getByRole("button", { name: "Revoke token grafana", exact: true }).click();
+  await form.getByRole("textbox", { name: "Name" }).focus();
+  await row.getByRole("button", { name: "Revoke token grafana", exact: true }).click();
+  await row.getByRole("button", { name: "Really revoke token grafana" }).click();
   await row.waitFor({ state: "detached" });
   const user = page.getByRole("form", { name: "New user" });
   await user.getByRole("textbox", { name: "User name" }).fill("bob");

@@ -1,7 +1,7 @@
 /** Journeys on the Admin pages, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { goTo, open, stage } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -9,8 +9,7 @@ test("by keyboard from Overview to what is kept, by tier", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/?range=15m`);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-  await page.keyboard.press("g");
-  await page.keyboard.press("m");
+  await goTo(page, "m");
   await page.waitForURL(/\/ui\/admin\/storage\?range=15m/);
   const tiers = page.getByRole("region", { name: "Tiers" });
   for (const tier of ["raw: every sample", "1m windows", "5m windows", "1h windows"]) await tiers.getByRole("cell", { name: tier }).waitFor();

@@ -1,7 +1,7 @@
 /** Journeys on the pages of Alerts, by role and visible text. What they need to be there is made up: they run against the mock. */
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { mocked, open, stage } from "./browser.js";
+import { goTo, mocked, open, stage } from "./browser.js";
 
 const { to, chromium } = await stage(mocked);
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true };
@@ -20,8 +20,7 @@ test("by keyboard from Overview to the inbox, and on through its tabs", async ()
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/?range=15m`);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-  await page.keyboard.press("g");
-  await page.keyboard.press("a");
+  await goTo(page, "a");
   await page.waitForURL(/\/ui\/alerts\?range=15m/);
   const tabs = page.getByRole("navigation", { name: "Alerts" });
   await tabs.getByRole("link", { name: "Inbox" }).waitFor();

@@ -63,6 +63,16 @@ export async function open(from, options = {}) {
   return page;
 }
 
+/** Presses `g` and a page's letter; again where a busy machine took longer between the two than the pages wait. */
+export async function goTo(page, letter) {
+  const from = page.url();
+  for (const until = Date.now() + 60_000; page.url() === from && Date.now() < until; ) {
+    await page.keyboard.press("g");
+    await page.keyboard.press(letter);
+    await page.waitForURL((url) => url.href !== from, { timeout: 2_000 }).catch(() => undefined);
+  }
+}
+
 function shell(command) {
   if (command === undefined) return null;
   return new Promise((done, failed) => {

@@ -1,7 +1,7 @@
 /** Journeys on Explore, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { goTo, open, stage } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -355,8 +355,7 @@ test("everything by keyboard alone", async () => {
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/`);
   await page.locator("canvas").first().waitFor();
-  await page.keyboard.press("g");
-  await page.keyboard.press("e");
+  await goTo(page, "e");
   await page.getByRole("searchbox", { name: "Search metrics" }).waitFor();
   const reach = async (name, role = "button") => {
     const wanted = page.getByRole(role, { name }).first();

@@ -1,7 +1,7 @@
 /** Journeys on the pages of Health, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { goTo, open, stage } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -19,8 +19,7 @@ test("by keyboard from Overview to Health, and on through its tabs", async () =>
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/?range=15m`);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-  await page.keyboard.press("g");
-  await page.keyboard.press("h");
+  await goTo(page, "h");
   await page.waitForURL(/\/ui\/health\?range=15m/);
   const tabs = page.getByRole("navigation", { name: "Health" });
   await tabs.getByRole("link", { name: "Components" }).waitFor();

@@ -1,7 +1,7 @@
 /** Journeys on Overview, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { goTo, open, stage } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -229,8 +229,7 @@ test("by keyboard only: help, ranges, the other page, and back", async () => {
   await page.getByRole("button", { name: /Last 2 hours/ }).waitFor();
   await page.keyboard.press("[");
   await page.waitForURL(/from=/);
-  await page.keyboard.press("g");
-  await page.keyboard.press("e");
+  await goTo(page, "e");
   await page.getByRole("heading", { name: "Explore" }).waitFor();
   await page.goBack();
   await page.getByRole("heading", { name: "Overview" }).waitFor();
@@ -251,8 +250,7 @@ test("a part that did not come is asked for again, with its styles, and its abse
   const away = (route) => (refused.add(new URL(route.request().url()).pathname), route.abort());
   await page.route(/\/ui\/(assets|theme\.js)/, away);
   await page.keyboard.press("?");
-  await page.keyboard.press("g");
-  await page.keyboard.press("m");
+  await goTo(page, "m");
   await page.getByText("Loading Storage").waitFor();
   await page.waitForFunction(() => [...document.querySelectorAll("link[rel=stylesheet]")].some((link) => link.sheet === null));
   await page.unroute(/\/ui\/(assets|theme\.js)/, away);

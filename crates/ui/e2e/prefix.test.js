@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
-import { browser, open } from "./browser.js";
+import { browser, goTo, open } from "./browser.js";
 
 const BINARY = process.env.BAROGRAPH_BINARY;
 const PASSWORD = "correct horse battery";
@@ -80,8 +80,7 @@ test("behind a proxy and under a path: a login, live charts, pages, and the way 
   const [cookie] = await page.context().cookies();
   assert.equal(cookie.path, `${PREFIX}/`);
 
-  await page.keyboard.press("g");
-  await page.keyboard.press("o");
+  await goTo(page, "o");
   await page.waitForURL(/\/tools\/baro\/ui\/\?range=15m/);
   await page.getByRole("img", { name: /^Load\./ }).waitFor();
   assert.equal(await page.getByRole("switch", { name: "Live updates" }).getAttribute("aria-checked"), "true");
