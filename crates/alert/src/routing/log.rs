@@ -28,7 +28,7 @@ pub struct Entry {
     pub sent: Option<(Sets, i64)>,
     /// What was queued, and until when it is tried.
     pub queued: Option<(Sets, i64)>,
-    /// How often something was queued.
+    /// How often something was decided: a notice queued, or what there was passed over.
     #[serde(default)]
     pub seq: u64,
     /// When all of it is forgotten.
@@ -66,14 +66,17 @@ impl Log {
         {
             return false;
         }
+        // What waits will be told, however late: so its end has to be told as well.
+        let waits = |queued: &Sets| !queued.firing.is_disjoint(&now_sets.resolved);
+        let waits = entry.and_then(|entry| entry.queued.as_ref()).is_some_and(|(queued, _)| waits(queued));
         let Some((sent, at)) = entry.and_then(|entry| entry.sent.as_ref()) else {
-            return !now_sets.firing.is_empty();
+            return !now_sets.firing.is_empty() || waits;
         };
         if !now_sets.firing.is_subset(&sent.firing) {
             return true;
         }
         if now_sets.firing.is_empty() {
-            return !sent.firing.is_empty();
+            return !sent.firing.is_empty() || waits;
         }
         if send_resolved && !now_sets.resolved.is_subset(&sent.resolved) {
             return true;
@@ -104,6 +107,24 @@ impl Log {
         let entry = self.entries.entry(key.clone()).or_default();
         (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, at.saturating_add(KEPT));
         self.changed.insert(key.clone());
+    }
+
+    /// Notes what an earlier notice said than the last that was decided. One that waits behind it says more; where there was nothing
+    /// more to tell, what it says holds no longer.
+    pub fn sent_late(&mut self, key: &LogKey, sets: Sets, at: i64) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.queued.is_some()) {
+            entry.sent = Some((sets, at));
+            entry.expires = entry.expires.max(at.saturating_add(KEPT));
+            self.changed.insert(key.clone());
+        }
+    }
+
+    /// Notes that there is nothing to tell of what is over, as nobody hears of that.
+    pub fn passed_over(&mut self, key: &LogKey, sets: Sets, at: i64) {
+        self.sent(key, sets, at);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.seq += 1;
+        }
     }
 
     /// Notes that what was queued will not be sent.
