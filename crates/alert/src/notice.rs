@@ -60,6 +60,11 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Whether it says how a group of alerts stands; others are about an incident, or a test.
+    pub fn is_of_group(&self) -> bool {
+        matches!(self.reason, Reason::Group | Reason::Resolved)
+    }
+
     /// Whether it asks again about one of some incidents: nobody has to be asked who has it, or once it is over.
     pub fn asks_again(&self, incidents: &[String]) -> bool {
         let asks = self.reason == Reason::Escalation || self.reason == Reason::Group && self.reminder;

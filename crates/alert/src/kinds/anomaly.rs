@@ -68,6 +68,11 @@ impl Watchers {
         self.0.is_empty()
     }
 
+    /// The wall clock jumped by so many milliseconds: nothing is forgotten earlier or later for that.
+    pub(crate) fn shift(&mut self, by: i64) {
+        self.0.values_mut().for_each(|(_, last)| *last = last.saturating_add(by));
+    }
+
     /// Looks at a value of each series; says which are unlike those before them. Series beyond the limit are an error,
     /// and nothing is learned then.
     pub(crate) fn look(

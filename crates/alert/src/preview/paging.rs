@@ -182,8 +182,9 @@ impl Play<'_> {
         if notices.iter().any(|notice| notice.reason == Reason::Group) {
             self.count(&flush.receiver);
         }
-        for notice in &notices {
-            self.dispatcher.sent_notice(notice, now);
+        for mut notice in notices {
+            notice.seq = self.dispatcher.seq(&notice);
+            self.dispatcher.sent_notice(&notice, now);
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    delivery::AGE_MS_MAX,
     notice::{Notice, Reason},
 };
 
@@ -179,34 +180,36 @@ impl Dispatcher {
         flushes
     }
 
-    /// One integration was told; the alerts are those of its notice.
-    pub fn sent(
-        &mut self,
-        group_key: &str,
-        receiver: &str,
-        integration: usize,
-        firing: impl IntoIterator<Item = Fingerprint>,
-        resolved: impl IntoIterator<Item = Fingerprint>,
-        at: i64,
-    ) {
-        let sets = Sets { firing: firing.into_iter().collect(), resolved: resolved.into_iter().collect() };
-        let key = (group_key.to_owned(), receiver.to_owned(), integration as u64);
-        self.settled(&key, sets, at);
-    }
-
-    /// A notice was sent.
+    /// A notice was sent. Pages of incidents are none of a group: what they say was told before, or is told beside them.
     pub fn sent_notice(&mut self, notice: &Notice, at: i64) {
+        if !notice.is_of_group() {
+            return;
+        }
         let (over, firing): (Vec<_>, Vec<_>) =
             notice.alerts.iter().partition(|alert| is_over(alert, notice.at));
         let of = |all: Vec<&Alert>| all.into_iter().map(Alert::fingerprint).collect::<Vec<_>>();
         // What was queued says it all, those that were left out for their number included.
         let key = key_of(notice);
-        let queued = self.log.entry(&key).and_then(|entry| entry.queued.clone()).map(|(sets, _)| sets);
+        let known = self.log.entry(&key);
+        let queued = known.filter(|entry| entry.seq == notice.seq).and_then(|entry| entry.queued.clone());
+        let queued = queued.map(|(sets, _)| sets);
         let sets = queued.filter(|_| notice.truncated > 0).unwrap_or_else(|| Sets {
             firing: of(firing).into_iter().collect(),
             resolved: of(over).into_iter().collect(),
         });
+        if known.is_some_and(|entry| entry.seq > notice.seq) {
+            // What it says was decided anew while it waited.
+            return self.log.sent_late(&key, sets, at);
+        }
         self.settled(&key, sets, at);
+    }
+
+    /// A notice was given up: the next look decides anew, unless one did since.
+    pub fn given_up(&mut self, notice: &Notice) {
+        let key = key_of(notice);
+        if notice.is_of_group() && self.log.entry(&key).is_some_and(|entry| entry.seq <= notice.seq) {
+            self.log.dropped(&key);
+        }
     }
 
     /// A notice says only what its reader knows, and is not sent. What was told and still fires stays told, though it is muted now:
@@ -372,15 +375,20 @@ fn look(
             break;
         }
         let key = (group.key.clone(), route.receiver.clone(), index as u64);
+        // What is in the outbox stays there until it is sent or given up, however many looks there are meanwhile.
+        if log.waits(&key, &sets, now) {
+            group.waiting.insert(index as u64);
+            continue;
+        }
         if !log.wants(&key, &sets, channel.send_resolved, route.repeat_interval, now) {
             continue;
         }
         if !channel.send_resolved && sets.firing.is_empty() {
             // It hears nothing of that, but is known not to be waiting for it.
-            log.sent(&key, sets.clone(), now);
+            log.passed_over(&key, sets.clone(), now);
             continue;
         }
-        log.queued(&key, sets.clone(), group.next);
+        log.queued(&key, sets.clone(), now.saturating_add(AGE_MS_MAX));
         group.waiting.insert(index as u64);
         integrations.push(index);
     }

@@ -26,9 +26,9 @@ pub struct Sets {
 pub struct Entry {
     /// What was sent last, and when.
     pub sent: Option<(Sets, i64)>,
-    /// What was queued, and until when it is tried.
+    /// What was queued, and when it is given up.
     pub queued: Option<(Sets, i64)>,
-    /// How often something was queued.
+    /// How often something was decided: a notice queued, or what there was passed over.
     #[serde(default)]
     pub seq: u64,
     /// When all of it is forgotten.
@@ -60,25 +60,31 @@ impl Log {
     /// Whether an integration has to be told now.
     pub fn wants(&self, key: &LogKey, now_sets: &Sets, send_resolved: bool, repeat: i64, now: i64) -> bool {
         let entry = self.entries.get(key);
-        if let Some((queued, deadline)) = entry.and_then(|entry| entry.queued.as_ref())
-            && now < *deadline
-            && queued == now_sets
-        {
+        if self.waits(key, now_sets, now) {
             return false;
         }
+        // What waits will be told, however late: so its end has to be told as well.
+        let waits = |queued: &Sets| !queued.firing.is_disjoint(&now_sets.resolved);
+        let waits = entry.and_then(|entry| entry.queued.as_ref()).is_some_and(|(queued, _)| waits(queued));
         let Some((sent, at)) = entry.and_then(|entry| entry.sent.as_ref()) else {
-            return !now_sets.firing.is_empty();
+            return !now_sets.firing.is_empty() || waits;
         };
         if !now_sets.firing.is_subset(&sent.firing) {
             return true;
         }
         if now_sets.firing.is_empty() {
-            return !sent.firing.is_empty();
+            return !sent.firing.is_empty() || waits;
         }
         if send_resolved && !now_sets.resolved.is_subset(&sent.resolved) {
             return true;
         }
         at.saturating_add(repeat) < now
+    }
+
+    /// Whether just that waits to be sent already.
+    pub fn waits(&self, key: &LogKey, now_sets: &Sets, now: i64) -> bool {
+        let queued = self.entries.get(key).and_then(|entry| entry.queued.as_ref());
+        queued.is_some_and(|(queued, until)| queued == now_sets && now < *until)
     }
 
     /// Whether what is queued says only what was sent before.
@@ -90,7 +96,7 @@ impl Log {
             && queued.resolved.is_subset(&sent.resolved)
     }
 
-    /// Notes that something waits to be sent until a time.
+    /// Notes that something waits to be sent, and is given up at a time.
     pub fn queued(&mut self, key: &LogKey, sets: Sets, deadline: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.queued = Some((sets, deadline));
@@ -104,6 +110,24 @@ impl Log {
         let entry = self.entries.entry(key.clone()).or_default();
         (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, at.saturating_add(KEPT));
         self.changed.insert(key.clone());
+    }
+
+    /// Notes what an earlier notice said than the last that was decided. One that waits behind it says more; where there was nothing
+    /// more to tell, what it says holds no longer.
+    pub fn sent_late(&mut self, key: &LogKey, sets: Sets, at: i64) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.queued.is_some()) {
+            entry.sent = Some((sets, at));
+            entry.expires = entry.expires.max(at.saturating_add(KEPT));
+            self.changed.insert(key.clone());
+        }
+    }
+
+    /// Notes that there is nothing to tell of what is over, as nobody hears of that.
+    pub fn passed_over(&mut self, key: &LogKey, sets: Sets, at: i64) {
+        self.sent(key, sets, at);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.seq += 1;
+        }
     }
 
     /// Notes that what was queued will not be sent.

@@ -143,12 +143,8 @@ impl Played {
     }
 
     fn notices(&mut self, now: i64) -> Vec<crate::notice::Notice> {
-        let config = self.config.clone();
-        let told = |flush: &Flush| {
-            let channels = &config.receivers[&flush.receiver].channels;
-            flush.notices(|index| channels[index].send_resolved, None, 1, "d", 1)
-        };
-        self.flush(now).iter().flat_map(told).collect()
+        let flushes = self.flush(now);
+        self.dispatcher.notices(&flushes, &vec![None; flushes.len()], now)
     }
 }
 
@@ -210,6 +206,7 @@ fn play(scenario: &Value) {
             let receiver = receivers[notice.integration];
             // A receiver that fails goes on failing until it is told anew.
             if receiver == "webhook_failing" && now < 4_500 {
+                played.dispatcher.given_up(&notice);
                 continue;
             }
             played.dispatcher.sent_notice(&notice, now);
@@ -295,6 +292,84 @@ fn what_is_over_stays_until_all_were_told() {
     played.dispatcher.sent_notice(&notices[0], 11_100);
     assert_eq!(played.notices(60_000), []);
     assert!(played.dispatcher.is_empty());
+}
+
+#[test]
+fn what_is_over_before_it_could_be_told_is_told_to_be_over_too() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(300_000), 0), 0);
+    let fires = played.notices(1_000).remove(0);
+    // Nobody answers until after the next look.
+    played.post(alert(named("a"), 0, Some(2_000), 2_000), 2_000);
+    let over = played.notices(6_000);
+    assert_eq!(over.iter().map(|it| it.reason).collect::<Vec<_>>(), [crate::notice::Reason::Resolved]);
+    played.dispatcher.sent_notice(&fires, 20_000);
+    assert!(!played.dispatcher.is_empty(), "it stays until its end is told");
+    played.dispatcher.sent_notice(&over[0], 20_100);
+    for at in [26_000, 31_000, 61_000] {
+        assert_eq!(played.notices(at), []);
+    }
+    // What was never told as firing has no end that anybody waits for.
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("b"), 0, Some(500), 500), 500);
+    assert_eq!(played.notices(6_000), []);
+}
+
+#[test]
+fn what_waits_to_be_sent_is_not_told_anew_by_the_next_look() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(900_000), 0), 0);
+    let fires = played.notices(1_000).remove(0);
+    // It is being sent, or was and that is not noted yet: for as long as a slow disk takes.
+    for at in [6_000, 11_000, 16_000] {
+        assert_eq!(played.notices(at), []);
+    }
+    played.dispatcher.given_up(&fires);
+    assert_eq!(played.notices(21_000).len(), 1);
+}
+
+#[test]
+fn what_was_told_late_and_is_over_is_news_when_it_fires_anew() {
+    let deaf = PLAIN.replace("'http://127.0.0.1'", "'http://127.0.0.1', send_resolved: false");
+    let mut played = Played::new(&deaf);
+    played.post(alert(named("a"), 0, Some(300_000), 0), 0);
+    let fires = played.notices(1_000).remove(0);
+    played.post(alert(named("a"), 0, Some(2_000), 2_000), 2_000);
+    assert_eq!(played.notices(6_000), []);
+    played.dispatcher.sent_notice(&fires, 20_000);
+    played.post(alert(named("a"), 30_000, Some(900_000), 30_000), 30_000);
+    let mut told = 0;
+    for at in [31_000, 36_000, 41_000] {
+        for notice in played.notices(at) {
+            played.dispatcher.sent_notice(&notice, at);
+            told += 1;
+        }
+    }
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn a_page_of_some_alerts_of_a_group_says_nothing_of_the_others() {
+    let mut played = Played::new(PLAIN);
+    for host in 0..30 {
+        let mut labels = named("a");
+        labels.insert("host".to_owned(), host.to_string());
+        played.post(alert(labels, 0, Some(900_000), 0), 0);
+    }
+    let told = played.notices(1_000).remove(0);
+    played.dispatcher.sent_notice(&told, 1_000);
+    for reason in [crate::notice::Reason::Escalation, crate::notice::Reason::Acknowledged] {
+        let page = crate::notice::Notice {
+            reason,
+            alerts: told.alerts[..20].to_vec(),
+            truncated: 10,
+            seq: 9,
+            ..told.clone()
+        };
+        played.dispatcher.sent_notice(&page, 2_000);
+        played.dispatcher.given_up(&page);
+    }
+    assert_eq!(played.notices(6_000), [], "all of them were told");
 }
 
 #[test]

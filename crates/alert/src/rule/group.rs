@@ -66,8 +66,10 @@ impl Group {
     }
 
     /// Goes on where another version of the group ended: rules of the same kind, name and labels keep their alerts and
-    /// series. Returns the series of rules that are no more, which end.
+    /// series. What they measured and learned they keep only if they go on asking the same in the same way. Returns the series of
+    /// rules that are no more, which end.
     pub fn adopt(&mut self, before: Self) -> Vec<Labels> {
+        let same_times = (self.interval, self.offset_ms) == (before.interval, before.offset_ms);
         let mut before: Vec<Option<Rule>> = before.rules.into_iter().map(Some).collect();
         for rule in &mut self.rules {
             let same = |old: &&mut Option<Rule>| {
@@ -78,7 +80,7 @@ impl Group {
                 })
             };
             if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
-                *rule = Rule { spec: rule.spec.clone(), ..old };
+                rule.adopt(old, same_times);
             }
         }
         before.into_iter().flatten().flat_map(|rule| rule.given).collect()

@@ -21,7 +21,7 @@ use barograph_query::Datum;
 
 use crate::{
     file::{AlertSpec, RuleKind, RuleSpec},
-    kinds::{Kind, WATCHED_MAX, Watchers},
+    kinds::{Kind, Missing, WATCHED_MAX, Watchers},
 };
 use seen::{Judged, Seen};
 
@@ -139,6 +139,8 @@ pub struct Rule {
     marks: BTreeMap<Labels, Mark>,
     /// Those that were active before a restart and were not seen since.
     left: Option<Left>,
+    /// Whether it asks something else than before and was not evaluated since: what it does not find now is not missing.
+    renewed: bool,
 }
 
 /// Alerts of one rule that are pending or firing at most, whatever its group allows.
@@ -156,6 +158,23 @@ impl Rule {
             given: Vec::new(),
             marks: BTreeMap::new(),
             left: None,
+            renewed: false,
+        }
+    }
+
+    /// Goes on where an earlier version of it ended, of the same name and labels. `same_times` is whether both are evaluated at the same
+    /// interval.
+    fn adopt(&mut self, before: Self, same_times: bool) {
+        let spec = std::mem::replace(&mut self.spec, before.spec.clone());
+        let watches = |spec: &RuleSpec| spec.alerting().map(|alert| alert.watches.clone());
+        let same_question = spec.expr.to_string() == before.spec.expr.to_string();
+        let learns_alike = same_question && same_times && watches(&spec) == watches(&before.spec);
+        *self = Self { spec, ..before };
+        if !same_question {
+            (self.seen, self.renewed) = (Seen::default(), true);
+        }
+        if !learns_alike {
+            self.watchers = Watchers::default();
         }
     }
 
@@ -198,7 +217,8 @@ impl Rule {
                 self.alert(alert, found, Judged::default(), moment)?
             }
             (RuleKind::Alerting(alert), Answered::Measured(measured)) => {
-                let (found, judged) = self.seen.judge(measured, alert.missing, &self.alerts, moment)?;
+                let missing = if self.renewed { Missing::Resolve } else { alert.missing };
+                let (found, judged) = self.seen.judge(measured, missing, &self.alerts, moment)?;
                 self.alert(alert, found, judged, moment)?
             }
             (RuleKind::Alerting(alert), Answered::Seen(seen)) => {
@@ -207,6 +227,7 @@ impl Rule {
             }
             _ => unreachable!("a rule answers what it is"),
         };
+        self.renewed = false;
         let mut given: Vec<Labels> = samples.iter().map(|sample| sample.0.clone()).collect();
         given.sort_unstable();
         let before = std::mem::replace(&mut self.given, given);

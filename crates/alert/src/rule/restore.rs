@@ -276,6 +276,8 @@ impl Rule {
             alert.keep_firing_since = alert.keep_firing_since.map(shifted);
             alert.resolved_at = alert.resolved_at.map(shifted);
         }
+        self.seen.shift(by);
+        self.watchers.shift(by);
         if let Some(left) = &mut self.left {
             left.back_at = left.back_at.map(shifted);
             left.down_at = shifted(left.down_at);

@@ -34,6 +34,11 @@ impl Seen {
         }));
     }
 
+    /// The wall clock jumped by so many milliseconds: nothing is missing for longer for that.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.0.values_mut().for_each(|(_, last)| *last = last.saturating_add(by));
+    }
+
     /// Tells what holds, and which alerts stay as they are: those in the band, and those whose series is missing if that
     /// is what `missing` says.
     ///

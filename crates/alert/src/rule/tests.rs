@@ -353,6 +353,66 @@ fn a_new_version_of_a_group_goes_on() {
     assert_eq!(other.group.adopt(old.group).len(), 1);
 }
 
+/// The first rule as another version of its group has it.
+fn renewed(old: Bench, rules: &str) -> Bench {
+    let mut new = Bench { memory: old.memory, ..Bench::new(rules) };
+    assert_eq!(new.group.adopt(old.group), []);
+    new
+}
+
+#[test]
+fn what_a_rule_asks_no_more_is_not_missing() {
+    for missing in ["keep", "alert"] {
+        let rule = |expr: &str| format!("{{alert: A, expr: '{expr}', missing: {missing}}}");
+        let mut bench = Bench::new(&rule("m > 85"));
+        bench.load("m{x=\"1\"}", 0, 90.0);
+        bench.load("n{x=\"2\"}", 0, 1.0);
+        bench.evaluate(0).unwrap();
+        assert_eq!(bench.state(), State::Firing);
+        let mut bench = renewed(bench, &rule("n > 85"));
+        bench.evaluate(MINUTE).unwrap();
+        assert_eq!(bench.state(), State::Inactive, "{missing}");
+        // From then on what is missing is what this one measured.
+        bench.load("n{x=\"2\"}", 2 * MINUTE, 90.0);
+        bench.evaluate(2 * MINUTE).unwrap();
+        bench.load("n{x=\"2\"}", 3 * MINUTE, stale_marker());
+        bench.evaluate(3 * MINUTE).unwrap();
+        assert_eq!(bench.state(), State::Firing, "{missing}");
+    }
+}
+
+#[test]
+fn another_way_to_watch_learns_anew() {
+    let rule = |q: &str| format!("{{alert: A, expr: m, anomaly: {{q: {q}}}}}");
+    let mut bench = Bench::new(&rule("0.0001"));
+    for i in 0..360 {
+        bench.load("m", i * MINUTE, (i % 7) as f64);
+    }
+    bench.evaluate(360 * MINUTE).unwrap();
+    let mut bench = renewed(bench, &rule("0.0001"));
+    assert!(!bench.group.rules[0].wants_history());
+    bench = renewed(bench, &rule("0.001"));
+    assert!(bench.group.rules[0].wants_history());
+    bench.evaluate(361 * MINUTE).unwrap();
+    assert!(!bench.group.rules[0].wants_history());
+}
+
+#[test]
+fn a_clock_that_jumps_forgets_nothing_that_is_missing() {
+    let mut bench = Bench::new("{alert: A, expr: m > 85, missing: alert}");
+    bench.load("m", 0, 1.0);
+    bench.evaluate(0).unwrap();
+    bench.load("m", MINUTE, stale_marker());
+    bench.evaluate(MINUTE).unwrap();
+    assert_eq!(bench.state(), State::Firing);
+    let day = 2 * 1440 * MINUTE;
+    bench.group.rules[0].shift(day, Timestamp(day + MINUTE));
+    for minute in 2..10 {
+        bench.evaluate(day + minute * MINUTE).unwrap();
+        assert_eq!(bench.state(), State::Firing, "{minute}");
+    }
+}
+
 #[test]
 fn in_the_band_everything_stays() {
     let mut bench = Bench::new("{alert: A, expr: m > 85, for: 1m, clear_threshold: 80}");

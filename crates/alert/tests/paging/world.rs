@@ -379,9 +379,7 @@ impl World {
         for (Entry { notice, .. }, outcome, at) in &self.unnoted {
             match outcome {
                 Outcome::Sent => self.dispatcher.sent_notice(notice, *at),
-                Outcome::Dead(_) => {
-                    self.dispatcher.dropped(&notice.group_key, &notice.receiver, notice.integration);
-                }
+                Outcome::Dead(_) => self.dispatcher.given_up(notice),
                 Outcome::Again(_) => {}
             }
         }

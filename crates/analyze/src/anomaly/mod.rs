@@ -28,6 +28,8 @@ const VALUE_MAX: f64 = 1e37;
 const WORSE: f64 = 1.5;
 /// Values of which a shift is the mean.
 const SHIFT: usize = 3;
+/// A series that was constant is one no longer once it had so many other values, whether that was told or not.
+const OTHERS_MAX: u32 = 8;
 
 /// Which side is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,8 +106,10 @@ pub struct Detector {
     unlikely: u32,
     /// The score of the last alert, and how many points ago it was.
     told: Option<(f64, u64)>,
-    /// The only value there was so far.
+    /// The only value there was so far, but for some others of which too few came together to be told.
     constant: Option<f64>,
+    /// How many others.
+    others: u32,
 }
 
 impl Detector {
@@ -136,6 +140,7 @@ impl Detector {
             unlikely: 0,
             told: None,
             constant: None,
+            others: 0,
         }
     }
 
@@ -277,23 +282,10 @@ impl Detector {
     }
 
     fn learn(&mut self, value: f64, by_phase: Option<f64>, judged: &Judged) {
-        #[expect(clippy::float_cmp, reason = "the very same value again and again")]
-        if self.constant.is_some_and(|constant| constant != value) {
-            self.constant = None;
+        // One other value in a series that never changed says nothing of what is usual.
+        if !self.stays_constant(value, judged) {
+            self.learn_usual(value, by_phase, judged);
         }
-        let beside = value - self.level;
-        self.by_level.push(beside);
-        if let Some(phase) = by_phase {
-            self.by_phase.push(value - phase);
-        }
-        self.last.rotate_left(1);
-        self.last[SHIFT - 1] = beside;
-        self.shifts.push(self.last.iter().sum::<f64>() / 3.0);
-        // What is told is not what is usual.
-        if self.seen > 20 && !(judged.anomalous && judged.p < self.settings.q) {
-            self.tail.push(judged.score, self.learns());
-        }
-        self.level += LEVEL_WEIGHT * beside;
         let capacity = self.settings.period * self.cycles;
         if capacity > 0 {
             let place = usize::try_from(self.seen % capacity as u64).unwrap_or(0);
@@ -310,6 +302,36 @@ impl Detector {
             }
         }
         self.seen += 1;
+    }
+
+    /// Whether the series counts as constant still though this value is another.
+    fn stays_constant(&mut self, value: f64, judged: &Judged) -> bool {
+        #[expect(clippy::float_cmp, reason = "the very same value again and again")]
+        let is_other = self.constant.is_some_and(|constant| constant != value);
+        if !is_other {
+            return false;
+        }
+        self.others += 1;
+        if judged.anomalous || self.learns() || self.others >= OTHERS_MAX {
+            self.constant = None;
+        }
+        self.constant.is_some()
+    }
+
+    fn learn_usual(&mut self, value: f64, by_phase: Option<f64>, judged: &Judged) {
+        let beside = value - self.level;
+        self.by_level.push(beside);
+        if let Some(phase) = by_phase {
+            self.by_phase.push(value - phase);
+        }
+        self.last.rotate_left(1);
+        self.last[SHIFT - 1] = beside;
+        self.shifts.push(self.last.iter().sum::<f64>() / 3.0);
+        // What is told is not what is usual, and a surprise beyond measure is in no tail.
+        if self.seen > 20 && !(judged.anomalous && judged.p < self.settings.q) && judged.score < f64::MAX {
+            self.tail.push(judged.score, self.learns());
+        }
+        self.level += LEVEL_WEIGHT * beside;
     }
 }
 

@@ -55,6 +55,22 @@ fn what_never_changes_is_told_when_it_does() {
 }
 
 #[test]
+fn what_never_changed_and_does_is_told_with_the_settings_there_are_without_any() {
+    let steady = || std::iter::repeat_n(0.0, 300);
+    let told = |values: &[f64]| onsets(Settings::default(), steady().chain(values.iter().copied()));
+    assert_eq!(told(&[5.0; 10]), [301]);
+    assert_eq!(told(&[5.0, 0.0, 5.0, 5.0]), [302]);
+    // One of three is too few, whatever follows.
+    assert_eq!(told(&[&[5.0][..], &[0.0; 50], &[5.0], &[0.0; 50]].concat()), []);
+    // It was told, and learned; so what comes after it is judged like anything else.
+    let noise = walk(1_200, 0.0, 4);
+    let spikes = |i: usize| if (1_000..1_003).contains(&i) { 20.0 } else { 0.0 };
+    let noisy: Vec<f64> = noise.iter().enumerate().map(|(i, v)| v + spikes(i)).collect();
+    let found = told(&[&[7.0][..], &noisy].concat());
+    assert!(found.iter().any(|at| (1_300..1_310).contains(at)), "{found:?}");
+}
+
+#[test]
 fn of_noise_little_is_told() {
     let mut found = 0;
     for seed in 0..8 {

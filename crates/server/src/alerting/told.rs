@@ -12,8 +12,7 @@ impl Told for Alerting {
     }
 
     fn dead(&self, batch: &mut Batch<'_>, notice: &Notice, _: &str, _: i64) -> Result<(), StateError> {
-        let Notice { group_key, receiver, integration, .. } = notice;
-        self.noted(batch, |standing| standing.dispatcher.dropped(group_key, receiver, *integration))
+        self.noted(batch, |standing| standing.dispatcher.given_up(notice))
     }
 }
 
