@@ -1,7 +1,7 @@
 /** Journeys on the pages of Health, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { open, stage, still } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -113,8 +113,8 @@ test("figures move while live, and stand still while paused", async () => {
   while (asked.length < 3) await page.waitForTimeout(100);
   await page.getByRole("switch", { name: "Live updates" }).click();
   await page.waitForURL(/live=off/);
-  await page.waitForTimeout(300);
-  const before_it = asked.length;
+  // What was on its way is still told.
+  const before_it = await still(page, () => asked.length);
   await page.waitForTimeout(3000);
   assert.equal(asked.length, before_it, "a paused page asked");
   await page.getByRole("switch", { name: "Live updates" }).click();
@@ -169,11 +169,11 @@ test("a lost connection shows the banner and keeps what was there; regained, it 
   const kinds = page.getByRole("region", { name: "Kinds of errors" });
   await kinds.waitFor();
   await page.context().setOffline(true);
-  await page.getByText(/Connection lost/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connection lost/).waitFor();
   await page.getByRole("switch", { name: "Live updates" }).getByText("Lost").waitFor();
   assert.ok(await kinds.isVisible());
   await page.context().setOffline(false);
-  await page.getByText(/Connected again/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connected again/).waitFor();
   await page.getByText(/Connected again/).waitFor({ state: "detached" });
   assert.deepEqual(page.problems, []);
   await page.context().close();

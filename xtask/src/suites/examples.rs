@@ -44,7 +44,7 @@ const TONIC_SERVICE: &[&str] = &[
 ];
 
 /// How long one may take, in seconds.
-const SECONDS: &str = "60";
+const SECONDS: &str = "300";
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     for (package, example, words, expected) in EXAMPLES {
