@@ -98,8 +98,8 @@ export async function still(page, read, ms = 1500) {
   return last;
 }
 
-/** What [`pace`] takes on a quiet machine of today. */
-const PACE_MS = 40;
+/** What `pace` takes on a quiet machine of today. */
+const PACE_MS = 60;
 
 /** How many times slower than that a page's machine is now, and 1 where it is not: by this much anything takes longer in it. */
 export async function pace(page) {

@@ -187,7 +187,12 @@ fn arrive((ours, theirs): &mut (Client, Client)) -> Result<()> {
 
 /// Waits for a whole second at which each target of both is up that can be, and once both have scraped all again says which.
 fn settled((ours, theirs): &mut (Client, Client)) -> Result<String> {
-    let fare = format!("count(up == 1) == {} and count(up == 0) == {}", TARGETS - UNFIT, UNFIT);
+    // The times before count, too: of a target that was down all series are new.
+    let fare = format!(
+        "count(min_over_time(up[4s]) == 1 and count_over_time(up[4s]) > 1) == {} and \
+         count(max_over_time(up[4s]) == 0 and count_over_time(up[4s]) > 1) == {UNFIT}",
+        TARGETS - UNFIT,
+    );
     let holds = |client: &mut Client, expression: &str, at: i64| -> Result<bool> {
         let fields = [("query", expression), ("time", &*at.to_string())];
         let found = ask(client, "/api/v1/query", &fields)?;
