@@ -28,6 +28,8 @@ use crate::{
     tally::Tally,
 };
 
+/// Our server tells only of what it is sent: its own rules may fire on a machine that is busy or full.
+const OURS: &str = "alertmanager_config: alertmanager.yml\nready_rules: {enabled: false}\n";
 /// Longest wait for a notice.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -178,7 +180,7 @@ fn amtool(ground: &Ground, peer: &Alertmanager, tally: &mut Tally) -> Result<()>
 fn start_ours(binary: &Path, folder: &Path, configuration: &Value) -> Result<Server> {
     fs::create_dir_all(folder)?;
     fs::write(folder.join("alertmanager.yml"), configuration.to_string())?;
-    fs::write(folder.join("barograph.yml"), "alertmanager_config: alertmanager.yml\n")?;
+    fs::write(folder.join("barograph.yml"), OURS)?;
     Barograph::new(binary, folder).with(&["--config", "barograph.yml"]).start()
 }
 
