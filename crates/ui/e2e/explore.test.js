@@ -1,7 +1,7 @@
 /** Journeys on Explore, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, stage, worked } from "./browser.js";
+import { open, settled, stage, worked } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -283,6 +283,7 @@ test("a heat map of buckets, read by pointer and keys, on both axes", async () =
   await map.focus();
   for (let i = 0; i < 3; i += 1) await page.keyboard.press("ArrowLeft");
   await page.getByText(/lie at or below/).waitFor();
+  await settled(page);
   const box = await map.boundingBox();
   await page.mouse.move(box.x + box.width - 40, box.y + 120);
   await page.getByText(/lie at or below/).waitFor();

@@ -79,7 +79,7 @@ test("one client: its queue, calls and errors, its score part by part, and the w
   await page.getByRole("link", { name: id }).first().click();
   await page.waitForURL(new RegExp(`client=${id}`));
   await page.getByRole("heading", { name: id, level: 2 }).waitFor();
-  for (const name of ["Health", "Calls", "Waiting", "Overflows", "Dropped", "Lag"]) assert.match(await fact(page, name).innerText(), /\d/, name);
+  for (const name of ["Health", "Calls", "Waiting", "Overflows", "Dropped", "Lag"]) await fact(page, name).filter({ hasText: /\d/ }).waitFor();
   const score = page.getByRole("region", { name: /^Why its score is/ });
   assert.equal(await score.getByRole("row").count(), 5);
   await score.getByRole("cell", { name: /of 40$/ }).waitFor();
@@ -131,7 +131,7 @@ test("performance: percentiles of each method, sorted by any of them", async () 
   // Which of them are in sight depends on how many there are.
   await methods.getByRole("cell", { name: /^GET \// }).first().waitFor();
   assert.equal(await methods.getByRole("columnheader", { name: /^p99/ }).getAttribute("aria-sort"), "descending");
-  for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) assert.match(await fact(page, name).innerText(), /\d|–/, name);
+  for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) await fact(page, name).filter({ hasText: /\d|–/ }).waitFor();
   await page.getByRole("region", { name: "Load" }).getByText("Processors in use").waitFor();
   assert.deepEqual(page.problems, []);
   await page.context().close();

@@ -1,7 +1,7 @@
 /** Journeys on Overview, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LONG, open, pace, stage, still } from "./browser.js";
+import { LONG, open, pace, settled, stage, still } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -26,7 +26,7 @@ test("first start: live charts without any configuration, and no error", async (
   assert.match(page.url(), /\/ui\/$/);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   for (const title of ["Load", "Samples stored, by source"]) await page.getByRole("img", { name: new RegExp(`^${title}\\.`) }).waitFor();
-  assert.match(await tile(page, "Series in memory").innerText(), /\d/);
+  await tile(page, "Series in memory").filter({ hasText: /\d/ }).waitFor();
   assert.equal(await page.getByRole("switch", { name: "Live updates" }).getAttribute("aria-checked"), "true");
   assert.deepEqual(page.problems, []);
   await page.context().close();
@@ -107,6 +107,8 @@ test("a drag zooms all charts, the link shows the same to another, a double clic
   await page.goto(`${to.url}/ui/?range=10m`);
   const chart = page.getByRole("img", { name: /^CPU\./ }).first();
   await chart.waitFor();
+  // What comes above it moves it.
+  await settled(page);
   const box = await chart.boundingBox();
   await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
   await page.mouse.down();
@@ -135,14 +137,15 @@ test("the crosshair is one, and the tooltip tells values with units", async () =
   await page.goto(`${to.url}/ui/?live=off`);
   const chart = page.getByRole("img", { name: /^Load\./ });
   await chart.waitFor();
+  await settled(page);
   const box = await chart.boundingBox();
   await page.mouse.move(box.x + box.width - 40, box.y + 80);
   await page.locator(".tooltip").waitFor();
   assert.equal(await page.locator(".tooltip").count(), 1);
   const values = (await page.locator(".tooltip .value").allInnerTexts()).map((text) => Number.parseFloat(text));
   assert.deepEqual(values, [...values].sort((a, b) => b - a));
-  const lines = await page.locator(".u-cursor-x").evaluateAll((all) => all.filter((line) => !line.classList.contains("u-off")).length);
-  assert.ok(lines > 1, "the other charts show the crosshair too");
+  // The other charts show the crosshair too.
+  await page.waitForFunction(() => document.querySelectorAll(".u-cursor-x:not(.u-off)").length > 1);
   await page.context().close();
 });
 

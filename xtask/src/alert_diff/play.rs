@@ -46,9 +46,10 @@ pub(super) struct Played {
     pub(super) theirs: BTreeMap<u64, BTreeMap<Channel, Vec<Notice>>>,
     /// The second of the minute at which it began.
     pub(super) second: u64,
-    /// How far behind its time something was told at most, or for how long the machine or its disk stood still, in
-    /// milliseconds.
+    /// How far behind its time something was told at most, in milliseconds.
     pub(super) late: i64,
+    /// For how long the machine or its disk stood still at most, in milliseconds.
+    pub(super) still: i64,
 }
 
 /// Both programs.
@@ -113,7 +114,7 @@ fn attempt(
         anyhow::Ok(late)
     })?;
     sleep_until(start + UNTIL)?;
-    let late = late.max(pulse.end()?);
+    let still = pulse.end()?;
     drop((ours, theirs));
     if !folder.starts_with(place::target()) {
         fs::remove_dir_all(&folder)?;
@@ -123,6 +124,7 @@ fn attempt(
         theirs: by_tree(&sinks.1.posted(), start, UNTIL),
         second: u64::try_from(start.div_euclid(1_000).rem_euclid(60))?,
         late,
+        still,
     }))
 }
 
