@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -85,7 +85,8 @@ impl Client {
             let _ = write!(head, "{name}: {value}\r\n");
         }
         let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
-        let mut connection = match self.connection.take() {
+        // A server closes a connection on which nothing came for a while.
+        let mut connection = match self.connection.take().filter(is_open) {
             Some(connection) => connection,
             None => self.connect()?,
         };
@@ -112,6 +113,14 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(BufReader::with_capacity(64 << 10, stream))
     }
+}
+
+/// Whether the other side of a connection on which nothing is awaited has not closed it.
+fn is_open(connection: &BufReader<TcpStream>) -> bool {
+    let stream = connection.get_ref();
+    let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let open = matches!(looked, Err(error) if error.kind() == ErrorKind::WouldBlock);
+    open && stream.set_nonblocking(false).is_ok()
 }
 
 /// The bytes exactly as given, on a connection of their own, and the reply.
@@ -206,6 +215,26 @@ mod tests {
     fn check(bytes: &str, status: u16, body: &str) {
         let reply = read_reply(&mut bytes.as_bytes(), "GET").unwrap();
         assert_eq!((reply.status, reply.text().as_str()), (status, body));
+    }
+
+    #[test]
+    fn a_connection_that_was_closed_meanwhile_is_made_anew() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Client::new(&listener.local_addr().unwrap().to_string());
+        let server = std::thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = BufReader::new(stream.unwrap());
+                while !read_line(&mut stream).unwrap().is_empty() {}
+                stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+            }
+        });
+        assert_eq!(client.get("/").unwrap().text(), "hi");
+        // It has closed that one when it takes the next.
+        while client.connection.as_ref().is_some_and(is_open) {
+            std::thread::yield_now();
+        }
+        assert_eq!(client.get("/").unwrap().text(), "hi");
+        server.join().unwrap();
     }
 
     #[test]

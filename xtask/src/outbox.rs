@@ -82,8 +82,8 @@ pub(crate) fn for_a_while(time: Duration) -> Result<()> {
 }
 
 fn part(seed: u64, points: u64) -> Result<Totals> {
-    let arguments =
-        ["test", "--quiet", "--package", "barograph-server", "--lib", "--", "--exact", "--nocapture", TEST];
+    // Of the whole workspace, so that what was built for all its tests serves; the libraries of others have no such test.
+    let arguments = ["test", "--quiet", "--workspace", "--lib", "--", "--exact", "--nocapture", TEST];
     let mut command: Command = shell::cargo(&arguments);
     let output = command.env("BAROGRAPH_OUTBOX", format!("{seed} {points}")).output()?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -4,6 +4,8 @@ use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::shell;
+
 /// The folder of the workspace's manifest.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
@@ -17,6 +19,26 @@ pub(crate) fn target() -> PathBuf {
 /// An empty folder of this name under the target folder; what lay there before is removed.
 pub(crate) fn fresh(name: &str) -> Result<PathBuf> {
     let path = target().join("xtask").join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path).with_context(|| format!("cannot empty {}", path.display()))?;
+    }
+    fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(path)
+}
+
+/// An empty folder of this name whose files are kept in memory, where the system has room for that, and otherwise as
+/// [`fresh`].
+pub(crate) fn fresh_in_memory(name: &str) -> Result<PathBuf> {
+    const ROOM_KIB: u64 = 1 << 20;
+    let memory = PathBuf::from("/dev/shm");
+    let printed = shell::output(shell::command("df", &["-P", "-k"]).arg(&memory)).unwrap_or_default();
+    let room = printed.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    if room.unwrap_or(0) < ROOM_KIB {
+        return fresh(name);
+    }
+    // Of each user and each target folder another.
+    let place = target().join("xtask").join(name);
+    let path = memory.join(format!("barograph{}", place.display().to_string().replace('/', "-")));
     if path.exists() {
         fs::remove_dir_all(&path).with_context(|| format!("cannot empty {}", path.display()))?;
     }

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{self, Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -14,9 +15,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{http::Client, shell};
 
 /// Longest wait for a server to say its address and to be ready.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(180);
 /// Longest wait for a server to end by itself.
-const STOP_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_secs(180);
 /// Distance between two looks at something awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
@@ -187,10 +188,23 @@ impl Drop for Server {
     }
 }
 
-/// `127.0.0.1:PORT` with a port that was free just now.
+/// `127.0.0.1:PORT` with a port that was free just now, for TCP and for UDP, and that no call of this program names twice.
+/// It is none of those that the system gives to whoever wants any, so that nobody has it when its server starts, or starts
+/// again.
 pub(crate) fn free_address() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.to_string())
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..COUNT {
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        // Two programs at the same time begin apart.
+        let port = FIRST + process::id().wrapping_mul(977).wrapping_add(call) % COUNT;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() && UdpSocket::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port from {FIRST} on is free")
 }
 
 /// The address after the first `http://127.0.0.1:` or `https://127.0.0.1:` of a text, once its line is whole.
@@ -205,6 +219,11 @@ fn announced(log: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_address_is_named_twice() {
+        assert_ne!(free_address().unwrap(), free_address().unwrap());
+    }
 
     #[test]
     fn an_address_is_read_from_whole_lines_only() {

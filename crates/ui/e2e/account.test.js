@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { PASSWORD } from "../mock/account.js";
-import { mocked, open, stage } from "./browser.js";
+import { mocked, open, settled, stage } from "./browser.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core");
 const { to, chromium } = await stage(mocked);
@@ -85,7 +85,7 @@ for (const colorScheme of ["light", "dark"]) {
       const page = await open(chromium, { colorScheme, viewport: { width, height } });
       for (const path of ["login", "admin/access", "admin/audit"]) {
         await page.goto(`${to.url}/ui/${path}`);
-        await page.waitForTimeout(800);
+        await settled(page);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width, path);
         await page.evaluate(readFileSync(AXE, "utf8"));
         const found = await page.evaluate(async () => (await globalThis.axe.run()).violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`));

@@ -341,11 +341,11 @@ test("ten thousand alerts are scrolled through, and only those in sight are ther
   await arrange("?count=10000");
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/alerts`);
-  await list(page).getByRole("link", { name: /more of CheckoutSlow in eu-west/ }).waitFor({ timeout: 30_000 });
+  await list(page).getByRole("link", { name: /more of CheckoutSlow in eu-west/ }).waitFor();
   await list(page).getByRole("link", { name: "MemoryHigh on db-2" }).waitFor();
   await page.getByRole("combobox", { name: "Alerts of each" }).selectOption("all");
   await page.waitForURL(/members=all/);
-  await page.getByText("4 incidents, 10 k alerts").waitFor({ timeout: 30_000 });
+  await page.getByText("4 incidents, 10 k alerts").waitFor();
   await page.keyboard.press("End");
   await page.mouse.wheel(0, 2_000_000);
   await list(page).getByText("CertificateExpires soon").waitFor();
@@ -414,9 +414,9 @@ test("a lost connection shows the banner and keeps what was there", async () => 
   await page.goto(`${to.url}/ui/alerts`);
   await page.getByText("4 incidents, 6 alerts").waitFor();
   await page.context().setOffline(true);
-  await page.getByText(/Connection lost/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connection lost/).waitFor();
   assert.ok(await list(page).isVisible());
   await page.context().setOffline(false);
-  await page.getByText(/Connected again/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connected again/).waitFor();
   await done(page);
 });

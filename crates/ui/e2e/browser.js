@@ -17,6 +17,9 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
  */
 const EXPECTED = /Failed to load resource|net::ERR|Applying inline style/;
 
+/** Longest wait for anything that has to come, in milliseconds. */
+export const LONG = 60_000;
+
 /** The address of the server, how to restart it, and how to let go of it. */
 export async function server() {
   const url = process.env.BAROGRAPH_URL;
@@ -36,7 +39,7 @@ export async function mocked() {
 }
 
 export function browser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: FLAGS });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: FLAGS, timeout: 3 * LONG });
 }
 
 /** What the journeys of one file run in: a server (or the mock, whatever there is) and a browser, both let go at the end. */
@@ -54,7 +57,7 @@ export async function stage(serve = server) {
 export async function open(from, options = {}) {
   const context = await from.newContext({ viewport: { width: 1440, height: 900 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(LONG);
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("console", (message) => {
@@ -71,6 +74,65 @@ export async function goTo(page, letter) {
     await page.keyboard.press(letter);
     await page.waitForURL((url) => url.href !== from, { timeout: 2_000 }).catch(() => undefined);
   }
+}
+
+/** Waits until a page shows what it was asked for: for a moment nothing in sight waits for an answer, and nothing fades or moves. */
+export async function settled(page) {
+  await page.waitForFunction(
+    () => {
+      const in_sight = (element) => {
+        const { top, bottom } = element.getBoundingClientRect();
+        return bottom > 0 && top < innerHeight;
+      };
+      const waits = document.querySelector("h1, h2") === null || /Asking the server|^Loading /m.test(document.body.innerText) || [...document.querySelectorAll("[aria-busy=true], .dimmed")].some(in_sight);
+      const moves = document.getAnimations().some(({ playState, effect }) => playState === "running" && Number.isFinite(effect.getComputedTiming().endTime));
+      const now = performance.now();
+      if (waits || moves || window.busy_at === undefined) window.busy_at = now;
+      return now - window.busy_at > 250;
+    },
+    undefined,
+    { polling: 50 },
+  );
+}
+
+/** Waits until a reading has been the same for a while, and says what it is. */
+export async function still(page, read, ms = 1500) {
+  const until = Date.now() + LONG;
+  let [last, since] = [await read(), Date.now()];
+  while (Date.now() - since < ms) {
+    if (Date.now() > until) throw new Error("it does not come to rest");
+    await page.waitForTimeout(100);
+    const now = await read();
+    if (now !== last) [last, since] = [now, Date.now()];
+  }
+  return last;
+}
+
+/** What `pace` takes on a quiet machine of today. */
+const PACE_MS = 60;
+
+/** How many times slower than that a page's machine is now, and 1 where it is not: by this much anything takes longer in it. */
+export async function pace(page) {
+  const took = await page.evaluate(() => {
+    const began = performance.now();
+    const box = document.body.appendChild(document.createElement("div"));
+    for (let round = 0; round < 20; round += 1) {
+      const rows = Array.from({ length: 200 }, (_, i) => Object.assign(document.createElement("p"), { textContent: `${round} ${i}` }));
+      box.replaceChildren(...rows);
+      rows.sort((a, b) => (a.textContent < b.textContent ? -1 : 1));
+      box.getBoundingClientRect();
+    }
+    box.remove();
+    return performance.now() - began;
+  });
+  return Math.max(1, took / PACE_MS);
+}
+
+/** Milliseconds of a processor that a page's scripts (`ScriptDuration`) or all its work (`TaskDuration`) has taken so far: whatever else is at work on the machine is not counted. */
+export async function worked(page) {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Performance.enable", { timeDomain: "threadTicks" });
+  return async (kind) => (await client.send("Performance.getMetrics")).metrics.find(({ name }) => name === kind).value * 1000;
 }
 
 function shell(command) {

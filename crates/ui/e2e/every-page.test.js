@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { open, stage } from "./browser.js";
+import { open, settled, stage } from "./browser.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core");
 const PAGES = {
@@ -49,7 +49,7 @@ for (const [name, path] of Object.entries(PAGES)) {
   test(`${name}: 360 px wide, nothing scrolls sideways`, async () => {
     const page = await open(chromium, { viewport: { width: 360, height: 740 }, hasTouch: true });
     await page.goto(to.url + path);
-    await page.waitForTimeout(1200);
+    await settled(page);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Explore" }).click();
     await page.getByRole("heading", { name: "Explore" }).waitFor();
@@ -61,7 +61,7 @@ for (const [name, path] of Object.entries(PAGES)) {
     test(`${name}, ${colorScheme}: no serious finding of axe`, async () => {
       const page = await open(chromium, { colorScheme });
       await page.goto(to.url + path);
-      await page.waitForTimeout(1200);
+      await settled(page);
       // Through the debugger, so that the page's own content policy stays as strict as it is.
       await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
       const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));

@@ -1,7 +1,7 @@
 /** Journeys on the pages of Health, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { goTo, open, stage } from "./browser.js";
+import { goTo, open, stage, still } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -78,7 +78,7 @@ test("one client: its queue, calls and errors, its score part by part, and the w
   await page.getByRole("link", { name: id }).first().click();
   await page.waitForURL(new RegExp(`client=${id}`));
   await page.getByRole("heading", { name: id, level: 2 }).waitFor();
-  for (const name of ["Health", "Calls", "Waiting", "Overflows", "Dropped", "Lag"]) assert.match(await fact(page, name).innerText(), /\d/, name);
+  for (const name of ["Health", "Calls", "Waiting", "Overflows", "Dropped", "Lag"]) await fact(page, name).filter({ hasText: /\d/ }).waitFor();
   const score = page.getByRole("region", { name: /^Why its score is/ });
   assert.equal(await score.getByRole("row").count(), 5);
   await score.getByRole("cell", { name: /of 40$/ }).waitFor();
@@ -112,8 +112,8 @@ test("figures move while live, and stand still while paused", async () => {
   while (asked.length < 3) await page.waitForTimeout(100);
   await page.getByRole("switch", { name: "Live updates" }).click();
   await page.waitForURL(/live=off/);
-  await page.waitForTimeout(300);
-  const before_it = asked.length;
+  // What was on its way is still told.
+  const before_it = await still(page, () => asked.length);
   await page.waitForTimeout(3000);
   assert.equal(asked.length, before_it, "a paused page asked");
   await page.getByRole("switch", { name: "Live updates" }).click();
@@ -130,7 +130,7 @@ test("performance: percentiles of each method, sorted by any of them", async () 
   // Which of them are in sight depends on how many there are.
   await methods.getByRole("cell", { name: /^GET \// }).first().waitFor();
   assert.equal(await methods.getByRole("columnheader", { name: /^p99/ }).getAttribute("aria-sort"), "descending");
-  for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) assert.match(await fact(page, name).innerText(), /\d|–/, name);
+  for (const name of ["p50", "p95", "p99", "Published", "Delivered", "Longest lag", "Threads at work"]) await fact(page, name).filter({ hasText: /\d|–/ }).waitFor();
   await page.getByRole("region", { name: "Load" }).getByText("Processors in use").waitFor();
   assert.deepEqual(page.problems, []);
   await page.context().close();
@@ -168,11 +168,11 @@ test("a lost connection shows the banner and keeps what was there; regained, it 
   const kinds = page.getByRole("region", { name: "Kinds of errors" });
   await kinds.waitFor();
   await page.context().setOffline(true);
-  await page.getByText(/Connection lost/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connection lost/).waitFor();
   await page.getByRole("switch", { name: "Live updates" }).getByText("Lost").waitFor();
   assert.ok(await kinds.isVisible());
   await page.context().setOffline(false);
-  await page.getByText(/Connected again/).waitFor({ timeout: 30_000 });
+  await page.getByText(/Connected again/).waitFor();
   await page.getByText(/Connected again/).waitFor({ state: "detached" });
   assert.deepEqual(page.problems, []);
   await page.context().close();

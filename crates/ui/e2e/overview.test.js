@@ -1,7 +1,7 @@
 /** Journeys on Overview, by role and visible text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { goTo, open, stage } from "./browser.js";
+import { goTo, LONG, open, pace, settled, stage, still } from "./browser.js";
 
 const { to, chromium } = await stage();
 
@@ -13,7 +13,7 @@ const readings = (page) => page.locator("section.panel [role=img]").evaluateAll(
 
 /** Waits until the charts say something else. */
 async function moved(page, from) {
-  const until = Date.now() + 15_000;
+  const until = Date.now() + LONG;
   while ((await readings(page)) === from) {
     assert.ok(Date.now() < until, "the charts stand still");
     await page.waitForTimeout(100);
@@ -26,7 +26,7 @@ test("first start: live charts without any configuration, and no error", async (
   assert.match(page.url(), /\/ui\/$/);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   for (const title of ["Load", "Samples stored, by source"]) await page.getByRole("img", { name: new RegExp(`^${title}\\.`) }).waitFor();
-  assert.match(await tile(page, "Series in memory").innerText(), /\d/);
+  await tile(page, "Series in memory").filter({ hasText: /\d/ }).waitFor();
   assert.equal(await page.getByRole("switch", { name: "Live updates" }).getAttribute("aria-checked"), "true");
   assert.deepEqual(page.problems, []);
   await page.context().close();
@@ -47,6 +47,11 @@ test("the first visit fetches at most 70 KB of script and style", async () => {
   client.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
     if (["Script", "Stylesheet"].includes(kinds.get(requestId))) bytes += encodedDataLength;
   });
+  // What no first look needs comes two seconds later: here not at all, however long the first look takes.
+  await page.addInitScript(() => {
+    const later = window.setTimeout.bind(window);
+    window.setTimeout = (done, ms, ...more) => (ms >= 2_000 ? 0 : later(done, ms, ...more));
+  });
   await page.goto(`${to.url}/ui/`);
   await page.locator("canvas").first().waitFor();
   await page.waitForTimeout(500);
@@ -59,7 +64,8 @@ test("the first chart is drawn within 300 ms of the page's answer", async () => 
   const page = await open(chromium);
   await page.goto(`${to.url}/ui/`);
   await page.locator("canvas").first().waitFor();
-  // Other work on the machine only ever adds time, so the best of a few visits is the page's own.
+  // Other work on the machine only ever adds time, so the best of a few visits is the page's own; it is as long as the machine
+  // is slow.
   const times = [];
   for (let visit = 0; visit < 10 && !times.some((ms) => ms < 300); visit += 1) {
     await page.addInitScript(() => {
@@ -71,7 +77,8 @@ test("the first chart is drawn within 300 ms of the page's answer", async () => 
     });
     await page.goto(`${to.url}/ui/?visit=${visit}`);
     await page.waitForFunction(() => window.drawn_at !== undefined);
-    times.push(await page.evaluate(() => window.drawn_at - performance.getEntriesByType("navigation")[0].responseStart));
+    const took = await page.evaluate(() => window.drawn_at - performance.getEntriesByType("navigation")[0].responseStart);
+    times.push(took / (await pace(page)));
   }
   const best = Math.min(...times);
   console.log(`first chart after ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
@@ -89,8 +96,8 @@ test("data moves without a reload, stops while paused, and goes on", async () =>
   await page.keyboard.press("l");
   await page.getByText("Paused").waitFor();
   assert.match(page.url(), /live=off/);
-  await page.waitForTimeout(500);
-  const paused = await readings(page);
+  // What was on its way is still drawn.
+  const paused = await still(page, () => readings(page));
   await page.waitForTimeout(2500);
   assert.equal(await readings(page), paused);
   await page.getByRole("switch", { name: "Live updates" }).click();
@@ -105,6 +112,8 @@ test("a drag zooms all charts, the link shows the same to another, a double clic
   await page.goto(`${to.url}/ui/?range=10m`);
   const chart = page.getByRole("img", { name: /^CPU\./ }).first();
   await chart.waitFor();
+  // What comes above it moves it.
+  await settled(page);
   const box = await chart.boundingBox();
   await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
   await page.mouse.down();
@@ -133,14 +142,15 @@ test("the crosshair is one, and the tooltip tells values with units", async () =
   await page.goto(`${to.url}/ui/?live=off`);
   const chart = page.getByRole("img", { name: /^Load\./ });
   await chart.waitFor();
+  await settled(page);
   const box = await chart.boundingBox();
   await page.mouse.move(box.x + box.width - 40, box.y + 80);
   await page.locator(".tooltip").waitFor();
   assert.equal(await page.locator(".tooltip").count(), 1);
   const values = (await page.locator(".tooltip .value").allInnerTexts()).map((text) => Number.parseFloat(text));
   assert.deepEqual(values, [...values].sort((a, b) => b - a));
-  const lines = await page.locator(".u-cursor-x").evaluateAll((all) => all.filter((line) => !line.classList.contains("u-off")).length);
-  assert.ok(lines > 1, "the other charts show the crosshair too");
+  // The other charts show the crosshair too.
+  await page.waitForFunction(() => document.querySelectorAll(".u-cursor-x:not(.u-off)").length > 1);
   await page.context().close();
 });
 
@@ -165,8 +175,8 @@ test("a restart of the server: a banner, then data again with the gap filled, an
   const restarted = to.restart();
   await banner.waitFor();
   await restarted;
-  await banner.waitFor({ state: "detached", timeout: 30_000 });
-  await page.getByText(/Connected again/).waitFor({ state: "detached", timeout: 30_000 });
+  await banner.waitFor({ state: "detached" });
+  await page.getByText(/Connected again/).waitFor({ state: "detached" });
   await moved(page, await readings(page));
   // Every moment of the last half minute has a value: the arrow keys read them out one by one.
   await page.getByRole("img", { name: /^CPU\./ }).first().focus();

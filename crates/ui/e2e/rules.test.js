@@ -24,7 +24,7 @@ test("a rule is written as YAML, refused where it is wrong, made, fires, is swit
   await page.getByRole("button", { name: "Make the rule" }).click();
   await page.waitForURL(/\/ui\/alerts\/rules\/rule_[0-9a-f]{16}/);
   await page.getByRole("heading", { name: NAME, level: 2 }).waitFor();
-  await page.getByText("firing", { exact: true }).first().waitFor({ timeout: 30_000 });
+  await page.getByText("firing", { exact: true }).first().waitFor();
   const versions = page.getByRole("region", { name: "Versions" });
   await versions.getByText("made").waitFor();
   await page.getByLabel("For", { exact: true }).fill("1h");
@@ -53,7 +53,7 @@ test("a rule is proved on what is stored, and the form keeps what it says", { sk
   await page.getByLabel("For", { exact: true }).fill("1m");
   await page.getByRole("button", { name: "Prove it" }).click();
   const proof = page.getByRole("region", { name: "Prove it" });
-  await proof.getByRole("region", { name: "Would have fired", exact: true }).getByText("1").waitFor({ timeout: 60_000 });
+  await proof.getByRole("region", { name: "Would have fired", exact: true }).getByText("1").waitFor();
   await proof.getByRole("region", { name: "Would have woken" }).waitFor();
   await page.getByLabel("Name", { exact: true }).fill(`${NAME}Proved`);
   await page.getByRole("button", { name: "Make the rule" }).click();

@@ -17,13 +17,19 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::Ground;
-use crate::{barograph::Barograph, npm, place, server::Server, shell, tally::Tally};
+use crate::{
+    barograph::Barograph,
+    npm, place,
+    server::{self, Server},
+    shell,
+    tally::Tally,
+};
 
 const CHROMIUM: &str = "chromium";
 /// What the control connection answers after a restart.
 const RESTARTED: &str = "restarted";
 /// Longest wait for a restart.
-const RESTART_MAX: Duration = Duration::from_secs(90);
+const RESTART_MAX: Duration = Duration::from_secs(400);
 /// Distance of two looks whether the tests have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -37,7 +43,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         return Ok(());
     }
     let barograph = Barograph::new(&ground.binary, &place::fresh("browser")?);
-    let server = barograph.start()?;
+    // It is to be started again where it was.
+    let server = barograph.start_at(&server::free_address()?)?;
     let (url, address) = (server.url(), server.address.clone());
     let control = TcpListener::bind("127.0.0.1:0")?;
     control.set_nonblocking(true)?;

@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// Longest wait for what is exported to be there.
-const ARRIVE_MAX: Duration = Duration::from_secs(20);
+const ARRIVE_MAX: Duration = Duration::from_secs(60);
 /// How often Prometheus asks for a page before the test ends, at most.
-const SCRAPES_MAX: usize = 120;
+const SCRAPES_MAX: usize = 10_000;
 
 /// Expressions and their one value where pages are scraped.
 const SCRAPED: [(&str, f64); 5] = [
@@ -65,7 +65,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let endpoint = Address::parse(&format!("{}/opentelemetry/v1/metrics", victoria.url()))?;
     // All of it was recorded before there was an exporter.
     let exporter = Exporter::otlp(&registry, OtlpSettings::new(endpoint, "pushed"));
-    let taken = exporter.shutdown(Duration::from_secs(10));
+    let taken = exporter.shutdown(ARRIVE_MAX);
     tally.check(
         "a push of OTLP is taken",
         if taken { Ok(()) } else { Err(anyhow::anyhow!("{:?}", exporter.problem())) },

@@ -6,7 +6,13 @@
 //!
 //! A long campaign keeps its data directory and a file of its progress, and goes on where it was stopped.
 
-use std::{ops::Range, path::Path, thread, time::Duration};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use barograph_model::Labels;
@@ -36,6 +42,9 @@ const LANES: usize = 20;
 const STEP_MS: i64 = 2;
 /// Shortest and longest time under load before a kill.
 const LOAD_MS: (u64, u64) = (30, 400);
+/// Before a kill at least so many requests were acknowledged, unless that takes longer than anybody waits.
+const ACKNOWLEDGED_MIN: usize = WRITERS;
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 /// Every so many rounds a further kill hits the start.
 const AT_START_EVERY: u64 = 4;
 /// Every so many rounds the kill hits a flush.
@@ -147,14 +156,22 @@ fn write_until_killed(
     flush: Option<u64>,
 ) -> Result<()> {
     let (address, start_ms) = (server.address.clone(), progress.start_ms);
+    let acknowledged = AtomicUsize::new(0);
     thread::scope(|scope| {
         let writers: Vec<_> = progress.writers.iter_mut().enumerate().collect();
-        let address = address.as_str();
+        let (address, acknowledged) = (address.as_str(), &acknowledged);
         let writing: Vec<_> = writers
             .into_iter()
-            .map(|(index, writer)| scope.spawn(move || write(address, index, writer, start_ms)))
+            .map(|(index, writer)| scope.spawn(move || write(address, index, writer, start_ms, acknowledged)))
             .collect();
         thread::sleep(load);
+        let deadline = Instant::now() + ACKNOWLEDGED_WITHIN;
+        while acknowledged.load(Ordering::Relaxed) < ACKNOWLEDGED_MIN
+            && Instant::now() < deadline
+            && !writing.iter().all(thread::ScopedJoinHandle::is_finished)
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
         if let Some(head_start_ms) = flush {
             scope.spawn(move || {
                 Client::new(address).send("POST", "/api/barograph/v1/admin/flush", &[], &[]).is_ok()
@@ -167,7 +184,13 @@ fn write_until_killed(
 }
 
 /// One request after another; ends when an answer does not come.
-fn write(address: &str, index: usize, writer: &mut Writer, start_ms: i64) -> Result<()> {
+fn write(
+    address: &str,
+    index: usize,
+    writer: &mut Writer,
+    start_ms: i64,
+    acknowledged: &AtomicUsize,
+) -> Result<()> {
     let lanes: Vec<Labels> = (0..LANES).map(|lane| labels(index, lane)).collect::<Result<_>>()?;
     let mut client = Client::new(address);
     loop {
@@ -179,7 +202,7 @@ fn write(address: &str, index: usize, writer: &mut Writer, start_ms: i64) -> Res
         writer.next += 1;
         let reply = client.send("POST", "/api/v1/write", &REMOTE_WRITE_HEADERS, &load::compressed(&message));
         match reply {
-            Ok(reply) if reply.status == 204 => {}
+            Ok(reply) if reply.status == 204 => drop(acknowledged.fetch_add(1, Ordering::Relaxed)),
             Ok(reply) => bail!("remote write answered {}: {}", reply.status, reply.excerpt()),
             Err(_) => {
                 writer.doubtful.push(number..number + 1);

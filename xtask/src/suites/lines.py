@@ -198,7 +198,7 @@ def zipkin_sends():
 def a_group_outlives_the_server():
     from prometheus_client import delete_from_gateway
 
-    expect('py_last_bytes{job="py",path="/var/lib"}', 18)
+    arrives('py_last_bytes{job="py",path="/var/lib"}', 18)
     delete_from_gateway(f"{HOST}:{PORT}", job="py", grouping_key={"path": "/var/lib"})
     expect('py_last_bytes{job="py",path="/var/lib"}', None)
 

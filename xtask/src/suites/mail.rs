@@ -56,7 +56,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     fs::write(
         folder.join("barograph.yml"),
         format!(
-            "alertmanager_config: alertmanager.yml\nweb: {{external_url: '{EXTERNAL_URL}'}}\ncollectors: {{built_in: false}}\n"
+            "alertmanager_config: alertmanager.yml\nweb: {{external_url: '{EXTERNAL_URL}'}}\n\
+             collectors: {{built_in: false}}\nready_rules: {{enabled: false}}\n"
         ),
     )?;
     let config = folder.join("barograph.yml");

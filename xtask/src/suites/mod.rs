@@ -8,6 +8,7 @@ mod answers;
 mod assistants;
 mod browser;
 mod collectd;
+mod collected;
 mod compliance;
 mod examples;
 mod exporters;

@@ -158,9 +158,16 @@ fn alone(client: &mut Asking, who: usize) -> Result<()> {
 }
 
 fn health(client: &mut Asking) -> Result<()> {
-    let reply = client.client.get("/health")?;
-    ensure!(reply.status == 200 && reply.json()?["status"] == "healthy", "{}", reply.excerpt());
-    Ok(())
+    // The balancer gives a server one second for it, and asks another then.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.client.get("/health")?;
+        if reply.status == 200 && reply.json()?["status"] == "healthy" {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{}", reply.excerpt());
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The recipe with other ports in place of those of its servers and its own.

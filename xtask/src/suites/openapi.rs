@@ -58,7 +58,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
         "--suppress-health-check",
         "all",
     ]);
-    asked.args(["--include-method", "GET", "--exclude-path-regex", LEFT_OUT, "--request-timeout", "20"]);
+    asked.args(["--include-method", "GET", "--exclude-path-regex", LEFT_OUT, "--request-timeout", "60"]);
     asked.env("no_proxy", "127.0.0.1,localhost").stdin(Stdio::null());
     let outcome = asked.status().context("schemathesis does not start");
     tally.check(

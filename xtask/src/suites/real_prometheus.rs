@@ -14,21 +14,21 @@ use anyhow::{Context, Result, ensure};
 use super::{
     Ground,
     answers::{Agreement, ask, compare, series},
+    collected::collect,
 };
 use crate::{
     barograph::Barograph,
     http::Client,
-    load,
     peers::Peers,
     place,
     server::{self, Server},
     tally::Tally,
 };
 
-/// How long samples are collected before both are asked.
-const COLLECT: Duration = Duration::from_secs(22);
-/// Longest wait for what was collected to arrive.
-const ARRIVE_MAX: Duration = Duration::from_secs(30);
+/// So many scrapes of each target go well before both are asked: more than the longest range that is asked for holds.
+const SCRAPES: u32 = 20;
+/// Longest wait for that, and for what was collected to arrive.
+const ARRIVE_MAX: Duration = Duration::from_secs(120);
 /// Rounding of two orders of summation.
 const ROUNDING: Agreement = Agreement::Within(1e-9);
 const ORDERED: Agreement = Agreement::Ordered(1e-9);
@@ -98,9 +98,8 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let ours = Barograph::new(&ground.binary, &folder).start()?;
     let exporter = start_exporter(peers, &folder)?;
     let theirs = start_prometheus(peers, &folder, &exporter, &ours)?;
-    thread::sleep(COLLECT);
-    let at_s = load::now_ms()? / 1000 - 1;
     let mut sides = (ours.client(), theirs.client());
+    let at_s = collect(&mut sides.1, r#"up{job=~"prometheus|node"}"#, 2, SCRAPES, ARRIVE_MAX)?;
     tally.check("all samples are the same", arrive(&mut sides, at_s));
     let at = at_s.to_string();
     for (expression, agreement) in EXPRESSIONS {

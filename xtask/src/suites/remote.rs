@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{
     Ground,
     answers::{Agreement, ask, compare, series},
+    collected::{collect, scrapes},
     remote_second,
 };
 use crate::{
@@ -29,10 +30,13 @@ use crate::{
     tally::Tally,
 };
 
-/// How long is collected before and after the kill.
-const COLLECT: Duration = Duration::from_secs(8);
-/// Longest wait for what was collected to arrive.
-const ARRIVE_MAX: Duration = Duration::from_secs(60);
+/// So many scrapes of each target go well before the kill, and again after it.
+const SCRAPES: u32 = 6;
+/// Longest wait for that, and for what was collected to arrive.
+const ARRIVE_MAX: Duration = Duration::from_secs(120);
+
+/// What we scrape.
+const UP: &str = r#"up{job=~"ours|shop"}"#;
 
 pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let peers = match ground.peers() {
@@ -67,17 +71,17 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let barograph =
         Barograph::new(&ground.binary, &folder).with(&["--config", &config.display().to_string()]);
     let ours = barograph.start()?;
-    thread::sleep(COLLECT);
+    collect(&mut ours.client(), UP, 2, SCRAPES, ARRIVE_MAX)?;
     // In the middle of sending.
     ours.kill()?;
     let ours = barograph.start()?;
-    thread::sleep(COLLECT);
-    let at_s = load::now_ms()? / 1000 - 1;
+    let (again_s, before) = (load::now_ms()? / 1000 + 1, scrapes(&mut ours.client(), UP)?);
+    let at_s = collect(&mut ours.client(), UP, 2, before + SCRAPES, ARRIVE_MAX)?;
     let mut sides = (ours.client(), receiver.client());
     tally.check("what we stored arrives, over a kill", arrives(&mut sides, at_s));
     for (name, other) in [("1.0", receiver.client()), ("2.0", second.client())] {
         let mut sides = (ours.client(), other);
-        tally.check(&format!("exemplars arrive by {name}"), exemplars_arrive(&mut sides, at_s));
+        tally.check(&format!("exemplars arrive by {name}"), exemplars_arrive(&mut sides, again_s, at_s));
     }
     tally.check("metadata arrives", {
         let fields = [("metric", "prometheus_http_requests_total")];
@@ -149,18 +153,18 @@ fn arrives(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
     }
 }
 
-/// Waits until the other side has every exemplar of the last seconds that we have.
-fn exemplars_arrive(sides: &mut (Client, Client), at_s: i64) -> Result<()> {
-    let (start, end) = ((at_s - 4).to_string(), at_s.to_string());
+/// Waits until the other side has every exemplar of a time that we have.
+fn exemplars_arrive(sides: &mut (Client, Client), from_s: i64, at_s: i64) -> Result<()> {
+    let (start, end) = (from_s.to_string(), at_s.to_string());
     let fields = [("query", "shop_orders_total"), ("start", start.as_str()), ("end", end.as_str())];
     let exemplars = |client: &mut Client| -> Result<Vec<Value>> {
         let found = ask(client, "/api/v1/query_exemplars", &fields)?;
         Ok(found[0]["exemplars"].as_array().cloned().unwrap_or_default())
     };
-    let ours = exemplars(&mut sides.0)?;
-    ensure!(ours.len() >= 3, "we have {ours:?}");
     let deadline = Instant::now() + ARRIVE_MAX;
     loop {
+        let ours = exemplars(&mut sides.0)?;
+        ensure!(ours.len() >= 3, "we have {ours:?}");
         let theirs = exemplars(&mut sides.1).context("Prometheus")?;
         if theirs == ours {
             return Ok(());

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Ground, answers::ask, exporters};
+use super::{Ground, answers::ask, collected::collect, exporters};
 use crate::{
     barograph::Barograph,
     http::Client,
@@ -24,10 +24,12 @@ use crate::{
     tally::Tally,
 };
 
-/// How long is collected before both are asked.
-const COLLECT: Duration = Duration::from_secs(14);
-/// Longest wait for what was collected to arrive.
-const ARRIVE_MAX: Duration = Duration::from_secs(60);
+/// So many scrapes of each target go well before both are asked: more than the longest range that is asked for holds.
+const SCRAPES: u32 = 13;
+/// Longest wait for that, and for what was collected to arrive.
+const ARRIVE_MAX: Duration = Duration::from_secs(120);
+/// What Prometheus scrapes.
+const UP: &str = r#"up{job=~"prometheus|shop"}"#;
 /// What Prometheus needs to send all of it, and to say since when its own counters count.
 const FEATURES: &str =
     "exemplar-storage,native-histograms,created-timestamp-zero-ingestion,metadata-wal-records";
@@ -54,8 +56,7 @@ pub(super) fn run(ground: &Ground, peers: &Peers, tally: &mut Tally) -> Result<(
     let mut sides = (ours.client(), theirs.client());
     // It sends what it scrapes from when its sending has begun.
     begins(&mut sides.0)?;
-    thread::sleep(COLLECT);
-    let at_s = load::now_ms()? / 1000 - 1;
+    let at_s = collect(&mut sides.1, UP, 2, SCRAPES, ARRIVE_MAX)?;
     let (at, start) = (at_s.to_string(), (at_s - 4).to_string());
     let mut check = |name: &str, outcome| tally.check(&format!("2.0: {name}"), outcome);
     let all = [("query", r#"{job=~"prometheus|shop"}[10s]"#), ("time", &at)];

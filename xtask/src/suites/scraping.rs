@@ -30,9 +30,12 @@ use crate::{
 };
 
 /// Longest wait for both to have scraped all.
-const ARRIVE_MAX: Duration = Duration::from_secs(40);
+const ARRIVE_MAX: Duration = Duration::from_secs(120);
+/// Targets that are scraped, and those of them that refuse or are beyond a limit.
+const TARGETS: usize = 11;
+const UNFIT: usize = 3;
 /// Requests that the pages answer before the test ends, at most.
-const REQUESTS_MAX: usize = 5_000;
+const REQUESTS_MAX: usize = 50_000;
 
 const TEXT: &str = "# HELP shop_orders_total Orders.\n# TYPE shop_orders_total counter\nshop_orders_total{kind=\"a\",job=\"own\"} 3\n\
     # TYPE shop_wait_seconds histogram\nshop_wait_seconds_bucket{le=\"1\"} 2\nshop_wait_seconds_bucket{le=\"+Inf\"} 3\n\
@@ -99,9 +102,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     let theirs = start_prometheus(peers, &folder, &path)?;
     let mut sides = (ours.client(), theirs.client());
     tally.check("both have scraped all", arrive(&mut sides));
-    // Asked is a whole second, before which both have to have scraped.
-    thread::sleep(Duration::from_secs(2));
-    let at = load::now_ms()?.div_euclid(1_000).to_string();
+    let at = settled(&mut sides)?;
     for expression in EXPRESSIONS {
         tally.check(&format!("asked {expression}"), agree(&mut sides, expression, &at));
     }
@@ -176,11 +177,41 @@ fn arrive((ours, theirs): &mut (Client, Client)) -> Result<()> {
             let targets = data["activeTargets"].as_array().cloned().unwrap_or_default();
             counts.push(targets.iter().filter(|target| target["health"] != "unknown").count());
         }
-        if counts.iter().all(|count| *count == 11) {
+        if counts.iter().all(|count| *count == TARGETS) {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "targets that were scraped: {counts:?}, not 11 each");
+        ensure!(Instant::now() < deadline, "targets that were scraped: {counts:?}, not {TARGETS} each");
         thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// Waits for a whole second at which each target of both is up that can be, and once both have scraped all again says which.
+fn settled((ours, theirs): &mut (Client, Client)) -> Result<String> {
+    // The times before count, too: of a target that was down all series are new.
+    let fare = format!(
+        "count(min_over_time(up[4s]) == 1 and count_over_time(up[4s]) > 1) == {} and \
+         count(max_over_time(up[4s]) == 0 and count_over_time(up[4s]) > 1) == {UNFIT}",
+        TARGETS - UNFIT,
+    );
+    let holds = |client: &mut Client, expression: &str, at: i64| -> Result<bool> {
+        let fields = [("query", expression), ("time", &*at.to_string())];
+        let found = ask(client, "/api/v1/query", &fields)?;
+        Ok(found["result"].as_array().is_some_and(|found| !found.is_empty()))
+    };
+    let deadline = Instant::now() + ARRIVE_MAX;
+    loop {
+        let at = load::now_ms()?.div_euclid(1_000);
+        let scraped = format!("count(timestamp(up) > {at}) == {TARGETS}");
+        for side in [&mut *ours, &mut *theirs] {
+            while !holds(side, &scraped, load::now_ms()?.div_euclid(1_000) + 1)? {
+                ensure!(Instant::now() < deadline, "not every target is scraped any more");
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        if holds(ours, &fare, at)? && holds(theirs, &fare, at)? {
+            return Ok(at.to_string());
+        }
+        ensure!(Instant::now() < deadline, "at no time all targets are up that can be");
     }
 }
 
