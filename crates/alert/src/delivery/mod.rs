@@ -50,6 +50,9 @@ pub struct Entry {
     /// Of several addresses those that have it already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<String>,
+    /// The last notice that went into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absorbed: Option<u64>,
 }
 
 impl Entry {

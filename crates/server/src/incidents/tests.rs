@@ -177,7 +177,7 @@ fn after_15_minutes_who_is_on_call_is_asked_once_over_restarts() {
     world.after(1);
     world.after(24 * 60 * MINUTE);
     assert!(world.pages().is_empty(), "a restart pages nobody again");
-    let found = world.incidents.look(|book| document::incident(book.get(&id).unwrap()));
+    let found = world.incidents.look_here(|book| document::incident(book.get(&id).unwrap()));
     let escalation = &found["escalations"][0];
     assert_eq!(escalation["escalation_level"], 2);
     assert_eq!(escalation["escalated_to"], serde_json::json!(["user:ann"]));
@@ -217,7 +217,7 @@ fn an_acknowledgement_survives_a_restart_and_cancels() {
     assert!(matches!(refused, NotDone::Refused(Refused::Taken(by)) if by == "bo"));
     world.fire(Some(world.clock.now().0));
     world.restart();
-    let state = world.incidents.look(|book| book.get(&id).unwrap().state);
+    let state = world.incidents.look_here(|book| book.get(&id).unwrap().state);
     assert_eq!(state, Standing::Resolved);
     let rows = world.incidents.timeline(&id, 99).unwrap();
     assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
@@ -229,9 +229,9 @@ fn what_was_not_stored_did_not_happen() {
     let id = world.fire(None);
     world.incidents.0.state.close();
     assert!(matches!(world.ack(&id, "bo"), Err(NotDone::NotStored(_))));
-    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().state), Standing::Open);
+    assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().state), Standing::Open);
     world.after(15 * MINUTE);
-    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().level), 1, "it is tried again");
+    assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().level), 1, "it is tried again");
 }
 
 #[test]
