@@ -50,9 +50,9 @@ pub struct Entry {
     /// Of several addresses those that have it already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<String>,
-    /// The last notice that went into it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub absorbed: Option<u64>,
+    /// The notices that went into it, without those that went into them before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<u64>,
 }
 
 impl Entry {

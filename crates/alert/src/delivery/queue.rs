@@ -154,7 +154,7 @@ impl Queue {
         merge(&mut kept.notice, gone.notice);
         // Whoever has the later one has not what the earlier one says.
         kept.taken.clear();
-        kept.absorbed = Some(gone.id);
+        kept.absorbed.push(gone.id);
         kept.queued_at = kept.queued_at.min(gone.queued_at);
         let newer = std::mem::replace(&mut kept.attempts, gone.attempts);
         newer.into_iter().for_each(|attempt| kept.note(attempt));

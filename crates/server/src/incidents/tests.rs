@@ -7,7 +7,7 @@ use std::{
 
 use barograph::{Registry, session::Sessions};
 use barograph_alert::{
-    incident::{BadLink, Kind, State as Standing, document},
+    incident::{Ack, BadLink, Kind, State as Standing, document},
     notice::Reason,
     routing::{Alert, Flush, LabelSet, Told},
 };
@@ -232,6 +232,42 @@ fn what_was_not_stored_did_not_happen() {
     assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().state), Standing::Open);
     world.after(15 * MINUTE);
     assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().level), 1, "it is tried again");
+}
+
+#[test]
+fn an_early_acknowledgement_goes_when_its_alert_is_over() {
+    let mut world = World::new();
+    let (fires, over) = (Fingerprint(1), Fingerprint(2));
+    for alert in [fires, over] {
+        let ack = Ack {
+            alert_id: format!("alert_{alert}"),
+            by: "bo".to_owned(),
+            message: String::new(),
+            auto: false,
+            at: START,
+        };
+        world.incidents.acknowledge_early(alert, Early { ack, starts_at: START }).unwrap();
+    }
+    world.incidents.prune(|alert, starts_at| alert == fires && starts_at == START);
+    for _ in 0..2 {
+        let known = [fires, over].map(|alert| world.incidents.look_here(|book| book.early(alert).is_some()));
+        assert_eq!(known, [true, false]);
+        world.restart();
+    }
+}
+
+#[tokio::test]
+async fn who_looks_while_something_is_stored_keeps_no_thread_from_other_work() {
+    let world = World::new();
+    let id = world.fire(None);
+    let stored = world.incidents.as_it_is();
+    let (incidents, of) = (world.incidents.clone(), id.clone());
+    // There is one thread: if the look waited on it, nothing would let go of the book.
+    let looks = tokio::spawn(async move { incidents.look(move |book| book.get(&of).is_some()).await });
+    tokio::task::yield_now().await;
+    assert!(!looks.is_finished());
+    drop(stored);
+    assert!(looks.await.unwrap());
 }
 
 #[test]
