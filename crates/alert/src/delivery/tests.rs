@@ -35,7 +35,7 @@ fn entry(id: u64, receiver: &str, key: &str, severity: &str) -> Entry {
         deadline: 300_000,
     };
     let (channel, attempts, taken) = ("webhook".to_owned(), Vec::new(), Vec::new());
-    Entry { id, notice, channel, queued_at: 0, attempts, taken, absorbed: None }
+    Entry { id, notice, channel, queued_at: 0, attempts, taken, absorbed: Vec::new() }
 }
 
 fn again() -> Verdict {

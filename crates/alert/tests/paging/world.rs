@@ -346,7 +346,15 @@ impl World {
         let id = self.next_id;
         self.next_id += 1;
         let (channel, queued_at) = ("webhook".to_owned(), self.now);
-        Entry { id, notice, channel, queued_at, attempts: Vec::new(), taken: Vec::new(), absorbed: None }
+        Entry {
+            id,
+            notice,
+            channel,
+            queued_at,
+            attempts: Vec::new(),
+            taken: Vec::new(),
+            absorbed: Vec::new(),
+        }
     }
 
     fn admit(&mut self, entries: Vec<Entry>) {

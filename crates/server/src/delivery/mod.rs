@@ -288,7 +288,7 @@ impl Standing {
             queued_at: now,
             attempts: Vec::new(),
             taken: Vec::new(),
-            absorbed: None,
+            absorbed: Vec::new(),
         }
     }
 
