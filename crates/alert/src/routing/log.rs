@@ -179,6 +179,11 @@ impl Log {
         changed.into_iter().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
     }
 
+    /// What was to be kept could not be: it is to be kept still.
+    pub fn unkept(&mut self, keys: impl IntoIterator<Item = LogKey>) {
+        self.changed.extend(keys);
+    }
+
     /// The wall clock jumped: what is counted from goes with it.
     pub fn shift(&mut self, by: i64) {
         for entry in self.entries.values_mut() {
@@ -236,6 +241,8 @@ mod tests {
         let gone: Vec<_> = log.changes().into_iter().map(|(key, entry)| (key, entry.is_none())).collect();
         assert_eq!(gone, [(key(7), true), (key(8), true), (key(9), true)]);
         assert_eq!(log.limited(), 3);
+        log.unkept(gone.iter().map(|(key, _)| key.clone()));
+        assert_eq!(log.changes().len(), 3);
     }
 
     #[test]

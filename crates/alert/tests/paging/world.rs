@@ -304,6 +304,7 @@ impl World {
         match fault {
             Some(Fault::Refused) => {
                 self.book.undo(changes);
+                self.dispatcher.log().unkept(log.into_iter().map(|(key, _)| key));
                 return Done::Refused;
             }
             Some(Fault::EndsBefore) => {

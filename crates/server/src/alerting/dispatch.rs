@@ -192,6 +192,7 @@ impl Alerting {
                     "what is to be told cannot be kept; it is decided anew"
                 );
                 let mut standing = self.standing();
+                standing.dispatcher.log().unkept(log.into_iter().map(|(key, _)| key));
                 flushes.iter().for_each(|flush| standing.dispatcher.again(flush, now + AGAIN));
             }
         }
