@@ -356,7 +356,7 @@ mod tests {
             "levels: [{targets: ['channel:fax', 'channel:sms'], channels: [email, mail]}]",
             "p.yml:1:21: each of `targets`: there are no channels of the kind `fax`; there are dashboard, email, msteams, \
              opsgenie, pagerduty, slack, sms, telegram, webhook\n\
-             p.yml:1:71: each of `channels`: there are no channels of the kind `mail`; there are dashboard, email, msteams, \
+             p.yml:1:70: each of `channels`: there are no channels of the kind `mail`; there are dashboard, email, msteams, \
              opsgenie, pagerduty, slack, sms, telegram, webhook",
         );
         check("levels: [{targets: [root], delay: 0s}]", "p.yml:1:35: `delay`: expected more than no time");
