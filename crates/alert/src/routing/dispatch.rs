@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    delivery::AGE_MS_MAX,
     notice::{Notice, Reason},
 };
 
@@ -374,6 +375,11 @@ fn look(
             break;
         }
         let key = (group.key.clone(), route.receiver.clone(), index as u64);
+        // What is in the outbox stays there until it is sent or given up, however many looks there are meanwhile.
+        if log.waits(&key, &sets, now) {
+            group.waiting.insert(index as u64);
+            continue;
+        }
         if !log.wants(&key, &sets, channel.send_resolved, route.repeat_interval, now) {
             continue;
         }
@@ -382,7 +388,7 @@ fn look(
             log.passed_over(&key, sets.clone(), now);
             continue;
         }
-        log.queued(&key, sets.clone(), group.next);
+        log.queued(&key, sets.clone(), now.saturating_add(AGE_MS_MAX));
         group.waiting.insert(index as u64);
         integrations.push(index);
     }

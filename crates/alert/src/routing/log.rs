@@ -26,7 +26,7 @@ pub struct Sets {
 pub struct Entry {
     /// What was sent last, and when.
     pub sent: Option<(Sets, i64)>,
-    /// What was queued, and until when it is tried.
+    /// What was queued, and when it is given up.
     pub queued: Option<(Sets, i64)>,
     /// How often something was decided: a notice queued, or what there was passed over.
     #[serde(default)]
@@ -65,10 +65,7 @@ impl Log {
     /// Whether an integration has to be told now.
     pub fn wants(&self, key: &LogKey, now_sets: &Sets, send_resolved: bool, repeat: i64, now: i64) -> bool {
         let entry = self.entries.get(key);
-        if let Some((queued, deadline)) = entry.and_then(|entry| entry.queued.as_ref())
-            && now < *deadline
-            && queued == now_sets
-        {
+        if self.waits(key, now_sets, now) {
             return false;
         }
         // What waits will be told, however late: so its end has to be told as well.
@@ -89,6 +86,12 @@ impl Log {
         at.saturating_add(repeat) < now
     }
 
+    /// Whether just that waits to be sent already.
+    pub fn waits(&self, key: &LogKey, now_sets: &Sets, now: i64) -> bool {
+        let queued = self.entries.get(key).and_then(|entry| entry.queued.as_ref());
+        queued.is_some_and(|(queued, until)| queued == now_sets && now < *until)
+    }
+
     /// Whether what is queued says only what was sent before.
     pub fn repeats(&self, key: &LogKey) -> bool {
         let Some(entry) = self.entries.get(key) else { return false };
@@ -98,7 +101,7 @@ impl Log {
             && queued.resolved.is_subset(&sent.resolved)
     }
 
-    /// Notes that something waits to be sent until a time.
+    /// Notes that something waits to be sent, and is given up at a time.
     pub fn queued(&mut self, key: &LogKey, sets: Sets, deadline: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.queued = Some((sets, deadline));

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     events_are_told_and_resumed::Stream,
-    support::{Running, configured, start, start_on, start_quiet},
+    support::{Running, configured, start_in_memory, start_on},
 };
 
 /// A check made of a function.
@@ -57,8 +57,7 @@ pub(crate) async fn until(running: &Running, path: &str, right: impl Fn(&Value) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_or_panics_holds_up_no_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     let health = running.server.health();
     let runs = Arc::new(AtomicU64::new(0));
     let counted = runs.clone();
@@ -104,8 +103,7 @@ async fn one_that_hangs_or_panics_holds_up_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_changes_all_the_time_is_told_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     let runs = AtomicU64::new(0);
     let look = move || -> Checking {
         let fails = runs.fetch_add(1, Relaxed) % 2 == 1;
@@ -145,7 +143,7 @@ async fn one_that_changes_all_the_time_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_look_at_what_is_elsewhere() {
-    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let other = tempfile::tempdir().unwrap();
     let asked = crate::support::start_with_grpc(other.path()).await.0.server;
     let (http, grpc) = (asked.address().unwrap(), asked.grpc_address().unwrap());
     let config = format!(
@@ -159,7 +157,7 @@ async fn probes_look_at_what_is_elsewhere() {
          - {{name: names, dns: localhost, interval: 100ms}}\n  \
          - {{name: address, dns: localhost, address: 192.0.2.1, interval: 100ms}}\n"
     );
-    let running = start(dir.path(), configured(&config)).await;
+    let running = start_on(Arc::new(MemoryDisk::new()), configured(&config)).await;
     for (name, expected) in [
         ("port", "pass"),
         ("page", "pass"),

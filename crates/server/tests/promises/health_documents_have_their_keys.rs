@@ -1,14 +1,13 @@
 //! `/health`, `/health/extended` and `/diagnostics/…` tell of the server's own requests, from one snapshot each.
 #![allow(clippy::unwrap_used, reason = "a test fails by panics")]
 
-use crate::support::start_quiet;
+use crate::support::start_in_memory;
 use hyper::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn health_documents_have_their_keys() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     for _ in 0..20 {
         assert_eq!(running.get("/api/v1/query?query=1").await.status, 200);
     }
@@ -63,8 +62,7 @@ async fn health_documents_have_their_keys() {
 
 #[tokio::test]
 async fn settings_of_measuring_change_while_running() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     let patch = async |body: &str| {
         let kind = [("content-type", "application/json")];
         running.call(Method::PATCH, "/api/barograph/v1/config", &kind, body.as_bytes()).await

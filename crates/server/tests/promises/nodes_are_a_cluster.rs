@@ -1,18 +1,20 @@
 //! One node is a cluster of one. Of several, each sees the others as they answer: one that stops is named, and without a
 //! majority the quorum is lost.
 
+use std::sync::Arc;
+
+use barograph_disk::MemoryDisk;
 use serde_json::{Value, json};
 
 use crate::{
     checks_stand_alone::until,
     events_are_told_and_resumed::Stream,
-    support::{configured, start, start_quiet},
+    support::{configured, start_in_memory, start_on},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_node_is_a_cluster_of_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     let cluster = running.get("/api/barograph/v1/health/cluster").await.json();
     let Value::Object(mut fields) = cluster else { panic!("no object") };
     assert!(fields.remove("timestamp").unwrap().as_str().unwrap().ends_with('Z'));
@@ -30,14 +32,13 @@ async fn one_node_is_a_cluster_of_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_majority_the_quorum_is_lost() {
-    let dirs: [_; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-    let (a, b) = (start_quiet(dirs[0].path()).await, start_quiet(dirs[1].path()).await);
+    let (a, b) = (start_in_memory().await, start_in_memory().await);
     let (at_a, at_b) = (a.server.address().unwrap(), b.server.address().unwrap());
     let config = format!(
         "collectors: {{built_in: false}}\nhealth:\n  node: c\n  preset: exesdb\n  cluster:\n  \
          - {{name: a, url: 'http://{at_a}'}}\n  - {{name: b, url: 'http://{at_b}/'}}\n"
     );
-    let c = start(dirs[2].path(), configured(&config)).await;
+    let c = start_on(Arc::new(MemoryDisk::new()), configured(&config)).await;
     let path = "/health/cluster";
     until(&c, path, |it| it["healthy_nodes"] == 3 && it["status"] == "healthy").await;
     let health = c.server.health();

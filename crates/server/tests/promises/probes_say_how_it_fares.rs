@@ -1,12 +1,11 @@
 //! Orchestrators, monitoring systems and people ask whether the server is well, each in their own way.
 
-use crate::support::start_quiet;
+use crate::support::start_in_memory;
 use hyper::Method;
 
 #[tokio::test]
 async fn probes_say_how_it_fares() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     for path in ["/-/healthy", "/healthz", "/livez", "/-/ready", "/readyz"] {
         for (method, path) in [(Method::GET, path.to_owned()), (Method::HEAD, path.to_owned())] {
             let reply = running.call(method.clone(), &path, &[], b"").await;

@@ -19,15 +19,16 @@ async fn until(running: &Running, path: &str, is_right: impl Fn(&Value) -> bool)
     panic!("{path} never answered what it should: {}", running.get(path).await.text);
 }
 
-fn names(alerts: &Value) -> Vec<&str> {
-    alerts.as_array().unwrap().iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap()).collect()
+/// A machine that is slow may well have something else to say of itself.
+fn heartbeat_of(reply: &Value) -> Option<&Value> {
+    let alerts = reply["data"]["alerts"].as_array().unwrap();
+    alerts.iter().find(|alert| alert["labels"]["alertname"] == "Watchdog")
 }
 
 #[tokio::test]
 async fn a_heartbeat_disturbs_nobody() {
-    let dir = tempfile::tempdir().unwrap();
     let config = configured("ready_rules: {groups: [watchdog, http], without: [target-down]}\n");
-    let running = start_with_ready_rules(dir.path(), config).await;
+    let running = start_with_ready_rules(config).await;
     let rules = running.data("/api/v1/rules").await;
     let groups = rules["groups"].as_array().unwrap();
     let files: Vec<&Value> = groups.iter().map(|group| &group["file"]).collect();
@@ -35,10 +36,8 @@ async fn a_heartbeat_disturbs_nobody() {
     let of_watchdog = groups[1]["rules"].as_array().unwrap();
     assert!(of_watchdog.len() > 10 && of_watchdog.iter().all(|rule| rule["name"] != "target-down"));
 
-    let alerts =
-        until(&running, "/api/v1/alerts", |reply| !reply["data"]["alerts"].as_array().unwrap().is_empty())
-            .await;
-    let heartbeat = &alerts["data"]["alerts"][0];
+    let alerts = until(&running, "/api/v1/alerts", |reply| heartbeat_of(reply).is_some()).await;
+    let heartbeat = heartbeat_of(&alerts).unwrap();
     assert_eq!(heartbeat["labels"], json!({"alertname": "Watchdog", "severity": "none"}));
     assert_eq!(heartbeat["state"], "firing");
     // Rules that ask for what is not there are no error.
@@ -46,9 +45,10 @@ async fn a_heartbeat_disturbs_nobody() {
     let rules = rules["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.iter().all(|rule| rule["lastError"].as_str().is_none_or(str::is_empty)), "{rules:?}");
 
-    assert_eq!(running.get("/api/v2/alerts").await.json(), json!([]));
-    assert_eq!(running.get("/api/barograph/v1/alerts").await.json()["alerts"], json!([]));
-    assert_eq!(running.get("/api/barograph/v1/incidents").await.json()["incidents"], json!([]));
+    for path in ["/api/v2/alerts", "/api/barograph/v1/alerts", "/api/barograph/v1/incidents"] {
+        let answer = running.get(path).await;
+        assert!(answer.status == 200 && !answer.text.contains("Watchdog"), "{path}: {}", answer.text);
+    }
 
     let link = heartbeat["annotations"]["runbook_url"].as_str().unwrap();
     let page = running.get(&link[link.find("/runbooks").unwrap()..]).await;
@@ -66,12 +66,12 @@ async fn a_heartbeat_is_told_where_a_route_asks_for_it() {
                   receivers: [{name: all}, {name: heart, webhook_configs: [{url: 'http://127.0.0.1:9/', send_resolved: false}]}]\n";
     std::fs::write(&file, routes).unwrap();
     let text = format!("alertmanager_config: {}\nready_rules: {{groups: [watchdog]}}\n", file.display());
-    let running = start_with_ready_rules(&dir.path().join("data"), configured(&text)).await;
+    let running = start_with_ready_rules(configured(&text)).await;
     until(&running, "/api/barograph/v1/deliveries?receiver=heart", |reply| {
         !reply["deliveries"].as_array().unwrap().is_empty()
     })
     .await;
-    assert_eq!(names(&running.get("/api/v2/alerts").await.json()), ["Watchdog"]);
-    assert_eq!(running.get("/api/barograph/v1/incidents").await.json()["incidents"], json!([]));
+    assert!(running.get("/api/v2/alerts").await.text.contains("Watchdog"));
+    assert!(!running.get("/api/barograph/v1/incidents").await.text.contains("Watchdog"));
     running.server.stop().await;
 }

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use barograph_disk::Disk;
+use barograph_disk::{Disk, MemoryDisk};
 use barograph_model::{Labels, Sample, Timestamp};
 use barograph_server::{OtlpPorts, Server, Settings, StartError, config::Config};
 use barograph_wire::remote_write::Writer;
@@ -52,6 +52,11 @@ pub async fn start_on(disk: Arc<dyn Disk>, config: Config) -> Running {
     let settings = settings(Path::new("/nonexistent"), "127.0.0.1:0", config);
     let server = Server::start_on(settings, disk).await.unwrap();
     Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+}
+
+/// As [`start_quiet`], with all that it keeps in memory: how it fares is not for the disk of this machine to say.
+pub async fn start_in_memory() -> Running {
+    start_on(Arc::new(MemoryDisk::new()), configured("collectors: {built_in: false}\n")).await
 }
 
 /// A configuration from its text.
@@ -115,9 +120,10 @@ pub async fn start_at(dir: &Path, http_addr: &str, config: Config) -> Result<Ser
 }
 
 /// Starts a server on `dir`, with the rules that come with it.
-pub async fn start_with_ready_rules(dir: &Path, config: Config) -> Running {
-    let settings = Settings { config: config.clone(), ..settings(dir, "127.0.0.1:0", config) };
-    running(Server::start(settings).await.unwrap())
+pub async fn start_with_ready_rules(config: Config) -> Running {
+    let settings = settings(Path::new("/nonexistent"), "127.0.0.1:0", config.clone());
+    let settings = Settings { config, ..settings };
+    running(Server::start_on(settings, Arc::new(MemoryDisk::new())).await.unwrap())
 }
 
 /// What a server is started with.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     schemas,
-    support::{Running, configured, now_ms, start, start_quiet},
+    support::{Running, configured, now_ms, start, start_in_memory, start_quiet},
 };
 use hyper::Method;
 use serde_json::{Value, json};
@@ -73,8 +73,7 @@ async fn what_is_collected_unasked_is_kept_and_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_traced_stage_by_stage() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start_quiet(dir.path()).await;
+    let running = start_in_memory().await;
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     let asking = async {
         // Until the collection is over: it began at some time that nobody tells.

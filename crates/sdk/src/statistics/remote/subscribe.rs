@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
     },
     time::Duration,
 };
@@ -23,6 +24,8 @@ use crate::{
 const SUBSCRIPTIONS_MAX: usize = 256;
 /// A stream that is silent for so long has broken.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// So long a subscription waits for its stream to be there, before it goes on without.
+const BEGIN_WAIT: Duration = Duration::from_secs(5);
 /// So long after a stream broke off it is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// An event is no longer.
@@ -30,7 +33,8 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 /// So long the end of a subscription waits for a handler that is running.
 const END_WAIT: Duration = Duration::from_secs(10);
 
-/// Follows a metric until the handle is dropped.
+/// Follows a metric until the handle is dropped. What is stored after this returned is told, if the server could be reached
+/// in time; else what is stored from when it can be.
 pub(super) fn start(
     address: &Address,
     metric: &str,
@@ -42,6 +46,7 @@ pub(super) fn start(
         return Err(ConsumerError::TooManySubscriptions { max: SUBSCRIPTIONS_MAX });
     }
     let connection = Arc::new(Mutex::new(None));
+    let (tell_begun, begun) = mpsc::sync_channel(1);
     let mut stream = Stream {
         address: address.clone(),
         path: format!("/api/barograph/v1/live?metric={}", encoded(metric)),
@@ -53,7 +58,8 @@ pub(super) fn start(
     let worker = Worker::start("barograph-follow", move |wake| {
         while wake.ends().is_none() {
             // Whatever ended it, the stream goes on where it was.
-            let _ = stream.follow(wake);
+            let _ = stream.follow(wake, &tell_begun);
+            let _ = tell_begun.try_send(());
             wake.sleep(AGAIN);
         }
     });
@@ -62,6 +68,7 @@ pub(super) fn start(
         subscribers.fetch_sub(1, Relaxed);
         return Err(ConsumerError::Unavailable { reason: "the system has no thread".to_owned() });
     };
+    let _ = begun.recv_timeout(BEGIN_WAIT);
     Ok(SubscriptionHandle::new(move || {
         worker.end(END_WAIT);
         if let Some(connection) = lock(&connection).take() {
@@ -89,8 +96,8 @@ struct Stream {
 }
 
 impl Stream {
-    /// Reads events until the stream ends.
-    fn follow(&mut self, wake: &Wake) -> std::io::Result<()> {
+    /// Reads events until the stream ends; tells when the server has begun to answer.
+    fn follow(&mut self, wake: &Wake, begun: &mpsc::SyncSender<()>) -> std::io::Result<()> {
         let mut headers = vec![("accept", "text/event-stream")];
         let last = self.last.clone();
         headers.extend(last.iter().map(|id| ("last-event-id", id.as_str())));
@@ -100,6 +107,7 @@ impl Stream {
             return Ok(());
         }
         *lock(&self.connection) = Some(answer.connection()?);
+        let _ = begun.try_send(());
         let (mut lines, mut line) = (BufReader::new(answer), String::new());
         while wake.ends().is_none() {
             line.clear();
