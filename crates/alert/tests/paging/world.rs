@@ -299,6 +299,7 @@ impl World {
         let cancelled: Vec<String> =
             changes.iter().filter(|change| change.cancel).map(|change| change.incident.clone()).collect();
         let gone = self.machine.pick(|entry| entry.notice.asks_again(&cancelled));
+        gone.iter().for_each(|entry| self.dispatcher.given_up(&entry.notice));
         let log = self.dispatcher.log().changes();
         let fault = self.fault.take();
         match fault {

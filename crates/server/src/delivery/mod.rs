@@ -64,7 +64,7 @@ pub(crate) trait Told: Send + Sync {
     /// As those of the batch.
     fn sent(&self, batch: &mut Batch<'_>, notice: &Notice, at: i64) -> Result<(), StateError>;
 
-    /// It was given up.
+    /// It was given up, or taken back.
     ///
     /// # Errors
     /// As those of the batch.
