@@ -7,6 +7,7 @@ mod words;
 
 use std::process::ExitCode;
 
+use barograph_alert::routing::{MatcherDocument, Matchers};
 use serde_json::{Value, json};
 
 use crate::{
@@ -269,7 +270,8 @@ fn act(action: &str, args: &ActArgs, to: Option<&str>, terminal: &mut Terminal) 
 }
 
 fn silence(args: &SilenceArgs, terminal: &mut Terminal) -> Result<(), Error> {
-    let matchers = args.matchers.iter().map(|text| matcher(text)).collect::<Result<Vec<_>, _>>()?;
+    let read = args.matchers.iter().map(|text| matchers(text)).collect::<Result<Vec<_>, _>>()?;
+    let matchers = read.concat();
     let now = time::now();
     let span = i64::try_from(args.span.to_duration().as_millis()).unwrap_or(i64::MAX);
     let end = barograph_model::Timestamp(now.0.saturating_add(span));
@@ -289,23 +291,13 @@ fn silence(args: &SilenceArgs, terminal: &mut Terminal) -> Result<(), Error> {
     Ok(())
 }
 
-/// `name="value"`, also with `!=`, `=~` and `!~`, the value with or without quotes.
-fn matcher(given: &str) -> Result<Value, Error> {
-    let wrong = || Error::Usage(format!("expected a matcher such as `job=\"api\"`, found `{given}`"));
-    let at = given.find(['=', '!']).ok_or_else(wrong)?;
-    let (name, rest) = given.split_at(at);
-    let operators = [("=~", true, true), ("!~", true, false), ("!=", false, false), ("=", false, true)];
-    let (value, is_regex, is_equal) = operators
-        .into_iter()
-        .find_map(|(operator, is_regex, is_equal)| Some((rest.strip_prefix(operator)?, is_regex, is_equal)))
-        .ok_or_else(wrong)?;
-    let name = name.trim();
-    if name.is_empty() {
-        return Err(wrong());
-    }
-    let value = value.trim();
-    let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    Ok(json!({"name": name, "value": unquoted.unwrap_or(value), "isRegex": is_regex, "isEqual": is_equal}))
+/// Reads matchers as routes and `amtool` have them: `name="value"`, also with `!=`, `=~` and `!~`, the value with or without quotes.
+fn matchers(given: &str) -> Result<Vec<MatcherDocument>, Error> {
+    let wrong = |why: String| {
+        Error::Usage(format!("expected a matcher such as `job=\"api\"`, found `{given}`: {why}"))
+    };
+    let read = Matchers::parse(given).map_err(wrong)?.documents();
+    if read.is_empty() { Err(wrong("it says nothing".to_owned())) } else { Ok(read) }
 }
 
 fn oncall(args: &OncallArgs, terminal: &mut Terminal) -> Result<(), Error> {
@@ -372,16 +364,18 @@ mod tests {
     #[test]
     fn matchers_are_read() {
         let check = |text: &str, value: &str, is_regex: bool, is_equal: bool| {
-            let expected = json!({"name": "job", "value": value, "isRegex": is_regex, "isEqual": is_equal});
-            assert_eq!(matcher(text).unwrap(), expected, "{text}");
+            let expected = json!([{"name": "job", "value": value, "isRegex": is_regex, "isEqual": is_equal}]);
+            assert_eq!(json!(matchers(text).unwrap()), expected, "{text}");
         };
         check("job=api", "api", false, true);
         check("job = \"a b\"", "a b", false, true);
         check("job!=api", "api", false, false);
         check("job=~a.*", "a.*", true, true);
         check("job!~\"a\"", "a", true, false);
-        for wrong in ["job", "=x", "job!x"] {
-            assert!(matcher(wrong).is_err(), "{wrong}");
+        check(r#"job="C:\\a \"b\"""#, r#"C:\a "b""#, false, true);
+        assert_eq!(matchers("job=api,site=x").unwrap().len(), 2);
+        for wrong in ["job", "=x", "job!x", "", "job=~("] {
+            assert!(matchers(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -75,6 +75,10 @@ pub const SECTIONS: [&str; 11] = [
     "twilio_configs",
 ];
 
+/// The kinds of channels, as policies name them ([`Channel::kind`]).
+pub const KINDS: [&str; 9] =
+    ["dashboard", "email", "msteams", "opsgenie", "pagerduty", "slack", "sms", "telegram", "webhook"];
+
 /// Keys of a receiver that Alertmanager knows and we do not.
 const UNSUPPORTED: [&str; 10] = [
     "discord_configs",

@@ -50,6 +50,9 @@ pub struct Entry {
     /// Of several addresses those that have it already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<String>,
+    /// The notices that went into it, without those that went into them before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<u64>,
 }
 
 impl Entry {

@@ -1,6 +1,6 @@
 //! What waits for one integration of a receiver.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::{AGE_MS_MAX, Breaker, Entry, Outcome, breaker::Standing, rate::Rate};
 use crate::{
@@ -154,6 +154,7 @@ impl Queue {
         merge(&mut kept.notice, gone.notice);
         // Whoever has the later one has not what the earlier one says.
         kept.taken.clear();
+        kept.absorbed.push(gone.id);
         kept.queued_at = kept.queued_at.min(gone.queued_at);
         let newer = std::mem::replace(&mut kept.attempts, gone.attempts);
         newer.into_iter().for_each(|attempt| kept.note(attempt));
@@ -168,17 +169,16 @@ impl Queue {
             Some(waiting.entry.id) != self.sending
                 && matches!(waiting.entry.notice.reason, Reason::Group | Reason::Resolved)
         };
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (at, waiting) in self.waiting.iter().enumerate().filter(|(_, waiting)| mergeable(waiting)) {
+            first.entry(&waiting.entry.notice.dedup_key).or_insert(at);
+        }
         // Where the newest has no older one of its group, some other may.
-        let pair =
-            (0..=newest).rev().filter(|at| mergeable(&self.waiting[*at])).take(QUEUE_MAX / 10).find_map(
-                |later| {
-                    let key = &self.waiting[later].entry.notice.dedup_key;
-                    let same = |at: &usize| {
-                        mergeable(&self.waiting[*at]) && self.waiting[*at].entry.notice.dedup_key == *key
-                    };
-                    (0..later).find(same).map(|earlier| (earlier, later))
-                },
-            );
+        let mut later = (0..=newest).rev().filter(|at| mergeable(&self.waiting[*at])).take(QUEUE_MAX / 10);
+        let pair = later.find_map(|later| {
+            let earlier = *first.get(self.waiting[later].entry.notice.dedup_key.as_str())?;
+            (earlier < later).then_some((earlier, later))
+        });
         if let Some((earlier, later)) = pair {
             return self.merge(earlier, later);
         }

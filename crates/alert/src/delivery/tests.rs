@@ -34,7 +34,8 @@ fn entry(id: u64, receiver: &str, key: &str, severity: &str) -> Entry {
         at: 0,
         deadline: 300_000,
     };
-    Entry { id, notice, channel: "webhook".to_owned(), queued_at: 0, attempts: Vec::new(), taken: Vec::new() }
+    let (channel, attempts, taken) = ("webhook".to_owned(), Vec::new(), Vec::new());
+    Entry { id, notice, channel, queued_at: 0, attempts, taken, absorbed: Vec::new() }
 }
 
 fn again() -> Verdict {

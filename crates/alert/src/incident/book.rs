@@ -231,6 +231,12 @@ impl Book {
         self.early.get(&fingerprint)
     }
 
+    /// Those such acknowledgements whose alert does not fire any more as it did then.
+    pub fn stale_earlies(&self, fires: impl Fn(Fingerprint, i64) -> bool) -> Vec<Fingerprint> {
+        let stale = self.early.iter().filter(|(fingerprint, early)| !fires(**fingerprint, early.starts_at));
+        stale.map(|(fingerprint, _)| *fingerprint).collect()
+    }
+
     /// All such acknowledgements.
     pub fn earlies(&self) -> impl Iterator<Item = (&Fingerprint, &Early)> {
         self.early.iter()
@@ -540,8 +546,8 @@ impl Book {
         noted.map(|((), change)| change)
     }
 
-    /// Those that are over and too many, the oldest first; they are gone.
-    pub fn prune(&mut self, kept: usize) -> Vec<Incident> {
+    /// Those that are over and more than are kept, the oldest first and so many at most; they are gone.
+    pub fn prune(&mut self, kept: usize, most: usize) -> Vec<Incident> {
         let mut over: Vec<(i64, String)> = self
             .all
             .values()
@@ -549,7 +555,7 @@ impl Book {
             .map(|incident| (incident.resolved_at.unwrap_or_default(), incident.id.clone()))
             .collect();
         over.sort_unstable();
-        let gone = over.len().saturating_sub(kept);
+        let gone = over.len().saturating_sub(kept).min(most);
         over.into_iter().take(gone).filter_map(|(_, id)| self.take_out(&id)).collect()
     }
 }

@@ -27,13 +27,13 @@ use std::{
 };
 
 use barograph_yaml::{
-    section::{Findings, Section, count, text},
+    section::{Findings, Section, count},
     tree::Node,
     units::parse_duration,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::routing::Severity;
+use crate::{channels::KINDS, routing::Severity};
 
 /// How long somebody has to acknowledge unless a policy says otherwise.
 const DELAY: Duration = Duration::from_secs(15 * 60);
@@ -110,7 +110,7 @@ impl FromStr for Target {
                 "user" => Ok(Self::User(name.to_owned())),
                 "schedule" => Ok(Self::Schedule(name.to_owned())),
                 "receiver" => Ok(Self::Receiver(name.to_owned())),
-                "channel" => Ok(Self::Channel(name.to_owned())),
+                "channel" => channel_kind(name).map(Self::Channel),
                 _ => Err(wrong()),
             },
         }
@@ -270,7 +270,7 @@ fn read_level(node: &Node, findings: &mut Findings) -> Option<Level> {
     let mut section = Section::open(node, "a level", findings);
     let delay = section.value("delay", some_time, findings).unwrap_or(DELAY);
     let targets = section.values("targets", str::parse, findings);
-    let channels = section.values("channels", text, findings);
+    let channels = section.values("channels", channel_kind, findings);
     let place = section.place_of("targets");
     section.finish(&[], findings);
     if targets.is_empty() || targets.len() > TARGETS_MAX {
@@ -281,6 +281,13 @@ fn read_level(node: &Node, findings: &mut Findings) -> Option<Level> {
         return None;
     }
     Some(Level { delay_ms: millis(delay), targets, channels })
+}
+
+fn channel_kind(text: &str) -> Result<String, String> {
+    match KINDS.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("there are no channels of the kind `{text}`; there are {}", KINDS.join(", "))),
+    }
 }
 
 fn few(text: &str) -> Result<u32, String> {
@@ -344,6 +351,13 @@ mod tests {
             "p.yml:1:11: a level has 1 to 50 `targets`; give one such as `schedule:NAME`\n\
              p.yml:1:21: each of `targets`: expected `user:NAME`, `schedule:NAME`, `receiver:NAME`, `channel:KIND`, \
              `route` or `root`, found `ann`",
+        );
+        check(
+            "levels: [{targets: ['channel:fax', 'channel:sms'], channels: [email, mail]}]",
+            "p.yml:1:21: each of `targets`: there are no channels of the kind `fax`; there are dashboard, email, msteams, \
+             opsgenie, pagerduty, slack, sms, telegram, webhook\n\
+             p.yml:1:70: each of `channels`: there are no channels of the kind `mail`; there are dashboard, email, msteams, \
+             opsgenie, pagerduty, slack, sms, telegram, webhook",
         );
         check("levels: [{targets: [root], delay: 0s}]", "p.yml:1:35: `delay`: expected more than no time");
         check(

@@ -35,11 +35,16 @@ pub struct Entry {
     pub expires: i64,
 }
 
+/// Entries at most. Of more, those that changed longest ago go: what they told may be told once more.
+const ENTRIES_MAX: usize = 200_000;
+
 /// The log, and which entries changed since they were kept.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     entries: BTreeMap<LogKey, Entry>,
     changed: BTreeSet<LogKey>,
+    /// Entries that went as there were too many, from the start.
+    limited: u64,
 }
 
 /// An entry is kept for so long after it changed, in milliseconds: longer than a group is muted, so that who has it is not told of it
@@ -49,7 +54,7 @@ const KEPT: i64 = 120 * 3_600_000;
 impl Log {
     /// What was kept.
     pub fn restore(kept: impl IntoIterator<Item = (LogKey, Entry)>) -> Self {
-        Self { entries: kept.into_iter().collect(), changed: BTreeSet::new() }
+        Self { entries: kept.into_iter().collect(), changed: BTreeSet::new(), limited: 0 }
     }
 
     /// The entry of a key.
@@ -138,24 +143,48 @@ impl Log {
         }
     }
 
-    /// Forgets what is too old to matter.
+    /// Entries that went as there were too many, from the start.
+    pub fn limited(&self) -> u64 {
+        self.limited
+    }
+
+    /// Forgets what is too old to matter, and what is too much.
     pub fn prune(&mut self, now: i64) {
+        self.prune_to(ENTRIES_MAX, now);
+    }
+
+    fn prune_to(&mut self, most: usize, now: i64) {
         let old: Vec<_> = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.expires <= now)
             .map(|(key, _)| key.clone())
             .collect();
-        for key in old {
-            self.entries.remove(&key);
-            self.changed.insert(key);
+        old.into_iter().for_each(|key| self.forget(key));
+        let over = self.entries.len().saturating_sub(most);
+        if over > 0 {
+            let mut by_age: Vec<(i64, LogKey)> =
+                self.entries.iter().map(|(key, entry)| (entry.expires, key.clone())).collect();
+            by_age.sort_unstable();
+            by_age.into_iter().take(over).for_each(|(_, key)| self.forget(key));
+            self.limited += over as u64;
         }
+    }
+
+    fn forget(&mut self, key: LogKey) {
+        self.entries.remove(&key);
+        self.changed.insert(key);
     }
 
     /// What is to be kept since this was asked last; `None` is an entry that is forgotten.
     pub fn changes(&mut self) -> Vec<(LogKey, Option<Entry>)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| (key.clone(), self.entries.get(&key).cloned())).collect()
+    }
+
+    /// What was to be kept could not be: it is to be kept still.
+    pub fn unkept(&mut self, keys: impl IntoIterator<Item = LogKey>) {
+        self.changed.extend(keys);
     }
 
     /// The wall clock jumped: what is counted from goes with it.
@@ -203,6 +232,20 @@ mod tests {
                 "{sent:?} {now_sets:?}"
             );
         }
+    }
+
+    #[test]
+    fn of_too_many_entries_the_oldest_go() {
+        let mut log = Log::default();
+        let key = |group: i64| (format!("g{group}"), "r".to_owned(), 0);
+        (0..10).for_each(|group| log.sent(&key(group), sets(&[1], &[]), 100 - group));
+        log.changes();
+        log.prune_to(7, 100);
+        let gone: Vec<_> = log.changes().into_iter().map(|(key, entry)| (key, entry.is_none())).collect();
+        assert_eq!(gone, [(key(7), true), (key(8), true), (key(9), true)]);
+        assert_eq!(log.limited(), 3);
+        log.unkept(gone.iter().map(|(key, _)| key.clone()));
+        assert_eq!(log.changes().len(), 3);
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Maintenance {
 
     /// Whether it mutes an alert with these labels now.
     pub fn mutes(&self, labels: &LabelSet, now: i64) -> bool {
-        self.active(now) && self.matchers.matches(labels)
+        self.matchers.matches(labels) && self.active(now)
     }
 
     /// Whether it is under way.

@@ -28,6 +28,9 @@ struct Case {
     group: String,
 }
 
+/// What was told is not known for longer.
+const LOG_KEPT_MS: i64 = 100 * 3_600_000;
+
 type Sets = (BTreeSet<Fingerprint>, BTreeSet<Fingerprint>);
 
 #[derive(Debug)]
@@ -39,6 +42,11 @@ pub(crate) struct Judge {
     told: BTreeMap<LogKey, Sets>,
     /// What fired of a group when a person said that it is over.
     rested: BTreeMap<String, BTreeSet<(Fingerprint, i64)>>,
+    /// What each integration that hears of ends believes to fire, as far as it is known.
+    believed: BTreeMap<LogKey, BTreeSet<Fingerprint>>,
+    /// Those that something was lost for: who was given up, or whose alerts may have been muted when they ended.
+    lost: BTreeSet<LogKey>,
+    mutes: bool,
     /// When notices were queued.
     queued: BTreeMap<u64, i64>,
     /// How often it was looked at what must not happen.
@@ -54,6 +62,9 @@ impl Judge {
             cases: BTreeMap::new(),
             told: BTreeMap::new(),
             rested: BTreeMap::new(),
+            believed: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            mutes: !config.inhibit_rules.is_empty(),
             queued: BTreeMap::new(),
             looked: 0,
         }
@@ -190,6 +201,27 @@ impl Judge {
     pub(crate) fn sent(&mut self, notice: &Notice) {
         if matches!(notice.reason, Reason::Group | Reason::Resolved) {
             self.told.insert(key(notice), sets(notice));
+            self.believed.insert(key(notice), sets(notice).0);
+        }
+    }
+
+    /// It is noted that one was given up.
+    pub(crate) fn dead(&mut self, notice: &Notice) {
+        self.lost.insert(key(notice));
+    }
+
+    /// From now on alerts may be muted when they end.
+    pub(crate) fn mutes(&mut self) {
+        self.mutes = true;
+    }
+
+    /// What holds once nothing fires, and all who were told anything answer.
+    pub(crate) fn rest(&self, lived: i64) {
+        if self.mutes || lived > LOG_KEPT_MS {
+            return;
+        }
+        for (key, firing) in self.believed.iter().filter(|(key, _)| !self.lost.contains(key)) {
+            assert!(firing.is_empty(), "{key:?} was not told that {firing:?} are over");
         }
     }
 

@@ -6,7 +6,8 @@
 //! - An acknowledgement lapses, and a level is asked, only when that much time went by; a clock that is set is no such time.
 //! - One look asks one level. No deadline is out of reach.
 //! - What was decided to be told is sent, refused, or given up after a day that went by.
-//! - Once nothing fires and all receivers answer, every incident is over and nothing waits.
+//! - Once nothing fires and all receivers answer, every incident is over and nothing waits; and whoever was told that something fires,
+//!   and was told all that was decided, was told that it is over.
 //!
 //! It plays the same cases each time. `PROPTEST_RNG_SEED=2 PROPTEST_CASES=100000 cargo test -p barograph-alert --test paging` plays
 //! others, and more of them.

@@ -26,6 +26,8 @@ pub(crate) enum Step {
     },
     /// What becomes of the next transaction.
     Fault(Fault),
+    /// The configuration is read again.
+    Reload,
     /// What is due is sent.
     Begin,
     /// One that is being sent comes to something.
@@ -105,6 +107,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => jump().prop_map(Step::Jump),
         2 => (span(), meanwhile).prop_map(|(down, jump)| Step::Restart { down, jump }),
         1 => fault.prop_map(Step::Fault),
+        1 => Just(Step::Reload),
         5 => Just(Step::Begin),
         5 => (0..4usize, answer).prop_map(|(which, answer)| Step::Finish(which, answer)),
         3 => Just(Step::Note),
@@ -120,13 +123,15 @@ pub(crate) fn setups() -> impl Strategy<Value = String> {
     let levels = prop::collection::vec((1i64..40, targets), 1..4);
     let policy = (levels, 0..3u32, any::<bool>(), prop::option::of(5i64..300));
     let route = (prop_oneof![Just(0), Just(30)], 1..6i64, prop_oneof![Just(10), Just(60), Just(240)]);
-    (policy, route).prop_map(|((levels, repeat, last, timeout), (wait, interval, again))| {
+    (policy, route, any::<bool>()).prop_map(|((levels, repeat, last, timeout), (wait, interval, again), inhibits)| {
         let levels: Vec<_> = levels
             .into_iter()
             .map(|(delay, targets)| format!("{{delay: {delay}m, targets: [{}]}}", targets.join(", ")))
             .collect();
         let timeout = timeout.map(|minutes| format!(", ack_timeout: {minutes}m")).unwrap_or_default();
         let then = if last { "last" } else { "stop" };
+        let inhibit = "{source_matchers: [alertname=A], target_matchers: [alertname=B], equal: [instance]}";
+        let inhibit = if inhibits { inhibit } else { "" };
         format!(
             "
 route:
@@ -137,6 +142,7 @@ route:
   repeat_interval: {again}m
   escalation: p
   routes: [{{receiver: team, matchers: ['alertname=~\".+\"']}}]
+inhibit_rules: [{inhibit}]
 receivers:
 - {{name: all, webhook_configs: [{{url: 'http://x/'}}]}}
 - {{name: team, webhook_configs: [{{url: 'http://x/'}}, {{url: 'http://y/'}}]}}

@@ -57,7 +57,9 @@ enum Done {
 }
 
 pub(crate) struct World {
+    /// The configuration as it is, and as it is read next.
     config: Arc<Config>,
+    other: Arc<Config>,
     /// What the wall clock says.
     now: i64,
     /// The time that went by, as far as a process can know.
@@ -84,6 +86,14 @@ fn labels(which: usize) -> LabelSet {
         .into()
 }
 
+/// The same configuration with longer waits between looks.
+fn other_times(config: &Config) -> Arc<Config> {
+    let mut other = config.clone();
+    other.route.group_interval += 2 * MINUTE;
+    other.route.routes.iter_mut().for_each(|route| route.group_interval += 2 * MINUTE);
+    Arc::new(other)
+}
+
 impl World {
     pub(crate) fn new(setup: &str) -> Self {
         let config = Arc::new(config::parse(setup, "a.yml").unwrap());
@@ -91,7 +101,7 @@ impl World {
             now: START,
             lived: 0,
             alerts: Alerts::default(),
-            mutes: Mutes::default(),
+            mutes: Mutes { inhibitor: Inhibitor::new(&config.inhibit_rules), ..Mutes::default() },
             dispatcher: Dispatcher::new(config.clone(), Log::default()),
             book: Book::default(),
             machine: Machine::default(),
@@ -102,6 +112,7 @@ impl World {
             fault: None,
             fires: [None; ALERTS],
             judge: Judge::new(&config),
+            other: other_times(&config),
             config,
         }
     }
@@ -125,11 +136,20 @@ impl World {
             Step::Jump(by) => self.jump(by),
             Step::Restart { down, jump } => self.restart(down, jump),
             Step::Fault(fault) => self.fault = Some(fault),
+            Step::Reload => self.reload(),
             Step::Begin => self.begin(),
             Step::Finish(which, answer) => self.finish(which, answer),
             Step::Note => drop(self.note()),
         }
         self.judge.look(&self.book);
+    }
+
+    /// The configuration is read again, and says other times.
+    fn reload(&mut self) {
+        std::mem::swap(&mut self.config, &mut self.other);
+        self.mutes.inhibitor = Inhibitor::new(&self.config.inhibit_rules);
+        self.alerts.all().for_each(|alert| self.mutes.inhibitor.note(alert));
+        self.dispatcher.configure(self.config.clone(), self.alerts.all().cloned(), self.now);
     }
 
     /// What fires ends, all receivers answer, and nothing fails any more: everything comes to rest.
@@ -151,6 +171,7 @@ impl World {
         assert!(self.disk.outbox.is_empty());
         let live: Vec<_> = self.book.iter().filter(|incident| incident.is_live()).collect();
         assert!(live.is_empty(), "nothing fires any more: {live:?}");
+        self.judge.rest(self.lived);
     }
 
     /// A rule tells of an alert.
@@ -167,6 +188,7 @@ impl World {
             cause: None,
         };
         let taken = self.alerts.take(alert, self.now).unwrap();
+        self.mutes.inhibitor.note(&taken.alert);
         if taken.changed {
             self.keep_alert(&taken.alert);
         }
@@ -180,6 +202,7 @@ impl World {
     }
 
     fn silence(&mut self, which: usize) {
+        self.judge.mutes();
         let labels = labels(which);
         let active: Vec<String> =
             self.mutes.silences.of(&labels, self.now).map(|silence| silence.id.clone()).collect();
@@ -276,11 +299,13 @@ impl World {
         let cancelled: Vec<String> =
             changes.iter().filter(|change| change.cancel).map(|change| change.incident.clone()).collect();
         let gone = self.machine.pick(|entry| entry.notice.asks_again(&cancelled));
+        gone.iter().for_each(|entry| self.dispatcher.given_up(&entry.notice));
         let log = self.dispatcher.log().changes();
         let fault = self.fault.take();
         match fault {
             Some(Fault::Refused) => {
                 self.book.undo(changes);
+                self.dispatcher.log().unkept(log.into_iter().map(|(key, _)| key));
                 return Done::Refused;
             }
             Some(Fault::EndsBefore) => {
@@ -323,7 +348,15 @@ impl World {
         let id = self.next_id;
         self.next_id += 1;
         let (channel, queued_at) = ("webhook".to_owned(), self.now);
-        Entry { id, notice, channel, queued_at, attempts: Vec::new(), taken: Vec::new() }
+        Entry {
+            id,
+            notice,
+            channel,
+            queued_at,
+            attempts: Vec::new(),
+            taken: Vec::new(),
+            absorbed: Vec::new(),
+        }
     }
 
     fn admit(&mut self, entries: Vec<Entry>) {
@@ -412,7 +445,10 @@ impl World {
                     self.disk.outbox.remove(&entry.id);
                     self.judge.sent(&entry.notice);
                 }
-                Outcome::Dead(_) => drop(self.disk.outbox.remove(&entry.id)),
+                Outcome::Dead(_) => {
+                    self.disk.outbox.remove(&entry.id);
+                    self.judge.dead(&entry.notice);
+                }
             }
             self.machine.noted(entry.id);
         }
@@ -451,6 +487,7 @@ impl World {
             ..Mutes::default()
         };
         let log = self.disk.log.iter().map(|(key, entry)| (key.clone(), value(entry)));
+        self.alerts.all().for_each(|alert| self.mutes.inhibitor.note(alert));
         self.dispatcher = Dispatcher::new(self.config.clone(), Log::restore(log));
         self.dispatcher.insert(self.alerts.all().cloned(), self.now);
         let incidents = self.disk.incidents.values().map(|incident| value(incident)).collect();

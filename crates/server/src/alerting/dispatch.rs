@@ -192,6 +192,7 @@ impl Alerting {
                     "what is to be told cannot be kept; it is decided anew"
                 );
                 let mut standing = self.standing();
+                standing.dispatcher.log().unkept(log.into_iter().map(|(key, _)| key));
                 flushes.iter().for_each(|flush| standing.dispatcher.again(flush, now + AGAIN));
             }
         }
@@ -202,7 +203,10 @@ impl Alerting {
     }
 
     fn measure(&self, now: i64) {
-        let standing = self.standing();
+        let mut standing = self.standing();
+        let limited = standing.dispatcher.log().limited();
+        let known = self.instruments.log_limited.value();
+        self.instruments.log_limited.add(limited.saturating_sub(known));
         let muting = standing.muting();
         let (mut active, mut muted) = (0, 0);
         for alert in standing.alerts.all().filter(|alert| alert.ends_at.is_none_or(|end| end > now)) {

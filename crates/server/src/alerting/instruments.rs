@@ -14,6 +14,8 @@ pub(crate) struct Instruments {
     pub(super) uncounted: Counter,
     /// Alerts that found no group as there are too many of these.
     pub(super) groups_refused: Counter,
+    /// Entries of the notification log that went as there were too many.
+    pub(super) log_limited: Counter,
     alerts: Family<Gauge, 1>,
     silences: Family<Gauge, 1>,
     /// Groups.
@@ -52,6 +54,11 @@ impl Instruments {
             groups_refused: counter(
                 "barograph_alert_groups_limited_total",
                 "Alerts that found no group: there are too many.",
+            )
+            .register()?,
+            log_limited: counter(
+                "barograph_notification_log_limited_total",
+                "Entries of the notification log that were forgotten early: there are too many.",
             )
             .register()?,
             alerts: registry

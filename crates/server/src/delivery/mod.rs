@@ -64,7 +64,7 @@ pub(crate) trait Told: Send + Sync {
     /// As those of the batch.
     fn sent(&self, batch: &mut Batch<'_>, notice: &Notice, at: i64) -> Result<(), StateError>;
 
-    /// It was given up.
+    /// It was given up, or taken back.
     ///
     /// # Errors
     /// As those of the batch.
@@ -288,6 +288,7 @@ impl Standing {
             queued_at: now,
             attempts: Vec::new(),
             taken: Vec::new(),
+            absorbed: Vec::new(),
         }
     }
 

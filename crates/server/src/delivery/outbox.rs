@@ -174,10 +174,14 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Notes that notices went into another.
+/// Notes that a notice went into another. Of a row of notices each of which went into the next, as while nobody answers, the log
+/// keeps the last, which has all that they said and all their tries.
 pub(super) fn merged(batch: &mut Batch<'_>, gone: u64, into: &Entry, at: i64) -> Result<(), StateError> {
     if let Some(entry) = batch.get(&OUTBOX, &gone)? {
         batch.remove(&OUTBOX, &gone)?;
+        for earlier in &entry.absorbed {
+            batch.remove(&LOG, earlier)?;
+        }
         let why = format!("there was more to tell before it was sent; it is told with {}", into.id);
         batch.put(&LOG, &gone, &Record::settled(&entry, Fate::Coalesced, Some(&why), at))?;
     }

@@ -30,8 +30,13 @@ impl Queue for std::sync::Arc<Delivery> {
         at: i64,
     ) -> Result<(), StateError> {
         let gone = self.standing().machine.pick(|entry| entry.notice.asks_again(cancelled));
+        let told = lock(&self.told).clone();
         for entry in &gone {
             outbox::taken_back(batch, entry, TAKEN_BACK, at)?;
+            // What it says waits no more: once nobody has the incident, it may be decided anew.
+            if let Some(told) = &told {
+                told.dead(batch, &entry.notice, TAKEN_BACK, at)?;
+            }
         }
         // Later pages have later times, and those of one moment follow each other.
         let numbered =

@@ -76,6 +76,23 @@ fn what_is_given_up_is_kept_and_can_be_sent_again() {
 }
 
 #[test]
+fn a_receiver_that_is_away_for_long_leaves_one_line_of_what_went_into_what() {
+    let disk = MemoryDisk::new();
+    let delivery = load(&disk, 0);
+    for look in 1..=20 {
+        let again = Notice { seq: look, ..notice(1) };
+        let entries = delivery.state.write(|batch| delivery.put(batch, vec![again], 0)).unwrap();
+        delivery.admit(entries, 0);
+        let states = || {
+            let shown = delivery.deliveries(&Wanted { limit: 50, ..Wanted::default() }).unwrap();
+            shown.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let expected: &[&str] = if look == 1 { &["queued"] } else { &["queued", "coalesced"] };
+        assert_eq!(states(), expected, "after {look} looks");
+    }
+}
+
+#[test]
 fn a_notice_fits_into_the_outbox_whatever_it_is_about() {
     let mut large = notice(1);
     let text = "\"\\\u{1}ü".repeat(20_000);

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use barograph_alert::incident::KEPT_MAX;
+use barograph_alert::{incident::KEPT_MAX, routing::Fingerprint};
 use tokio::sync::watch;
 
-use super::{INCIDENTS, Incidents, Pending, TIMELINE};
+use super::{EARLY, INCIDENTS, Incidents, Pending, TIMELINE};
 use crate::{Engine, errors::chain, server::stopped};
 
 /// How often it is looked.
@@ -31,11 +31,22 @@ impl Incidents {
         }
     }
 
-    /// Lets go of the oldest that are over and too many, and of acknowledgements that no incident came for. Blocks on the disk.
-    fn prune(&self) {
+    /// Lets go of the oldest that are over and too many, and of acknowledgements that no incident came for: `fires` says whether an
+    /// alert fires since a time. Blocks on the disk.
+    pub(super) fn prune(&self, fires: impl Fn(Fingerprint, i64) -> bool) {
+        // Who else wants the book has it between one part and the next.
+        while self.prune_some() == PRUNE_MAX {}
+        self.prune_earlies(fires);
+        self.prune_overrides();
+    }
+
+    /// How many went; none if that could not be stored.
+    fn prune_some(&self) -> usize {
         let mut book = self.as_it_is();
-        let kept = book.iter().count().saturating_sub(PRUNE_MAX).max(KEPT_MAX);
-        let gone = book.prune(kept);
+        let gone = book.prune(KEPT_MAX, PRUNE_MAX);
+        if gone.is_empty() {
+            return 0;
+        }
         let pruned = self.0.state.write(|batch| {
             for incident in &gone {
                 batch.remove(&INCIDENTS, &incident.id)?;
@@ -45,11 +56,31 @@ impl Incidents {
             }
             Ok(())
         });
-        if let Err(error) = pruned {
-            tracing::warn!(error = chain(&error), "old incidents are not removed for now");
+        match pruned {
+            Ok(()) => gone.len(),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "old incidents are not removed for now");
+                0
+            }
         }
-        drop(book);
-        self.prune_overrides();
+    }
+
+    fn prune_earlies(&self, fires: impl Fn(Fingerprint, i64) -> bool) {
+        let mut book = self.as_it_is();
+        let stale = book.stale_earlies(fires);
+        if stale.is_empty() {
+            return;
+        }
+        let removed = self
+            .0
+            .state
+            .write(|batch| stale.iter().try_for_each(|alert| batch.remove(&EARLY, &alert.0).map(drop)));
+        match removed {
+            Ok(()) => stale.into_iter().for_each(|alert| drop(book.forget_early(alert))),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "old acknowledgements are not removed for now");
+            }
+        }
     }
 }
 
@@ -60,11 +91,13 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             () = stopped(&mut stopping) => break,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let incidents = engine.incidents.clone();
+        let work = engine.clone();
         let _ = tokio::task::spawn_blocking(move || {
-            incidents.tick();
+            work.incidents.tick();
             if round % PRUNE_ROUNDS == 30 {
-                incidents.prune();
+                let now = work.clock.now().0;
+                let since = |alert| work.alerting.firing(alert, now).map(|alert| alert.starts_at);
+                work.incidents.prune(|alert, starts_at| since(alert) == Some(starts_at));
             }
         })
         .await;

@@ -15,7 +15,7 @@ mod pending;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError},
 };
 
 use barograph_alert::{
@@ -28,6 +28,7 @@ use barograph_state::{Batch, Error as StateError, State, Table};
 
 use crate::{
     clock::{Clock, Jumps},
+    current,
     errors::chain,
     events::Events,
 };
@@ -168,9 +169,28 @@ impl Incidents {
         self.0.clock.now().0
     }
 
-    /// Calls with all incidents.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Book) -> T) -> T {
+    /// Calls with all incidents. Whoever stores a change holds them until it is durable, so this waits on a thread that may.
+    pub(crate) async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Book) -> T + Send + 'static) -> T {
+        if let Some(book) = self.at_once() {
+            return look(&book);
+        }
+        let incidents = self.clone();
+        let looked = current::blocking(move || incidents.look_here(look)).await;
+        looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// The same for who may wait for the disk.
+    pub(crate) fn look_here<T>(&self, look: impl FnOnce(&Book) -> T) -> T {
         look(&self.as_it_is())
+    }
+
+    /// The book, if nobody has it.
+    fn at_once(&self) -> Option<MutexGuard<'_, Book>> {
+        match self.0.book.try_lock() {
+            Ok(book) => Some(book),
+            Err(TryLockError::Poisoned(book)) => Some(book.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What happened to an incident, the last `limit` rows in order. Blocks on the disk.

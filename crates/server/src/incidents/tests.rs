@@ -7,7 +7,7 @@ use std::{
 
 use barograph::{Registry, session::Sessions};
 use barograph_alert::{
-    incident::{BadLink, Kind, State as Standing, document},
+    incident::{Ack, BadLink, Kind, State as Standing, document},
     notice::Reason,
     routing::{Alert, Flush, LabelSet, Told},
 };
@@ -177,7 +177,7 @@ fn after_15_minutes_who_is_on_call_is_asked_once_over_restarts() {
     world.after(1);
     world.after(24 * 60 * MINUTE);
     assert!(world.pages().is_empty(), "a restart pages nobody again");
-    let found = world.incidents.look(|book| document::incident(book.get(&id).unwrap()));
+    let found = world.incidents.look_here(|book| document::incident(book.get(&id).unwrap()));
     let escalation = &found["escalations"][0];
     assert_eq!(escalation["escalation_level"], 2);
     assert_eq!(escalation["escalated_to"], serde_json::json!(["user:ann"]));
@@ -217,7 +217,7 @@ fn an_acknowledgement_survives_a_restart_and_cancels() {
     assert!(matches!(refused, NotDone::Refused(Refused::Taken(by)) if by == "bo"));
     world.fire(Some(world.clock.now().0));
     world.restart();
-    let state = world.incidents.look(|book| book.get(&id).unwrap().state);
+    let state = world.incidents.look_here(|book| book.get(&id).unwrap().state);
     assert_eq!(state, Standing::Resolved);
     let rows = world.incidents.timeline(&id, 99).unwrap();
     assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
@@ -229,9 +229,48 @@ fn what_was_not_stored_did_not_happen() {
     let id = world.fire(None);
     world.incidents.0.state.close();
     assert!(matches!(world.ack(&id, "bo"), Err(NotDone::NotStored(_))));
-    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().state), Standing::Open);
+    assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().state), Standing::Open);
     world.after(15 * MINUTE);
-    assert_eq!(world.incidents.look(|book| book.get(&id).unwrap().level), 1, "it is tried again");
+    assert_eq!(world.incidents.look_here(|book| book.get(&id).unwrap().level), 1, "it is tried again");
+}
+
+#[test]
+fn an_early_acknowledgement_goes_when_its_alert_is_over() {
+    let mut world = World::new();
+    let (fires, over) = (Fingerprint(1), Fingerprint(2));
+    for alert in [fires, over] {
+        let ack = Ack {
+            alert_id: format!("alert_{alert}"),
+            by: "bo".to_owned(),
+            message: String::new(),
+            auto: false,
+            at: START,
+        };
+        world.incidents.acknowledge_early(alert, Early { ack, starts_at: START }).unwrap();
+    }
+    world.incidents.prune(|alert, starts_at| alert == fires && starts_at == START);
+    for _ in 0..2 {
+        let known = [fires, over].map(|alert| world.incidents.look_here(|book| book.early(alert).is_some()));
+        assert_eq!(known, [true, false]);
+        world.restart();
+    }
+}
+
+#[test]
+fn who_looks_while_something_is_stored_keeps_no_thread_from_other_work() {
+    let world = World::new();
+    let id = world.fire(None);
+    // One thread: if a look waited on it, nothing else would go on there.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let stored = world.incidents.as_it_is();
+    let incidents = world.incidents.clone();
+    let looks = runtime.spawn(async move { incidents.look(move |book| book.get(&id).is_some()).await });
+    for _ in 0..3 {
+        runtime.block_on(tokio::task::yield_now());
+    }
+    assert!(!looks.is_finished());
+    drop(stored);
+    assert!(runtime.block_on(looks).unwrap());
 }
 
 #[test]

@@ -100,8 +100,10 @@ pub(crate) async fn run(
                 let config = configured.borrow_and_update().clone();
                 let read = tokio::task::spawn_blocking(move || Setup::read(&config)).await;
                 match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
-                    Ok(next) if next.is_like(&setup) => {}
+                    // Files that were read again say the same as those in use, or are taken up at the next look.
+                    Ok(next) if next.is_like(&setup) => manager.engine.telemetry.rules.files(true),
                     Ok(next) => {
+                        manager.engine.telemetry.rules.files(true);
                         looks = Looks { applied: next.seen.clone(), seen: next.seen.clone() };
                         manager.configure(&next);
                         setup = next;

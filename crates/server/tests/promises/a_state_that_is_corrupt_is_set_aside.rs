@@ -4,7 +4,10 @@
 use hyper::Method;
 use serde_json::Value;
 
-use crate::{checks_stand_alone::until, support::{start_in_memory, start_quiet}};
+use crate::{
+    checks_stand_alone::until,
+    support::{start_in_memory, start_quiet},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_is_corrupt_is_set_aside() {

@@ -67,10 +67,11 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
             && receiver.is_none_or(|name| shown.receivers.iter().any(|it| it == name))
     };
     let found: Vec<Shown> = engine.alerting.alerts(true, now).into_iter().filter(is_asked).collect();
-    let mut documents: Vec<Value> = engine.incidents.look(|book| {
-        let found = found.iter().map(|shown| document::of(shown, book, now.0));
-        found.filter(|document| document["state"].as_str().is_some_and(wanted)).collect()
-    });
+    let looked = engine
+        .incidents
+        .look(move |book| found.iter().map(|shown| document::of(shown, book, now.0)).collect::<Vec<Value>>());
+    let mut documents = looked.await;
+    documents.retain(|document| document["state"].as_str().is_some_and(wanted));
     if wanted("pending") && receiver.is_none() {
         let pending = document::pending(&engine, now.0);
         documents
@@ -103,15 +104,15 @@ fn shown_of(engine: &Engine, id: &str) -> Result<Shown, Problem> {
     all.into_iter().find(|shown| shown.fingerprint == fingerprint).ok_or_else(missing)
 }
 
-fn document_of(engine: &Engine, id: &str) -> Result<Value, Problem> {
-    let shown = shown_of(engine, id)?;
-    Ok(engine.incidents.look(|book| document::of(&shown, book, engine.clock.now().0)))
+async fn document_of(engine: &Engine, id: &str) -> Result<Value, Problem> {
+    let (shown, now) = (shown_of(engine, id)?, engine.clock.now().0);
+    Ok(engine.incidents.look(move |book| document::of(&shown, book, now)).await)
 }
 
 /// `GET …/alerts/{id}`: the alert; beside it the fields of its acknowledgement, if somebody has it.
 async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let mut document = document_of(&engine, &id)?;
+    let mut document = document_of(&engine, &id).await?;
     for key in ["acknowledged_by", "ack_message", "auto_ack"] {
         document[key] = document["ack"][key].clone();
     }
@@ -123,10 +124,11 @@ async fn escalations(State(app): State<App>, Path(id): Path<String>) -> Result<J
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let fingerprint = fingerprint_of(&id)?;
     let alert_id = format!("alert_{fingerprint}");
-    let mut found: Vec<_> = engine.incidents.look(|book| {
+    let looked = engine.incidents.look(move |book| {
         let of = book.iter().filter(|incident| incident.members.contains_key(&fingerprint));
-        of.flat_map(|incident| incident.escalations.iter().cloned()).collect()
+        of.flat_map(|incident| incident.escalations.iter().cloned()).collect::<Vec<_>>()
     });
+    let mut found = looked.await;
     found.sort_by_key(|escalation| escalation.at);
     let documents = found.iter().map(|escalation| AlertEscalation {
         original_alert_id: alert_id.clone(),
@@ -154,7 +156,7 @@ async fn act(
     let ack =
         Ack { alert_id: alert_id.clone(), by: by.clone(), message: message.clone(), auto: false, at: now };
     let done = blocking(move || {
-        let is_in_one = incidents.look(|book| book.of_alert(fingerprint).next().is_some());
+        let is_in_one = incidents.look_here(|book| book.of_alert(fingerprint).next().is_some());
         match &act {
             Act::Ack { .. } | Act::TakeOver if !is_in_one => {
                 incidents.acknowledge_early(fingerprint, Early { ack, starts_at })
@@ -166,7 +168,7 @@ async fn act(
     .await?;
     noted(&app, &who.0, peer, (&format!("alert.{action}"), &alert_id), done.is_ok()).await;
     done.map_err(|error| not_done(&error))?;
-    document_of(&engine, &alert_id).map(Json)
+    document_of(&engine, &alert_id).await.map(Json)
 }
 
 /// `GET …/alerts/statistics?range=`: how long it takes to acknowledge and to resolve.
@@ -174,7 +176,7 @@ async fn statistics_of(State(app): State<App>, params: Params) -> Result<Json<Va
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
     let range = params.duration_ms("range").map_err(|error| bad(error.text()))?.unwrap_or(STATISTICS_MS);
     let since = engine.clock.now().0.saturating_sub(range);
-    let (all, rules) = engine.incidents.look(|book| statistics::of(book.iter(), since));
+    let (all, rules) = engine.incidents.look(move |book| statistics::of(book.iter(), since)).await;
     let rules: Vec<Value> = rules
         .into_iter()
         .map(|(rule, figures)| {

@@ -108,7 +108,8 @@ pub(super) async fn on_incident(
     let by = name_of(&who.0, said.acknowledged_by.as_deref());
     let incidents = engine.incidents.clone();
     if action == "ack-link" {
-        if engine.incidents.look(|book| book.get(&id).is_none()) {
+        let of = id.clone();
+        if engine.incidents.look(move |book| book.get(&of).is_none()).await {
             return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no incident {id:?}")));
         }
         let path = blocking(move || incidents.link_from_now(&id, &by)).await?;

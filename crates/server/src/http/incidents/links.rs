@@ -33,7 +33,8 @@ pub(super) async fn show(State(app): State<App>, Path(link): Path<String>) -> Re
         Ok(link) => link,
         Err(why) => return Ok(refused(why)),
     };
-    let incident = engine.incidents.look(|book| book.get(&link.incident()).cloned());
+    let id = link.incident();
+    let incident = engine.incidents.look(move |book| book.get(&id).cloned()).await;
     let Some(incident) = incident else {
         return Ok(page(StatusCode::NOT_FOUND, "Gone", "This incident is not kept any more.", false));
     };

@@ -61,7 +61,7 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
         );
     }
     let limit = params.limit("limit").map_err(|error| bad(error.text()))?.min(LISTED_MAX);
-    let (documents, total) = engine.incidents.look(|book| {
+    let looked = engine.incidents.look(move |book| {
         let mut found: Vec<_> =
             book.iter().filter(|incident| wanted.is_empty() || wanted.contains(&incident.state)).collect();
         // The newest first.
@@ -69,6 +69,7 @@ async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>, Pro
         let total = found.len();
         (found.into_iter().take(limit).map(document::incident).collect::<Vec<_>>(), total)
     });
+    let (documents, total) = looked.await;
     Ok(Json(json!({"incidents": documents, "total": total})))
 }
 
@@ -79,7 +80,8 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Valu
 /// An incident with its timeline.
 async fn document_of(app: &App, id: &str) -> Result<Value, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let found = engine.incidents.look(|book| book.get(id).map(document::incident));
+    let wanted = id.to_owned();
+    let found = engine.incidents.look(move |book| book.get(&wanted).map(document::incident)).await;
     let mut found =
         found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no incident {id:?}")))?;
     let (incidents, id) = (engine.incidents.clone(), id.to_owned());

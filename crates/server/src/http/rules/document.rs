@@ -30,10 +30,10 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(engine: &Engine) -> Self {
+    pub(super) async fn of(engine: &Engine) -> Self {
         let now = engine.clock.now();
         let since = now.0.saturating_sub(STATISTICS_MS);
-        let (_, by_rule) = engine.incidents.look(|book| statistics::of(book.iter(), since));
+        let (_, by_rule) = engine.incidents.look(move |book| statistics::of(book.iter(), since)).await;
         Self { now, by_rule }
     }
 }

@@ -51,18 +51,19 @@ pub(crate) fn routes() -> Router<App> {
 /// `GET …/alerts/rules`: all of whoever asks, by group and name.
 async fn list(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let documents = document::all(&engine, tenant(&engine).as_deref(), &Facts::of(&engine));
+    let documents = document::all(&engine, tenant(&engine).as_deref(), &Facts::of(&engine).await);
     Ok(Json(json!({"rules": documents})))
 }
 
 /// `GET …/alerts/rules/{id}`: one, with its text.
 async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    document_of(&engine, &id).map(Json)
+    document_of(&engine, &id).await.map(Json)
 }
 
-fn document_of(engine: &Engine, id: &str) -> Result<Value, Problem> {
-    document::one(engine, tenant(engine).as_deref(), &Facts::of(engine), id).ok_or_else(|| missing(id))
+async fn document_of(engine: &Engine, id: &str) -> Result<Value, Problem> {
+    let facts = Facts::of(engine).await;
+    document::one(engine, tenant(engine).as_deref(), &facts, id).ok_or_else(|| missing(id))
 }
 
 fn missing(id: &str) -> Problem {
@@ -85,7 +86,7 @@ async fn add(State(app): State<App>, who: Who, request: Request) -> Result<Respo
     let added = blocking(move || rules.add(given, By { who: &by, now })).await?;
     let id = added.as_ref().map_or(name, |own| own.id.clone());
     let own = settled(&app, &who.0, peer, ("rule.create", &id), added).await?;
-    Ok((StatusCode::CREATED, Json(document_of(&engine, &own.id)?)).into_response())
+    Ok((StatusCode::CREATED, Json(document_of(&engine, &own.id).await?)).into_response())
 }
 
 /// `PUT …/alerts/rules/{id}` with the whole rule.
@@ -96,13 +97,13 @@ async fn change(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let own = editable(&engine, &id)?;
+    let own = editable(&engine, &id).await?;
     let (peer, given) = (peer(&request), given(&engine, request).await?);
     if own.name() != given.rule.spec.name() {
         not_of_a_file(&engine, &given)?;
     }
     act(&app, &who.0, peer, ("rule.change", &id), move |rules, id, by| rules.change(id, given, by)).await?;
-    document_of(&engine, &id).map(Json)
+    document_of(&engine, &id).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -119,13 +120,13 @@ async fn enable(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    editable(&engine, &id)?;
+    editable(&engine, &id).await?;
     let (peer, (_, body)) = (peer(&request), body(request).await?);
     let Enabled { enabled } = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("expected {{\"enabled\": true}} or false: {error}")))?;
     let what = if enabled { "rule.enable" } else { "rule.disable" };
     act(&app, &who.0, peer, (what, &id), move |rules, id, by| rules.enable(id, enabled, by)).await?;
-    document_of(&engine, &id).map(Json)
+    document_of(&engine, &id).await.map(Json)
 }
 
 /// `DELETE …/alerts/rules/{id}`. What fires by it is over.
@@ -136,7 +137,7 @@ async fn remove(
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    editable(&engine, &id)?;
+    editable(&engine, &id).await?;
     let peer = peer(&request);
     act(&app, &who.0, peer, ("rule.delete", &id), |rules, id, by| rules.remove(id, by)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -145,7 +146,7 @@ async fn remove(
 /// `GET …/alerts/rules/{id}/versions`: the newest first. One of a file has none but the one it is.
 async fn versions(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let shown = document_of(&engine, &id);
+    let shown = document_of(&engine, &id).await;
     if shown.as_ref().is_ok_and(|document| document["editable"] == false) {
         return Ok(Json(json!({"versions": []})));
     }
@@ -171,11 +172,11 @@ async fn versions(State(app): State<App>, Path(id): Path<String>) -> Result<Json
 }
 
 /// A rule that was made here by whoever asks.
-fn editable(engine: &Engine, id: &str) -> Result<Arc<Own>, Problem> {
+async fn editable(engine: &Engine, id: &str) -> Result<Arc<Own>, Problem> {
     if let Some(own) = engine.own_rules.one(id).filter(|own| own.kept.tenant == tenant(engine)) {
         return Ok(own);
     }
-    let shown = document_of(engine, id)?;
+    let shown = document_of(engine, id).await?;
     let file = shown["file"].as_str().unwrap_or("a file");
     Err(Problem::new(StatusCode::CONFLICT, format!("this rule stands in {file}; change it there")))
 }
