@@ -41,9 +41,12 @@ fn write_config(dir: &Path, alerting: &str) {
     fs::write(dir.join("b.yml"), text).unwrap();
 }
 
+/// A sample of what the rules ask: 2, of a minute ago, has them fire, and 0, a little later, ends it.
 async fn load(running: &Running, value: f64) {
     let labels = [("__name__", "load"), ("host", "x")];
-    assert_eq!(running.write_series(&labels, &[(now_ms(), value)]).await.status, 204);
+    let ago = if value > 1.0 { 60_000 } else { 30_000 };
+    let reply = running.write_series(&labels, &[(now_ms() - ago, value)]).await;
+    assert_eq!(reply.status, 204, "{}", reply.text);
 }
 
 /// An Alertmanager, and its `host:port`.
