@@ -51,6 +51,20 @@ fn what_is_likely_not_meant_is_a_finding() {
 }
 
 #[test]
+fn alertmanagers_are_looked_at_too() {
+    let text = "alerting: {alertmanagers: [{file_sd_configs: [{files: ['t*.yml']}], basic_auth: {password_file: word}}]}\n";
+    let (_folder, run) = check(&[("b.yml", text)]);
+    assert_eq!(run.code, 3, "{}", run.err);
+    let lines: Vec<&str> = run.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", run.err);
+    assert!(lines[0].starts_with("warning: `alertmanagers`: the secret in "), "{}", lines[0]);
+    assert!(lines[1].starts_with("warning: `alertmanagers`: no file is called "), "{}", lines[1]);
+    // That of a Prometheus that was just installed names none, and is fine.
+    let text = "alerting: {alertmanagers: [{static_configs: [{targets: }]}]}\nscrape_configs: []\n";
+    assert_eq!(check(&[("b.yml", text)]).1.code, 0);
+}
+
+#[test]
 fn files_of_targets_are_read_too() {
     let text = "scrape_configs: [{job_name: a, file_sd_configs: [{files: ['t*.yml']}]}]\n";
     let (_folder, run) = check(&[("b.yml", text), ("t1.yml", "- targets: [a:1]\n"), ("u.yml", "{")]);

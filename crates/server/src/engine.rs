@@ -25,6 +25,7 @@ use crate::{
     health::Health,
     incidents::Incidents,
     memory::Memory,
+    onward::Onward,
     otlp::Otlp,
     push::Groups,
     queries::Queries,
@@ -90,6 +91,8 @@ pub struct Engine {
     pub(crate) incidents: Incidents,
     /// Alerts, and who is told.
     pub(crate) alerting: Arc<Alerting>,
+    /// Alertmanagers that are told, too.
+    pub(crate) onward: Onward,
     /// The rules that run.
     pub(crate) rules: Board,
     /// Rules that were made by API.

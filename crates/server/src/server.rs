@@ -35,6 +35,7 @@ use crate::{
     incidents::{self, Incidents},
     lifetime, maintenance,
     memory::{self, Memory},
+    onward::{self, Onward},
     otlp::{self, Otlp, OtlpPorts},
     push::{self, Groups},
     queries::Queries,
@@ -507,6 +508,7 @@ async fn open(
             tokio::task::spawn_blocking(move || Alerting::load(state, alerting, now, instruments)).await;
         Arc::new(loading.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     };
+    let onward = Onward::new(&telemetry.registry).map_err(StartError::Telemetry)?;
     let own_rules = {
         let state = state.clone();
         let loading = tokio::task::spawn_blocking(move || rules::own::OwnRules::load(state)).await;
@@ -552,6 +554,7 @@ async fn open(
         diagnostics: Diagnostics::new(&settings.config.diagnostics),
         incidents,
         alerting,
+        onward,
         rules: rules::Board::default(),
         own_rules,
         scraped: Default::default(),
@@ -578,6 +581,10 @@ async fn open(
         supervised("alerting", {
             let (engine, stopping) = (engine.clone(), stopping.clone());
             Box::new(move || Box::pin(alerting::run(engine.clone(), stopping.clone())))
+        }),
+        supervised("onward", {
+            let (engine, stopping) = (engine.clone(), stopping.clone());
+            Box::new(move || Box::pin(onward::run(engine.clone(), stopping.clone())))
         }),
         supervised("push", {
             let (engine, stopping) = (engine.clone(), stopping.clone());

@@ -1,5 +1,5 @@
 //! Clients of Alertmanager against our server: Debian's amtool, asked the same of a real Alertmanager, whose answers ours must
-//! have; and Debian's Prometheus, whose alerts we route. Then what `check alertmanager` and `amtool check-config` say of files.
+//! have; Debian's Prometheus, whose alerts we route; and an Alertmanager that our own alerts are sent on to. Then what `check alertmanager` and `amtool check-config` say of files.
 
 use std::{
     fs,
@@ -43,6 +43,7 @@ pub(super) fn run(ground: &Ground, tally: &mut Tally) -> Result<()> {
     };
     amtool(ground, &theirs, tally)?;
     alertmanager_files::run(ground, &theirs, tally)?;
+    sent_on(ground, &theirs, tally)?;
     match ground.peers() {
         Ok(peers) => prometheus(ground, &peers.prometheus, tally)?,
         Err(why) => tally.skip("alerts of Prometheus", why),
@@ -390,6 +391,78 @@ fn knows(prometheus: &Server, url: &str) -> Result<()> {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{known}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A rule of ours fires and is over; an Alertmanager that our configuration names knows of both.
+fn sent_on(ground: &Ground, peer: &Alertmanager, tally: &mut Tally) -> Result<()> {
+    let folder = place::fresh("alertmanager-sent-on")?;
+    let sink = Sink::start()?;
+    let theirs = start_theirs(peer, &folder, &configuration(&sink.address))?;
+    let home = folder.join("ours");
+    fs::create_dir_all(&home)?;
+    let rules = json!({ "groups": [{ "name": "g", "interval": "1s", "rules": [{
+        "alert": "Sent", "expr": "load > 1", "labels": { "severity": "page" },
+        "annotations": { "summary": "it is {{ $value }}" },
+    }] }] });
+    fs::write(home.join("rules.yml"), rules.to_string())?;
+    let config = json!({
+        "global": { "external_labels": { "site": "here" } },
+        "rule_files": ["rules.yml"],
+        "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": [theirs.address] }] }] },
+    });
+    fs::write(home.join("barograph.yml"), config.to_string())?;
+    let ours =
+        Barograph::new(&ground.binary, &home).without_ready_rules().with(&["--config", "barograph.yml"]).start()?;
+    let load = |text: &str| -> Result<()> {
+        let reply = ours.client().send("POST", "/api/v1/import/prometheus", &[], text.as_bytes())?;
+        ensure!((200..300).contains(&reply.status), "{}", reply.excerpt());
+        Ok(())
+    };
+    load("load 2\n")?;
+    let listed = wait_until(|| {
+        let listed = theirs.client().get("/api/v2/alerts")?.json()?;
+        let sent =
+            listed.as_array().and_then(|all| all.iter().find(|it| it["labels"]["alertname"] == "Sent"));
+        Ok(sent.cloned())
+    });
+    tally.check(
+        "an Alertmanager lists what a rule of ours raises",
+        listed.and_then(|alert| {
+            let labels = json!({ "alertname": "Sent", "severity": "page", "site": "here" });
+            ensure!(alert["labels"] == labels, "{alert}");
+            ensure!(alert["annotations"] == json!({ "summary": "it is 2" }), "{alert}");
+            ensure!(alert["generatorURL"].as_str().is_some_and(|url| url.contains("/graph?")), "{alert}");
+            Ok(())
+        }),
+    );
+    let known = ours.client().get("/api/v1/alertmanagers")?.text();
+    tally.check("we say to whom alerts are sent on", {
+        let url = format!("http://{}/api/v2/alerts", theirs.address);
+        if known.contains(&url) { Ok(()) } else { Err(anyhow::anyhow!("{known}")) }
+    });
+    load("load 0\n")?;
+    let told = wait_for(&sink, "/pager", 2);
+    tally.check(
+        "it tells what fires here and what is over",
+        told.and_then(|told| {
+            let statuses: Vec<_> = told.iter().map(|it| it["status"].as_str().unwrap_or_default()).collect();
+            ensure!(statuses == ["firing", "resolved"], "{told:?}");
+            Ok(())
+        }),
+    );
+    Ok(())
+}
+
+/// Asks until there is an answer.
+fn wait_until<T>(mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = ask()? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "it was not there in time");
         thread::sleep(Duration::from_millis(100));
     }
 }

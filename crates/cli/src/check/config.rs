@@ -8,7 +8,9 @@ use crate::{
     exit,
     terminal::{Role, Terminal},
 };
-use barograph_server::config::{Auth, Config, ScrapeConfig, Secret, matching_files, parse_targets};
+use barograph_server::config::{
+    Auth, Config, DiscoveryConfig, HttpClientConfig, Secret, matching_files, parse_targets,
+};
 use std::{fs, path::Path, process::ExitCode};
 
 /// Reads the file with the environment over it, and tells what is wrong with it.
@@ -16,8 +18,15 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
     let config = Config::load(Some(path), std::env::vars())?;
     let mut findings = Vec::new();
     for job in &config.scrape_configs {
-        let found = check_job(job)?;
+        let mut found = check_asked(&job.http, &job.discovery)?;
+        if job.discovery.is_empty() {
+            found.push("it names no targets".to_owned());
+        }
         findings.extend(found.into_iter().map(|text| format!("job `{}`: {text}", job.job_name)));
+    }
+    for entry in &config.alerting.alertmanagers {
+        let found = check_asked(&entry.http, &entry.discovery)?;
+        findings.extend(found.into_iter().map(|text| format!("`alertmanagers`: {text}")));
     }
     let mut rules = 0;
     for pattern in &config.rule_files {
@@ -46,14 +55,14 @@ pub(crate) fn run(path: &Path, terminal: &mut Terminal) -> Result<ExitCode, Erro
     Ok(terminal.verdict(role, word, &format!("{path}, scrape jobs: {jobs}{rules}{alerting}"), code)?)
 }
 
-/// What deserves a look in a job.
+/// What deserves a look in how somebody is found and asked.
 ///
 /// # Errors
 ///
 /// A file of targets is there and cannot be used.
-fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
+fn check_asked(http: &HttpClientConfig, discovery: &DiscoveryConfig) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
-    let secrets = match &job.http.auth {
+    let secrets = match &http.auth {
         None => vec![],
         Some(Auth::Basic { username, password }) => vec![username, password],
         Some(Auth::Header { credentials, .. }) => vec![credentials],
@@ -63,8 +72,7 @@ fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
             findings.push(format!("the secret in {} cannot be read: {error}", path.display()));
         }
     }
-    let patterns = || job.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
-    for pattern in patterns() {
+    for pattern in discovery.file_sd_configs.iter().flat_map(|discovery| &discovery.files) {
         let files = matching_files(pattern);
         if files.is_empty() {
             findings.push(format!("no file is called {}; its targets come when one is", pattern.display()));
@@ -72,9 +80,6 @@ fn check_job(job: &ScrapeConfig) -> Result<Vec<String>, Error> {
         for file in files {
             check_targets(&file)?;
         }
-    }
-    if patterns().next().is_none() && job.static_configs.iter().all(|group| group.targets.is_empty()) {
-        findings.push("it names no targets".to_owned());
     }
     Ok(findings)
 }

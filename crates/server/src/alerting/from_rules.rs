@@ -11,6 +11,12 @@ use barograph_model::Timestamp;
 use super::Alerting;
 use crate::errors::chain;
 
+/// Whether one of the rules that come with the server says that all is well.
+pub(crate) fn is_own_heartbeat(alert: &Alert) -> bool {
+    let rule = alert.cause.as_ref().and_then(|cause| cause.rule.split(';').next());
+    alert.says_all_is_well() && rule.is_some_and(is_ready)
+}
+
 impl Alerting {
     /// Takes what rules tell of their alerts after an evaluation. Blocks on the disk if one began or ended.
     pub(crate) fn raise(&self, alerts: Vec<Alert>, now: Timestamp) {
@@ -26,14 +32,8 @@ impl Alerting {
     /// Those that somebody may want to be told. One of the rules that come with the server whose severity is `none` says that
     /// all is well, and is for routes only that name it.
     fn wanted(&self, mut alerts: Vec<Alert>) -> Vec<Alert> {
-        let is_of_ready = |alert: &Alert| {
-            let rule = alert.cause.as_ref().and_then(|cause| cause.rule.split(';').next());
-            rule.is_some_and(is_ready)
-        };
         let config = self.config();
-        alerts.retain(|alert| {
-            !(alert.says_all_is_well() && is_of_ready(alert)) || config.route.asks_for(&alert.labels)
-        });
+        alerts.retain(|alert| !is_own_heartbeat(alert) || config.route.asks_for(&alert.labels));
         alerts
     }
 
@@ -43,14 +43,15 @@ impl Alerting {
         standing.alerts.one(fingerprint).filter(|alert| !alert.resolved(Timestamp(at))).cloned()
     }
 
-    /// Ends alerts of a rule that is gone. Blocks on the disk.
-    pub(crate) fn end(&self, alerts: &[LabelSet], now: Timestamp) {
+    /// Ends alerts of a rule that is gone, and returns them. Blocks on the disk.
+    pub(crate) fn end(&self, alerts: &[LabelSet], now: Timestamp) -> Vec<Alert> {
         let at = now.millis();
         let fires = |labels: &LabelSet| self.firing(Fingerprint::of(labels), at);
-        let over = alerts.iter().filter_map(fires).map(|alert| alert.ended(at)).collect();
-        if let Err(error) = self.post(over, now) {
+        let over: Vec<_> = alerts.iter().filter_map(fires).map(|alert| alert.ended(at)).collect();
+        if let Err(error) = self.post(over.clone(), now) {
             tracing::warn!(error = chain(&error), "alerts of a rule that is gone are not ended yet");
         }
+        over
     }
 
     /// Those that say something new, or were not told for a while.

@@ -40,6 +40,7 @@ pub(crate) use files::Setup;
 pub use files::check;
 pub(crate) use firings::Fired;
 use firings::Firings;
+pub(crate) use from_rules::is_own_heartbeat;
 pub(crate) use instruments::Instruments;
 use kept::{ALERTS, KeptAlert, LOG, MAINTENANCE, SILENCES, key};
 pub(crate) use silences::Refusal;

@@ -14,6 +14,29 @@ use super::{
     tree::Node,
 };
 
+/// All places where one user of targets looks for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiscoveryConfig {
+    /// Targets that stand in the configuration.
+    pub static_configs: Vec<TargetGroup>,
+    /// Files that name targets.
+    pub file_sd_configs: Vec<FileDiscovery>,
+    /// Pages that name targets.
+    pub http_sd_configs: Vec<HttpDiscovery>,
+    /// Names whose records are targets.
+    pub dns_sd_configs: Vec<DnsDiscovery>,
+}
+
+impl DiscoveryConfig {
+    /// Whether nothing can ever be found.
+    pub fn is_empty(&self) -> bool {
+        self.static_configs.iter().all(|group| group.targets.is_empty())
+            && self.file_sd_configs.is_empty()
+            && self.http_sd_configs.is_empty()
+            && self.dns_sd_configs.is_empty()
+    }
+}
+
 /// Targets that share labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetGroup {
@@ -81,7 +104,7 @@ impl RecordKind {
 }
 
 /// What looks for targets in places that we do not ask.
-pub(super) const UNSUPPORTED: [&str; 32] = [
+const UNSUPPORTED: [&str; 32] = [
     "azure_sd_configs",
     "consul_sd_configs",
     "digitalocean_sd_configs",
@@ -116,8 +139,23 @@ pub(super) const UNSUPPORTED: [&str; 32] = [
     "rds_sd_configs",
 ];
 
+/// Reads the keys of discovery out of the section of whoever looks for targets.
+pub(super) fn read_discovery(
+    section: &mut Section<'_>,
+    folder: &Path,
+    findings: &mut Findings,
+) -> DiscoveryConfig {
+    refuse_others(section, findings);
+    DiscoveryConfig {
+        static_configs: read_static(section.items("static_configs", findings), findings),
+        file_sd_configs: read_file_discovery(section.items("file_sd_configs", findings), folder, findings),
+        http_sd_configs: read_http_discovery(section.items("http_sd_configs", findings), folder, findings),
+        dns_sd_configs: read_dns_discovery(section.items("dns_sd_configs", findings), findings),
+    }
+}
+
 /// Discovery that is there and not ours is told with what does the same.
-pub(super) fn refuse_others(section: &mut Section<'_>, findings: &mut Findings) {
+fn refuse_others(section: &mut Section<'_>, findings: &mut Findings) {
     for key in UNSUPPORTED {
         if let Some(node) = section.node(key)
             && !node.is_void()
@@ -148,11 +186,7 @@ pub(super) fn read_static(items: &[Node], findings: &mut Findings) -> Vec<Target
         .collect()
 }
 
-pub(super) fn read_file_discovery(
-    items: &[Node],
-    folder: &Path,
-    findings: &mut Findings,
-) -> Vec<FileDiscovery> {
+fn read_file_discovery(items: &[Node], folder: &Path, findings: &mut Findings) -> Vec<FileDiscovery> {
     items
         .iter()
         .map(|node| {
@@ -168,11 +202,7 @@ pub(super) fn read_file_discovery(
         .collect()
 }
 
-pub(super) fn read_http_discovery(
-    items: &[Node],
-    folder: &Path,
-    findings: &mut Findings,
-) -> Vec<HttpDiscovery> {
+fn read_http_discovery(items: &[Node], folder: &Path, findings: &mut Findings) -> Vec<HttpDiscovery> {
     items
         .iter()
         .map(|node| {
@@ -193,7 +223,7 @@ pub(super) fn read_http_discovery(
         .collect()
 }
 
-pub(super) fn read_dns_discovery(items: &[Node], findings: &mut Findings) -> Vec<DnsDiscovery> {
+fn read_dns_discovery(items: &[Node], findings: &mut Findings) -> Vec<DnsDiscovery> {
     items
         .iter()
         .map(|node| {

@@ -1,6 +1,6 @@
 //! The configuration: one YAML file, and environment variables over it.
 //!
-//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`) and
+//! The top-level keys of the file are those of `prometheus.yml` (`global`, `rule_files`, `scrape_configs`, `remote_write`, `alerting`) and
 //! ours (`alertmanager_config`, `ready_rules`, `storage`, `retention`, `collectors`, `stats`, `prometheus`, `rate_limit`, `auth`, `metrics`,
 //! `health`, `diagnostics`, `query`, `limits`, `traces`, `push`, `statsd`, `otlp`, `tenancy`, `web`, `config`, `log`), so a plain
 //! `prometheus.yml` works as it is, as far as its keys are supported.
@@ -12,6 +12,7 @@
 //! ([`Sources`]), so that it can be read again; the [`schema`] is made of what is read here.
 
 mod admission;
+mod alerting;
 mod auth;
 mod clients;
 mod collectors;
@@ -49,13 +50,14 @@ use std::{
 };
 
 pub use admission::{AdmissionConfig, ClassLimits};
+pub use alerting::{AlertingConfig, AlertmanagerConfig};
 pub use auth::{AuditConfig, AuthConfig, OidcConfig};
 pub use barograph_yaml::{Faults, Finding, Place};
 use barograph_yaml::{section, tree, units};
 pub use clients::{CallLimit, CallLimits, Queue, RateLimit, Stats, StatsExport};
 pub use collectors::{Collector, Collectors};
 pub use diagnostics::{Diagnostics, Threshold};
-pub use discovery::{DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
+pub use discovery::{DiscoveryConfig, DnsDiscovery, FileDiscovery, HttpDiscovery, RecordKind, TargetGroup};
 pub use document::{Document, MASK};
 pub use external::External;
 pub use health::{Authorities, HealthConfig, HeartbeatConfig, NodeConfig, ProbeConfig, ProbeKind};
@@ -91,8 +93,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const ENVIRONMENT_PREFIX: &str = "BAROGRAPH_";
 
 /// Top-level keys of `prometheus.yml` that we do not act on yet.
-const UNSUPPORTED: [&str; 5] =
-    ["alerting", "remote_read", "tracing", "tls_server_config", "basic_auth_users"];
+const UNSUPPORTED: [&str; 4] = ["remote_read", "tracing", "tls_server_config", "basic_auth_users"];
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +125,8 @@ pub struct Config {
     pub alertmanager_config: Option<PathBuf>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
+    /// To whom alerts are sent on.
+    pub alerting: AlertingConfig,
     /// To whom what is stored is sent on.
     pub remote_write: Vec<RemoteWriteConfig>,
     /// How samples are kept.
@@ -213,16 +216,6 @@ fn read_limited(path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// Whoever comes from Prometheus is told what takes the place of `alerting`.
-fn alerting_is_here(root: &Node, findings: &mut Findings) {
-    let Kind::Map(entries) = &root.kind else { return };
-    for (key, _) in entries.iter().filter(|(key, node)| key.text == "alerting" && !node.is_void()) {
-        let message = "this server routes alerts and tells of them itself; name the file of Alertmanager under \
-                       `alertmanager_config`";
-        findings.add(&key.place, message);
-    }
-}
-
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let mut section = Section::open(root, "the configuration", findings);
     let none = Node::null(root.place.clone());
@@ -251,6 +244,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let reloading = running::read_reloading(node("config"), findings);
     let log_level = running::read_log(node("log"), findings);
     let ready_rules = ready_rules::read_ready_rules(node("ready_rules"), findings);
+    let alerting = alerting::read_alerting(node("alerting"), folder, findings);
     let jobs = section.items("scrape_configs", findings);
     let scrape_configs = scrape::read_scrape_configs(jobs, &global, folder, findings);
     let remote_write =
@@ -262,13 +256,13 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Config {
     let alertmanager_config = section.value("alertmanager_config", |path| rule_files(path, folder), findings);
     let rule_files = section.values("rule_files", |path| rule_files(path, folder), findings);
     section.finish(&UNSUPPORTED, findings);
-    alerting_is_here(root, findings);
     Config {
         global,
         rule_files,
         ready_rules,
         alertmanager_config,
         scrape_configs,
+        alerting,
         remote_write,
         storage,
         retention,

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use barograph_model::Labels;
 
 use super::{
-    discovery::{
-        self, DnsDiscovery, FileDiscovery, HttpDiscovery, TargetGroup, read_dns_discovery,
-        read_file_discovery, read_http_discovery, read_static,
-    },
+    discovery::{DiscoveryConfig, read_discovery},
     http_client::{HttpClientConfig, read_http_client},
     protocols::{Escaping, Names, Protocol},
     relabel::{Rule, read_rules},
@@ -146,14 +143,8 @@ pub struct ScrapeConfig {
     pub bucket_factor_min: f64,
     /// How targets are asked.
     pub http: HttpClientConfig,
-    /// Targets that stand in the configuration.
-    pub static_configs: Vec<TargetGroup>,
-    /// Files that name targets.
-    pub file_sd_configs: Vec<FileDiscovery>,
-    /// Pages that name targets.
-    pub http_sd_configs: Vec<HttpDiscovery>,
-    /// Names whose records are targets.
-    pub dns_sd_configs: Vec<DnsDiscovery>,
+    /// Where targets are looked for.
+    pub discovery: DiscoveryConfig,
     /// Rules for targets.
     pub relabel_configs: Vec<Rule>,
     /// Rules for the samples of a scrape.
@@ -218,7 +209,6 @@ fn read_scrape_config(node: &Node, global: &Global, folder: &Path, findings: &mu
     section.set("native_histogram_bucket_limit", &mut limits.buckets, count, findings);
     let mut pages = global.pages.clone();
     read_pages(&mut section, &mut pages, findings);
-    discovery::refuse_others(&mut section, findings);
     let flag = |section: &mut Section<'_>, key, default, findings: &mut Findings| {
         section.value(key, boolean, findings).unwrap_or(default)
     };
@@ -240,10 +230,7 @@ fn read_scrape_config(node: &Node, global: &Global, folder: &Path, findings: &mu
             .value("native_histogram_min_bucket_factor", parse_factor, findings)
             .unwrap_or_default(),
         http: read_http_client(&mut section, folder, findings),
-        static_configs: read_static(section.items("static_configs", findings), findings),
-        file_sd_configs: read_file_discovery(section.items("file_sd_configs", findings), folder, findings),
-        http_sd_configs: read_http_discovery(section.items("http_sd_configs", findings), folder, findings),
-        dns_sd_configs: read_dns_discovery(section.items("dns_sd_configs", findings), findings),
+        discovery: read_discovery(&mut section, folder, findings),
         relabel_configs: read_rules(&mut section, "relabel_configs", findings),
         metric_relabel_configs: read_rules(&mut section, "metric_relabel_configs", findings),
         limits,
@@ -358,7 +345,7 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn parse_scheme(scheme: &str) -> Result<String, String> {
+pub(super) fn parse_scheme(scheme: &str) -> Result<String, String> {
     match scheme {
         "http" | "https" => Ok(scheme.to_owned()),
         _ => Err(format!("expected `http` or `https`, found `{scheme}`")),

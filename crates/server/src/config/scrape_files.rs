@@ -84,7 +84,10 @@ mod tests {
         let names: Vec<_> = config.scrape_configs.iter().map(|job| job.job_name.as_str()).collect();
         assert_eq!(names, ["c", "a", "b"]);
         assert_eq!(config.scrape_configs[1].scrape_interval.as_secs(), 7);
-        assert_eq!(config.scrape_configs[1].file_sd_configs[0].files, [folder.path().join("jobs/x.json")]);
+        assert_eq!(
+            config.scrape_configs[1].discovery.file_sd_configs[0].files,
+            [folder.path().join("jobs/x.json")]
+        );
 
         write("jobs/b.yml", "scrape_configs: [{job_name: c}]\n");
         assert!(read(text).unwrap_err().to_string().contains("b.yml: job name `c` stands twice"));

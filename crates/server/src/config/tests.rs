@@ -81,15 +81,15 @@ scrape_configs:
     let [prometheus, node] = &config.scrape_configs[..] else { panic!("two jobs") };
     assert_eq!(prometheus.scrape_interval, Duration::from_secs(15));
     assert_eq!(prometheus.scrape_timeout, Duration::from_secs(10));
-    assert_eq!(prometheus.static_configs[0].targets, ["localhost:9090", "[::1]:9091"]);
-    assert_eq!(prometheus.static_configs[0].labels["n"], "010");
+    assert_eq!(prometheus.discovery.static_configs[0].targets, ["localhost:9090", "[::1]:9091"]);
+    assert_eq!(prometheus.discovery.static_configs[0].labels["n"], "010");
     assert_eq!(node.scrape_timeout, Duration::from_secs(4));
     assert_eq!(node.params["module"], ["http_2xx", "tcp"]);
     assert_eq!((node.limits.samples, node.limits.body_bytes), (1000, 10 << 20));
     assert_eq!((node.honor_labels, node.honor_timestamps, node.http.follow_redirects), (true, false, true));
     let password = Secret::File(PathBuf::from("/etc/barograph/secret/pw"));
     assert!(matches!(&node.http.auth, Some(Auth::Basic { password: found, .. }) if *found == password));
-    let files = &node.file_sd_configs[0].files;
+    let files = &node.discovery.file_sd_configs[0].files;
     assert_eq!(*files, [PathBuf::from("/etc/barograph/targets/*.json"), PathBuf::from("/abs/x.yml")]);
     assert_eq!((node.relabel_configs.len(), node.metric_relabel_configs.len()), (1, 1));
 }
@@ -218,7 +218,7 @@ storage:
   retention: 1d
   durability: always
 frobnicate: true
-alerting: {alertmanagers: [{static_configs: [{targets: [localhost:9093]}]}]}
+alerting: {alertmanagers: [{api_version: v1}]}
 ",
         &[
             "b.yml:2:3: unknown key `scrape_intervall` in `global`; did you mean `scrape_interval`?",
@@ -235,9 +235,8 @@ alerting: {alertmanagers: [{static_configs: [{targets: [localhost:9093]}]}]}
             "b.yml:17:3: unknown key `retention` in `storage`; remove it",
             "b.yml:18:15: `durability`: expected `batch`, `sync` or `relaxed`, found `always`",
             "b.yml:19:1: unknown key `frobnicate` in the configuration; remove it",
-            "b.yml:20:1: key `alerting` of the configuration is not supported yet; remove it",
-            "b.yml:20:1: this server routes alerts and tells of them itself; name the file of Alertmanager under \
-             `alertmanager_config`",
+            "b.yml:20:42: `api_version`: `v1` is not spoken, and Alertmanager has it no more since 0.27; remove it, or \
+             give `v2`",
         ],
     );
 }

@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// What takes effect without a restart: sections, and single keys.
-pub(crate) const LIVE: [&str; 31] = [
+pub(crate) const LIVE: [&str; 32] = [
     "scrape_configs",
+    "alerting",
     "rule_files",
     "ready_rules",
     "alertmanager_config",

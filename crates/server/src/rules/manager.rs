@@ -259,7 +259,8 @@ impl Manager {
             let work = move || {
                 end(&engine, &ended);
                 if !over.is_empty() {
-                    engine.alerting.end(&over, engine.clock.now());
+                    let over = engine.alerting.end(&over, engine.clock.now());
+                    engine.onward.tell(&engine.configured.current(), &over, engine.clock.now());
                 }
             };
             let _ = tokio::task::spawn_blocking(work).await;

@@ -210,6 +210,7 @@ impl Work {
                 valid_until: raised::valid_until(at, self.running.interval),
             };
             alerts.extend(failing::alerts(&evaluated, from, &self.engine.alerting));
+            self.engine.onward.tell(&self.engine.configured.current(), &alerts, at);
             self.engine.alerting.raise(alerts, self.engine.clock.now());
         });
         if let Err(error) = concluded.await {

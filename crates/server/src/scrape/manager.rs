@@ -18,14 +18,17 @@ use tokio::{
 
 use super::{
     DroppedTarget, Health, ScrapeCounts, Sink, TargetStatus,
-    discovery::{TargetFiles, discover},
-    sources::Sources,
     status::{Counters, add},
-    target::{Built, Target},
+    target::{Built, Target, build},
     task::{self, Order, Rules, Shared, SharedStatus},
     view::{PoolView, View},
 };
-use crate::{clock::Clock, config::ScrapeConfig, outgoing::Client};
+use crate::{
+    clock::Clock,
+    config::ScrapeConfig,
+    discovery::{Around, Discovered},
+    outgoing::Client,
+};
 
 /// How many dropped targets of a job are remembered for the targets page.
 const DROPPED_MAX: usize = 1_000;
@@ -130,8 +133,7 @@ struct Pool {
     rules: Option<Arc<Rules>>,
     /// How targets are asked.
     client: Client,
-    files: TargetFiles,
-    sources: Sources,
+    discovered: Discovered,
     targets: HashMap<Identity, Running>,
     dropped: Vec<DroppedTarget>,
     /// How many were dropped, those not remembered too.
@@ -178,12 +180,12 @@ impl Pools {
         }
         let mut changed = Vec::new();
         for pool in &mut self.pools {
-            let (files_changed, errors) = pool.files.refresh(&pool.config);
+            let (found_changed, errors) = pool.discovered.refresh(&pool.config.discovery);
             for error in &errors {
                 tracing::warn!(job = pool.config.job_name, %error, "a file of targets is not used; its last good targets stay");
             }
             add(&self.shared.counters.file_failures, errors.len() as u64);
-            changed.push(pool.sources.refresh() || is_new || files_changed);
+            changed.push(is_new || found_changed);
         }
         (self, changed)
     }
@@ -205,7 +207,12 @@ impl Pools {
             self.pools.push(pool);
         }
         for pool in &mut self.pools {
-            pool.sources.apply(&pool.config, &self.asked, &self.shared.counters);
+            let around = Around {
+                name: pool.config.job_name.clone(),
+                changed: self.asked.clone(),
+                failures: self.shared.counters.discovery_failures.clone(),
+            };
+            pool.discovered.apply(&pool.config.discovery, &around);
         }
         for running in old.into_values().flat_map(|pool| pool.targets.into_values()) {
             running.orders.send_replace(Order::Leave);
@@ -238,8 +245,7 @@ impl Pool {
             client: Client::new(config.http.clone()),
             config,
             rules: None,
-            files: TargetFiles::default(),
-            sources: Sources::default(),
+            discovered: Discovered::default(),
             targets: HashMap::new(),
             dropped: Vec::new(),
             dropped_count: 0,
@@ -285,12 +291,9 @@ impl Pool {
             0 => DROPPED_MAX,
             limit => usize::try_from(limit).unwrap_or(usize::MAX).min(DROPPED_MAX),
         };
-        for built in discover(&self.config, &self.files, &self.sources) {
-            let (discovered, error) = match built {
-                Built::Target(target) => {
-                    found.insert(target.identity(), target);
-                    continue;
-                }
+        self.discovered.each(&self.config.discovery, |labels| {
+            let (discovered, error) = match build(&self.config, labels) {
+                Built::Target(target) => return drop(found.insert(target.identity(), target)),
                 Built::Dropped(discovered) => (discovered, String::new()),
                 Built::Invalid(discovered, error) => (discovered, error),
             };
@@ -298,7 +301,7 @@ impl Pool {
             if dropped.len() < most {
                 dropped.push(DroppedTarget { pool: self.config.job_name.clone(), discovered, error });
             }
-        }
+        });
         (found, dropped, count)
     }
 

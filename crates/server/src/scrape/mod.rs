@@ -5,20 +5,16 @@
 //! `up` and its companions. Series that were on the last page and are not on this one end with a staleness marker;
 //! a page that fails in any way ends all of them, none of its samples is kept.
 //!
-//! - `discovery`: addresses from configuration and files; `sources`: from pages and names (`dns`)
-//! - `target`: an address and its labels made a target
+//! - `target`: an address that was discovered, made a target
 //! - `fetch`: the HTTP exchange
 //! - `page`: bytes to samples; `cache`: what was learned of a target's series
 //! - `task`: when to scrape; `manager`: which targets there are; `view`: what is told of them
 
 mod cache;
-mod discovery;
-mod dns;
 mod fetch;
 mod manager;
 mod page;
 mod sink;
-mod sources;
 mod status;
 mod target;
 mod task;

@@ -1,7 +1,10 @@
 //! What is known of targets and scrapes, for pages and metrics.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -88,7 +91,7 @@ pub(super) struct Counters {
     pub(super) samples: AtomicU64,
     pub(super) sink_failures: AtomicU64,
     pub(super) file_failures: AtomicU64,
-    pub(super) discovery_failures: AtomicU64,
+    pub(super) discovery_failures: Arc<AtomicU64>,
     pub(super) over_target_limit: AtomicU64,
     out_of_order: AtomicU64,
     duplicate: AtomicU64,

@@ -16,6 +16,7 @@ mod a_metric_may_be_kept_its_own_way;
 mod a_stalled_disk_holds_up_only_what_waits_for_it;
 mod a_state_that_is_corrupt_is_set_aside;
 mod alerts_are_routed;
+mod alerts_are_sent_on;
 mod alerts_reach_their_receivers;
 mod assistants_may_look;
 mod bad_input_is_named_and_loses_nothing_good;

@@ -11,13 +11,14 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use barograph_alert::raised::RESEND;
 use barograph_model::{Tier, Timestamp};
 use barograph_query::Function;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::{answer::success, error::ApiError};
-use crate::{Engine, config::format_duration, http::App, surroundings::host_name};
+use crate::{Engine, config::format_duration, http::App, onward, surroundings::host_name};
 
 /// A stream on which nothing happens says so this often.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -28,10 +29,12 @@ pub(crate) async fn flags(State(app): State<App>, headers: HeaderMap) -> Result<
     let limits = engine.limits();
     let address = app.address().map(|address| address.to_string()).unwrap_or_default();
     let flags = json!({
+        "alertmanager.notification-queue-capacity": onward::QUEUE_MAX.to_string(),
         "query.lookback-delta": format_duration(limits.lookback),
         "query.max-concurrency": limits.max_concurrency.to_string(),
         "query.max-samples": limits.max_samples.to_string(),
         "query.timeout": format_duration(limits.timeout),
+        "rules.alert.resend-delay": format_duration(Duration::from_millis(RESEND.unsigned_abs())),
         "storage.tsdb.path": engine.data_dir.display().to_string(),
         "storage.tsdb.retention.size": retention_bytes(&engine),
         "storage.tsdb.retention.time": retention(&engine),
@@ -82,10 +85,12 @@ pub(crate) async fn walreplay(State(app): State<App>, headers: HeaderMap) -> Res
     success(&headers, &json!({ "min": 0, "max": 0, "current": 0, "state": state }).to_string(), &[], &[])
 }
 
-/// `GET /api/v1/alertmanagers`: those that alerts are sent to.
-pub(crate) async fn alertmanagers(headers: HeaderMap) -> Response {
-    let data = json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] });
-    success(&headers, &data.to_string(), &[], &[])
+/// `GET /api/v1/alertmanagers`: those that alerts are sent on to, and those that were found and are left out.
+pub(crate) async fn alertmanagers(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let (active, dropped) = app.engine()?.onward.urls();
+    let list = |urls: Vec<String>| urls.into_iter().map(|url| json!({ "url": url })).collect::<Vec<_>>();
+    let data = json!({ "activeAlertmanagers": list(active), "droppedAlertmanagers": list(dropped) });
+    Ok(success(&headers, &data.to_string(), &[], &[]))
 }
 
 /// `GET /api/v1/features`: what there is, and what is switched on.

@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,12 +15,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header::ACCEPT, header::CONTENT_TYPE};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{
-    dns::{Record, Resolver},
-    status::{Counters, add},
-};
+use super::dns::{Record, Resolver};
 use crate::{
-    config::{DnsDiscovery, HttpDiscovery, RecordKind, ScrapeConfig, TargetGroup, parse_targets},
+    config::{DiscoveryConfig, DnsDiscovery, HttpDiscovery, RecordKind, TargetGroup, parse_targets},
     outgoing::{Client, Limits},
 };
 
@@ -26,6 +26,17 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whose places they are, and who is told of what they say.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    /// What their user is called in the log.
+    pub(crate) name: String,
+    /// Told whenever something changes.
+    pub(crate) changed: Arc<Notify>,
+    /// Looks that failed.
+    pub(crate) failures: Arc<AtomicU64>,
+}
+
 /// A place, as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
@@ -33,14 +44,14 @@ enum Place {
     Dns(DnsDiscovery),
 }
 
-/// All places of one job, asked from when this is made until it is dropped.
+/// All places of one user, asked from when this is made until it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
-    sources: Vec<Source>,
+pub(super) struct Places {
+    places: Vec<Asked>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct Asked {
     place: Place,
     latest: Arc<Mutex<Latest>>,
     /// The number of answers that were taken.
@@ -55,18 +66,17 @@ struct Latest {
     changes: u64,
 }
 
-impl Sources {
-    /// Begins to ask the places of a job that were not asked yet, and stops with those that it has no more. Whenever
-    /// something changes, `changed` is told.
-    pub(super) fn apply(&mut self, config: &ScrapeConfig, changed: &Arc<Notify>, counters: &Arc<Counters>) {
+impl Places {
+    /// Begins to ask the places that were not asked yet, and stops with those that are configured no more.
+    pub(super) fn apply(&mut self, config: &DiscoveryConfig, around: &Around) {
         let http = config.http_sd_configs.iter().map(|page| Place::Http(Box::new(page.clone())));
         let dns = config.dns_sd_configs.iter().cloned().map(Place::Dns);
-        let mut old = std::mem::take(&mut self.sources);
+        let mut old = std::mem::take(&mut self.places);
         for place in http.chain(dns) {
-            let known = old.iter().position(|source| source.place == place);
-            self.sources.push(match known {
+            let known = old.iter().position(|asked| asked.place == place);
+            self.places.push(match known {
                 Some(index) => old.swap_remove(index),
-                None => start(place, config.job_name.clone(), changed.clone(), counters.clone()),
+                None => start(place, around.clone()),
             });
         }
     }
@@ -74,17 +84,17 @@ impl Sources {
     /// Whether any place said something new since this was asked last.
     pub(super) fn refresh(&mut self) -> bool {
         let mut changed = false;
-        for source in &mut self.sources {
-            let changes = lock(&source.latest).changes;
-            changed |= changes != source.taken;
-            source.taken = changes;
+        for place in &mut self.places {
+            let changes = lock(&place.latest).changes;
+            changed |= changes != place.taken;
+            place.taken = changes;
         }
         changed
     }
 
     /// What they said last.
     pub(super) fn groups(&self) -> Vec<TargetGroup> {
-        self.sources.iter().flat_map(|source| lock(&source.latest).groups.clone()).collect()
+        self.places.iter().flat_map(|place| lock(&place.latest).groups.clone()).collect()
     }
 }
 
@@ -92,20 +102,14 @@ fn lock(latest: &Mutex<Latest>) -> std::sync::MutexGuard<'_, Latest> {
     latest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn start(place: Place, job: String, changed: Arc<Notify>, counters: Arc<Counters>) -> Source {
+fn start(place: Place, around: Around) -> Asked {
     let latest = Arc::<Mutex<Latest>>::default();
     let mut tasks = JoinSet::new();
-    tasks.spawn(ask_again_and_again(place.clone(), job, latest.clone(), changed, counters));
-    Source { place, latest, taken: 0, _task: tasks }
+    tasks.spawn(ask_again_and_again(place.clone(), latest.clone(), around));
+    Asked { place, latest, taken: 0, _task: tasks }
 }
 
-async fn ask_again_and_again(
-    place: Place,
-    job: String,
-    latest: Arc<Mutex<Latest>>,
-    changed: Arc<Notify>,
-    counters: Arc<Counters>,
-) {
+async fn ask_again_and_again(place: Place, latest: Arc<Mutex<Latest>>, around: Around) {
     let (interval, client) = match &place {
         Place::Http(page) => (page.refresh_interval, Some(Client::new(page.http.clone()))),
         Place::Dns(names) => (names.refresh_interval, None),
@@ -122,12 +126,12 @@ async fn ask_again_and_again(
                 if latest.groups != groups || latest.changes == 0 {
                     latest.groups = groups;
                     latest.changes += 1;
-                    changed.notify_one();
+                    around.changed.notify_one();
                 }
             }
             Err(error) => {
-                add(&counters.discovery_failures, 1);
-                tracing::warn!(job, %error, "targets cannot be looked for; the last good ones stay");
+                around.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(of = around.name, %error, "targets cannot be looked for; the last good ones stay");
             }
         }
         tokio::time::sleep(interval).await;
