@@ -410,11 +410,11 @@ fn sent_on(ground: &Ground, peer: &Alertmanager, tally: &mut Tally) -> Result<()
     let config = json!({
         "global": { "external_labels": { "site": "here" } },
         "rule_files": ["rules.yml"],
+        "ready_rules": { "enabled": false },
         "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": [theirs.address] }] }] },
     });
     fs::write(home.join("barograph.yml"), config.to_string())?;
-    let ours =
-        Barograph::new(&ground.binary, &home).without_ready_rules().with(&["--config", "barograph.yml"]).start()?;
+    let ours = Barograph::new(&ground.binary, &home).with(&["--config", "barograph.yml"]).start()?;
     let load = |text: &str| -> Result<()> {
         let reply = ours.client().send("POST", "/api/v1/import/prometheus", &[], text.as_bytes())?;
         ensure!((200..300).contains(&reply.status), "{}", reply.excerpt());
