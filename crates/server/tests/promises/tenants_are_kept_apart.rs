@@ -717,7 +717,8 @@ async fn a_request_of_several_kinds_of_samples_is_not_cut_in_two() {
         {"name": "natives", "exponentialHistogram": {"aggregationTemporality": 2, "dataPoints": [native]}},
     ]}]}]});
     let headers = [("content-type", "application/json"), (HEADER, "slow")];
-    let send = || running.call(Method::POST, "/v1/metrics", &headers, body.to_string().as_bytes());
+    let body = body.to_string();
+    let send = || running.call(Method::POST, "/v1/metrics", &headers, body.as_bytes());
     // It is more than may come in a second, and would be again whenever it is sent again.
     let reply = send().await;
     assert_eq!((reply.status.as_u16(), reply.text.as_str()), (200, "{}"));
