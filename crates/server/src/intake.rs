@@ -15,6 +15,7 @@ use crate::{
     http::{App, NO_MEMORY, RequestLimits, not_durable, not_stored},
     memory::Step,
     telemetry::Origin,
+    tenants::scope,
 };
 
 /// Why nothing, or not all, of a request was stored: the status that its sender understands, and the reason in words.
@@ -153,7 +154,7 @@ pub(crate) async fn admitted<T: Send + 'static>(
     let turn = engine.memory.turn(cost).await;
     let (working, limits) = (engine.clone(), app.limits());
     let done = current::blocking(move || {
-        let done = work(&working, limits);
+        let done = scope::one(|| work(&working, limits));
         drop(turn);
         done
     });

@@ -55,10 +55,13 @@ impl Sink for EngineSink {
             appended.rejected.iter().for_each(|rejected| count(rejected.reason, &mut outcome));
             Ok(())
         };
-        took(self.0.append(Origin::Scrape, rows))?;
-        if !histograms.is_empty() {
-            took(self.0.append_histograms(Origin::Scrape, histograms))?;
-        }
+        scope::one(|| {
+            took(self.0.append(Origin::Scrape, rows))?;
+            if !histograms.is_empty() {
+                took(self.0.append_histograms(Origin::Scrape, histograms))?;
+            }
+            Ok(())
+        })?;
         Ok(outcome)
     }
 

@@ -34,6 +34,11 @@ impl Bucket {
         self.level = Some(level - count as f64);
         Ok(())
     }
+
+    /// Takes `count` in any case: they are the rest of what was begun.
+    pub fn owe(&mut self, count: u64) {
+        self.level = Some(self.level.unwrap_or_default() - count as f64);
+    }
 }
 
 #[cfg(test)]

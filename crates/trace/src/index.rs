@@ -185,7 +185,7 @@ mod tests {
         let mut index = Index::default();
         for i in 0..records {
             let traces = vec![TraceId([i; 16]), TraceId([200; 16])];
-            let batch = Batch { body: b"", traces, spans: 2, earliest: u64::from(i), latest: 500 };
+            let batch = Batch { owner: "", body: b"", traces, spans: 2, earliest: u64::from(i), latest: 500 };
             let (_, head, keys) = record::write(&batch, i64::from(i)).unwrap();
             index.add(u64::from(i) + 1, (16 + u64::from(i) * 10, 10), &head, keys.into_iter());
         }

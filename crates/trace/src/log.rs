@@ -17,8 +17,6 @@ use crate::{
 pub(crate) const KIND: file::Kind = file::Kind { magic: *b"BAROSPN\0", version: 1 };
 /// Where segments lie.
 pub(crate) const FOLDER: &str = "traces";
-/// The kind of a record that is a batch.
-pub(crate) const BATCH: u8 = 1;
 
 /// A batch that waits for the disk.
 pub(crate) struct Waiting {

@@ -10,7 +10,7 @@ use barograph_disk::{Disk, Error, TEMPORARY, file, record as frame};
 
 use crate::{
     index::Index,
-    log::{BATCH, FOLDER, KIND},
+    log::{FOLDER, KIND},
     record,
     shelf::{Segment, index_of, path_of},
 };
@@ -155,7 +155,7 @@ pub(crate) fn walk(disk: &dyn Disk, path: &str) -> Result<Walked, Error> {
         };
         let end = at + found.framed_len();
         let in_order = last_seq.is_none_or(|last| found.seq > last);
-        match record::read(found.payload).filter(|_| in_order && found.kind == BATCH) {
+        match record::read(found.kind, found.payload).filter(|_| in_order) {
             Some(payload) => {
                 let place = (at as u64, u32::try_from(end - at).unwrap_or(u32::MAX));
                 walked.index.add(found.seq, place, &payload.head, payload.keys());

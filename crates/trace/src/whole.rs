@@ -87,7 +87,7 @@ mod tests {
         let (spans, _) = Spans::open(Arc::new(disk.clone()), Options::default()).unwrap();
         for byte in 0..3 {
             let traces = vec![TraceId([byte; 16])];
-            let batch = Batch { body: &[byte; 64], traces, spans: 1, earliest: 1, latest: 2 };
+            let batch = Batch { owner: "", body: &[byte; 64], traces, spans: 1, earliest: 1, latest: 2 };
             spans.append(&batch, 0).and_then(|ticket| spans.commit(ticket)).unwrap();
         }
         drop(spans);

@@ -37,17 +37,22 @@ pub(super) const ZIPKIN_SPANS: Target = Target {
 
 pub(super) const SPAN_RECORD: Target = Target {
     name: "span_record",
-    run: |input, shape| match record::read(input) {
-        Some(payload) => {
-            shape.size(payload.keys().count());
-            shape.kind(payload.body().map(|body| body.len() > 64));
+    run: |input, shape| {
+        for kind in [record::BATCH, record::OWNED] {
+            match record::read(kind, input) {
+                Some(payload) => {
+                    shape.size(payload.keys().count());
+                    shape.kind(payload.body().map(|body| body.len() > 64));
+                }
+                None => shape.kind(0),
+            }
         }
-        None => shape.kind(0),
     },
     seeds: || {
         let traces = vec![TraceId([1; 16]), TraceId([2; 16])];
-        let batch = Batch { body: ZIPKIN, traces, spans: 2, earliest: 1, latest: 2 };
-        vec![record::write(&batch, 3).expect("it is small").0]
+        let batch = Batch { owner: "", body: ZIPKIN, traces, spans: 2, earliest: 1, latest: 2 };
+        let owned = Batch { owner: "shop", ..batch.clone() };
+        [batch, owned].iter().map(|batch| record::write(batch, 3).expect("it is small").0).collect()
     },
 };
 

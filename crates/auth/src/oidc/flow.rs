@@ -66,7 +66,7 @@ pub struct Attempt {
     /// Where it goes in the end: a path of ours.
     pub next: String,
     /// When it began.
-    began_ms: i64,
+    pub began_ms: i64,
 }
 
 impl Attempt {

@@ -24,7 +24,7 @@ use super::{
     table::{Need, of_route},
 };
 use crate::{
-    http::{ApiError, App, Peer, Problem, otlp, unread},
+    http::{ApiError, App, Peer, Problem, otlp},
     tenants::{self, Working, routes::For, scope},
 };
 
@@ -97,7 +97,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     if need == Need::Open {
         return next.run(request).await;
     }
-    let (auth, version) = (app.auth(), request.version());
+    let auth = app.auth();
     let asked = Asked::of(request.headers(), request.extensions(), auth.is_secure());
     let browser = Browser::of(&request, &asked);
     let object = format!("{} {}", request.method(), route.as_deref().unwrap_or_default());
@@ -105,9 +105,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         Ok(identity) => identity,
         Err((refused, identity)) => {
             note_refusal(&app, &refused, identity.as_ref(), &asked, &object).await;
-            let mut response = answer(&refused, &browser, request.uri().path(), request.headers());
-            unread::settle(request.into_body(), version, &mut response).await;
-            return response;
+            return answer(&refused, &browser, request.uri().path(), request.headers());
         }
     };
     request.extensions_mut().insert(identity.clone());

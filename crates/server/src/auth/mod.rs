@@ -41,7 +41,7 @@ use passwords::Passwords;
 use crate::{
     clock::Clock,
     config::{AuthConfig, Config},
-    connections::{ClientCertificate, Connections},
+    connections::{ClientCertificate, Connections, shared_part},
     current,
     http::Rates,
 };
@@ -203,7 +203,7 @@ impl Auth {
         password: &str,
         address: Option<IpAddr>,
     ) -> Result<User, Denied> {
-        let (now, address) = (self.clock.monotonic(), text_of(address));
+        let (now, address) = (self.clock.monotonic(), text_of(address.map(shared_part)));
         let user = self.user(name).map_err(|_| Denied::NotReady)?;
         let hash = user.as_ref().map(|user| user.password.as_str());
         if let (Some(user), Some(hash)) = (&user, hash)
@@ -327,7 +327,7 @@ impl Auth {
     }
 
     fn take_address(&self, class: usize, address: Option<IpAddr>) -> Result<(), Duration> {
-        self.addresses[class].take(address, self.clock.monotonic())
+        self.addresses[class].take(address.map(shared_part), self.clock.monotonic())
     }
 
     /// Notes what was done or tried. It is durable when this returns, if the disk takes it; whether it did.
@@ -347,7 +347,7 @@ impl Auth {
 
     /// Whether one more refusal of wrong credentials from an address is noted.
     fn may_note_refusal(&self, address: Option<IpAddr>) -> bool {
-        self.noted.take(address, self.clock.monotonic()).is_ok()
+        self.noted.take(address.map(shared_part), self.clock.monotonic()).is_ok()
     }
 
     /// The newest records of the audit log that are wanted.

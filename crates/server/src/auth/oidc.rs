@@ -99,9 +99,10 @@ pub(crate) async fn begin(auth: &Auth, next: &str) -> Result<(String, String), L
     let now = auth.now_ms();
     attempts.retain(|_, attempt| !attempt.is_over(now));
     if attempts.len() >= ATTEMPTS_MAX
-        && let Some(some) = attempts.keys().next().cloned()
+        && let Some(oldest) = attempts.values().min_by_key(|attempt| attempt.began_ms)
     {
-        attempts.remove(&some);
+        let oldest = oldest.state.clone();
+        attempts.remove(&oldest);
     }
     attempts.insert(state.clone(), attempt);
     Ok((url, state))

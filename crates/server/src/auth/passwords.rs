@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Passwords {
     turns: Semaphore,
     key: [u8; secret::BYTES],
     /// What a name is checked against that nobody has. Made with the first check.
-    decoy: std::sync::OnceLock<String>,
+    decoy: Arc<OnceLock<String>>,
     right: Mutex<HashMap<[u8; secret::BYTES], Duration>>,
 }
 
@@ -50,10 +50,15 @@ impl Passwords {
 
     /// Whether this is the password of a hash, by whoever has a turn. Without a hash it takes as long, and is not.
     pub(crate) async fn check(&self, password: &str, hash: Option<&str>, now: Duration) -> bool {
-        let decoy = hash.is_none().then(|| self.decoy.get_or_init(password::decoy).clone());
-        let against = hash.map(str::to_owned).or(decoy).unwrap_or_default();
-        let (given, is_user) = (password.to_owned(), hash.is_some());
-        let right = current::blocking(move || password::verify(&given, &against) && is_user).await;
+        let (given, wanted, decoy) = (password.to_owned(), hash.map(str::to_owned), self.decoy.clone());
+        let right = current::blocking(move || match &wanted {
+            Some(hash) => password::verify(&given, hash),
+            None => {
+                let _ = password::verify(&given, decoy.get_or_init(password::decoy));
+                false
+            }
+        });
+        let right = right.await;
         let right = right.unwrap_or(false);
         if let (true, Some(hash)) = (right, hash) {
             let entry = self.entry(password, hash);

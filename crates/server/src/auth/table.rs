@@ -215,7 +215,6 @@ const ROUTES: &[(&str, Need, Need)] = &[
     ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", May(Write), May(Write)),
     ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", May(Write), May(Write)),
     ("/api/v1/otlp/v1/metrics", May(Write), May(Write)),
-    ("/api/v1/otlp/v1/traces", May(Write), May(Write)),
     ("/api/v2/spans", May(Write), May(Write)),
     ("/api/v2/write", May(Write), May(Write)),
     ("/write", May(Write), May(Write)),

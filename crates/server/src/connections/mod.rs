@@ -53,6 +53,7 @@ pub(crate) use certificate::ClientCertificate;
 pub(crate) use line::Line;
 use line::{Pace, Watched};
 use places::Places;
+pub(crate) use places::shared_part;
 use tls::Speaks;
 pub(crate) use tls::{Current, Web, check};
 
@@ -110,9 +111,18 @@ impl Connections {
         })))
     }
 
-    /// The web configuration, as it is now.
+    /// The web configuration, as it was when a connection was accepted last.
     pub(crate) fn web(&self) -> Arc<Current> {
         self.0.web.current()
+    }
+
+    /// The same, after a look at its files.
+    async fn web_of_now(&self) -> Arc<Current> {
+        if self.0.web.has_files() {
+            let connections = self.clone();
+            let _ = tokio::task::spawn_blocking(move || connections.0.web.look()).await;
+        }
+        self.web()
     }
 
     /// `https` if TLS is spoken, else `http`.
@@ -223,7 +233,7 @@ async fn serve(
         u32::try_from(SILENT_TIMEOUT.as_millis()).unwrap_or(u32::MAX),
     );
     let stream = Watched::new(stream, service.line.clone(), PACE);
-    let web = connections.web();
+    let web = connections.web_of_now().await;
     let speaks = if matches!(protocol, Protocol::Http) { Speaks::Both } else { Speaks::Http2 };
     let Some(tls) = web.tls(speaks) else {
         return speak(stream, service, protocol, &connections, stopping).await;

@@ -37,11 +37,10 @@ impl Places {
     /// # Errors
     /// It has all it may have.
     pub(super) fn take(&self, address: IpAddr) -> Result<Option<Place>, ()> {
-        let address = address.to_canonical();
+        let address = shared_part(address);
         if address.is_loopback() {
             return Ok(None);
         }
-        let address = shared_part(address);
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.get(&address).copied().unwrap_or(0);
         if count >= self.0.most {
@@ -52,10 +51,13 @@ impl Places {
     }
 }
 
-fn shared_part(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+/// What of an address counts where it is counted how often somebody comes.
+pub(crate) fn shared_part(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address => address,
     }
 }
 
@@ -87,5 +89,17 @@ mod tests {
         assert!(take("127.0.0.1").unwrap().is_none() && take("::1").unwrap().is_none());
         drop((held.1, v6));
         assert!(places.0.taken.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn of_an_address_counts_what_its_owner_cannot_choose() {
+        let check = |address: &str, expected: &str| {
+            let expected: IpAddr = expected.parse().unwrap();
+            assert_eq!(shared_part(address.parse().unwrap()), expected, "{address}");
+        };
+        check("192.0.2.7", "192.0.2.7");
+        check("::ffff:192.0.2.7", "192.0.2.7");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
+        check("::1", "::1");
     }
 }

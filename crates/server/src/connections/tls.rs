@@ -1,8 +1,8 @@
 //! TLS as a server (RFC 8446, RFC 5246), as the web configuration says.
 //!
-//! The files of certificates and keys, and the web configuration itself, are looked at with every handshake: where one has
-//! changed, all are read anew and hold from that handshake on. What cannot be used is told once, and the last that could
-//! stays.
+//! The files of certificates and keys, and the web configuration itself, are looked at with every new connection: where one
+//! has changed, all are read anew and hold from that connection on. What cannot be used is told once, and the last that
+//! could stays. Nobody else waits for the disk that they are on.
 
 use std::{
     fs,
@@ -44,14 +44,9 @@ pub(super) enum Speaks {
 pub(crate) struct Web {
     /// Its file, if there is one.
     path: Option<PathBuf>,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    current: Arc<Current>,
-    /// The files of it, as they were when they were read last.
-    seen: Seen,
+    current: Mutex<Arc<Current>>,
+    /// The files of it, as they were when they were read last. Held while they are looked at.
+    seen: Mutex<Seen>,
 }
 
 /// What changes when a file does: its time, its length and its number.
@@ -88,35 +83,44 @@ impl Web {
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, String> {
         let Some(path) = path else { return Ok(Self::default()) };
         let (current, seen) = load(path);
-        let held = Held { current: Arc::new(current?), seen };
-        Ok(Self { path: Some(path.to_owned()), held: Mutex::new(held) })
+        let (current, seen) = (Mutex::new(Arc::new(current?)), Mutex::new(seen));
+        Ok(Self { path: Some(path.to_owned()), current, seen })
     }
 
-    /// The configuration, read anew if a file of it changed.
+    /// Whether there are files that may change.
+    pub(super) fn has_files(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// The configuration, as it was when its files were looked at last.
     pub(crate) fn current(&self) -> Arc<Current> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(path) = &self.path else { return held.current.clone() };
-        if held.seen.iter().any(|(path, mark)| mark_of(path) != *mark) {
-            let (current, seen) = load(path);
-            held.seen = seen;
-            match current {
-                Ok(current) if current.tls.is_some() == held.current.tls.is_some() => {
-                    tracing::info!(path = %path.display(), "the web configuration was read again");
-                    held.current = Arc::new(current);
-                }
-                Ok(_) => tracing::warn!(
-                    path = %path.display(),
-                    "TLS begins and ends with the server; start it again, until then the old web configuration holds"
-                ),
-                Err(why) => tracing::warn!(why, "the web configuration cannot be used; the old one holds"),
-            }
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the files, and reads all anew if one changed. Blocks on the disk; where somebody is looking, that will do.
+    pub(super) fn look(&self) {
+        let (Some(path), Ok(mut known)) = (&self.path, self.seen.try_lock()) else { return };
+        if known.iter().all(|(path, mark)| mark_of(path) == *mark) {
+            return;
         }
-        held.current.clone()
+        let (read, seen) = load(path);
+        *known = seen;
+        match read {
+            Ok(read) if read.tls.is_some() == self.is_secure() => {
+                tracing::info!(path = %path.display(), "the web configuration was read again");
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+            }
+            Ok(_) => tracing::warn!(
+                path = %path.display(),
+                "TLS begins and ends with the server; start it again, until then the old web configuration holds"
+            ),
+            Err(why) => tracing::warn!(why, "the web configuration cannot be used; the old one holds"),
+        }
     }
 
     /// Whether TLS is spoken.
     pub(crate) fn is_secure(&self) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).current.tls.is_some()
+        self.current().tls.is_some()
     }
 }
 

@@ -52,7 +52,7 @@ use crate::{
 use availability::Availability;
 use board::{Board, Change, Ended, Taken};
 pub use check::{Checking, Finding, HealthCheck, Plan};
-pub(crate) use heartbeats::{Heartbeats, Ping, Signal};
+pub(crate) use heartbeats::{Heartbeats, Ping, Signal, TEXT_BYTES_MAX as PING_BYTES_MAX};
 pub(crate) use instruments::Instruments;
 pub(crate) use keeper::{Watched, keep};
 use messages::SystemAlert;

@@ -28,6 +28,9 @@ const GROWTH: usize = 8;
 /// A body, read whole.
 pub(crate) struct Whole(pub(crate) Bytes);
 
+/// The beginning of a body, of which the rest was read and thrown away.
+pub(crate) struct Beginning(pub(crate) Bytes);
+
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -58,11 +61,9 @@ impl FromRequest<App> for Whole {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, BodyError> {
         let slot = request.extensions().get::<Slot>().cloned();
-        let whole = Self::within(request.into_body(), app.limits().body_bytes).await?;
-        // Who sends slowly takes no place from others meanwhile.
-        if let Some(slot) = slot {
-            slot.enter(app).await?;
-        }
+        let limit = app.limits().body_bytes;
+        let whole = Self::within(request.into_body(), limit).await?;
+        enter(app, slot).await?;
         Ok(whole)
     }
 }
@@ -70,7 +71,25 @@ impl FromRequest<App> for Whole {
 impl Whole {
     /// A body of at most so many bytes.
     pub(super) async fn within(body: Body, limit: usize) -> Result<Self, BodyError> {
-        read(body, limit, GRACE).await.map(Self)
+        read(body, limit, limit, GRACE).await.map(Self)
+    }
+}
+
+impl Beginning {
+    /// The first so many bytes of a body as large as one may be.
+    pub(super) async fn of(request: Request, app: &App, kept: usize) -> Result<Self, BodyError> {
+        let (slot, limit) = (request.extensions().get::<Slot>().cloned(), app.limits().body_bytes);
+        let beginning = read(request.into_body(), limit, kept, GRACE).await?;
+        enter(app, slot).await?;
+        Ok(Self(beginning))
+    }
+}
+
+/// Takes the place of a request once its body is there: who sends slowly takes none from others meanwhile.
+async fn enter(app: &App, slot: Option<Slot>) -> Result<(), BodyError> {
+    match slot {
+        Some(slot) => slot.enter(app).await,
+        None => Ok(()),
     }
 }
 
@@ -81,7 +100,8 @@ impl IntoResponse for BodyError {
     }
 }
 
-async fn read(mut body: Body, limit: usize, grace: Duration) -> Result<Bytes, BodyError> {
+/// Reads a body of at most `limit` bytes, and keeps the first `kept` of them.
+async fn read(mut body: Body, limit: usize, kept: usize, grace: Duration) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLarge { limit });
     }
@@ -89,8 +109,8 @@ async fn read(mut body: Body, limit: usize, grace: Duration) -> Result<Bytes, Bo
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     let mut deadline = pin!(tokio::time::sleep(grace));
     let began = deadline.deadline() - grace;
+    let mut received = 0;
     loop {
-        let received = first.len() + whole.len();
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
@@ -104,18 +124,21 @@ async fn read(mut body: Body, limit: usize, grace: Duration) -> Result<Bytes, Bo
             }
         };
         let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
-        if received + data.len() > limit {
+        let Ok(mut data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        received += data.len();
+        if received > limit {
             return Err(BodyError::TooLarge { limit });
         }
-        if received == 0 {
+        let had = first.len() + whole.len();
+        data.truncate(kept - had);
+        if had == 0 {
             first = data;
         } else {
-            if whole.capacity() < received + data.len() {
+            let come = had + data.len();
+            if whole.capacity() < come {
                 // What is said to come is believed as far as some of it came, so that little is moved as it grows.
                 let more = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-                let come = received + data.len();
-                whole.reserve((come - whole.len() + more.min(GROWTH * come)).min(limit - whole.len()));
+                whole.reserve((come - whole.len() + more.min(GROWTH * come)).min(kept - whole.len()));
             }
             whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&data);
@@ -138,7 +161,7 @@ mod tests {
             true => Body::from_stream(frames.chain(stream::pending())),
             false => Body::from_stream(frames),
         };
-        let got = read(body, 8, Duration::from_millis(20)).await.map_err(|e| e.status());
+        let got = read(body, 8, 8, Duration::from_millis(20)).await.map_err(|e| e.status());
         assert_eq!(got, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())));
     }
 
@@ -153,7 +176,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_declared_size_is_believed_before_a_byte_is_read() {
-        let refused = read(Body::from("nine byte"), 8, GRACE).await.map_err(|e| e.to_string());
+        let refused = read(Body::from("nine byte"), 8, 8, GRACE).await.map_err(|e| e.to_string());
         assert_eq!(refused, Err("the body is larger than 8 bytes; send it in several requests".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn of_a_body_only_the_beginning_may_be_kept() {
+        let of = async |frames: &[&'static str], kept| {
+            let frames = stream::iter(frames.to_vec()).map(Ok::<_, Infallible>);
+            read(Body::from_stream(frames), 8, kept, GRACE).await.map_err(|e| e.status())
+        };
+        assert_eq!(of(&["one", "two", "34"], 4).await, Ok("onet".into()));
+        assert_eq!(of(&["onetwo", "34"], 2).await, Ok("on".into()));
+        assert_eq!(of(&["one"], 4).await, Ok("one".into()));
+        assert_eq!(of(&["onetwo", "345"], 2).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
     }
 }

@@ -16,13 +16,21 @@ const WORTH_IT_BYTES: u64 = 1024;
 /// Whether the client takes gzip.
 pub(crate) fn takes_gzip(request: &HeaderMap) -> bool {
     let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|coding| {
+    let mut any = false;
+    for coding in accepted.flat_map(|value| value.split(',')) {
         let mut parts = coding.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
-        let refused =
-            parts.any(|p| matches!(p.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        named && !refused
-    })
+        let name = parts.next().unwrap_or_default();
+        let weights = parts.filter_map(|part| part.split_once('='));
+        let mut weights = weights.filter(|(key, _)| key.trim().eq_ignore_ascii_case("q"));
+        let takes = weights.all(|(_, weight)| weight.trim().parse::<f64>() != Ok(0.0));
+        // What is said of gzip holds, whatever is said of all others.
+        match name {
+            "*" => any |= takes,
+            name if name.eq_ignore_ascii_case("gzip") => return takes,
+            _ => {}
+        }
+    }
+    any
 }
 
 /// The response with its body compressed, where the client takes it and the body is whole and large enough.
@@ -68,5 +76,8 @@ mod tests {
         check("gzip;q=0", false);
         check("identity", false);
         check("*", true);
+        check("gzip ; Q=0.0, *", false);
+        check("*;q=0, gzip;q=0.5", true);
+        check("*;q=0", false);
     }
 }

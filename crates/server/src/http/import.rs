@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Engine,
     intake::{self, Batch, Refused},
+    otlp::Coding,
     telemetry::Origin,
     unpack,
 };
@@ -111,18 +112,19 @@ fn read(
     Ok((batch, numbers))
 }
 
-/// The text of a body that may be compressed with gzip.
+/// The text of a body that may be compressed.
 pub(super) fn decoded<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
     limit: usize,
 ) -> Result<Cow<'b, [u8]>, Refused> {
-    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
-    match coding {
-        None | Some("identity") => Ok(Cow::Borrowed(body)),
-        Some("gzip") => unpack::gzip(body, limit).map(Cow::Owned),
-        Some(other) => {
-            let why = format!("content encoding {other:?} is not supported; send gzip or none");
+    let coding = headers.get(header::CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
+    match Coding::of(coding) {
+        Some(Coding::Plain) => Ok(Cow::Borrowed(body)),
+        Some(Coding::Gzip) => unpack::gzip(body, limit).map(Cow::Owned),
+        Some(Coding::Zstd) => unpack::zstd(body, limit).map(Cow::Owned),
+        None => {
+            let why = format!("content encoding {coding:?} is not supported; send gzip, zstd or none");
             Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why))
         }
     }

@@ -31,6 +31,9 @@ use crate::{
 /// A text takes about so many times its size while its lines are stored.
 const LINES_COST: usize = 6;
 
+/// Bytes of what is told in a header; what is between us and the client may take no more.
+const HEADER_BYTES_MAX: usize = 1024;
+
 /// So many faults are told one by one; of the rest only the number.
 const FAULTS_MAX: usize = 10;
 
@@ -62,7 +65,8 @@ struct Fault {
 impl Fault {
     /// As version 1 of InfluxDB says it.
     fn of_first(self) -> Response {
-        let header = HeaderValue::from_str(&self.text.replace('\n', " "));
+        let line = &self.text[..self.text.floor_char_boundary(HEADER_BYTES_MAX)];
+        let header = HeaderValue::from_bytes(line.replace(char::is_control, " ").as_bytes());
         let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
         if let Ok(header) = header {
             response.headers_mut().insert("x-influxdb-error", header);
@@ -277,6 +281,14 @@ mod tests {
         check("cpu,db=mine us.er=1", "d", r#"cpu_us_er{db="mine"}"#);
         check("cpu,a.b=1,a_b=2 x=1", "", "two tags become the label a_b; leave one out");
         check("cpu,__name__=x y=1", "", "two tags become the label __name__; leave one out");
+    }
+
+    #[test]
+    fn a_header_is_short_whatever_is_told() {
+        let text = format!("line 1: \"\t{}\"\nline 2: {}", "é", "x".repeat(100_000));
+        let response = Fault { status: StatusCode::BAD_REQUEST, text, line: None }.of_first();
+        let told = response.headers().get("x-influxdb-error").unwrap().as_bytes();
+        assert!(told.starts_with("line 1: \" é\" line 2: xxx".as_bytes()) && told.len() <= HEADER_BYTES_MAX);
     }
 
     #[test]

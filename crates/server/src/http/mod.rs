@@ -61,7 +61,7 @@ mod socket;
 mod status;
 pub(crate) mod storage;
 mod tenants;
-pub(crate) mod unread;
+mod unread;
 mod write;
 mod zipkin;
 
@@ -400,6 +400,8 @@ fn layered(routes: Router<App>, app: App, address: SocketAddr) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), answered::around))
         .layer(counted)
         .layer(middleware::from_fn_with_state(at, guard::loopback_only))
+        .layer(middleware::from_fn(unread::around))
+        .layer(middleware::from_fn(write::v2::around))
         .layer(middleware::from_fn_with_state(app.clone(), connections::headers))
         .with_state(app)
 }

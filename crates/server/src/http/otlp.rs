@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use axum::{
     Router,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
 };
 use barograph_wire::otlp::reply::{self, Encoding, Signal};
 use tonic::Code;
 
-use super::{App, body::Whole, layered, write::refused, wrong_method};
+use super::{App, Problem, body::Whole, layered, write::refused};
 use crate::{
     intake::Refused,
     otlp::{Coding, NO_LOGS, metrics, retryable, traces},
@@ -34,7 +34,13 @@ pub(crate) fn routes() -> Router<App> {
 
 /// The routes of a port that takes OTLP alone.
 pub(crate) fn router(app: App, address: SocketAddr) -> Router {
-    layered(routes().method_not_allowed_fallback(wrong_method), app, address)
+    layered(routes().fallback(elsewhere), app, address)
+}
+
+async fn elsewhere(uri: Uri) -> Problem {
+    let text =
+        format!("there is nothing at {}; this port takes OTLP: POST /v1/metrics, /v1/traces", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, text)
 }
 
 async fn take_metrics(State(app): State<App>, headers: HeaderMap, request: Request) -> Response {

@@ -5,14 +5,14 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use super::{App, body::Whole, problem::Problem};
-use crate::health::Signal;
+use super::{App, body::Beginning, problem::Problem};
+use crate::health::{PING_BYTES_MAX, Signal};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -20,14 +20,18 @@ pub(crate) fn routes() -> Router<App> {
         .route("/ping/{key}/{signal}", get(signal).post(signal))
 }
 
-async fn success(State(app): State<App>, Path(key): Path<String>, body: Whole) -> Result<Response, Problem> {
-    take(&app, &key, Signal::Success, &body)
+async fn success(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    take(&app, &key, Signal::Success, request).await
 }
 
 async fn signal(
     State(app): State<App>,
     Path((key, word)): Path<(String, String)>,
-    body: Whole,
+    request: Request,
 ) -> Result<Response, Problem> {
     let signal = match word.as_str() {
         "start" => Signal::Start,
@@ -40,12 +44,15 @@ async fn signal(
             return Err(Problem::new(StatusCode::NOT_FOUND, text));
         }
     };
-    take(&app, &key, signal, &body)
+    take(&app, &key, signal, request).await
 }
 
-fn take(app: &App, key: &str, signal: Signal, Whole(body): &Whole) -> Result<Response, Problem> {
+async fn take(app: &App, key: &str, signal: Signal, request: Request) -> Result<Response, Problem> {
     let engine = app.ready().ok_or_else(Problem::not_ready)?;
-    let text = String::from_utf8_lossy(body).into_owned();
+    // Anybody may come here, so what is not kept takes no memory.
+    let body = Beginning::of(request, app, PING_BYTES_MAX + 4).await;
+    let Beginning(body) = body.map_err(|error| Problem::new(error.status(), error.to_string()))?;
+    let text = String::from_utf8_lossy(&body).into_owned();
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no heartbeat {key:?}"));
     engine.health.ping(key, signal, text).ok_or_else(unknown)?;
     Ok("OK\n".into_response())

@@ -2,7 +2,7 @@
 //! (`auth/gate.rs`).
 //!
 //! Each address, or caller, has a bucket of tokens, one a request, that fills up again with time; who finds it empty gets 429 with
-//! `Retry-After`. `/health` itself, the probes and everything that is not about health are never refused. Addresses that
+//! `Retry-After`. Of IPv6 the first half of an address counts. `/health` itself, the probes and everything that is not about health are never refused. Addresses that
 //! have not asked for so long that their bucket is full again are forgotten; with too many others, all new ones share one
 //! bucket.
 
@@ -23,7 +23,7 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{App, Peer, problem::Problem};
-use crate::{config::RateLimit, server::stopped};
+use crate::{config::RateLimit, connections::shared_part, server::stopped};
 
 /// Addresses that have a bucket of their own.
 const ADDRESSES_MAX: usize = 10_000;
@@ -101,7 +101,7 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     if !LIMITED.iter().any(|start| path.starts_with(start)) {
         return next.run(request).await;
     }
-    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let address = request.extensions().get::<Peer>().map(|peer| shared_part(peer.0.ip()));
     let Err(wait) = app.rates().take(address, app.monotonic()) else { return next.run(request).await };
     if let Some(engine) = app.ready() {
         engine.telemetry.requests_limited.inc();
@@ -113,8 +113,6 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, text).into_response();
     let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
     response.headers_mut().insert(RETRY_AFTER, seconds);
-    let version = request.version();
-    super::unread::settle(request.into_body(), version, &mut response).await;
     response
 }
 

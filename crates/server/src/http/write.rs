@@ -3,7 +3,7 @@
 //! The request is walked in place: label bytes go to the store as they lie, and nothing is copied for a series
 //! that is known. What is good in a request is stored; what is not is listed, by reason, in a 400.
 
-mod v2;
+pub(super) mod v2;
 
 use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt::Write as _};
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Engine, commits::CommitError, config::Durability, current, errors::chain, intake::Refused, memory::Step,
-    telemetry::Origin,
+    telemetry::Origin, tenants::scope,
 };
 
 /// So many rejected samples are described one by one; of the rest only the number is told.
@@ -33,6 +33,9 @@ const EXAMPLES_MAX: usize = 5;
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/v1/write", post(write))
 }
+
+/// Where it is taken.
+const PATH: &str = "/api/v1/write";
 
 async fn write(State(app): State<App>, headers: HeaderMap, body: Result<Whole, BodyError>) -> Response {
     if v2::is_meant(&headers) {
@@ -162,7 +165,7 @@ pub(super) fn store(
     DECODED.with_borrow_mut(|scratch| {
         let stored = remote_write::unpack(body, scratch, limits.decoded_bytes, Bounds::default())
             .map_err(|error| undecoded(&error))
-            .and_then(|unpacked| store_decoded(engine, origin, limits, unpacked));
+            .and_then(|unpacked| scope::one(|| store_decoded(engine, origin, limits, unpacked)));
         // A large request must not hold its memory for ever: there are many threads.
         if scratch.capacity() > 1 << 20 {
             *scratch = Vec::new();

@@ -29,7 +29,7 @@ use crate::{config, telemetry::raise, tenants::scope};
 pub(crate) struct Otlp {
     settings: Settings,
     limit: DeltaLimits,
-    /// By tenant: series of the same labels are others.
+    /// By tenant: series of the same labels are others. Those who have some share the room evenly.
     deltas: Mutex<HashMap<Tenant, Deltas>>,
     instruments: Instruments,
 }
@@ -76,7 +76,11 @@ impl Otlp {
             return;
         }
         let mut all = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let deltas = all.entry(scope::tenant()).or_insert_with(|| Deltas::new(self.limit));
+        all.values_mut().for_each(|deltas| deltas.expire(now));
+        let tenant = scope::tenant();
+        let others = all.iter().filter(|(other, deltas)| **other != tenant && !deltas.is_empty()).count();
+        let deltas = all.entry(tenant).or_insert_with(|| Deltas::new(self.limit));
+        deltas.limit(self.limit.bytes / (others + 1));
         translated.accumulate(deltas, now);
         self.instruments.delta_series.set(all.values().map(Deltas::len).sum::<usize>() as f64);
         self.instruments.delta_bytes.set(all.values().map(Deltas::bytes).sum::<usize>() as f64);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use barograph_model::{Histogram, Labels, Metadata, MetricType, Timestamp, stale_marker};
+use barograph_tenancy::Tenant;
 use barograph_wire::exposition::{Dialect, Item, parse};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub(crate) type Families = BTreeMap<String, Family>;
 /// What was pushed under the labels of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group {
+    pub(super) tenant: Tenant,
     pub(super) labels: Labels,
     pub(super) families: Families,
     pub(super) pushed: Timestamp,
@@ -36,6 +38,11 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Whose it is, and its labels.
+    pub(super) fn key(&self) -> (Tenant, Labels) {
+        (self.tenant.clone(), self.labels.clone())
+    }
+
     /// All its samples at `now`.
     pub(super) fn write(&self, now: Timestamp, batch: &mut Batch) {
         for (name, family) in &self.families {
@@ -85,6 +92,7 @@ impl Group {
             histograms: family.histograms.iter().map(|(labels, it)| (pairs(labels), it.into())).collect(),
         };
         Kept {
+            tenant: self.tenant.name().map(ToString::to_string),
             labels: pairs(&self.labels),
             families: self.families.iter().map(family).collect(),
             pushed_ms: self.pushed.millis(),
@@ -96,6 +104,9 @@ impl Group {
 /// A group in the state database.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Kept {
+    /// Earlier versions kept none but those of the default tenant.
+    #[serde(default)]
+    tenant: Option<String>,
     labels: Vec<(String, String)>,
     families: Vec<KeptFamily>,
     pushed_ms: i64,
@@ -115,7 +126,7 @@ struct KeptFamily {
 }
 
 impl Kept {
-    /// The group; `None` if its labels are none.
+    /// The group; `None` if its labels are none, or nobody can have the name of its tenant.
     pub(super) fn group(self) -> Option<Group> {
         let mut families = Families::new();
         for kept in self.families {
@@ -133,7 +144,8 @@ impl Kept {
             );
         }
         let (pushed, failed) = (Timestamp(self.pushed_ms), Timestamp(self.failed_ms));
-        Some(Group { labels: labels(&self.labels)?, families, pushed, failed })
+        let tenant = self.tenant.map_or(Ok(Tenant::DEFAULT), |name| Tenant::named(&name)).ok()?;
+        Some(Group { tenant, labels: labels(&self.labels)?, families, pushed, failed })
     }
 }
 
@@ -296,7 +308,13 @@ mod tests {
     #[test]
     fn a_group_comes_back_from_what_is_kept_of_it() {
         let families = read(TEXT.replace("NaN", "+Inf").as_bytes(), Dialect::Text, &job(), 10).unwrap();
-        let group = Group { labels: job(), families, pushed: Timestamp(5), failed: Timestamp(0) };
+        let group = Group {
+            tenant: Tenant::DEFAULT,
+            labels: job(),
+            families,
+            pushed: Timestamp(5),
+            failed: Timestamp(0),
+        };
         let json = serde_json::to_vec(&group.kept()).unwrap();
         assert_eq!(serde_json::from_slice::<Kept>(&json).unwrap().group().unwrap(), group);
     }

@@ -3,13 +3,15 @@
 //! A group is what was pushed last under its labels. It is in the state database before its push is answered, so it survives
 //! a restart; its samples are stored at once and then again and again, so that they do not go stale, until the group is
 //! deleted or was not pushed for the time of `push.ttl`. Series that end get a staleness marker.
+//!
+//! Each tenant has groups of its own; those who have some share evenly how many there may be.
 
 mod group;
 mod native;
 mod protobuf;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +20,7 @@ use axum::http::StatusCode;
 use barograph::{Counter, Gauge, Registry};
 use barograph_model::{Labels, Timestamp};
 use barograph_state::{Error as StateError, State, Table};
+use barograph_tenancy::Tenant;
 use tokio::sync::watch;
 
 use crate::{
@@ -34,6 +37,9 @@ pub(crate) use protobuf::read_protobuf;
 
 const GROUPS: Table<String, Kept> = Table::new("push_groups");
 
+/// Whose a group is, and its labels.
+type Key = (Tenant, Labels);
+
 /// What a push does with what was pushed before under the same labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -49,7 +55,7 @@ pub(crate) struct Groups {
     ttl_ms: i64,
     pub(crate) interval: Duration,
     groups_max: usize,
-    groups: Mutex<HashMap<Labels, Group>>,
+    groups: Mutex<HashMap<Key, Group>>,
     count: Gauge,
     refused: Counter,
     expired: Counter,
@@ -67,7 +73,7 @@ impl Groups {
             Vec::new()
         });
         let groups = kept.into_iter().filter_map(|(_, kept)| kept.group());
-        let groups: HashMap<_, _> = groups.map(|group| (group.labels.clone(), group)).collect();
+        let groups: HashMap<_, _> = groups.map(|group| (group.key(), group)).collect();
         let counter = |name: &str, help: &str| {
             registry.counter(name).help(help).register().expect("the name is valid and free")
         };
@@ -86,7 +92,7 @@ impl Groups {
         }
     }
 
-    /// Takes a push; what is to be stored. Blocks on the disk.
+    /// Takes a push for the tenant that is worked for; what is to be stored. Blocks on the disk.
     ///
     /// # Errors
     /// There are too many groups, the group is too large, or the state database cannot be written; nothing changed.
@@ -98,15 +104,19 @@ impl Groups {
         now: Timestamp,
     ) -> Result<Batch, Refused> {
         let mut groups = self.lock();
-        let before = groups.get(labels);
-        if before.is_none() && groups.len() >= self.groups_max {
+        let key = (scope::tenant(), labels.clone());
+        let before = groups.get(&key);
+        if before.is_none() && !self.has_room(&groups, &key.0) {
             self.refused.inc();
-            let why =
-                format!("there are {} groups already; delete some, or raise `push.groups`", self.groups_max);
+            let why = format!(
+                "there are as many groups as there may be, {} of all; delete some, or raise `push.groups`",
+                self.groups_max
+            );
             return Err((StatusCode::TOO_MANY_REQUESTS, why));
         }
         let now = before.map_or(now, |before| now.max(before.pushed.saturating_add(1)));
-        let mut next = Group { labels: labels.clone(), families, pushed: now, failed: Timestamp(0) };
+        let (tenant, labels) = key.clone();
+        let mut next = Group { tenant, labels, families, pushed: now, failed: Timestamp(0) };
         if let Some(before) = before {
             next.failed = before.failed;
             if mode == Mode::SameNames {
@@ -121,7 +131,7 @@ impl Groups {
             before.end(Some(&next), now, &mut batch);
         }
         next.write(now, &mut batch);
-        groups.insert(labels.clone(), next);
+        groups.insert(key, next);
         self.count.set(groups.len() as f64);
         Ok(batch)
     }
@@ -130,7 +140,7 @@ impl Groups {
     pub(crate) fn failed(&self, labels: &Labels, now: Timestamp) {
         self.refused.inc();
         let mut groups = self.lock();
-        if let Some(group) = groups.get_mut(labels) {
+        if let Some(group) = groups.get_mut(&(scope::tenant(), labels.clone())) {
             group.failed = now;
             if let Err((_, why)) = self.keep(group) {
                 tracing::warn!(reason = why, "it is not kept that a push was refused");
@@ -144,27 +154,38 @@ impl Groups {
     /// The state database cannot be written; nothing changed.
     pub(crate) fn delete(&self, labels: &Labels, now: Timestamp) -> Result<Batch, Refused> {
         let (mut groups, mut batch) = (self.lock(), Batch::default());
-        if let Some(group) = groups.get(labels) {
-            self.forget([labels])?;
+        let key = (scope::tenant(), labels.clone());
+        if let Some(group) = groups.get(&key) {
+            self.forget([&key])?;
             group.end(None, now.max(group.pushed.saturating_add(1)), &mut batch);
-            groups.remove(labels);
+            groups.remove(&key);
             self.count.set(groups.len() as f64);
         }
         Ok(batch)
     }
 
-    /// All samples at `now`; groups that are too old go.
-    fn tick(&self, now: Timestamp) -> Batch {
-        let (mut groups, mut batch) = (self.lock(), Batch::default());
+    /// Whether a tenant may have one more. Who has groups has an even share of how many there may be.
+    fn has_room(&self, groups: &HashMap<Key, Group>, tenant: &Tenant) -> bool {
+        if groups.len() < self.groups_max {
+            return true;
+        }
+        let mut owners: BTreeSet<&Tenant> = groups.keys().map(|(owner, _)| owner).collect();
+        owners.insert(tenant);
+        let own = groups.keys().filter(|(owner, _)| owner == tenant).count();
+        own < self.groups_max / owners.len()
+    }
+
+    /// All samples at `now`, by tenant; groups that are too old go.
+    fn tick(&self, now: Timestamp) -> BTreeMap<Tenant, Batch> {
+        let (mut groups, mut batches) = (self.lock(), BTreeMap::<Tenant, Batch>::new());
         let old = |group: &Group| now.millis().saturating_sub(group.pushed.millis()) > self.ttl_ms;
-        let expired: Vec<Labels> =
-            groups.values().filter(|group| old(group)).map(|group| group.labels.clone()).collect();
+        let expired: Vec<Key> = groups.values().filter(|group| old(group)).map(Group::key).collect();
         if !expired.is_empty() {
             match self.forget(&expired) {
                 Ok(()) => {
-                    for labels in &expired {
-                        if let Some(group) = groups.remove(labels) {
-                            group.end(None, now, &mut batch);
+                    for key in &expired {
+                        if let Some(group) = groups.remove(key) {
+                            group.end(None, now, batches.entry(key.0.clone()).or_default());
                             self.expired.inc();
                         }
                     }
@@ -172,14 +193,17 @@ impl Groups {
                 Err((_, why)) => tracing::warn!(reason = why, "old groups are kept for now"),
             }
         }
-        groups.values().for_each(|group| group.write(now, &mut batch));
+        for group in groups.values() {
+            group.write(now, batches.entry(group.tenant.clone()).or_default());
+        }
         self.count.set(groups.len() as f64);
-        batch
+        batches
     }
 
     fn keep(&self, group: &Group) -> Result<(), Refused> {
         let kept = group.kept();
-        let written = self.state.write(|batch| batch.put(&GROUPS, &group.labels.to_string(), &kept));
+        let written =
+            self.state.write(|batch| batch.put(&GROUPS, &stored_key(&group.tenant, &group.labels), &kept));
         written.map_err(|error| match &error {
             StateError::TooLarge { .. } => {
                 let why = format!("the group is too large: {error}; push it in several groups");
@@ -189,8 +213,8 @@ impl Groups {
         })
     }
 
-    fn forget<'l>(&self, labels: impl IntoIterator<Item = &'l Labels>) -> Result<(), Refused> {
-        let keys: Vec<String> = labels.into_iter().map(Labels::to_string).collect();
+    fn forget<'l>(&self, keys: impl IntoIterator<Item = &'l Key>) -> Result<(), Refused> {
+        let keys: Vec<String> = keys.into_iter().map(|(tenant, labels)| stored_key(tenant, labels)).collect();
         let written = self.state.write(|batch| {
             for key in &keys {
                 batch.remove(&GROUPS, key)?;
@@ -200,15 +224,40 @@ impl Groups {
         written.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, chain(&error)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Labels, Group>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Stores what groups come to, for the tenant whose they are.
+/// Under which a group is in the state database. That of a tenant begins with its name; no other begins so.
+fn stored_key(tenant: &Tenant, labels: &Labels) -> String {
+    tenant.name().map_or_else(|| labels.to_string(), |name| format!("{name}{labels}"))
+}
+
+/// Stores what the groups of the tenant that is worked for come to: with it, but where that is the default one with the one
+/// that the configuration names.
 pub(crate) fn stored_for(engine: &Engine, batch: &Batch) -> Result<Taken, Refused> {
-    let working = engine.tenants.of_task(engine.configured.current().push.tenant.as_deref());
+    let name = match scope::tenant().name() {
+        Some(name) => Some(name.to_string()),
+        None => engine.configured.current().push.tenant.clone(),
+    };
+    let working = engine.tenants.of_task(name.as_deref());
     scope::sync_within(working, || batch.store(engine, Origin::Push))
+}
+
+/// Stores the samples of all groups; what is to become durable.
+fn store_all(engine: &Engine) -> u64 {
+    let mut ticket = 0;
+    for (tenant, batch) in engine.push.tick(engine.clock.now()) {
+        let working = engine.tenants.of_task(tenant.name().map(|name| &**name));
+        match scope::sync_within(working, || stored_for(engine, &batch)) {
+            Ok(taken) => ticket = ticket.max(taken.ticket),
+            Err((_, why)) => {
+                tracing::warn!(tenant = %tenant, reason = why, "what was pushed was not stored this time");
+            }
+        }
+    }
+    ticket
 }
 
 /// Stores the samples of all groups again and again until told to stop.
@@ -219,11 +268,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>
             () = tokio::time::sleep(engine.push.interval) => {}
         }
         let work = engine.clone();
-        let stored =
-            tokio::task::spawn_blocking(move || stored_for(&work, &work.push.tick(work.clock.now())));
-        match stored.await {
-            Ok(Ok(taken)) => engine.commits.want(taken.ticket),
-            Ok(Err((_, why))) => tracing::warn!(reason = why, "what was pushed was not stored this time"),
+        match tokio::task::spawn_blocking(move || store_all(&work)).await {
+            Ok(ticket) => engine.commits.want(ticket),
             Err(_) => tracing::error!("storing what was pushed panicked; it is tried again"),
         }
     }
@@ -235,6 +281,7 @@ mod tests {
     use barograph_wire::exposition::Dialect;
 
     use super::*;
+    use crate::{config::TenancyConfig, tenants::Tenants};
 
     fn groups(disk: &MemoryDisk) -> Groups {
         let state = Arc::new(State::open(Arc::new(disk.clone())).unwrap());
@@ -250,6 +297,13 @@ mod tests {
     fn push(groups: &Groups, name: &str, text: &str, mode: Mode) -> Vec<(String, Option<f64>)> {
         let families = read(text.as_bytes(), Dialect::Text, &job(name), 100).unwrap();
         shown(&groups.push(&job(name), families, mode, Timestamp(1_000)).unwrap())
+    }
+
+    fn ticked(groups: &Groups, now: Timestamp) -> Vec<(String, Option<f64>)> {
+        let mut batches = groups.tick(now);
+        let own = batches.remove(&Tenant::DEFAULT).unwrap_or_default();
+        assert!(batches.is_empty(), "of nobody else");
+        shown(&own)
     }
 
     fn shown(batch: &Batch) -> Vec<(String, Option<f64>)> {
@@ -282,7 +336,7 @@ mod tests {
             &shown(&groups.delete(&job("j"), Timestamp(2_000)).unwrap()),
             &[("a", None), ("push_time_seconds", None)],
         );
-        expect(&shown(&groups.tick(Timestamp(3_000))), &[]);
+        expect(&ticked(&groups, Timestamp(3_000)), &[]);
     }
 
     #[test]
@@ -293,12 +347,43 @@ mod tests {
         before.failed(&job("j"), Timestamp(1_500));
         drop(before);
         let again = groups(&disk);
-        expect(&shown(&again.tick(Timestamp(2_000))), &[("a", Some(1.0)), ("push_time_seconds", Some(1.0))]);
+        expect(&ticked(&again, Timestamp(2_000)), &[("a", Some(1.0)), ("push_time_seconds", Some(1.0))]);
         let later = Timestamp(1_001 + 48 * 3_600_000);
-        expect(&shown(&again.tick(later)), &[("a", None), ("push_time_seconds", None)]);
-        expect(&shown(&again.tick(later)), &[]);
+        expect(&ticked(&again, later), &[("a", None), ("push_time_seconds", None)]);
+        expect(&ticked(&again, later), &[]);
         drop(again);
-        expect(&shown(&groups(&disk).tick(later)), &[]);
+        expect(&ticked(&groups(&disk), later), &[]);
+    }
+
+    #[test]
+    fn tenants_have_groups_of_their_own() {
+        let disk = MemoryDisk::new();
+        let groups_of = groups(&disk);
+        let tenants = Tenants::new(&TenancyConfig { enabled: true, ..TenancyConfig::default() });
+        let within = |name: &str, work: &dyn Fn()| scope::sync_within(tenants.of_task(Some(name)), work);
+        let time = ("push_time_seconds", Some(1.0));
+        let pushes = |text: &'static str, value: f64| {
+            let samples = push(&groups_of, "j", text, Mode::SameNames);
+            expect(&samples, &[time, ("x", Some(value))]);
+        };
+        within("default", &|| pushes("x 1\n", 1.0));
+        within("a", &|| pushes("x 2\n", 2.0));
+        // Both rooms are taken, and b has a share of them, which is none.
+        within("b", &|| {
+            let refused = groups_of.push(&job("j"), Families::new(), Mode::All, Timestamp(0)).unwrap_err();
+            assert_eq!(refused.0, StatusCode::TOO_MANY_REQUESTS);
+            let nothing = groups_of.delete(&job("j"), Timestamp(2_000)).unwrap();
+            expect(&shown(&nothing), &[]);
+        });
+        drop(groups_of);
+        let again = groups(&disk);
+        let batches = again.tick(Timestamp(3_000));
+        let of = |tenant: &Tenant| batches.get(tenant).map(shown).unwrap_or_default();
+        expect(&of(&Tenant::DEFAULT), &[time, ("x", Some(1.0))]);
+        expect(&of(&Tenant::named("a").unwrap()), &[time, ("x", Some(2.0))]);
+        within("a", &|| _ = again.delete(&job("j"), Timestamp(4_000)).unwrap());
+        let left: Vec<Tenant> = again.tick(Timestamp(5_000)).into_keys().collect();
+        assert_eq!(left, [Tenant::DEFAULT]);
     }
 
     #[test]

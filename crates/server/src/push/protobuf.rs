@@ -157,7 +157,7 @@ mod tests {
     fn written(families: Families, labels: &Labels) -> Batch {
         let mut batch = Batch::default();
         let (labels, pushed, failed) = (labels.clone(), Timestamp(1), Timestamp(0));
-        let group = Group { labels, families, pushed, failed };
+        let group = Group { tenant: barograph_tenancy::Tenant::DEFAULT, labels, families, pushed, failed };
         assert_eq!(group.kept().group().as_ref(), Some(&group));
         group.write(Timestamp(2), &mut batch);
         batch

@@ -22,7 +22,7 @@ use barograph::record::{MetricRecord, Parts, RecordError, RecordKind, RecordValu
 use barograph_model::{Metadata, Timestamp};
 use barograph_tsdb::{Appended, HistogramRow, Reason, Row};
 
-use crate::{Engine, errors::chain, telemetry::Origin};
+use crate::{Engine, errors::chain, telemetry::Origin, tenants::scope};
 
 pub(crate) use read::{DistributionParts, Unreadable, kind_named, read, sampled};
 use sampled::Sampled;
@@ -270,6 +270,10 @@ struct Stored {
 }
 
 fn append(engine: &Engine, samples: &[Sample]) -> Result<Stored, barograph_tsdb::Error> {
+    scope::one(|| append_all(engine, samples))
+}
+
+fn append_all(engine: &Engine, samples: &[Sample]) -> Result<Stored, barograph_tsdb::Error> {
     let (mut floats, mut histograms) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
     for (place, sample) in samples.iter().enumerate() {
         let labels = sample.labels.as_bytes();

@@ -352,18 +352,21 @@ fn store(engine: &Engine, outcome: &Outcome, at: Timestamp) -> Result<(), String
         refused.extend(appended.rejected.iter().map(|rejected| rejected.reason));
         Ok::<_, String>(())
     };
-    if !rows.is_empty() {
-        taken(engine.append(Origin::Rules, &rows))?;
-    }
-    if !histograms.is_empty() {
-        let rows = histograms.iter().map(|(labels, at, histogram)| HistogramRow {
-            labels: labels.as_bytes(),
-            at: at.millis(),
-            histogram,
-        });
-        let rows: Vec<_> = rows.collect();
-        taken(engine.append_histograms(Origin::Rules, &rows))?;
-    }
+    let natives = histograms.iter().map(|(labels, at, histogram)| HistogramRow {
+        labels: labels.as_bytes(),
+        at: at.millis(),
+        histogram,
+    });
+    let natives: Vec<_> = natives.collect();
+    scope::one(|| {
+        if !rows.is_empty() {
+            taken(engine.append(Origin::Rules, &rows))?;
+        }
+        if !natives.is_empty() {
+            taken(engine.append_histograms(Origin::Rules, &natives))?;
+        }
+        Ok::<_, String>(())
+    })?;
     match refused.as_slice() {
         [] => Ok(()),
         [first, ..] => {

@@ -6,7 +6,7 @@ use barograph_model::{Metadata, MetricType, Timestamp};
 use barograph_wire::otlp::trace::{Attributes, Span};
 
 use super::{
-    graph::{Graph, WAITING_MAX},
+    graph::Graph,
     red::{Red, red},
     series::cut,
     targets::Targets,
@@ -53,15 +53,38 @@ pub(super) struct Seen {
     pub(super) dropped: u64,
 }
 
+impl Seen {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            overflowed: self.overflowed + other.overflowed,
+            unpaired: self.unpaired + other.unpaired,
+            dropped: self.dropped + other.dropped,
+        }
+    }
+}
+
 impl Figures {
     pub(super) fn new(series_max: usize, now: Timestamp) -> Self {
         Self {
             red: red(series_max),
-            graph: Graph::new(series_max, WAITING_MAX),
+            graph: Graph::new(series_max),
             targets: Targets::new(series_max),
             written: now,
             described: false,
         }
+    }
+
+    /// Goes by other limits from now on.
+    pub(super) fn limit(&mut self, series_max: usize, waiting_max: usize) {
+        self.red.limit(series_max);
+        self.graph.limit(series_max, waiting_max);
+        self.targets.limit(series_max);
+    }
+
+    /// Whether there is nothing to write, and nothing that waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.red.is_empty() && self.graph.is_empty() && self.targets.is_empty()
     }
 
     /// Counts the spans of one request, each given with its resource.

@@ -41,6 +41,8 @@ struct Edge {
 /// One of the two spans of a call.
 #[derive(Debug)]
 struct Half {
+    /// By which its place in the queue is known from an earlier one of the same call.
+    turn: u64,
     asks: bool,
     service: Arc<str>,
     seconds: f64,
@@ -55,8 +57,9 @@ struct Half {
 pub(super) struct Graph {
     edges: Table<Edge>,
     waiting: HashMap<Call, Half>,
-    /// In the order in which they began to wait.
-    queue: VecDeque<(Timestamp, Call)>,
+    /// In the order in which they began to wait, and some that do not any more.
+    queue: VecDeque<(Timestamp, u64, Call)>,
+    turns: u64,
     waiting_max: usize,
     /// Spans whose other side did not come.
     pub(super) unpaired: u64,
@@ -65,15 +68,26 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn new(series_max: usize, waiting_max: usize) -> Self {
+    pub(super) fn new(series_max: usize) -> Self {
         Self {
             edges: Table::new(NAMES, series_max),
             waiting: HashMap::new(),
             queue: VecDeque::new(),
-            waiting_max,
+            turns: 0,
+            waiting_max: WAITING_MAX,
             unpaired: 0,
             dropped: 0,
         }
+    }
+
+    /// So many edges there may be, and so many spans may wait, from now on; those that are more stay.
+    pub(super) fn limit(&mut self, series_max: usize, waiting_max: usize) {
+        self.edges.limit(series_max);
+        self.waiting_max = waiting_max.max(1);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.edges.is_empty() && self.waiting.is_empty()
     }
 
     pub(super) fn span(&mut self, service: &Arc<str>, span: &Span<'_>, seconds: f64, now: Timestamp) {
@@ -97,7 +111,8 @@ impl Graph {
         match self.waiting.get(&call) {
             Some(other) if other.asks != asks => {
                 let Some(other) = self.waiting.remove(&call) else { return };
-                let half = Half { asks, service: service.clone(), seconds, failed, messaging, peer: None };
+                let service = service.clone();
+                let half = Half { turn: 0, asks, service, seconds, failed, messaging, peer: None };
                 let (client, server) = if asks { (half, other) } else { (other, half) };
                 let kind = if client.messaging && server.messaging { "messaging_system" } else { "" };
                 let failed = client.failed || server.failed;
@@ -111,19 +126,27 @@ impl Graph {
                 let peer = asks.then(|| span.attributes.text("peer.service")).flatten();
                 let peer = peer.map(|peer| cut(&peer).to_owned());
                 let service = service.clone();
-                self.waiting.insert(call, Half { asks, service, seconds, failed, messaging, peer });
-                self.queue.push_back((now, call));
+                self.turns += 1;
+                let turn = self.turns;
+                self.waiting.insert(call, Half { turn, asks, service, seconds, failed, messaging, peer });
+                self.queue.push_back((now, turn, call));
+                if self.queue.len() > 2 * self.waiting.len().max(self.waiting_max) {
+                    self.queue.retain(|(_, turn, call)| is_waiting(&self.waiting, *turn, call));
+                }
             }
         }
     }
 
     /// Gives up on what waited too long, and adds all samples at `now` to a batch.
     pub(super) fn write(&mut self, now: Timestamp, before: Timestamp, batch: &mut Batch) {
-        while let Some(&(since, call)) = self.queue.front() {
+        while let Some(&(since, turn, call)) = self.queue.front() {
             if now.millis().saturating_sub(since.millis()) <= WAIT_MS {
                 break;
             }
             self.queue.pop_front();
+            if !is_waiting(&self.waiting, turn, &call) {
+                continue;
+            }
             match self.waiting.remove(&call) {
                 Some(Half { peer: Some(peer), service, seconds, failed, .. }) => {
                     self.count(&service, &peer, "virtual_node", failed, (seconds, seconds), now);
@@ -170,6 +193,11 @@ impl Graph {
     }
 }
 
+/// Whether what got that turn still waits.
+fn is_waiting(waiting: &HashMap<Call, Half>, turn: u64, call: &Call) -> bool {
+    waiting.get(call).is_some_and(|half| half.turn == turn)
+}
+
 /// Whether a span has the id of the one that called it, instead of having it as parent.
 fn is_shared(span: &Span<'_>) -> bool {
     span.attributes.text("zipkin.shared").is_some_and(|said| said == "true")
@@ -181,4 +209,43 @@ fn database(span: &Span<'_>) -> Option<String> {
     let system = first(&["db.system.name", "db.system"])?;
     let name = first(&["db.namespace", "db.name", "peer.service", "server.address"]);
     Some(name.filter(|name| !name.is_empty()).unwrap_or(system).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_wire::otlp::trace;
+
+    use super::*;
+
+    #[test]
+    fn what_was_matched_takes_no_room_and_its_turn_is_over() {
+        let mut graph = Graph::new(10);
+        graph.limit(10, 4);
+        let service: Arc<str> = "shop".into();
+        // A call of one span that has no parent but itself is either side of it.
+        let bytes =
+            [&[0x0a, 34, 0x12, 32, 0x12, 30, 0x0a, 16][..], &[7; 16], &[0x12, 8], &[1; 8], &[0x30, 3]]
+                .concat();
+        let mut calls = 0;
+        let mut at = |graph: &mut Graph, kind: Kind, now: i64| {
+            trace::walk(&bytes, |_, mut span| {
+                (span.kind, span.parent_id) = (kind, span.span_id);
+                graph.span(&service, &span, 0.1, Timestamp(now));
+                calls += 1;
+            })
+            .unwrap();
+        };
+        for _ in 0..100 {
+            at(&mut graph, Kind::Client, 0);
+            at(&mut graph, Kind::Server, 0);
+        }
+        assert!(graph.waiting.is_empty() && graph.queue.len() <= 8, "{}", graph.queue.len());
+        // The same call again begins to wait when it comes, not when it came first.
+        at(&mut graph, Kind::Client, WAIT_MS);
+        graph.write(Timestamp(WAIT_MS + 1), Timestamp(0), &mut Batch::default());
+        assert_eq!((graph.waiting.len(), graph.unpaired), (1, 0));
+        graph.write(Timestamp(2 * WAIT_MS + 1), Timestamp(0), &mut Batch::default());
+        assert_eq!((graph.waiting.len(), graph.unpaired, graph.dropped), (0, 1, 0));
+        assert_eq!(calls, 201);
+    }
 }

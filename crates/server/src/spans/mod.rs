@@ -2,9 +2,11 @@
 //!
 //! Whoever receives spans, in whichever form, makes an `ExportTraceServiceRequest` of them and calls [`Spans::accept`] on a
 //! thread that may block; then it waits for [`Spans::durable`] before it answers. The bytes go to the folder `traces` of the
-//! data directory (`barograph-trace`). On the way, rates, errors and durations are counted by service and operation
-//! (`red`), and by pairs of services that call each other (`graph`); [`run`] writes these to the store.
+//! data directory (`barograph-trace`), with the name of the tenant whose they are. On the way, rates, errors and durations are
+//! counted by service and operation (`red`), and by pairs of services that call each other (`graph`), for each tenant apart
+//! (`counted`); [`run`] writes these to the store.
 
+mod counted;
 mod figures;
 mod graph;
 mod instruments;
@@ -33,8 +35,9 @@ use crate::{
     intake::Refused,
     server::stopped,
     telemetry::Origin,
+    tenants::scope,
 };
-use figures::Figures;
+use counted::Counted;
 use instruments::Instruments;
 
 /// What waits for the disk may take this part of the memory budget.
@@ -53,7 +56,7 @@ pub(crate) struct Spans {
     commits: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     durability: Durability,
-    figures: Mutex<Figures>,
+    counted: Mutex<Counted>,
     instruments: Instruments,
 }
 
@@ -89,7 +92,7 @@ impl Spans {
         let (kept, recovery) = barograph_trace::Spans::open(disk, options)?;
         tell(&recovery);
         let series = usize::try_from(config.series).unwrap_or(usize::MAX);
-        let figures = Mutex::new(Figures::new(series, clock.now()));
+        let counted = Mutex::new(Counted::new(series));
         let instruments = Instruments::register(registry);
         instruments.observe(&kept.stats(), Default::default());
         Ok(Self {
@@ -97,7 +100,7 @@ impl Spans {
             commits: Default::default(),
             clock,
             durability,
-            figures,
+            counted,
             instruments,
         })
     }
@@ -116,8 +119,8 @@ impl Spans {
         &self.kept
     }
 
-    /// Takes the spans of an `ExportTraceServiceRequest`; those without an id that can be one are left out and told. Compresses
-    /// the bytes, so it is called on a thread that may block.
+    /// Takes the spans of an `ExportTraceServiceRequest` for the tenant that is worked for; those without an id that can be one
+    /// are left out and told. Compresses the bytes, so it is called on a thread that may block.
     ///
     /// # Errors
     /// The bytes are no such request, or too much waits for the disk; nothing was taken.
@@ -142,7 +145,9 @@ impl Spans {
         let mut accepted =
             Accepted { spans, rejected: read.faulty.len(), why: read.why(), ticket: self.kept.durable() };
         if spans > 0 {
+            let tenant = scope::tenant();
             let batch = Batch {
+                owner: tenant.name().map_or("", |name| name),
                 body,
                 traces: read.traces,
                 spans: u32::try_from(spans).unwrap_or(u32::MAX),
@@ -150,8 +155,8 @@ impl Spans {
                 latest: read.latest,
             };
             accepted.ticket = self.kept.append(&batch, now.millis()).map_err(|error| refused(&error))?;
-            let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut request = figures.request(now);
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut request = counted.of(&tenant, now).request(now);
             trace::walk(body, |resource, span| request.span(&resource, &span)).map_err(malformed)?;
         }
         self.instruments.received.add(accepted.spans as u64);
@@ -231,14 +236,21 @@ impl Spans {
             self.instruments.failures.inc();
             tracing::error!(error = chain(&error), "old spans cannot be removed; it is tried again");
         }
-        let (batch, seen) = {
-            let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
-            (figures.written(now), figures.seen())
+        let (batches, seen) = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            (counted.written(now), counted.seen())
         };
         self.instruments.observe(&self.kept.stats(), seen);
-        match batch.store(engine, Origin::Spans) {
-            Ok(taken) => engine.commits.want(taken.ticket),
-            Err((_, why)) => tracing::warn!(reason = why, "the metrics of spans were not stored this time"),
+        for (tenant, batch) in batches {
+            let working = engine.tenants.of_task(tenant.name().map(|name| &**name));
+            match scope::sync_within(working, || batch.store(engine, Origin::Spans)) {
+                Ok(taken) => engine.commits.want(taken.ticket),
+                Err((_, why)) => tracing::warn!(
+                    tenant = %tenant,
+                    reason = why,
+                    "the metrics of spans were not stored this time"
+                ),
+            }
         }
     }
 }

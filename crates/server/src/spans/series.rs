@@ -42,6 +42,15 @@ impl<K: Hash + Eq> Table<K> {
         Self { names, cells: HashMap::new(), cells_max: cells_max.max(1), overflowed: 0 }
     }
 
+    /// So many there may be from now on; those that are more stay.
+    pub(super) fn limit(&mut self, cells_max: usize) {
+        self.cells_max = cells_max.max(1);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
     /// The cell of a key, or of `other` where that would be one too many. `labels` tells the labels of either.
     pub(super) fn cell<'l>(
         &mut self,

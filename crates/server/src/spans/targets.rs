@@ -29,6 +29,15 @@ impl Targets {
         Self { targets_max, ..Self::default() }
     }
 
+    /// So many there may be from now on; those that are more stay.
+    pub(super) fn limit(&mut self, targets_max: usize) {
+        self.targets_max = targets_max.max(1);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
     pub(super) fn resource(&mut self, service: &str, resource: &Attributes<'_>, now: Timestamp) {
         let labels = labels(service, resource);
         let full = self.seen.len() >= self.targets_max;

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 
 use barograph_disk::MemoryDisk;
+use barograph_model::Timestamp;
+use barograph_tenancy::Tenant;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::{clock::SystemClock, config::TenancyConfig, tenants::Tenants};
 
 /// A field of bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -62,11 +64,21 @@ fn opened() -> Spans {
 
 /// The values of the samples that are written `after` milliseconds from now, by their labels.
 fn samples(spans: &Spans, after: i64) -> Vec<(String, f64)> {
-    let mut figures = spans.figures.lock().unwrap();
+    samples_of(spans, &Tenant::DEFAULT, after)
+}
+
+fn samples_of(spans: &Spans, tenant: &Tenant, after: i64) -> Vec<(String, f64)> {
+    let mut counted = spans.counted.lock().unwrap();
     let at = spans.clock.now().saturating_add(after);
-    let batch = figures.written(at);
+    let all = counted.written(at);
+    let batch =
+        all.into_iter().find(|(owner, _)| owner == tenant).map(|(_, batch)| batch).unwrap_or_default();
     let here = batch.samples.iter().filter(|sample| sample.1 == at);
     here.map(|(labels, _, value)| (labels.to_string(), *value)).collect()
+}
+
+fn seen(spans: &Spans) -> figures::Seen {
+    spans.counted.lock().unwrap().seen()
 }
 
 fn check(samples: &[(String, f64)], labels: &str, expected: f64) {
@@ -82,14 +94,17 @@ async fn spans_are_kept_counted_and_found() {
     let accepted = spans.accept(&body).unwrap();
     assert_eq!((accepted.spans, accepted.rejected, &accepted.why), (1, 0, &None));
     spans.durable(accepted.ticket).await.unwrap();
-    assert_eq!(spans.kept().trace(TraceId([7; 16]), 1 << 20).unwrap().bodies, std::slice::from_ref(&body));
+    assert_eq!(
+        spans.kept().trace("", TraceId([7; 16]), 1 << 20).unwrap().bodies,
+        std::slice::from_ref(&body)
+    );
     let mut visited = 0;
     let visit = |found: &[u8]| {
         assert_eq!(found, body);
         visited += 1;
         ControlFlow::Continue(())
     };
-    spans.kept().scan(1_000_000_000..1_000_000_001, visit).unwrap();
+    spans.kept().scan("", 1_000_000_000..1_000_000_001, visit).unwrap();
     assert_eq!(visited, 1);
     let samples = samples(&spans, 1);
     let of =
@@ -108,7 +123,7 @@ fn a_span_without_an_id_is_left_out_and_told() {
     assert_eq!((accepted.spans, accepted.rejected), (1, 1));
     assert_eq!(accepted.why.unwrap(), "1 spans left out: span 0 (\"get\"): trace_id is zero");
     spans.kept().commit(u64::MAX).unwrap();
-    let found = spans.kept().trace(TraceId([7; 16]), 1 << 20).unwrap();
+    let found = spans.kept().trace("", TraceId([7; 16]), 1 << 20).unwrap();
     let mut names = 0;
     trace::walk(&found.bodies[0], |_, _| names += 1).unwrap();
     assert_eq!(names, 1);
@@ -131,7 +146,7 @@ fn the_two_sides_of_a_call_are_one_edge() {
         check(&samples, &format!("traces_service_graph_request_failed_total{{{edge}}}"), 1.0);
         check(&samples, &format!("traces_service_graph_request_server_seconds_count{{{edge}}}"), 1.0);
         check(&samples, &format!("traces_service_graph_request_client_seconds_sum{{{edge}}}"), 0.1);
-        assert_eq!(spans.figures.lock().unwrap().seen(), figures::Seen::default());
+        assert_eq!(seen(&spans), figures::Seen::default());
     }
 }
 
@@ -153,7 +168,7 @@ fn sides_that_share_a_span_are_one_edge() {
             );
             check(&samples, &format!("traces_spanmetrics_calls_total{{{labels}}}"), 1.0);
         }
-        assert_eq!(spans.figures.lock().unwrap().seen(), figures::Seen::default());
+        assert_eq!(seen(&spans), figures::Seen::default());
     }
 }
 
@@ -172,5 +187,62 @@ fn a_side_that_stays_alone_is_counted_or_is_a_call_of_what_it_names() {
     };
     total("virtual_node", "bank");
     total("database", "orders");
-    assert_eq!(spans.figures.lock().unwrap().seen().unpaired, 1);
+    assert_eq!(seen(&spans).unpaired, 1);
+}
+
+#[test]
+fn tenants_have_spans_of_their_own() {
+    let spans = opened();
+    let tenants = Tenants::new(&TenancyConfig { enabled: true, ..TenancyConfig::default() });
+    let names = ["default", "a", "b"];
+    // Three tenants, of whom two use the same ids for the two sides of a call: they are none.
+    for (name, side) in
+        names.into_iter().zip([one("shop", 1, 0, 3), one("shop", 1, 0, 3), one("stock", 2, 1, 2)])
+    {
+        let working = tenants.of_task(Some(name));
+        scope::sync_within(working, || spans.accept(&request(&side))).unwrap();
+    }
+    spans.kept().commit(u64::MAX).unwrap();
+    for (owner, expected) in [("", 1), ("a", 1), ("b", 1), ("c", 0)] {
+        let found = spans.kept().trace(owner, TraceId([7; 16]), 1 << 20).unwrap();
+        assert_eq!((found.bodies.len(), found.damaged), (expected, 0), "{owner:?}");
+    }
+    let all = spans.counted.lock().unwrap().written(spans.clock.now().saturating_add(40_000));
+    let of: Vec<_> = all.iter().map(|(tenant, batch)| (tenant.to_string(), batch)).collect();
+    assert_eq!(of.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+    for (name, batch) in of {
+        let texts: Vec<String> = batch.samples.iter().map(|(labels, ..)| labels.to_string()).collect();
+        let (own, other) = if name == "b" { ("stock", "shop") } else { ("shop", "stock") };
+        assert!(texts.iter().any(|text| text.contains(own)), "{name}: {texts:?}");
+        assert!(!texts.iter().any(|text| text.contains(other)), "{name}: {texts:?}");
+    }
+    assert_eq!(seen(&spans).unpaired, 3);
+    // After a while of nothing there is nothing to tell of anybody; what was counted over limits stays counted.
+    let later = spans.clock.now().saturating_add(3_600_000);
+    assert_eq!(spans.counted.lock().unwrap().written(later).len(), 3, "their series end");
+    assert_eq!(spans.counted.lock().unwrap().written(later).len(), 0);
+    assert_eq!(seen(&spans).unpaired, 3);
+}
+
+#[test]
+fn tenants_share_what_is_counted() {
+    let mut counted = Counted::new(4);
+    let now = Timestamp(0);
+    let count = |counted: &mut Counted, name: &str, ids: std::ops::Range<u8>| {
+        let tenant = Tenant::named(name).unwrap();
+        let figures = counted.of(&tenant, now);
+        for id in ids {
+            let mut span = one("shop", id + 1, 0, 2);
+            span.attributes = field(5, &[b'a' + id]);
+            trace::walk(&request(&span), |resource, span| figures.request(now).span(&resource, &span))
+                .unwrap();
+        }
+    };
+    count(&mut counted, "loud", 0..10);
+    let loud = counted.seen().overflowed;
+    assert_eq!(loud, 6, "all of it is theirs while there is nobody else");
+    count(&mut counted, "quiet", 0..2);
+    assert_eq!(counted.seen().overflowed, loud, "who comes later has its share");
+    count(&mut counted, "quiet", 2..4);
+    assert_eq!(counted.seen().overflowed, loud + 2);
 }

@@ -89,12 +89,17 @@ const EACH: &[&str] = &[
     "/api/v1/import/prometheus",
     "/import",
     "/v1/metrics",
+    "/v1/traces",
     "/v1/logs",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     "/api/v1/otlp/v1/metrics",
     "/api/v2/write",
     "/write",
+    "/api/v2/spans",
+    "/metrics/job/{*rest}",
+    "/metrics/job@base64/{*rest}",
     "/api/v1/admin/tsdb/delete_series",
 ];
 
@@ -204,12 +209,6 @@ const SERVER: &[&str] = &[
     "/diagnostics/incidents/{id}",
     // What is known of it from one request to the next is not kept apart.
     "/record",
-    "/v1/traces",
-    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "/api/v1/otlp/v1/traces",
-    "/api/v2/spans",
-    "/metrics/job/{*rest}",
-    "/metrics/job@base64/{*rest}",
     "/sampling",
     "/sampling/impact",
     "/sampling/optimal",
@@ -239,6 +238,7 @@ const CALLS: &[&str] = &[
     "/barograph.v1.Ingest/WriteStream",
     "/barograph.v1.Query/",
     "/barograph.v1.Events/",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/",
     "/opentelemetry.proto.collector.logs.v1.LogsService/",
 ];

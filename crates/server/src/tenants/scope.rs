@@ -3,8 +3,10 @@
 //!
 //! Streams of answers are made after that: whoever makes one takes [`working`] along. Work of nobody in particular is
 //! that of the server itself.
+//!
+//! What one request brings is let in or refused as a whole ([`one`]), though it is appended in several parts.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use barograph_tenancy::Tenant;
 
@@ -16,6 +18,8 @@ pub(crate) struct Working(pub(crate) Arc<Known>);
 
 tokio::task_local! {
     static WORKING: Working;
+    /// Whether a part of the request that is worked on was let in.
+    static LET_IN: Cell<bool>;
 }
 
 /// For whom the work is that is done here.
@@ -42,6 +46,24 @@ pub(crate) fn sync_within<T>(working: Option<Working>, work: impl FnOnce() -> T)
         Some(working) => WORKING.sync_scope(working, work),
         None => work(),
     }
+}
+
+/// `work`, which appends what one request brings: once a part of it was let in, the rest is.
+pub(crate) fn one<T>(work: impl FnOnce() -> T) -> T {
+    match LET_IN.try_with(|_| ()) {
+        Ok(()) => work(),
+        Err(_) => LET_IN.sync_scope(Cell::new(false), work),
+    }
+}
+
+/// Whether a part of the request was let in already.
+pub(super) fn is_let_in() -> bool {
+    LET_IN.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Notes that a part of the request was let in.
+pub(super) fn let_in() {
+    let _ = LET_IN.try_with(|known| known.set(true));
 }
 
 #[cfg(test)]

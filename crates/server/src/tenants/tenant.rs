@@ -10,6 +10,7 @@ use std::{
 
 use barograph_tenancy::{Bucket, Tenant};
 
+use super::scope;
 use crate::config::TenantLimits;
 
 /// See the module.
@@ -73,7 +74,7 @@ impl Known {
         )
     }
 
-    /// Whether so many samples may come now.
+    /// Whether so many samples may come now; the rest of a request of which some were let in may.
     ///
     /// # Errors
     /// How long until some may.
@@ -83,8 +84,14 @@ impl Known {
             return Ok(());
         }
         let mut bucket = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if scope::is_let_in() {
+            bucket.owe(samples as u64);
+            return Ok(());
+        }
         let taken = bucket.take(samples as u64, rate as f64, now);
-        if taken.is_err() {
+        if taken.is_ok() {
+            scope::let_in();
+        } else {
             self.figures.rate_refused.fetch_add(samples as u64, Relaxed);
         }
         taken
@@ -164,5 +171,19 @@ mod tests {
         known.limit(TenantLimits::default());
         assert_eq!(known.may_bring(1, now), Ok(()));
         assert_eq!(known.figures.rate_refused.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn no_request_is_cut_in_two() {
+        let limits = TenantLimits { samples_per_second: 10, ..TenantLimits::default() };
+        let known = Known::new(Tenant::named("a").unwrap(), "a", limits);
+        let now = Duration::from_secs(1);
+        scope::one(|| {
+            assert_eq!(known.may_bring(40, now), Ok(()));
+            assert_eq!(scope::one(|| known.may_bring(20, now)), Ok(()));
+        });
+        // The whole of it is owed.
+        assert_eq!(known.wait(now), Duration::from_secs(4));
+        assert_eq!(scope::one(|| known.may_bring(1, now)), Err(Duration::from_secs(4)));
     }
 }

@@ -275,6 +275,15 @@ async fn remote_write_keeps_its_rules_of_messages() {
     check("8: others continue", &running, &other, 400, [1, 0, 0], "1 of 3 samples stored").await;
     assert_eq!(values(&running, "c", t).await, ["1"]);
 
+    // What is wrong in a thousand ways is told in a few, and counted.
+    let mut other = Request::of(&["__name__", "d"], &[(t, 1.0)]);
+    for n in 0..1_000 {
+        other.add(&["__name__", "far"], &[(t, 1.0)]).labels_refs[1] = 99 + n;
+    }
+    check("8: told in a few words", &running, &other, 400, [1, 0, 0], "980 × something else").await;
+    let reply = send(&running, &other).await;
+    assert!(reply.text.lines().count() < 40, "{}", reply.text);
+
     // Rule 20 of many: a message that grows without end is refused before it does.
     let mut long = Request::new();
     let value = "x".repeat(4000);

@@ -35,7 +35,7 @@ async fn post(running: &Running, body: &str) -> (u16, String) {
 fn found(disk: Arc<dyn Disk>, trace: u8) -> usize {
     let (spans, recovery) = Spans::open(disk, Options::default()).unwrap();
     assert_eq!(recovery.damage, []);
-    spans.trace(id(trace), 1 << 20).unwrap().bodies.len()
+    spans.trace("", id(trace), 1 << 20).unwrap().bodies.len()
 }
 
 #[tokio::test]

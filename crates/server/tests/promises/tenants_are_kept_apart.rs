@@ -602,3 +602,127 @@ async fn what_the_server_does_by_itself_is_for_whom_it_is_set_up() {
     assert_eq!(asked(&running, "default", "pushed_last").await, json!([]));
     running.server.stop().await;
 }
+
+/// The two sides of a call, under ids that all tenants use.
+fn call(client: &str, server: &str) -> String {
+    let span = |id: u8, parent: &str, kind: &str, service: &str| {
+        format!(
+            "{{\"traceId\":\"{:032x}\",\"id\":\"{id:016x}\"{parent},\"name\":\"buy\",\"kind\":\"{kind}\",\
+             \"timestamp\":1700000000000000,\"duration\":20000,\"localEndpoint\":{{\"serviceName\":\"{service}\"}}}}",
+            7
+        )
+    };
+    let server = span(2, ",\"parentId\":\"0000000000000001\"", "SERVER", server);
+    format!("[{},{server}]", span(1, "", "CLIENT", client))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_have_their_tenant() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), configured(ON)).await;
+    let json = ("content-type", "application/json");
+    for (tenant, client, server) in
+        [("a", "zebra", "zebra-bank"), ("b", "lynx", "lynx-bank"), ("default", "heron", "heron-bank")]
+    {
+        let body = call(client, server);
+        let reply =
+            running.call(Method::POST, "/api/v2/spans", &[json, (HEADER, tenant)], body.as_bytes()).await;
+        assert_eq!(reply.status, 202, "{tenant}: {}", reply.text);
+    }
+    // OTLP is another way to the same place.
+    let otlp = json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "lynx-mail"}}]},
+        "scopeSpans": [{"spans": [{
+            "traceId": format!("{:032x}", 7), "spanId": format!("{:016x}", 9), "name": "send", "kind": 2,
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000001000000000",
+        }]}],
+    }]});
+    let reply =
+        running.call(Method::POST, "/v1/traces", &[json, (HEADER, "b")], otlp.to_string().as_bytes()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    // What was counted is stored when the server stops.
+    running.server.stop().await;
+    let disk = std::sync::Arc::new(barograph_disk::RealDisk::open(dir.path()).unwrap());
+    let (spans, _) = barograph_trace::Spans::open(disk, barograph_trace::Options::default()).unwrap();
+    let mut id = [0; 16];
+    id[15] = 7;
+    for (owner, name, batches) in [("", "heron", 1), ("a", "zebra", 1), ("b", "lynx", 2), ("c", "", 0)] {
+        let found = spans.trace(owner, barograph_trace::TraceId(id), 1 << 20).unwrap();
+        let texts: Vec<_> =
+            found.bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
+        assert!(texts.len() == batches && texts.iter().all(|text| text.contains(name)), "{owner}: {texts:?}");
+    }
+    drop(spans);
+    let running = start(dir.path(), configured(ON)).await;
+    for (tenant, client, calls) in [("a", "zebra", 2), ("b", "lynx", 3), ("default", "heron", 2)] {
+        let edges = asked(&running, tenant, "traces_service_graph_request_total").await;
+        assert_eq!(edges.as_array().unwrap().len(), 1, "{tenant}: {edges}");
+        assert_eq!((&edges[0]["metric"]["client"], &edges[0]["value"][1]), (&json!(client), &json!("1")));
+        let spans = asked(&running, tenant, "traces_spanmetrics_calls_total").await.to_string();
+        assert_eq!(spans.matches("span_name").count(), calls, "{tenant}: {spans}");
+        for (other, name) in [("a", "zebra"), ("b", "lynx"), ("default", "heron")] {
+            assert_eq!(spans.contains(name), other == tenant, "{tenant}: {spans}");
+        }
+        let targets = asked(&running, tenant, "traces_target_info").await.to_string();
+        assert!(targets.contains(client), "{tenant}: {targets}");
+    }
+    running.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_groups_have_their_tenant() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), configured(ON)).await;
+    let group = async |running: &Running, method: Method, tenant: &str, text: &str| {
+        let reply = running.call(method, "/metrics/job/nightly", &[(HEADER, tenant)], text.as_bytes()).await;
+        assert!(reply.status.is_success(), "{tenant}: {}", reply.text);
+    };
+    for (tenant, text) in [("a", "rows 1\n"), ("b", "rows 2\n"), ("default", "rows 3\n")] {
+        group(&running, Method::PUT, tenant, text).await;
+    }
+    for (tenant, rows) in [("a", "1"), ("b", "2"), ("default", "3")] {
+        let found = asked(&running, tenant, "rows").await;
+        assert_eq!((found.as_array().unwrap().len(), &found[0]["value"][1]), (1, &json!(rows)), "{tenant}");
+        assert_eq!(found[0]["metric"], json!({"__name__": "rows", "job": "nightly"}), "{tenant}");
+    }
+    // Whoever deletes a group, or pushes another in its place, does so with its own.
+    group(&running, Method::DELETE, "b", "").await;
+    group(&running, Method::PUT, "default", "others 1\n").await;
+    assert_eq!(asked(&running, "b", "rows").await, json!([]));
+    assert_eq!(asked(&running, "default", "rows").await, json!([]));
+    assert_eq!(asked(&running, "a", "rows").await[0]["value"][1], "1");
+    // After a restart, too, it is whose it was.
+    running.server.stop().await;
+    let running = start(dir.path(), configured(ON)).await;
+    group(&running, Method::DELETE, "default", "").await;
+    assert_eq!(asked(&running, "a", "rows").await[0]["value"][1], "1");
+    group(&running, Method::DELETE, "a", "").await;
+    assert_eq!(asked(&running, "a", "rows").await, json!([]), "it was known, so that its series could end");
+    running.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_several_kinds_of_samples_is_not_cut_in_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), configured(ON)).await;
+    let now = now_ms();
+    let ns = |n: i64| ((now - 50_000 + n * 100) * 1_000_000).to_string();
+    let points: Vec<_> = (0..500).map(|n| json!({"asDouble": 1.0, "timeUnixNano": ns(n)})).collect();
+    let native = json!({
+        "timeUnixNano": ns(499), "startTimeUnixNano": ns(0), "count": "3", "sum": 6, "scale": 0, "zeroCount": "0",
+        "positive": {"offset": 0, "bucketCounts": ["1", "2"]},
+    });
+    let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+        {"name": "floats", "gauge": {"dataPoints": points}},
+        {"name": "natives", "exponentialHistogram": {"aggregationTemporality": 2, "dataPoints": [native]}},
+    ]}]}]});
+    let headers = [("content-type", "application/json"), (HEADER, "slow")];
+    let body = body.to_string();
+    let send = || running.call(Method::POST, "/v1/metrics", &headers, body.as_bytes());
+    // It is more than may come in a second, and would be again whenever it is sent again.
+    let reply = send().await;
+    assert_eq!((reply.status.as_u16(), reply.text.as_str()), (200, "{}"));
+    assert_eq!(asked(&running, "slow", "histogram_count(natives)").await[0]["value"][1], "3");
+    assert_eq!(send().await.status, 429, "all of it is paid for first");
+    running.server.stop().await;
+}

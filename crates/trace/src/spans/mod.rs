@@ -14,7 +14,7 @@ use barograph_disk::{Disk, Error as DiskError, ReadAt, record as frame};
 use crate::{
     Batch, Error, Recovery, Stats, TraceId,
     index::{Index, Place},
-    log::{BATCH, FOLDER, Log, Waiting},
+    log::{FOLDER, Log, Waiting},
     record,
     recover::{Recovered, recover, walk},
     shelf::{Segment, Shelf, index_of, lock, path_of},
@@ -123,7 +123,7 @@ impl Spans {
         }
         let seq = pending.last_seq + 1;
         let mut framed = Vec::with_capacity(payload.len() + frame::HEADER_LEN);
-        frame::write(&mut framed, BATCH, seq, &[&payload]);
+        frame::write(&mut framed, record::kind_of(batch), seq, &[&payload]);
         pending.last_seq = seq;
         pending.bytes += framed.len();
         pending.waiting.push(Waiting { seq, framed, head, keys });
@@ -187,15 +187,16 @@ impl Spans {
         Ok(())
     }
 
-    /// The batches that may have spans of a trace: those in which an id ends as it does, up to `bytes_max` of them. Only what
-    /// is durable is found.
+    /// The batches of an owner that may have spans of a trace: those in which an id ends as it does, up to `bytes_max` of them.
+    /// Only what is durable is found.
     ///
     /// # Errors
     /// [`Error::Disk`]: the disk cannot be read.
-    pub fn trace(&self, id: TraceId, bytes_max: usize) -> Result<Found, Error> {
+    pub fn trace(&self, owner: &str, id: TraceId, bytes_max: usize) -> Result<Found, Error> {
         let key = id.key();
         let (mut found, mut bytes) = (Found::default(), 0);
         self.segments(
+            owner,
             |segment| segment.filter.may_have(key),
             |index| index.having(key),
             |body| {
@@ -216,19 +217,21 @@ impl Spans {
         Ok(found)
     }
 
-    /// Visits the batches that have spans within a range of nanoseconds, in the order in which they came, until told to stop.
-    /// Only what is durable is visited.
+    /// Visits the batches of an owner that have spans within a range of nanoseconds, in the order in which they came, until told
+    /// to stop. Only what is durable is visited.
     ///
     /// # Errors
     /// [`Error::Disk`]: the disk cannot be read.
     pub fn scan(
         &self,
+        owner: &str,
         range: Range<u64>,
         mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<Scanned, Error> {
         let mut scanned = Scanned::default();
         let within = |earliest: u64, latest: u64| earliest < range.end && latest >= range.start;
         self.segments(
+            owner,
             |segment| within(segment.times.0, segment.times.1),
             |index| {
                 index.records.iter().filter(|place| within(place.earliest, place.latest)).copied().collect()
@@ -270,9 +273,10 @@ impl Spans {
     }
 
     /// Goes through the segments that `wanted` lets by, and gives the bodies of the places that `places` finds in their
-    /// indexes; `None` for one that is not what was written.
+    /// indexes, if they are the owner's; `None` for one that is not what was written.
     fn segments(
         &self,
+        owner: &str,
         wanted: impl Fn(&Segment) -> bool,
         places: impl Fn(&Index) -> Vec<Place>,
         mut give: impl FnMut(Option<Vec<u8>>) -> ControlFlow<()>,
@@ -290,12 +294,12 @@ impl Spans {
                 },
                 Err(error) => return Err(error.into()),
             };
-            if self.read(segment.number, &places(&index), &mut give)?.is_break() {
+            if self.read(owner, segment.number, &places(&index), &mut give)?.is_break() {
                 return Ok(());
             }
         }
         if let Some((number, places)) = active {
-            let _ = self.read(number, &places, &mut give)?;
+            let _ = self.read(owner, number, &places, &mut give)?;
         }
         Ok(())
     }
@@ -315,6 +319,7 @@ impl Spans {
 
     fn read(
         &self,
+        owner: &str,
         number: u64,
         places: &[Place],
         give: &mut impl FnMut(Option<Vec<u8>>) -> ControlFlow<()>,
@@ -328,10 +333,14 @@ impl Spans {
             Err(error) => return Err(error.into()),
         };
         for place in places {
-            let body = body_at(&*file, place)?;
-            if body.is_none() {
-                self.damaged.fetch_add(1, Ordering::Relaxed);
-            }
+            let body = match body_at(&*file, place, owner)? {
+                At::Others => continue,
+                At::Body(body) => Some(body),
+                At::Damage => {
+                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    None
+                }
+            };
             if give(body).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -366,15 +375,29 @@ impl Spans {
     }
 }
 
-/// The body of a record; `None` if it is not what was written.
-fn body_at(file: &dyn ReadAt, place: &Place) -> Result<Option<Vec<u8>>, DiskError> {
+/// What lies at a place.
+enum At {
+    /// Bytes of whoever asks.
+    Body(Vec<u8>),
+    /// A record of somebody else.
+    Others,
+    /// What is not what was written.
+    Damage,
+}
+
+fn body_at(file: &dyn ReadAt, place: &Place, owner: &str) -> Result<At, DiskError> {
     let end = place.offset.checked_add(u64::from(place.len));
     if end.is_none_or(|end| end > file.len()) {
-        return Ok(None);
+        return Ok(At::Damage);
     }
     let mut bytes = vec![0; place.len as usize];
     file.read_at(place.offset, &mut bytes)?;
-    Ok(frame::read(&bytes).and_then(|found| record::read(found.payload)?.body()))
+    let payload = frame::read(&bytes).and_then(|found| record::read(found.kind, found.payload));
+    Ok(match payload {
+        Some(payload) if payload.owner != owner => At::Others,
+        Some(payload) => payload.body().map_or(At::Damage, At::Body),
+        None => At::Damage,
+    })
 }
 
 #[cfg(test)]

@@ -22,7 +22,14 @@ fn id(n: u64) -> TraceId {
 fn append(spans: &Spans, n: u64, now: i64) -> Result<u64, Error> {
     let body = n.to_le_bytes().repeat(3);
     spans.append(
-        &Batch { body: &body, traces: vec![id(n), id(1_000)], spans: 1, earliest: n, latest: n + 1 },
+        &Batch {
+            owner: "",
+            body: &body,
+            traces: vec![id(n), id(1_000)],
+            spans: 1,
+            earliest: n,
+            latest: n + 1,
+        },
         now,
     )
 }
@@ -34,7 +41,7 @@ fn add(spans: &Spans, n: u64, now: i64) {
 
 /// The numbers of the batches that a trace is found in.
 fn has(spans: &Spans, trace: u64) -> Vec<u64> {
-    let found = spans.trace(id(trace), 1 << 20).unwrap();
+    let found = spans.trace("", id(trace), 1 << 20).unwrap();
     found.bodies.iter().map(|body| u64::from_le_bytes(*body.first_chunk().unwrap())).collect()
 }
 
@@ -48,7 +55,7 @@ fn what_was_committed_is_found_and_found_again() {
         assert_eq!(has(spans, 1_000), (0..50).collect::<Vec<_>>());
         assert_eq!(has(spans, 77), [0; 0]);
         let mut within = Vec::new();
-        let scanned = spans.scan(10..12, |body| {
+        let scanned = spans.scan("", 10..12, |body| {
             within.push(u64::from_le_bytes(*body.first_chunk().unwrap()));
             ControlFlow::Continue(())
         });
@@ -108,7 +115,7 @@ fn a_record_that_is_damaged_is_told_and_the_rest_serves() {
     (0..4).for_each(|n| add(&spans, n, 0));
     let path = "traces/0000000000000001.spans";
     disk.flip(path, 8 * 60);
-    let found = spans.trace(id(1_000), 1 << 20).unwrap();
+    let found = spans.trace("", id(1_000), 1 << 20).unwrap();
     assert_eq!((found.bodies.len(), found.damaged), (3, 1));
     drop(spans);
     let (spans, recovery) = open(&disk);
@@ -132,10 +139,49 @@ fn an_index_that_is_lost_is_made_again() {
 }
 
 #[test]
+fn owners_have_traces_of_their_own() {
+    let disk = MemoryDisk::new();
+    let (spans, _) = open(&disk);
+    for (owner, body) in [("", "nobody"), ("a", "first"), ("b", "second"), ("a", "third")] {
+        let body = body.as_bytes();
+        let batch = Batch { owner, body, traces: vec![id(7)], spans: 1, earliest: 5, latest: 6 };
+        let ticket = spans.append(&batch, 0).unwrap();
+        spans.commit(ticket).unwrap();
+    }
+    let check = |spans: &Spans| {
+        for (owner, expected) in
+            [("", &["nobody"][..]), ("a", &["first", "third"]), ("b", &["second"]), ("c", &[])]
+        {
+            let found = spans.trace(owner, id(7), 1 << 20).unwrap();
+            let found =
+                (found.bodies.iter().map(|body| str::from_utf8(body).unwrap()).collect(), found.damaged);
+            assert_eq!(found, (expected.to_vec(), 0), "{owner:?}");
+            let mut visited = Vec::new();
+            let scanned = spans.scan(owner, 0..9, |body| {
+                visited.push(String::from_utf8(body.to_vec()).unwrap());
+                ControlFlow::Continue(())
+            });
+            assert_eq!(
+                (scanned.unwrap().batches, visited),
+                (expected.len(), found.0.iter().map(|body| (*body).to_owned()).collect())
+            );
+        }
+    };
+    check(&spans);
+    drop(spans);
+    // Once without an index, which is made again, and once with it.
+    for _ in 0..2 {
+        let (spans, recovery) = open(&disk);
+        assert_eq!((recovery.spans, recovery.damage.len()), (4, 0));
+        check(&spans);
+    }
+}
+
+#[test]
 fn answers_are_bounded() {
     let (spans, _) = open(&MemoryDisk::new());
     (0..9).for_each(|n| add(&spans, n, 0));
-    let found = spans.trace(id(1_000), 100).unwrap();
+    let found = spans.trace("", id(1_000), 100).unwrap();
     assert_eq!((found.bodies.len(), found.cut), (4, true));
 }
 

@@ -14,7 +14,9 @@ use std::{
 };
 
 use axum::{
+    extract::Request as HttpRequest,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
     response::Response,
 };
 use barograph_model::{Exemplar, Histogram, Metadata, MetricType, Timestamp};
@@ -29,7 +31,7 @@ use super::{
         App, RequestLimits,
         body::{BodyError, Whole},
     },
-    EXAMPLES_MAX, acknowledged, check_count, not_stored, refused, spelled, supported, undecoded,
+    EXAMPLES_MAX, PATH, acknowledged, check_count, not_stored, refused, spelled, supported, undecoded,
 };
 use crate::{
     Engine,
@@ -49,6 +51,9 @@ const EXPANSION_MAX: usize = 16;
 
 /// Characters that the labels of an exemplar may have together; others are left out.
 const EXEMPLAR_CHARS_MAX: usize = 128;
+
+/// So many things that are wrong are told apart; the others are counted together.
+const WRONG_MAX: usize = 20;
 
 /// What is wrong with a series that says nothing, or has exemplars alone and is not known.
 const NEITHER: &str = "series has neither samples nor histograms";
@@ -74,10 +79,25 @@ pub(super) async fn write(app: &App, headers: &HeaderMap, body: Result<Whole, Bo
         Ok((written, response)) => (written, response),
         Err((status, why)) => (Written::default(), refused(status, &why)),
     };
+    told(&mut response, written);
+    response
+}
+
+/// Says how much was stored, unless that is said already.
+fn told(response: &mut Response, written: Written) {
     for (name, count) in
         [(SAMPLES, written.samples), (HISTOGRAMS, written.histograms), (EXEMPLARS, written.exemplars)]
     {
-        response.headers_mut().insert(name, HeaderValue::from(count));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from(count));
+    }
+}
+
+/// A request that is refused before it comes here is answered as all others: nothing of it was stored.
+pub(in crate::http) async fn around(request: HttpRequest, next: Next) -> Response {
+    let is_meant = request.uri().path() == PATH && is_meant(request.headers());
+    let mut response = next.run(request).await;
+    if is_meant {
+        told(&mut response, Written::default());
     }
     response
 }
@@ -348,6 +368,8 @@ impl<'e> Storing<'e> {
         if self.examples.len() < EXAMPLES_MAX {
             self.examples.push(format!("{}: {wrong}", example()));
         }
+        let is_known = self.wrong.contains_key(&wrong) || self.wrong.len() < WRONG_MAX;
+        let wrong = if is_known { wrong } else { "something else".to_owned() };
         *self.wrong.entry(wrong).or_default() += count;
     }
 

@@ -88,6 +88,11 @@ impl Deltas {
         Self { limits, totals: HashMap::new(), bytes: 0, looked: i64::MIN, full: 0 }
     }
 
+    /// They may take so many bytes from now on; those that take more stay.
+    pub fn limit(&mut self, bytes: usize) {
+        self.limits.bytes = bytes;
+    }
+
     /// Series that have a total.
     pub fn len(&self) -> usize {
         self.totals.len()
@@ -109,7 +114,7 @@ impl Deltas {
     }
 
     /// Forgets series that said nothing for too long; looked for four times within the expiry.
-    pub(super) fn expire(&mut self, now: i64) {
+    pub fn expire(&mut self, now: i64) {
         if now.saturating_sub(self.looked) < self.limits.expiry_ms / 4 {
             return;
         }
