@@ -60,7 +60,7 @@ impl Lingering {
             let read: io::Result<()> = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
             match buffer.filled().len() {
                 read_bytes if read.is_ok() && read_bytes > 0 => {
-                    self.left = self.left.saturating_sub(read_bytes)
+                    self.left = self.left.saturating_sub(read_bytes);
                 }
                 _ => break,
             }
