@@ -1,7 +1,8 @@
 //! A connection as those know it who answer on it, and the stream under it.
 //!
 //! The stream notes how it ends. What is sent over it has to be taken: a client that reads so slowly that less than
-//! [`Pace::bytes`] go out while [`Pace::window`] passes is gone.
+//! [`Pace::bytes`] go out while [`Pace::window`] passes is gone, and so is one whose head of a request does not come
+//! ([`heads`](super::heads)).
 
 use std::{
     io,
@@ -9,11 +10,11 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU8, AtomicU64,
+            AtomicBool, AtomicU8, AtomicU64,
             Ordering::{AcqRel, Acquire, Release},
         },
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -24,7 +25,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::places::Place;
+use super::{
+    heads::{Deadline, Stage},
+    linger::Lingering,
+    places::Place,
+};
 
 /// How fast a client has to read what was sent to it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +38,8 @@ pub(super) struct Pace {
     pub(super) bytes: usize,
     /// while so much time passes in which there is more than can be sent.
     pub(super) window: Duration,
+    /// So long the head of a request may take to come.
+    pub(super) head: Duration,
 }
 
 /// A connection, as those know it who answer on it: how it ended. As long as one is held, the connection counts.
@@ -44,6 +51,9 @@ struct State {
     end: AtomicU8,
     /// How often something was asked.
     asked: AtomicU64,
+    stage: Stage,
+    /// Whether some of the last request was not read.
+    unread: AtomicBool,
     _held: (Option<OwnedSemaphorePermit>, Option<Place>),
 }
 
@@ -55,12 +65,35 @@ const BROKEN: u8 = 3;
 impl Line {
     /// A connection that is open; what it holds is free when it is gone.
     pub(super) fn new(permit: Option<OwnedSemaphorePermit>, place: Option<Place>) -> Self {
-        Self(Arc::new(State { end: AtomicU8::new(OPEN), asked: AtomicU64::new(0), _held: (permit, place) }))
+        Self(Arc::new(State {
+            end: AtomicU8::new(OPEN),
+            asked: AtomicU64::new(0),
+            stage: Stage::default(),
+            unread: AtomicBool::new(false),
+            _held: (permit, place),
+        }))
     }
 
     /// Something was asked.
     pub(super) fn note_request(&self) {
         self.0.asked.fetch_add(1, Release);
+        self.0.stage.asked();
+        self.0.unread.store(false, Release);
+    }
+
+    /// What was asked is answered without all of it having been read.
+    pub(super) fn note_unread(&self) {
+        self.0.unread.store(self.0.stage.is_watched(), Release);
+    }
+
+    /// Whether it is so.
+    pub(super) fn is_left_unread(&self) -> bool {
+        self.0.unread.load(Acquire)
+    }
+
+    /// Where it is between requests.
+    pub(super) fn stage(&self) -> &Stage {
+        &self.0.stage
     }
 
     /// How often something was asked.
@@ -94,6 +127,8 @@ pub(super) struct Watched<S> {
     line: Line,
     pace: Pace,
     stall: Option<Stall>,
+    head: Deadline,
+    lingering: Option<Lingering>,
 }
 
 /// There was more to send than could be.
@@ -107,7 +142,7 @@ struct Stall {
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, line: Line, pace: Pace) -> Self {
-        Self { stream, line, pace, stall: None }
+        Self { stream, line, pace, stall: None, head: Deadline::new(pace.head), lingering: None }
     }
 
     fn note<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -162,16 +197,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if matches!(outcome, Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.remaining() > 0
-        {
-            self.line.end(CLOSED);
+        let this = &mut *self;
+        let mut outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
+        match outcome {
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => this.head.came(this.line.stage()),
+            Poll::Ready(Ok(())) if buffer.remaining() > 0 => this.line.end(CLOSED),
+            Poll::Pending if this.head.is_over(this.line.stage(), context) => {
+                outcome = Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            _ => {}
         }
         self.note(outcome)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -198,7 +238,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            if !this.line.is_left_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        this.lingering.get_or_insert_with(Lingering::new).poll(&mut this.stream, context).map(Ok)
     }
 }
 
@@ -216,7 +263,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_is_gone() {
-        let (mut ours, theirs, line) = watched(Pace { bytes: 1, window: Duration::from_millis(20) });
+        let (mut ours, theirs, line) =
+            watched(Pace { bytes: 1, window: Duration::from_millis(20), head: Duration::MAX });
         let error = ours.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(matches!(line.ended(), Some(Cause::Timeout)));
@@ -225,7 +273,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_gets_all() {
-        let (mut ours, mut theirs, line) = watched(Pace { bytes: 1, window: Duration::from_secs(60) });
+        let (mut ours, mut theirs, line) =
+            watched(Pace { bytes: 1, window: Duration::from_secs(60), head: Duration::MAX });
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
             theirs.read_to_end(&mut all).await.unwrap();

@@ -7,7 +7,9 @@
 //! its [`Line`].
 
 mod certificate;
+mod heads;
 mod line;
+mod linger;
 mod places;
 mod tls;
 
@@ -21,7 +23,7 @@ use std::{
 
 use axum::{
     extract::{Request as AnyRequest, State},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, header::CONNECTION},
     middleware::Next,
     response::Response,
 };
@@ -50,15 +52,21 @@ use crate::{
     server::{DRAIN, stopped},
 };
 pub(crate) use certificate::ClientCertificate;
+use heads::Answer;
 pub(crate) use line::Line;
 use line::{Pace, Watched};
+use linger::Asked;
 use places::Places;
 pub(crate) use places::shared_part;
 use tls::Speaks;
 pub(crate) use tls::{Current, Web, check};
 
-/// A client gets this long to send the head of a request.
+/// A client gets this long to send the head of a request,
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// and may say nothing for so long between requests of HTTP/1.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes that a connection of HTTP/1 holds of what came and was not yet taken; the longest head has room.
+const BUFFER_BYTES_MAX: usize = 96 << 10;
 /// A client that takes nothing of what was sent to it for so long is gone.
 #[cfg(target_os = "linux")]
 const SILENT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -78,7 +86,7 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// before goes on to its end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How fast a client has to read.
-const PACE: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60) };
+const PACE: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60), head: HEAD_TIMEOUT };
 
 /// What all ports share: TLS, and how many may be connected.
 #[derive(Clone, Debug)]
@@ -92,6 +100,8 @@ struct Shared {
     connections_max: u32,
     /// See [`IDLE_TIMEOUT`].
     idle: Duration,
+    /// See [`KEPT_TIMEOUT`].
+    kept: Duration,
     refused: OnceLock<Family<Counter, 1>>,
 }
 
@@ -107,6 +117,7 @@ impl Connections {
             places: Places::new(count(limits.connections_per_address)),
             connections_max: count(limits.connections),
             idle: IDLE_TIMEOUT,
+            kept: KEPT_TIMEOUT,
             refused: OnceLock::new(),
         })))
     }
@@ -271,11 +282,19 @@ async fn speak(
     let stream = TokioIo::new(stream);
     match protocol {
         Protocol::Http => {
-            let builder =
-                http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).clone();
+            let line = service.line.clone();
+            line.stage().watch();
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(connections.0.kept);
+            builder.max_buf_size(BUFFER_BYTES_MAX);
             let connection = builder.serve_connection(stream, service).with_upgrades();
             let never = std::future::pending();
-            drive(connection, |connection| connection.graceful_shutdown(), stopping, never).await;
+            let ended = drive(connection, |connection| connection.graceful_shutdown(), stopping, never).await;
+            if ended.is_err_and(|error| error.is_timeout()) {
+                connections.refused("idle");
+            } else if line.stage().awaits_head() && line.ended() == Some(barograph::session::Cause::Timeout) {
+                connections.refused("silent");
+            }
         }
         Protocol::Grpc => {
             let line = service.line.clone();
@@ -299,7 +318,7 @@ async fn speak(
                 connections.refused("idle");
             };
             tokio::select! {
-                () = drive(connection, |connection| connection.graceful_shutdown(), stopping, idle) => {}
+                _ = drive(connection, |connection| connection.graceful_shutdown(), stopping, idle) => {}
                 () = silence => connections.refused("silent"),
             }
         }
@@ -321,15 +340,15 @@ async fn drive<C: Future>(
     finish: impl FnOnce(Pin<&mut C>),
     mut stopping: watch::Receiver<bool>,
     idle: impl Future<Output = ()>,
-) {
+) -> C::Output {
     let mut connection = pin!(connection);
     tokio::select! {
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => return ended,
         () = stopped(&mut stopping) => {}
         () = idle => {}
     }
     finish(connection.as_mut());
-    connection.await;
+    connection.await
 }
 
 /// The routes, told who is at the other end.
@@ -342,9 +361,9 @@ struct Connected {
 }
 
 impl Service<Request<Incoming>> for Connected {
-    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
+    type Response = hyper::Response<Answer>;
     type Error = Infallible;
-    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
@@ -353,21 +372,49 @@ impl Service<Request<Incoming>> for Connected {
             request.extensions_mut().insert(certificate.clone());
         }
         self.line.note_request();
-        self.router.call(request)
+        let (answering, line) = (self.router.call(Asked::of(request, &self.line)), self.line.clone());
+        Box::pin(async move {
+            let mut response = answering.await?;
+            if line.is_left_unread() {
+                // Nobody should ask again on a connection that ends.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(Answer::of(response, line))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use bytes::Bytes;
     use http_body_util::{BodyExt, Empty};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        task::JoinHandle,
+    };
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_connection_on_which_nothing_is_asked_ends() {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    const LONG: Duration = Duration::from_secs(3_600);
+    const SHORT: Duration = Duration::from_millis(10);
+
+    fn connections(change: impl FnOnce(&mut Shared)) -> Connections {
+        let mut shared = Arc::into_inner(Connections::new(&Limits::default(), None).unwrap().0).unwrap();
+        change(&mut shared);
+        Connections(Arc::new(shared))
+    }
+
+    /// A client that sent `first` before its connection was looked at, where a head may take so long.
+    async fn served(
+        protocol: Protocol,
+        first: &[u8],
+        head: Duration,
+        change: impl FnOnce(&mut Shared),
+    ) -> (DuplexStream, JoinHandle<()>) {
+        let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+        theirs.write_all(first).await.unwrap();
         let router = axum::Router::new().route("/", get(|| async { "answer" }));
         let service = Connected {
             router: TowerToHyperService::new(router),
@@ -375,13 +422,25 @@ mod tests {
             line: Line::new(None, None),
             certificate: None,
         };
-        let (_stop, stopping) = watch::channel(false);
+        let connections = connections(change);
         let serving = tokio::spawn(async move {
-            let mut shared = Arc::into_inner(Connections::new(&Limits::default(), None).unwrap().0).unwrap();
-            shared.idle = Duration::from_millis(10);
-            let connections = Connections(Arc::new(shared));
-            speak(ours, service, Protocol::Grpc, &connections, stopping).await;
+            let (_stop, stopping) = watch::channel(false);
+            let stream = Watched::new(ours, service.line.clone(), Pace { head, ..PACE });
+            speak(stream, service, protocol, &connections, stopping).await;
         });
+        (theirs, serving)
+    }
+
+    async fn answer(client: &mut DuplexStream) {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"answer") {
+            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "the connection is closed");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_is_asked_ends() {
+        let (theirs, serving) = served(Protocol::Grpc, b"", SHORT, |shared| shared.idle = SHORT).await;
         let (mut client, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(theirs)).await.unwrap();
         tokio::spawn(connection);
@@ -391,5 +450,65 @@ mod tests {
         // The client would keep it.
         serving.await.unwrap();
         drop(client);
+    }
+
+    #[tokio::test]
+    async fn between_requests_a_client_may_say_nothing() {
+        let (mut client, serving) = served(Protocol::Http, REQUEST, SHORT, |shared| shared.kept = LONG).await;
+        for _ in 0..3 {
+            answer(&mut client).await;
+            // Far longer than a head may take.
+            tokio::time::sleep(10 * SHORT).await;
+            client.write_all(REQUEST).await.unwrap();
+        }
+        answer(&mut client).await;
+        drop(client);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_head_ends_in_time_and_so_does_silence() {
+        for (head, kept, then) in
+            [(SHORT, LONG, &b"GET / HTTP/1.1\r\nhost: lo"[..]), (SHORT, LONG, b"\r"), (LONG, SHORT, b"")]
+        {
+            let (mut client, serving) =
+                served(Protocol::Http, REQUEST, head, |shared| shared.kept = kept).await;
+            answer(&mut client).await;
+            let _ = client.write_all(then).await;
+            serving.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_early_answer_reaches_who_is_still_sending() {
+        const BODY_BYTES: usize = 8 << 20;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().route("/", post(|| async { "answer" }));
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(accept(listener, router, Protocol::Http, connections(|_| {}), stopping));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {BODY_BYTES}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        // The answer is there before the body begins.
+        client.readable().await.unwrap();
+        client.write_all(&vec![0; BODY_BYTES]).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("answer"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        drop(client);
+        stop.send_replace(true);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_from_the_beginning_is_closed() {
+        for first in [&b""[..], b"GET"] {
+            let (client, serving) = served(Protocol::Http, first, SHORT, |shared| shared.kept = LONG).await;
+            serving.await.unwrap();
+            drop(client);
+        }
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
         let critical = critical.map(|caller| caller.join().expect("a caller does not panic"));
         Ok((sent?, critical, watching.join().expect("it does not panic")?))
     })?;
-    let recovered = recovery(server, before_p99);
+    let (recovered, looks) = recovery(server, before_p99);
 
     let (took, all, good) = (sent.took, sent.count(|_| true), sent.count(|status| status / 100 == 2));
     let (answered, failed): (usize, usize) = critical.iter().fold((0, 0), |(good, bad), seen| {
@@ -145,6 +145,17 @@ pub(super) fn run(arguments: &Arguments, server: &Server, report: &mut Report) -
         resident / 1_048_576.0,
         budget / 1_048_576.0
     ));
+    report.note(format!(
+        "{} connections were left as the answer said so, {} were found closed before a request was sent, the first after {:.1} s \
+         without one",
+        sent.last_answers,
+        sent.closed_idle,
+        sent.shortest_idle.unwrap_or_default().as_secs_f64()
+    ));
+    if !sent.unanswered.is_empty() {
+        report.note(format!("without an answer: {}", sent.unanswered()));
+    }
+    report.note(format!("after it, until others fared as before: {}", looks.join("; ")));
     Ok(())
 }
 
@@ -206,36 +217,44 @@ fn most_resident(server: &Server, over: &AtomicBool) -> Result<f64> {
     Ok(most)
 }
 
-/// How long it takes until callers fare as before, several looks in a row; [`RECOVERY_MAX`] if they never do.
-fn recovery(server: &Server, before_p99: f64) -> Duration {
+/// How long it takes until callers fare as before, several looks in a row, and what each look saw; [`RECOVERY_MAX`] if they
+/// never do.
+fn recovery(server: &Server, before_p99: f64) -> (Duration, Vec<String>) {
     let ended = Instant::now();
     let mut clients = ORDINARY.map(|kind| (server.client(), kind));
-    let (mut well, mut since) = (0, Duration::ZERO);
+    let (mut well, mut since, mut looks) = (0, Duration::ZERO, Vec::new());
     while well < LOOKS {
         if ended.elapsed() > RECOVERY_MAX {
-            return RECOVERY_MAX;
+            return (RECOVERY_MAX, looks);
         }
         let from = ended.elapsed();
-        match look(&mut clients, before_p99) {
+        let seen = look(&mut clients);
+        let p95 = |seen: &Seen| percentile(seen.took_ms.clone(), 0.95).unwrap_or(f64::INFINITY);
+        let refused: usize = seen.iter().map(|seen| seen.refused + seen.failed + seen.unwell).sum();
+        let all = percentile(seen.iter().flat_map(|seen| seen.took_ms.iter().copied()).collect(), 0.95);
+        let kinds: Vec<_> = seen.iter().map(|seen| format!("{} {:.0}", seen.kind, p95(seen))).collect();
+        looks.push(format!("{:.1} s: {refused} refused, p95 ms {}", from.as_secs_f64(), kinds.join(", ")));
+        // Nobody is refused, and all but one in twenty wait at most twice as long as one in a hundred did before.
+        match refused == 0 && all.is_some_and(|took| took <= 2.0 * before_p99) {
             true if well == 0 => (well, since) = (1, from),
             true => well += 1,
             false => well = 0,
         }
     }
-    since
+    (since, looks)
 }
 
-/// Whether nobody is refused, and all but one in twenty wait at most twice as long as one in a hundred did before.
-fn look(clients: &mut [(Client, Kind)], before_p99: f64) -> bool {
-    let mut seen = Seen { kind: "look", took_ms: Vec::new(), refused: 0, failed: 0, unwell: 0 };
+/// What each caller sees.
+fn look(clients: &mut [(Client, Kind)]) -> Vec<Seen> {
+    let unseen = |kind| Seen { kind, took_ms: Vec::new(), refused: 0, failed: 0, unwell: 0 };
+    let mut seen: Vec<_> = clients.iter().map(|(_, kind)| unseen(kind.name)).collect();
     for _ in 0..LOOK {
-        for (client, kind) in &mut *clients {
-            callers::once(client, *kind, &mut seen);
+        for ((client, kind), seen) in clients.iter_mut().zip(&mut seen) {
+            callers::once(client, *kind, seen);
             thread::sleep(Duration::from_millis(2));
         }
     }
-    seen.refused + seen.failed + seen.unwell == 0
-        && percentile(seen.took_ms, 0.95).is_some_and(|took| took <= 2.0 * before_p99)
+    seen
 }
 
 fn p99(all: &[Seen]) -> Result<f64> {
