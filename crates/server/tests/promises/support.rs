@@ -1,7 +1,7 @@
 //! A server on a free port with a directory of its own, and a client for it.
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "it is used within one program, and fails by panics")]
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use barograph_disk::{Disk, MemoryDisk};
 use barograph_model::{Labels, Sample, Timestamp};
@@ -44,14 +44,14 @@ pub async fn start_quiet(dir: &Path) -> Running {
 /// Starts a server on `dir`.
 pub async fn start(dir: &Path, config: Config) -> Running {
     let server = Server::start(settings(dir, "127.0.0.1:0", config)).await.unwrap();
-    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+    Running { server, client: client() }
 }
 
 /// Starts a server on a disk of the test's.
 pub async fn start_on(disk: Arc<dyn Disk>, config: Config) -> Running {
     let settings = settings(Path::new("/nonexistent"), "127.0.0.1:0", config);
     let server = Server::start_on(settings, disk).await.unwrap();
-    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+    Running { server, client: client() }
 }
 
 /// As [`start_quiet`], with all that it keeps in memory: how it fares is not for the disk of this machine to say.
@@ -75,7 +75,7 @@ pub async fn start_with_grpc_configured(dir: &Path, config: &str) -> (Running, C
     let settings = Settings { grpc_addr, ..settings(dir, "127.0.0.1:0", configured(config)) };
     let server = Server::start(settings).await.unwrap();
     let channel = connected(&server).await;
-    (Running { server, client: Client::builder(TokioExecutor::new()).build_http() }, channel)
+    (Running { server, client: client() }, channel)
 }
 
 /// Starts a server with a gRPC port and ports of OTLP.
@@ -83,12 +83,17 @@ pub async fn start_otlp(dir: &Path, otlp: OtlpPorts, config: Config) -> Running 
     let grpc_addr = Some("127.0.0.1:0".parse().unwrap());
     let settings = Settings { grpc_addr, otlp, ..settings(dir, "127.0.0.1:0", config) };
     let server = Server::start(settings).await.unwrap();
-    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+    Running { server, client: client() }
+}
+
+/// A client that asks on no connection that the server may just be closing.
+fn client() -> Client<HttpConnector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(1)).build_http()
 }
 
 /// A server that was started otherwise, with a client.
 pub fn running(server: Server) -> Running {
-    Running { server, client: Client::builder(TokioExecutor::new()).build_http() }
+    Running { server, client: client() }
 }
 
 /// A connection of its own to the gRPC port.
