@@ -14,6 +14,7 @@ use barograph_model::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    LATE_MAX,
     notices::{Channel, Notice, by_tree},
     pulse::Pulse,
     stream::{self, Act, Event},
@@ -169,13 +170,22 @@ fn tell(server: &Server, plan: &BTreeMap<i64, Vec<&Act>>, start: i64) -> Result<
     for (at, acts) in plan {
         sleep_until(start + at)?;
         let alerts: Vec<Value> = acts.iter().filter_map(|act| act.document(start)).collect();
-        if !alerts.is_empty() {
-            fine(&post(&mut client, "/api/v2/alerts", &Value::from(alerts))?, "alerts")?;
-        }
-        for act in acts {
-            silence(&mut client, act, &mut ids, start)?;
-        }
+        let told = if alerts.is_empty() {
+            Ok(())
+        } else {
+            post(&mut client, "/api/v2/alerts", &Value::from(alerts)).and_then(|reply| fine(&reply, "alerts"))
+        };
+        let told =
+            told.and_then(|()| acts.iter().try_for_each(|act| silence(&mut client, act, &mut ids, start)));
         late = late.max(load::now_ms()? - start - at);
+        match told {
+            // What comes too late may be refused for that. It is told no further: all of it is spoiled.
+            Err(error) if late > LATE_MAX => {
+                println!("{error:#}");
+                return Ok(late);
+            }
+            told => told?,
+        }
     }
     Ok(late)
 }
