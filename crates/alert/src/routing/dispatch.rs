@@ -109,7 +109,34 @@ impl Dispatcher {
     pub fn configure(&mut self, config: Arc<Config>, alerts: impl IntoIterator<Item = Alert>, now: i64) {
         self.config = config;
         self.groups.clear();
-        self.insert(alerts, now);
+        self.resume(alerts, now);
+    }
+
+    /// Puts alerts that were there before into their groups. Those whose end everybody knows have none any more: in one, it would be
+    /// news beside what was told since.
+    pub fn resume(&mut self, alerts: impl IntoIterator<Item = Alert>, now: i64) {
+        let config = self.config.clone();
+        for alert in alerts {
+            let ended = is_over(&alert, now);
+            for route in config.route.of(&alert.labels) {
+                if !(ended && self.know_end(route, &alert)) {
+                    self.place(route, alert.clone(), now);
+                }
+            }
+        }
+    }
+
+    /// Whether all integrations of a route know that an alert is over.
+    fn know_end(&self, route: &Route, alert: &Alert) -> bool {
+        let channels =
+            self.config.receivers.get(&route.receiver).map_or(0, |receiver| receiver.channels.len());
+        let group_key = route.group_key(&route.group_labels(&alert.labels));
+        let knows = |integration: usize| {
+            let key = (group_key.clone(), route.receiver.clone(), integration as u64);
+            let entry = self.log.entry(&key);
+            entry.is_some_and(|entry| entry.knows_end(alert.fingerprint(), alert.updated_at))
+        };
+        channels > 0 && (0..channels).all(knows)
     }
 
     /// Puts alerts into their groups.
@@ -159,6 +186,7 @@ impl Dispatcher {
         let config = self.config.clone();
         let routes = config.route.all();
         let mut flushes = Vec::new();
+        self.log.kept();
         for ((route, labels), group) in &mut self.groups {
             if group.next > now {
                 continue;
@@ -199,7 +227,7 @@ impl Dispatcher {
         });
         if known.is_some_and(|entry| entry.seq > notice.seq) {
             // What it says was decided anew while it waited.
-            return self.log.sent_late(&key, sets, at);
+            return self.log.sent_late(&key, notice.seq, sets, at);
         }
         self.settled(&key, sets, at);
     }
@@ -212,15 +240,19 @@ impl Dispatcher {
         }
     }
 
-    /// A notice says only what its reader knows, and is not sent. What was told and still fires stays told, though it is muted now:
-    /// otherwise it would be told as something new when it is muted no more.
+    /// A notice says only what its reader knows, and is not sent. What was told stays told, though it is muted now: otherwise it would
+    /// be told as something new when it is muted no more.
     pub(super) fn withheld(&mut self, notice: &Notice, flush: &Flush, at: i64) {
         let key = key_of(notice);
         let Some(Entry { sent, queued, .. }) = self.log.entry(&key).cloned() else { return };
         let (told, queued) = (sent.unwrap_or_default().0, queued.unwrap_or_default().0);
-        let fires = flush.alerts.iter().map(|told| &told.alert).filter(|alert| !is_over(alert, flush.at));
-        let firing = fires.map(Alert::fingerprint).filter(|alert| told.firing.contains(alert)).collect();
-        self.settled(&key, Sets { firing, ..queued }, at);
+        let (over, fires): (Vec<_>, Vec<_>) =
+            flush.alerts.iter().map(|told| &told.alert).partition(|alert| is_over(alert, flush.at));
+        let firing = fires.into_iter().map(Alert::fingerprint).filter(|alert| told.firing.contains(alert));
+        let known = over.into_iter().map(Alert::fingerprint).filter(|alert| told.resolved.contains(alert));
+        let sets =
+            Sets { firing: firing.collect(), resolved: queued.resolved.into_iter().chain(known).collect() };
+        self.settled(&key, sets, at);
     }
 
     /// Which notice of its group, receiver and integration one is that was just decided, from 1.
@@ -231,11 +263,6 @@ impl Dispatcher {
     /// Whether one that was just decided says only what was said before.
     pub fn repeats(&self, notice: &Notice) -> bool {
         self.log.repeats(&key_of(notice))
-    }
-
-    /// What was queued will not be sent: the next look decides anew.
-    pub fn dropped(&mut self, group_key: &str, receiver: &str, integration: usize) {
-        self.log.dropped(&(group_key.to_owned(), receiver.to_owned(), integration as u64));
     }
 
     fn settled(&mut self, key: &LogKey, sets: Sets, at: i64) {
@@ -254,7 +281,7 @@ impl Dispatcher {
     /// What was decided could not be kept: the group is looked at again at a time.
     pub fn again(&mut self, flush: &Flush, at: i64) {
         for integration in &flush.integrations {
-            self.dropped(&flush.group_key, &flush.receiver, *integration);
+            self.log.taken_back(&(flush.group_key.clone(), flush.receiver.clone(), *integration as u64));
         }
         // What is over has left its group if there was nobody to tell; what follows from that could not be kept either.
         let is_there = |alert: &Alert| {

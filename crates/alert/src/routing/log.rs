@@ -31,8 +31,20 @@ pub struct Entry {
     /// How often something was decided: a notice queued, or what there was passed over.
     #[serde(default)]
     pub seq: u64,
+    /// Which of them is the last that was sent.
+    #[serde(default)]
+    pub sent_seq: u64,
     /// When all of it is forgotten.
     pub expires: i64,
+}
+
+impl Entry {
+    /// Whether what was told since an alert changed last does not say that it fires, and nothing waits that says anything of it.
+    pub(super) fn knows_end(&self, alert: Fingerprint, updated_at: i64) -> bool {
+        let says = |sets: &Sets| sets.firing.contains(&alert) || sets.resolved.contains(&alert);
+        !self.queued.as_ref().is_some_and(|(queued, _)| says(queued))
+            && self.sent.as_ref().is_some_and(|(sent, at)| *at >= updated_at && !sent.firing.contains(&alert))
+    }
 }
 
 /// Entries at most. Of more, those that changed longest ago go: what they told may be told once more.
@@ -43,6 +55,8 @@ const ENTRIES_MAX: usize = 200_000;
 pub struct Log {
     entries: BTreeMap<LogKey, Entry>,
     changed: BTreeSet<LogKey>,
+    /// What waited before the last decision of an entry, and which that was: for decisions that cannot be kept.
+    before: BTreeMap<LogKey, (Option<(Sets, i64)>, u64)>,
     /// Entries that went as there were too many, from the start.
     limited: u64,
 }
@@ -54,7 +68,7 @@ const KEPT: i64 = 120 * 3_600_000;
 impl Log {
     /// What was kept.
     pub fn restore(kept: impl IntoIterator<Item = (LogKey, Entry)>) -> Self {
-        Self { entries: kept.into_iter().collect(), changed: BTreeSet::new(), limited: 0 }
+        Self { entries: kept.into_iter().collect(), ..Self::default() }
     }
 
     /// The entry of a key.
@@ -104,7 +118,7 @@ impl Log {
     /// Notes that something waits to be sent, and is given up at a time.
     pub fn queued(&mut self, key: &LogKey, sets: Sets, deadline: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
-        entry.queued = Some((sets, deadline));
+        self.before.insert(key.clone(), (entry.queued.replace((sets, deadline)), entry.seq));
         entry.seq += 1;
         entry.expires = entry.expires.max(deadline.saturating_add(KEPT));
         self.changed.insert(key.clone());
@@ -114,14 +128,15 @@ impl Log {
     pub fn sent(&mut self, key: &LogKey, sets: Sets, at: i64) {
         let entry = self.entries.entry(key.clone()).or_default();
         (entry.sent, entry.queued, entry.expires) = (Some((sets, at)), None, at.saturating_add(KEPT));
+        entry.sent_seq = entry.seq;
         self.changed.insert(key.clone());
     }
 
-    /// Notes what an earlier notice said than the last that was decided. One that waits behind it says more; where there was nothing
-    /// more to tell, what it says holds no longer.
-    pub fn sent_late(&mut self, key: &LogKey, sets: Sets, at: i64) {
-        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.queued.is_some()) {
-            entry.sent = Some((sets, at));
+    /// Notes what an earlier notice said than the last that was decided. One that waits behind it says more; what it says holds no
+    /// longer if a later one was sent, or there was nothing more to tell.
+    pub fn sent_late(&mut self, key: &LogKey, seq: u64, sets: Sets, at: i64) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.sent_seq < seq) {
+            (entry.sent, entry.sent_seq) = (Some((sets, at)), seq);
             entry.expires = entry.expires.max(at.saturating_add(KEPT));
             self.changed.insert(key.clone());
         }
@@ -129,9 +144,21 @@ impl Log {
 
     /// Notes that there is nothing to tell of what is over, as nobody hears of that.
     pub fn passed_over(&mut self, key: &LogKey, sets: Sets, at: i64) {
+        self.entries.entry(key.clone()).or_default().seq += 1;
         self.sent(key, sets, at);
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.seq += 1;
+    }
+
+    /// From now on decisions count as kept.
+    pub fn kept(&mut self) {
+        self.before.clear();
+    }
+
+    /// Takes a decision back that could not be kept: what waited before it waits, unless it was sent since.
+    pub fn taken_back(&mut self, key: &LogKey) {
+        if let (Some((queued, seq)), Some(entry)) = (self.before.remove(key), self.entries.get_mut(key)) {
+            entry.queued = queued.filter(|_| entry.sent_seq < seq);
+            entry.seq = seq;
+            self.changed.insert(key.clone());
         }
     }
 

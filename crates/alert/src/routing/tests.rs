@@ -270,7 +270,7 @@ fn a_restart_pages_nobody_again() {
         again.dispatcher = Dispatcher::new(again.config.clone(), Log::restore(entries));
         again.alerts = Alerts::restore(played.alerts.all().cloned().map(|a| (a, false)), 300_000, 2_000);
         let all: Vec<_> = again.alerts.all().cloned().collect();
-        again.dispatcher.insert(all, 2_000);
+        again.dispatcher.resume(all, 2_000);
         assert_eq!(again.dispatcher.next(), Some(2_000), "the alert waited long enough");
         assert_eq!(again.notices(2_000), [], "sent: {sent}");
     }
@@ -286,7 +286,7 @@ fn what_is_over_stays_until_all_were_told() {
     let notices = played.notices(6_000);
     assert_eq!(notices[0].reason, crate::notice::Reason::Resolved);
     // It could not be sent until the next look, so it is told again; then the group is gone.
-    played.dispatcher.dropped(&notices[0].group_key, "r", 0);
+    played.dispatcher.given_up(&notices[0]);
     let notices = played.notices(11_000);
     assert_eq!(notices.len(), 1);
     played.dispatcher.sent_notice(&notices[0], 11_100);
@@ -313,6 +313,76 @@ fn what_is_over_before_it_could_be_told_is_told_to_be_over_too() {
     let mut played = Played::new(PLAIN);
     played.post(alert(named("b"), 0, Some(500), 500), 500);
     assert_eq!(played.notices(6_000), []);
+}
+
+#[test]
+fn what_was_told_late_counts_where_what_came_after_it_was_given_up() {
+    let mut played = Played::new(PLAIN);
+    let with = |host: &str| {
+        let mut labels = named("a");
+        labels.insert("host".to_owned(), host.to_owned());
+        alert(labels, 0, Some(900_000), 0)
+    };
+    played.post(with("x"), 0);
+    let first = played.notices(1_000).remove(0);
+    played.post(with("y"), 2_000);
+    let second = played.notices(6_000).remove(0);
+    played.dispatcher.given_up(&second);
+    played.dispatcher.sent_notice(&first, 7_000);
+    let third = played.notices(11_000).remove(0);
+    played.dispatcher.sent_notice(&third, 11_000);
+    // What says less than was sent since counts no more.
+    played.dispatcher.sent_notice(&first, 12_000);
+    assert_eq!(played.notices(16_000), []);
+    let told = played.dispatcher.log().changes();
+    assert_eq!(told[0].1.as_ref().unwrap().sent.as_ref().unwrap().0.firing.len(), 2);
+}
+
+#[test]
+fn an_end_that_everybody_knows_is_no_news_after_a_restart() {
+    let of = |host: &str| {
+        let mut labels = named("a");
+        labels.insert("host".to_owned(), host.to_owned());
+        labels
+    };
+    let mut played = Played::new(PLAIN);
+    played.post(alert(of("x"), 0, Some(900_000_000), 0), 0);
+    played.post(alert(of("y"), 0, Some(900_000_000), 0), 0);
+    // One that fires and one that is over; a reminder an hour later says nothing of that any more.
+    for (look, ended) in [(1_000, None), (6_000, Some(2_000)), (3_700_000, None)] {
+        if let Some(at) = ended {
+            played.post(alert(of("y"), 0, Some(at), at), at);
+        }
+        let notices = played.notices(look);
+        assert_eq!(notices.len(), 1, "{look}");
+        played.dispatcher.sent_notice(&notices[0], look);
+    }
+    let all: Vec<_> = played.alerts.all().cloned().collect();
+    assert_eq!(all.len(), 2);
+    let config = played.config.clone();
+    played.dispatcher.configure(config, all, 3_701_000);
+    assert_eq!(played.notices(3_702_000), []);
+    // Who did not hear of the end is told.
+    played.post(alert(of("x"), 0, Some(3_703_000), 3_703_000), 3_703_000);
+    let all: Vec<_> = played.alerts.all().cloned().collect();
+    let config = played.config.clone();
+    played.dispatcher.configure(config, all, 3_704_000);
+    assert_eq!(played.notices(3_705_000).len(), 1);
+}
+
+#[test]
+fn a_look_that_cannot_be_kept_forgets_nothing_that_waits() {
+    let mut played = Played::new(PLAIN);
+    played.post(alert(named("a"), 0, Some(900_000), 0), 0);
+    let fires = played.notices(1_000).remove(0);
+    played.post(alert(named("a"), 0, Some(2_000), 2_000), 2_000);
+    for look in [6_000, 7_000] {
+        let flushes = played.flush(look);
+        assert_eq!(flushes.len(), 1);
+        played.dispatcher.again(&flushes[0], look + 1_000);
+    }
+    let over = played.notices(8_000).remove(0);
+    assert_eq!((over.reason, over.seq), (crate::notice::Reason::Resolved, fires.seq + 1));
 }
 
 #[test]

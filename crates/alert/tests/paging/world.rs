@@ -489,7 +489,7 @@ impl World {
         let log = self.disk.log.iter().map(|(key, entry)| (key.clone(), value(entry)));
         self.alerts.all().for_each(|alert| self.mutes.inhibitor.note(alert));
         self.dispatcher = Dispatcher::new(self.config.clone(), Log::restore(log));
-        self.dispatcher.insert(self.alerts.all().cloned(), self.now);
+        self.dispatcher.resume(self.alerts.all().cloned(), self.now);
         let incidents = self.disk.incidents.values().map(|incident| value(incident)).collect();
         self.book = Book::load(incidents, Vec::new());
         (self.machine, self.flying, self.unnoted) = Default::default();

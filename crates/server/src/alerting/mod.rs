@@ -108,7 +108,7 @@ impl Alerting {
         let mut inhibitor = Inhibitor::new(&config.inhibit_rules);
         alerts.all().for_each(|alert| inhibitor.note(alert));
         let mut dispatcher = Dispatcher::new(config, Log::restore(log));
-        dispatcher.insert(alerts.all().cloned(), now);
+        dispatcher.resume(alerts.all().cloned(), now);
         instruments.file(true);
         let standing = Standing {
             setup,
