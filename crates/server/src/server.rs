@@ -349,8 +349,9 @@ impl Server {
     /// From now on readiness probes say that nobody should come any more, over HTTP and gRPC; all else goes on. What sends
     /// requests to several servers goes elsewhere then, and this one can stop without refusing any.
     pub fn drain(&self) {
-        tracing::info!("draining");
         self.ready.send_replace(false);
+        // Whoever reads this finds it so.
+        tracing::info!("draining");
     }
 
     /// Stops taking requests, finishes those in flight, makes everything durable and returns.
