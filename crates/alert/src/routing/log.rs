@@ -135,7 +135,8 @@ impl Log {
     /// Notes what an earlier notice said than the last that was decided. One that waits behind it says more; what it says holds no
     /// longer if a later one was sent, or there was nothing more to tell.
     pub fn sent_late(&mut self, key: &LogKey, seq: u64, sets: Sets, at: i64) {
-        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.sent_seq < seq) {
+        // It may be noted again where that could not be kept.
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.sent_seq <= seq) {
             (entry.sent, entry.sent_seq) = (Some((sets, at)), seq);
             entry.expires = entry.expires.max(at.saturating_add(KEPT));
             self.changed.insert(key.clone());
