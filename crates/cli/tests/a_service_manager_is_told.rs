@@ -13,7 +13,7 @@ use std::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixDatagram},
     },
-    process::{Child, Command},
+    process::{Child, Command, ExitStatus},
     time::Duration,
 };
 
@@ -51,7 +51,7 @@ fn a_server_that_drains_says_so_first() {
     assert_eq!(probe("/api/v1/query?query=1"), 200);
     // Who does not want to wait says it again.
     terminate(&server);
-    assert!(server.wait().unwrap().success());
+    assert!(server.end().success());
 }
 
 fn follow(manager: &UnixDatagram, name: &str) {
@@ -64,26 +64,42 @@ fn follow(manager: &UnixDatagram, name: &str) {
     terminate(&server);
     let told = std::iter::repeat_with(|| next(manager)).find(|told| told != "WATCHDOG=1").unwrap();
     assert!(told.starts_with("STOPPING=1\nSTATUS="), "{told}");
-    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert_eq!(server.end().code(), Some(0));
     drop(log);
+}
+
+/// A server, which does not outlive a test that fails.
+struct Started(Child);
+
+impl Started {
+    fn end(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn start(
     dir: &std::path::Path,
     flags: &[&str],
     notify: Option<&str>,
-) -> (Child, impl Iterator<Item = String>) {
+) -> (Started, impl Iterator<Item = String>) {
     let mut command = support::serve(dir, flags);
     if let Some(name) = notify {
         command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "20000");
     }
     let mut server = command.spawn().unwrap();
     let log = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
-    (server, log)
+    (Started(server), log)
 }
 
-fn terminate(server: &Child) {
-    let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", server.id())).status().unwrap();
+fn terminate(server: &Started) {
+    let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", server.0.id())).status().unwrap();
     assert!(told.success());
 }
 
